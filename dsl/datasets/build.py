@@ -1,0 +1,53 @@
+"""Pieces shared by the simulated tables: checked numbers, binary draws, surrogate errors, the frame."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.datasets.labels import hide_gold
+from dsl.exceptions import ArgumentError
+
+
+def check_number(value: Any, *, name: str, least: float = -np.inf, most: float = np.inf) -> float:
+    """Return `value` as a finite float between `least` and `most`; `name` is named in the error."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value)):
+        raise ArgumentError(f"{name} must be a finite number, not {value!r}.")
+    if not least <= value <= most:
+        raise ArgumentError(f"{name} is {value}; it must be between {least:g} and {most:g}.")
+    return float(value)
+
+
+def check_accuracy(accuracy: object) -> float:
+    """Return `accuracy` as a float in [0.5, 1]: below one half, a binary surrogate is worse than a coin."""
+    return check_number(accuracy, name="accuracy", least=0.5, most=1)
+
+
+def draw_binary(prob: float | FloatArray, n: int, rng: np.random.Generator) -> IntArray:
+    """Draw zeros and ones that are 1 with probability `prob` (a number or shape (n,)): shape (n,)."""
+    return (rng.random(n) < prob).astype(np.int64)
+
+
+def flip(truth: IntArray, *, prob: FloatArray, rng: np.random.Generator) -> IntArray:
+    """Return a binary surrogate that is wrong with probability `prob`; both have shape (n,)."""
+    wrong = rng.random(len(truth)) < prob
+    return np.where(wrong, 1 - truth, truth)
+
+
+def finish(
+    columns: Mapping[str, Any],
+    *,
+    gold: Sequence[str],
+    shown: BoolArray,
+    truth: Mapping[str, float],
+    call: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Assemble a simulated table: hide the gold values not shown, attach the truth and the call."""
+    frame = pd.DataFrame(dict(columns))
+    hide_gold(frame, gold=gold, shown=shown)
+    frame.attrs = {"truth": dict(truth), "call": dict(call)}
+    return frame

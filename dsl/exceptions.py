@@ -1,0 +1,100 @@
+"""Errors and warnings. One root each, so that ``except dsl.DSLError`` catches everything.
+
+Every message says what was found (column, count, first rows) and what to do about it.
+"""
+
+
+class DSLError(Exception):
+    """Root of every error raised on purpose by this package."""
+
+
+class ArgumentError(DSLError, ValueError):
+    """An argument is unknown, of the wrong kind, or contradicts another one."""
+
+
+class MissingDependencyError(DSLError, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+class FormulaError(DSLError, ValueError):
+    """The formula cannot be read, or does not fit the other arguments."""
+
+
+class DataError(DSLError, ValueError):
+    """The data cannot be used as they are. Root of the data errors below."""
+
+
+class MissingColumnError(DataError):
+    """A named column is not in the data."""
+
+
+class ColumnTypeError(DataError):
+    """A column has values of a kind that cannot be used where it is named."""
+
+
+class InfiniteValueError(DataError):
+    """A column, or a term built from it, has infinite or undefined values."""
+
+
+class LabelError(DataError):
+    """The labelled rows contradict the gold values, or there are too few of them."""
+
+
+class SampleProbabilityError(DataError):
+    """Sampling probabilities are missing or outside (0, 1]."""
+
+
+class PredictionError(DataError):
+    """Predictions (surrogate labels) are missing where they are needed."""
+
+
+class LeakError(PredictionError):
+    """A prediction is a copy of the gold label, known on labelled rows only."""
+
+
+class OutcomeError(DataError):
+    """The outcome does not suit the model: a logit needs values in [0, 1]."""
+
+
+class FoldError(DataError):
+    """Cross-fitting folds cannot be built, or those supplied cannot be used."""
+
+
+class EstimationError(DSLError):
+    """The data are fine but the equations have no usable solution. Root of the errors below."""
+
+
+class CollinearityError(EstimationError):
+    """Some columns of the design matrix are constant or linear combinations of others."""
+
+
+class SeparationError(EstimationError):
+    """A logit coefficient is infinite: some covariates separate the outcomes perfectly."""
+
+
+class SingularJacobianError(EstimationError):
+    """The Jacobian of the moment equation cannot be inverted."""
+
+
+class ConvergenceError(EstimationError):
+    """The solver did not find a root of the moment equation."""
+
+
+class DSLWarning(UserWarning):
+    """Root of every warning issued by this package."""
+
+
+class DroppedRowsWarning(DSLWarning):
+    """Rows with missing values were left out; the message counts them per column."""
+
+
+class AllLabeledWarning(DSLWarning):
+    """Every row is labelled: the result is that of an ordinary regression."""
+
+
+class FewLabelsWarning(DSLWarning):
+    """The labelled sample is too small, or its weights too uneven, for normal intervals."""
+
+
+class JacobianWarning(DSLWarning):
+    """The Jacobian of the moment is not positive definite, or is close to singular."""

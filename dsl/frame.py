@@ -1,0 +1,420 @@
+"""From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.exceptions import (
+    ArgumentError,
+    ColumnTypeError,
+    DataError,
+    FoldError,
+    InfiniteValueError,
+    LabelError,
+    LeakError,
+    MissingColumnError,
+    MissingDependencyError,
+    PredictionError,
+    SampleProbabilityError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of the columns an analysis uses, by role."""
+
+    formula: tuple[str, ...]
+    predicted: tuple[str, ...]
+    prediction: tuple[str, ...] = ()
+    feature: tuple[str, ...] = ()
+    labeled: str | None = None
+    sample_prob: str | None = None
+    cluster: str | None = None
+    absorbed: tuple[str, ...] = ()
+
+    def roles(self) -> dict[str, str]:
+        """Argument that names each column, for messages; the first one where several do."""
+        named: list[tuple[str, Iterable[str]]] = [
+            ("predicted_var", self.predicted),
+            ("formula", self.formula),
+            ("prediction", self.prediction),
+            ("feature", self.feature),
+            ("labeled", [self.labeled] if self.labeled else []),
+            ("sample_prob", [self.sample_prob] if self.sample_prob else []),
+            ("cluster", [self.cluster] if self.cluster else []),
+            ("index", self.absorbed),
+        ]
+        out: dict[str, str] = {}
+        for role, names in named:
+            for name in names:
+                out.setdefault(name, role)
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows that enter the analysis."""
+
+    data: pd.DataFrame
+    """The analysis columns, rows numbered from 0; predicted variables are float, NaN off the labelled rows."""
+    labels: pd.Index
+    """(N,) the rows' labels in the input."""
+    rows: IntArray
+    """(N,) the rows' positions in the input."""
+    labeled: BoolArray
+    """(N,)"""
+    sample_prob: FloatArray
+    """(N,) probability of being labelled, rescaled to mean n_labeled / N."""
+    equal_prob: bool
+    cluster: IntArray | None
+    """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
+    n_clusters: int | None
+    absorbed: tuple[IntArray, ...]
+    """(N,) level codes of each fixed-effect factor."""
+    features: FloatArray
+    """(N, p) what the learners see: predictions, then features, categories as dummies."""
+    feature_names: tuple[str, ...]
+    dropped: dict[str, int]
+    """Rows left out, per column with missing values (a row counts for each such column)."""
+    n_input: int
+    notes: tuple[str, ...]
+
+    @property
+    def n_labeled(self) -> int:
+        """Number of labelled rows."""
+        return int(self.labeled.sum())
+
+    @property
+    def weight(self) -> FloatArray:
+        """1 / sampling probability of the labelled rows; (n_labeled,)."""
+        return np.asarray(1.0 / self.sample_prob[self.labeled])
+
+
+def column_names(data: Any) -> list[str]:
+    """Column names of any supported table."""
+    if isinstance(data, pd.DataFrame):
+        return [str(name) for name in data.columns]
+    if isinstance(data, Mapping):
+        return [str(name) for name in data]
+    if data is None or isinstance(data, str):
+        raise ArgumentError(
+            f"data must be a data frame; found {type(data).__name__}. Read the file first, e.g. pd.read_csv"
+        )
+    try:
+        native = nw.from_native(data)
+    except TypeError:
+        raise ArgumentError(
+            f"data must be a pandas, polars or pyarrow table or a dict of columns; found {type(data).__name__}"
+        ) from None
+    if isinstance(native, nw.LazyFrame):
+        raise ArgumentError("data is a lazy frame; call .collect() first")
+    return list(native.columns)
+
+
+def to_pandas(data: Any, columns: Sequence[str]) -> pd.DataFrame:
+    """The named columns as a pandas frame of plain numpy dtypes (categories and strings stay)."""
+    if isinstance(data, Mapping):
+        data = pd.DataFrame(data)
+    if not isinstance(data, pd.DataFrame):
+        try:
+            data = nw.from_native(data, eager_only=True).select(list(columns)).to_pandas()
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"converting {type(data).__name__} needs '{error.name}': pip install {error.name}, or pass a pandas frame"
+            ) from error
+    return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index)
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Numpy dtype instead of nullable, Arrow or object dtype, where the values are numbers."""
+    if column.dtype == object:
+        column = column.infer_objects()
+        if column.dtype == object and column.map(_is_number_or_missing).all():
+            return pd.to_numeric(column, errors="coerce").astype(float)
+        return column
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype | np.dtype):
+        return column
+    if pd.api.types.is_bool_dtype(kind):
+        return column.astype(bool) if not column.isna().any() else column.astype("boolean").astype(float)
+    if pd.api.types.is_integer_dtype(kind) and not column.isna().any():
+        return column.astype("int64")
+    if pd.api.types.is_numeric_dtype(kind):
+        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index)
+    return column
+
+
+def _is_number_or_missing(value: Any) -> bool:
+    if value is None or value is pd.NA:
+        return True
+    return isinstance(value, int | float | np.number) or type(value).__name__ == "Decimal"
+
+
+def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
+    """Raise MissingColumnError or DataError unless every named column is there once."""
+    roles = columns.roles()
+    missing = [name for name in roles if name not in set(available)]
+    if missing:
+        name = missing[0]
+        close = difflib.get_close_matches(name, available, n=3)
+        hint = f"did you mean {_quote(close)}?" if close else f"the columns are {_quote(list(available)[:20])}"
+        others = f" (nor are {_quote(missing[1:])})" if missing[1:] else ""
+        raise MissingColumnError(f"column '{name}', named in {roles[name]}, is not in the data{others}; {hint}")
+    twice = sorted({name for name in roles if list(available).count(name) > 1})
+    if twice:
+        raise DataError(
+            f"the data have more than one column named {_quote(twice)}; keep one of them, e.g. "
+            "data.loc[:, ~data.columns.duplicated()]"
+        )
+
+
+def prepare(data: Any, columns: Columns) -> Sample:
+    """Check the data and cut them to the rows of the analysis.
+
+    Rows are dropped only for missing values in covariates, features, clusters and fixed effects;
+    `Sample.dropped` counts them. Anything else that is missing or contradictory raises.
+    """
+    check_columns_exist(columns, column_names(data))
+    names = list(columns.roles())
+    frame = to_pandas(data, names)
+    if frame.empty:
+        raise DataError("the data have no rows")
+    for name in columns.predicted:
+        frame[name] = as_numbers(frame[name], "predicted_var")
+    _check_finite(frame)
+    labeled = _labeled(frame, columns)
+    _check_predictions(frame, columns, labeled)
+    probability = _sample_prob(frame, columns, labeled)
+    keep, dropped = _complete_rows(frame, columns)
+    n_input = len(frame)
+    labels = frame.index[keep]
+    if not keep.all():
+        frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
+        _check_left(labeled, dropped)
+    frame = frame.reset_index(drop=True)
+    notes = _drop_unused_categories(frame)
+    cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
+    features, feature_names = feature_matrix(frame, columns)
+    return Sample(
+        data=frame,
+        labels=labels,
+        rows=np.flatnonzero(keep),
+        labeled=labeled,
+        sample_prob=probability * (labeled.mean() / probability.mean()),
+        equal_prob=bool(np.ptp(probability) == 0.0),
+        cluster=cluster,
+        n_clusters=n_clusters,
+        absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
+        features=features,
+        feature_names=feature_names,
+        dropped=dropped,
+        n_input=n_input,
+        notes=notes,
+    )
+
+
+def as_numbers(column: pd.Series, role: str) -> pd.Series:
+    """The column as float64; raises ColumnTypeError naming the first values that are no numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != object else object)
+    column = _plain(column)
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        return column.astype(float)
+    found = [repr(value) for value in column.dropna().unique()[:4]]
+    raise ColumnTypeError(
+        f"column '{column.name}' ({role}) must hold numbers; found {column.dtype} values such as {', '.join(found)}. "
+        f"Recode it, e.g. data['{column.name}'].map({{{found[0] if found else '...'}: 1, ...: 0}}), keeping missing values "
+        "missing"
+    )
+
+
+def first_rows(mask: BoolArray, labels: pd.Index) -> str:
+    """'12 rows (first: 4, 9, 31)' for a message."""
+    rows = ", ".join(str(label) for label in labels[mask][:3])
+    count = int(mask.sum())
+    return f"{count} row{'s' if count != 1 else ''} (first: {rows})"
+
+
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _check_finite(frame: pd.DataFrame) -> None:
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            raise InfiniteValueError(
+                f"column '{name}' is infinite in {first_rows(np.isinf(values), frame.index)}; "
+                "set these values to missing, or correct them"
+            )
+
+
+def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
+    gold = frame[list(columns.predicted)].notna().to_numpy()
+    everything, something = gold.all(axis=1), gold.any(axis=1)
+    if columns.labeled is None:
+        labeled = everything
+        if (something & ~everything).any():
+            part = first_rows(something & ~everything, frame.index)
+            raise LabelError(
+                f"{part} have a gold value of some of {_quote(columns.predicted)} but not of all; a labelled row needs "
+                "all of them: complete them, or set the ones that are there to missing"
+            )
+    else:
+        labeled = _zero_one(frame[columns.labeled], columns.labeled).astype(bool)
+        _check_labeled_gold(frame, columns, labeled)
+    if not labeled.any():
+        raise LabelError(
+            f"no labelled rows: {_quote(columns.predicted)} is missing in every row; DSL needs gold labels for a "
+            "random part of the rows"
+        )
+    return np.asarray(labeled)
+
+
+def _zero_one(column: pd.Series, name: str) -> FloatArray:
+    values = as_numbers(column, "labeled").to_numpy()
+    bad = ~np.isin(values, (0.0, 1.0))
+    if bad.any():
+        found = ", ".join(str(v) for v in pd.unique(values[bad])[:4])
+        raise LabelError(
+            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found} in {first_rows(bad, column.index)}"
+        )
+    return np.asarray(values)
+
+
+def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+    for name in columns.predicted:
+        there = frame[name].notna().to_numpy()
+        if (labeled & ~there).any():
+            raise LabelError(
+                f"'{name}' is missing in {first_rows(labeled & ~there, frame.index)} with {columns.labeled} = 1; "
+                f"supply the gold label, or set {columns.labeled} to 0 there"
+            )
+        if (~labeled & there).any():
+            raise LabelError(
+                f"'{name}' has a gold value in {first_rows(~labeled & there, frame.index)} with {columns.labeled} = 0; "
+                f"set {columns.labeled} to 1 if an expert labelled them, else set '{name}' to missing there"
+            )
+
+
+def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+    for name in columns.prediction:
+        missing = frame[name].isna().to_numpy()
+        if not missing.any():
+            continue
+        for gold in columns.predicted:
+            if (missing == ~labeled).all() and _same(frame[name], frame[gold], labeled):
+                raise LeakError(
+                    f"prediction '{name}' equals the gold label '{gold}' on all labelled rows and is missing elsewhere: it "
+                    "is a copy of the gold label, not a surrogate. Pass the labels that the model gave to every row"
+                )
+        where = "on every unlabelled row: " if (missing[~labeled].all() and not missing[labeled].any()) else ""
+        raise PredictionError(
+            f"prediction '{name}' is missing {where}in {first_rows(missing, frame.index)}; predictions are needed for "
+            f"all rows: get them from the model, or leave these rows out yourself, data.dropna(subset=['{name}']), if they "
+            "are not part of the population that you study"
+        )
+
+
+def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
+    try:
+        values = as_numbers(prediction, "prediction").to_numpy()
+    except ColumnTypeError:
+        return False
+    return bool(np.array_equal(values[labeled], gold.to_numpy()[labeled]))
+
+
+def _sample_prob(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> FloatArray:
+    if columns.sample_prob is None:
+        return np.full(len(frame), labeled.mean())
+    name = columns.sample_prob
+    values = as_numbers(frame[name], "sample_prob").to_numpy()
+    advice = "supply the probability with which each row was drawn for labelling, for unlabelled rows too"
+    for bad, what in (
+        (labeled & np.isnan(values), "missing on labelled"),
+        (np.isnan(values), "missing in"),
+        (labeled & (values == 0.0), "zero on labelled"),
+        ((values <= 0.0) | (values > 1.0), "outside (0, 1] in"),
+    ):
+        if bad.any():
+            raise SampleProbabilityError(
+                f"the sampling probability '{name}' is {what} {first_rows(bad, frame.index)}; {advice}"
+            )
+    return np.asarray(values, dtype=float)
+
+
+def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:
+    keep, dropped = np.ones(len(frame), dtype=bool), {}
+    for name in frame.columns:
+        if name in columns.predicted:
+            continue
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            dropped[name] = int(missing.sum())
+            keep &= ~missing
+    return keep, dropped
+
+
+def _check_left(labeled: BoolArray, dropped: dict[str, int]) -> None:
+    counts = ", ".join(f"'{name}' ({count})" for name, count in dropped.items())
+    if not len(labeled):
+        raise DataError(f"no row is complete: missing values per column are {counts}")
+    if not labeled.any():
+        raise LabelError(f"every labelled row has a missing value; missing values per column are {counts}")
+
+
+def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
+    notes = []
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            used = frame[name].cat.remove_unused_categories()
+            gone = [str(level) for level in frame[name].cat.categories.difference(used.cat.categories)]
+            if gone:
+                notes.append(f"'{name}': levels without rows left out: {', '.join(gone)}")
+                frame[name] = used
+    return tuple(notes)
+
+
+def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
+    codes, levels = pd.factorize(frame[name], sort=True)
+    return codes, len(levels)
+
+
+def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:
+    """What the learners see: predictions, then features; categories as dummies without the first level."""
+    parts: list[FloatArray] = []
+    names: list[str] = []
+    for name in dict.fromkeys((*columns.prediction, *columns.feature)):
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            parts.append(column.to_numpy(dtype=float)[:, None])
+            names.append(name)
+            continue
+        dummies = pd.get_dummies(column.astype("category"), prefix=name, drop_first=True, dtype=float)
+        if dummies.shape[1] > max(50, len(frame) // 20):
+            raise ColumnTypeError(
+                f"column '{name}' has {dummies.shape[1] + 1} different {column.dtype} values in {len(frame)} rows, too "
+                "many to serve as a category; pass numbers derived from it (embeddings, counts) as features"
+            )
+        parts.append(dummies.to_numpy())
+        names.extend(dummies.columns)
+    if not parts:
+        return np.zeros((len(frame), 0)), ()
+    return (parts[0] if len(parts) == 1 else np.hstack(parts)), tuple(names)
+
+
+def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit: int) -> None:
+    """Raise FoldError unless every fold can hold a labelled row (or cluster with one)."""
+    units = int(labeled.sum()) if cluster is None else len(np.unique(cluster[labeled]))
+    what = "labelled rows" if cluster is None else "clusters with labelled rows"
+    if units < cross_fit:
+        raise FoldError(
+            f"{units} {what} cannot be spread over cross_fit={cross_fit} folds; label more, or pass a smaller cross_fit"
+        )

@@ -1,0 +1,658 @@
+"""Named learners: a short name, a list of names, or any scikit-learn estimator -> one object to fit.
+
+Every learner made here has ``fit(x, y)`` and ``predict(x)``; a prediction is one number a row, the conditional mean
+of the gold value.  DSL is valid for any learner because the sampling probabilities are known (DSL-2024, section 4):
+a better learner gives narrower intervals, never a different target.
+
+scikit-learn is imported when a learner that needs it is fitted, so that ``import dsl`` stays light.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import importlib.util
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Protocol, Self, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+
+from dsl._typing import FloatArray, IntArray
+from dsl.auto import LeastSquares, Mean, PenalisedGLM
+from dsl.exceptions import ArgumentError, MissingDependencyError
+
+Family = Literal["gaussian", "binomial"]
+
+STACK_LIBRARY = ("ridge", "surface", "xgboost")
+BLEND_LIBRARY = ("surface", "xgboost")
+
+
+class Learner(Protocol):
+    """What the rest of the package needs from a learner."""
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Learn from labelled rows: x (n, p), y (n,)."""
+        ...
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict rows x (m, p): an array (m,)."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The table of names
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a builder knows when a learner is fitted."""
+
+    n: int
+    p: int
+    family: Family
+    rarer: int  # rows of the rarer class where gold is 0/1, else 0
+    seed: int
+
+    @property
+    def link(self) -> str:
+        """Scale on which the mean is modelled."""
+        return "logit" if self.family == "binomial" else "identity"
+
+    @property
+    def classes(self) -> bool:
+        """Whether a classifier can be used: fractions of one and gold with more than two values cannot."""
+        return self.family == "binomial" and self.rarer >= 2
+
+    @property
+    def folds(self) -> int:
+        """Number of inner folds, at most five."""
+        return min(5, self.rarer if self.classes else self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    build: Callable[[Setting], Any]
+    description: str
+    aliases: tuple[str, ...] = ()
+    requires: str = ""
+
+
+def _glm(s: Setting) -> Any:
+    return PenalisedGLM("logit", penalty=1e-3) if s.family == "binomial" else LeastSquares()
+
+
+def _logit(s: Setting) -> Any:
+    return PenalisedGLM("logit", penalty=1e-3)  # keeps coefficients finite when classes are separated
+
+
+def _ridge(s: Setting) -> Any:
+    return PenalisedGLM(s.link)
+
+
+def _gam(s: Setting) -> Any:
+    return PenalisedGLM(s.link, splines=s.p <= 50)
+
+
+def _surface(s: Setting) -> Any:
+    link = "logit" if s.rarer else s.link
+    return PenalisedGLM(link, splines=s.p <= 50, pairs=s.p <= 12)
+
+
+def _scaled(estimator: Any) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+def _glmnet(s: Setting) -> Any:
+    from sklearn.linear_model import ElasticNetCV, LogisticRegression
+    from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+
+    if not s.classes:
+        folds = KFold(s.folds, shuffle=True, random_state=s.seed)
+        return _scaled(ElasticNetCV(l1_ratio=[0.1, 0.5, 0.9, 1.0], cv=folds, max_iter=20_000))
+    named = inspect.signature(LogisticRegression).parameters["penalty"].default != "deprecated"
+    options = {"penalty": "elasticnet"} if named else {}  # scikit-learn < 1.8 wants it said
+    logistic = LogisticRegression(solver="saga", max_iter=2000, random_state=s.seed, **options)
+    grid = {"C": np.logspace(-3, 1, 7), "l1_ratio": [0.5, 1.0]}
+    folds = StratifiedKFold(s.folds, shuffle=True, random_state=s.seed)
+    return _scaled(GridSearchCV(logistic, grid, scoring="neg_brier_score", cv=folds))
+
+
+def _forest(s: Setting) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(500, min_samples_leaf=5, max_features="sqrt", random_state=s.seed)
+
+
+def _honest_forest(s: Setting) -> Any:
+    from econml.grf import RegressionForest
+
+    return RegressionForest(
+        500, min_samples_leaf=5, max_samples=0.5, honest=True, inference=False, n_jobs=1, random_state=s.seed
+    )
+
+
+def _boosting(s: Setting) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    kind = HistGradientBoostingClassifier if s.classes else HistGradientBoostingRegressor
+    return kind(
+        learning_rate=0.05,
+        max_iter=100,
+        max_leaf_nodes=8,
+        min_samples_leaf=max(1, min(10, s.n // 8)),
+        early_stopping=False,
+        random_state=s.seed,
+    )
+
+
+def _neighbours(s: Setting) -> Any:
+    from sklearn.neighbors import KNeighborsRegressor
+
+    return _scaled(KNeighborsRegressor(n_neighbors=min(10, s.n)))
+
+
+def _vector_machine(s: Setting) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC, SVR
+
+    if not s.classes:
+        return _scaled(TransformedTargetRegressor(SVR(), transformer=StandardScaler()))
+    folds = StratifiedKFold(s.folds, shuffle=True, random_state=s.seed)
+    return _scaled(CalibratedClassifierCV(SVC(), cv=folds, ensemble=False))
+
+
+def _network(s: Setting) -> Any:
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    options = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 2000}
+    if s.classes:
+        return _scaled(MLPClassifier(**options, random_state=s.seed))
+    network = MLPRegressor(**options, random_state=s.seed)
+    return _scaled(TransformedTargetRegressor(network, transformer=StandardScaler()))
+
+
+def _stack(s: Setting) -> Any:
+    return Stack(STACK_LIBRARY, family=s.family, seed=s.seed)
+
+
+def _blend(s: Setting) -> Any:
+    return Stack(BLEND_LIBRARY, family=s.family, seed=s.seed, weights=(0.5, 0.5))
+
+
+def _auto(s: Setting) -> Any:
+    return _Auto(s.family, s.seed)
+
+
+_ENTRIES = (
+    _Entry("auto", _auto, "one of ridge, surface, blend, xgboost: chosen once by cross-validation"),
+    _Entry("lm", lambda s: LeastSquares(), "least squares"),
+    _Entry("glm", _glm, "least squares (gaussian), logistic regression (binomial)"),
+    _Entry("logit", _logit, "logistic regression of gold values in [0, 1], whatever the family", ("logistic",)),
+    _Entry("mean", lambda s: Mean(), "the mean of the labelled rows"),
+    _Entry("ridge", _ridge, "ridge regression (binomial: ridge logistic), penalty by REML"),
+    _Entry("glmnet", _glmnet, "elastic net, penalty by cross-validation"),
+    _Entry("gam", _gam, "additive natural cubic splines, penalties by REML"),
+    _Entry(
+        "surface",
+        _surface,
+        "gam plus products of pairs of features; 0/1 gold on the logit scale",
+        ("response_surface",),
+    ),
+    _Entry("ranger", _forest, "random forest of 500 trees", ("randomForest", "rf")),
+    _Entry("grf", _honest_forest, "honest regression forest of 500 trees", ("regression_forest",), "econml"),
+    _Entry("xgboost", _boosting, "gradient boosting set for small labelled samples (scikit-learn's)", ("gbm",)),
+    _Entry("knn", _neighbours, "ten nearest neighbours"),
+    _Entry("svm", _vector_machine, "support vector machine with radial kernel", ("ksvm",)),
+    _Entry("nnet", _network, "neural network with one hidden layer of eight", ("mlp",)),
+    _Entry("blend", _blend, "equal average of surface and xgboost"),
+    _Entry("stack", _stack, "ridge, surface and xgboost, weights by non-negative least squares"),
+)
+
+
+def _key(name: str) -> str:
+    return name.strip().removeprefix("SL.").replace("_", "").replace(".", "").casefold()
+
+
+_BY_NAME = {_key(name): entry for entry in _ENTRIES for name in (entry.name, *entry.aliases)}
+
+
+def _entry(name: str) -> _Entry:
+    found = _BY_NAME.get(_key(name))
+    if found is None:
+        valid = [entry.name for entry in _ENTRIES]
+        near = difflib.get_close_matches(_key(name), list(_BY_NAME), n=1, cutoff=0.5)
+        hint = f" Did you mean {_BY_NAME[near[0]].name!r}?" if near else ""
+        raise ArgumentError(f"unknown sl_method {name!r}.{hint} Valid names: {', '.join(valid)}.")
+    return found
+
+
+def available_method() -> pd.DataFrame:
+    """List the learners that ``sl_method`` knows by name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a learner: ``method``, ``aliases``, ``description``, ``requires`` (an extra package, or empty). Names
+        may carry R's prefix: ``"SL.glmnet"`` is ``"glmnet"``.
+
+    Examples
+    --------
+    >>> from dsl.learners import available_method
+    >>> available_method().loc[:2, "method"].tolist()
+    ['auto', 'lm', 'glm']
+    """
+    rows = [(e.name, ", ".join(e.aliases), e.description, e.requires) for e in _ENTRIES]
+    return pd.DataFrame(rows, columns=["method", "aliases", "description", "requires"])
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Wrappers: one behaviour for names, scikit-learn estimators, factories and stacks
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _zero_one(y: FloatArray) -> bool:
+    return bool(np.all((y == 0.0) | (y == 1.0)))
+
+
+def _probability_or_value(estimator: Any, x: FloatArray, name: str) -> FloatArray:
+    if _is_classifier(estimator):
+        if not hasattr(estimator, "predict_proba"):
+            raise ArgumentError(
+                f"the classifier {name} has no predict_proba; wrap it in "
+                "sklearn.calibration.CalibratedClassifierCV, or use a regressor"
+            )
+        column = list(estimator.classes_).index(1)
+        return np.asarray(estimator.predict_proba(x)[:, column], dtype=np.float64)
+    return np.asarray(estimator.predict(x), dtype=np.float64).reshape(x.shape[0])
+
+
+def _is_classifier(estimator: Any) -> bool:
+    if isinstance(estimator, _OWN):
+        return False
+    from sklearn.base import is_classifier
+
+    try:
+        return bool(is_classifier(estimator))
+    except (AttributeError, TypeError):  # not a scikit-learn object
+        return hasattr(estimator, "predict_proba")
+
+
+@dataclass
+class _Fitted:
+    """A learner with the common behaviour: constant gold, classes, limits, seeds."""
+
+    name: str
+    build: Callable[[Setting], Any]
+    family: Family
+    seed: int
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Fit on labelled rows x (n, p), y (n,)."""
+        if len(y) < 2 or x.shape[1] == 0 or y.min() == y.max():
+            self.estimator_: Any = Mean().fit(x, y)
+            return self
+        rarer = int(min(y.sum(), len(y) - y.sum())) if _zero_one(y) else 0
+        setting = Setting(n=len(y), p=x.shape[1], family=self.family, rarer=rarer, seed=self.seed)
+        self.estimator_ = self.build(setting)
+        if isinstance(self.estimator_, _OWN):
+            self.estimator_.fit(x, y)
+            return self
+        classes = _is_classifier(self.estimator_)
+        if classes and not rarer:
+            raise ArgumentError(
+                f"{self.name} is a classifier, but the gold values are not 0/1 "
+                f"(found {', '.join(f'{v:g}' for v in np.unique(y)[:5])}, ...); use a regressor"
+            )
+        with warnings.catch_warnings():
+            _ignore_convergence()
+            self.estimator_.fit(x, y.astype(np.int64) if classes else y)
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict rows x (m, p): an array (m,)."""
+        out = _probability_or_value(self.estimator_, x, self.name)
+        return np.clip(out, 0.0, 1.0) if self.family == "binomial" else out
+
+
+def _ignore_convergence() -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    # an iterative learner stopped at its limit is a slightly worse learner, never a wrong estimate
+    warnings.simplefilter("ignore", ConvergenceWarning)
+
+
+class Stack:
+    """Weighted average of learners; weights by non-negative least squares on cross-validated predictions.
+
+    Weights are scaled to sum to one, as in the super learner (van der Laan, Polley and Hubbard 2007). Where every
+    weight is zero, the member with the smallest cross-validated error has weight one.
+    """
+
+    def __init__(
+        self, members: Sequence[Any], *, family: Family, seed: int, weights: Sequence[float] | None = None
+    ) -> None:
+        self.members = tuple(members)
+        self.family = family
+        self.seed = seed
+        self.weights = weights
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Find the weights, then fit every member on all rows."""
+        self.weights_ = self._weights(x, y) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        self.fitted_ = [
+            self._new(m).fit(x, y) if w > 0 else None for m, w in zip(self.members, self.weights_, strict=True)
+        ]
+        return self
+
+    def _new(self, member: Any) -> Learner:
+        return make_learner(member, family=self.family, seed=self.seed)
+
+    def _weights(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        folds = _folds(y, 5, self.seed)
+        held_out = np.column_stack([_cross_predict(partial(self._new, m), x, y, folds) for m in self.members])
+        self.losses_ = np.mean((held_out - y[:, None]) ** 2, axis=0)
+        weights = nnls(held_out, y)[0]
+        if weights.sum() <= 0:
+            weights = (np.arange(len(self.members)) == np.argmin(self.losses_)).astype(np.float64)
+        return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict the weighted average."""
+        parts = [w * f.predict(x) for w, f in zip(self.weights_, self.fitted_, strict=True) if f is not None]
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+
+
+def _folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None) -> IntArray:
+    """Fold ids (n,), balanced over sorted gold values; whole groups together when given."""
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        labels, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        of_label = np.empty(len(labels), dtype=np.int64)
+        of_label[np.lexsort((rng.random(len(labels)), -sizes))] = np.arange(len(labels)) % min(k, len(labels))
+        return np.asarray(of_label[codes])
+    order = np.lexsort((rng.random(len(y)), y))
+    folds = np.empty(len(y), dtype=np.int64)
+    folds[order] = np.arange(len(y)) % min(k, len(y))
+    return folds
+
+
+def _cross_predict(new: Callable[[], Learner], x: FloatArray, y: FloatArray, folds: IntArray) -> FloatArray:
+    out = np.empty(len(y))
+    for fold in np.unique(folds):
+        out[folds == fold] = new().fit(x[folds != fold], y[folds != fold]).predict(x[folds == fold])
+    return out
+
+
+def _set_seeds(estimator: Any, seed: int) -> Any:
+    """Set every nested ``random_state`` that is None."""
+    if not hasattr(estimator, "get_params"):
+        return estimator
+    params = estimator.get_params(deep=True)
+    unset = {k: seed for k, v in params.items() if k.split("__")[-1] == "random_state" and v is None}
+    estimator.set_params(**unset)
+    for value in params.values():  # cross-validation splitters are not estimators
+        if not hasattr(value, "get_params") and getattr(value, "shuffle", False) and value.random_state is None:
+            value.random_state = seed
+    return estimator
+
+
+def _copy_of(estimator: Any) -> Any:
+    from sklearn.base import clone
+
+    return clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
+
+
+def _kind(sl_method: Any) -> str:
+    if isinstance(sl_method, str):
+        return "name"
+    if isinstance(sl_method, list | tuple):
+        return "list"
+    if not isinstance(sl_method, type) and hasattr(sl_method, "fit") and hasattr(sl_method, "predict"):
+        return "estimator"
+    if callable(sl_method):
+        return "factory"
+    raise ArgumentError(
+        f"sl_method must be a name, a list of names, a scikit-learn estimator or a function that returns one; "
+        f"found {type(sl_method).__name__}"
+    )
+
+
+def check_method(sl_method: Any, family: str) -> None:
+    """Raise early for a learner or family that cannot be used.
+
+    Parameters
+    ----------
+    sl_method : str, list, estimator or callable
+        As in ``dsl.dsl``.
+    family : {"gaussian", "binomial"}
+        As in ``dsl.dsl``.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown name or family, or an object without ``fit`` and ``predict``.
+    MissingDependencyError
+        The learner needs an extra package that is not installed.
+
+    Examples
+    --------
+    >>> from dsl.learners import check_method
+    >>> check_method("lm", "gaussian")
+    >>> check_method("rangr", "gaussian")
+    Traceback (most recent call last):
+    ...
+    dsl.exceptions.ArgumentError: unknown sl_method 'rangr'. Did you mean 'ranger'? Valid names: auto, lm, ...
+    """
+    if family not in get_args(Family):
+        raise ArgumentError(f"family must be 'gaussian' or 'binomial'; found {family!r}")
+    kind = _kind(sl_method)
+    if kind == "list":
+        if not sl_method:
+            raise ArgumentError("sl_method is an empty list; name at least one learner")
+        for member in sl_method:
+            check_method(member, family)
+    elif kind == "name":
+        entry = _entry(sl_method)
+        if entry.requires and importlib.util.find_spec(entry.requires) is None:
+            raise MissingDependencyError(
+                f"sl_method={sl_method!r} needs the package {entry.requires!r}, which is not installed: "
+                f'pip install "dsl[{entry.name}]"'
+            )
+
+
+def method_label(sl_method: Any) -> str:
+    """Short text that names the learner in a summary.
+
+    Examples
+    --------
+    >>> from dsl.learners import method_label
+    >>> method_label("SL.glmnet")
+    'glmnet'
+    >>> method_label(["lm", "gam"])
+    'stack(lm, gam)'
+    """
+    kind = _kind(sl_method)
+    if kind == "name":
+        return _entry(sl_method).name
+    if kind == "list":
+        return f"stack({', '.join(method_label(member) for member in sl_method)})"
+    if kind == "factory":
+        return str(getattr(sl_method, "__name__", type(sl_method).__name__))
+    steps = getattr(sl_method, "steps", None)
+    return type(steps[-1][1] if steps else sl_method).__name__
+
+
+def make_learner(sl_method: Any, *, family: str = "gaussian", seed: int = 0) -> Learner:
+    """Make an unfitted learner.
+
+    Parameters
+    ----------
+    sl_method : str, list, estimator or callable
+        A name (see ``available_method``); a list of names or estimators, stacked; a scikit-learn regressor, classifier
+        or pipeline, which is copied; or a function of no argument that returns one.
+    family : {"gaussian", "binomial"}
+        Binomial: gold values in [0, 1], predictions within [0, 1].
+    seed : int
+        Given to every ``random_state`` left at None.
+
+    Returns
+    -------
+    Learner
+        ``fit(x, y)`` with x (n, p) and y (n,); ``predict(x)`` returns an array (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dsl.learners import make_learner
+    >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> make_learner("lm").fit(x, 1.0 + 2.0 * x[:, 0]).predict(np.array([[10.0]])).round(6)
+    array([21.])
+    """
+    check_method(sl_method, family)
+    known: Family = "binomial" if family == "binomial" else "gaussian"
+    kind = _kind(sl_method)
+    build: Callable[[Setting], Any]
+    if kind == "name":
+        build = _entry(sl_method).build
+    elif kind == "list":
+
+        def build(s: Setting) -> Any:
+            return Stack(sl_method, family=known, seed=seed)
+    elif kind == "factory":
+
+        def build(s: Setting) -> Any:
+            return _set_seeds(sl_method(), s.seed)
+    else:
+
+        def build(s: Setting) -> Any:
+            return _set_seeds(_copy_of(sl_method), s.seed)
+
+    return _Fitted(method_label(sl_method), build, known, seed)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The automatic choice
+# ---------------------------------------------------------------------------------------------------------------
+
+CANDIDATES = ("ridge", "surface", "blend", "xgboost")  # simplest first: the first of equals is taken
+MANY_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoChoice:
+    """What ``"auto"`` chose: a name for ``make_learner``, the cross-validated errors it saw, and why."""
+
+    method: str
+    losses: dict[str, float]
+    reason: str
+
+
+def _without_search(x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice | None:
+    """Choose from the shape of the data alone, where that is enough."""
+    if np.unique(folds).size < 2:
+        return AutoChoice(method="lm", losses={}, reason="too few labelled rows or clusters to hold any out")
+    if y.min() == y.max():
+        return AutoChoice(method="mean", losses={}, reason="all gold values are equal")
+    if x.shape[1] > 12:
+        return None
+    cells = np.unique(x[:64], axis=0)  # cheap refusal first
+    if len(cells) <= 16:
+        cells = np.unique(x, axis=0)
+    if len(cells) > 16:
+        return None
+    if np.linalg.matrix_rank(np.column_stack([np.ones(len(cells)), cells])) == len(cells):
+        return AutoChoice(method="lm", losses={}, reason=f"features take {len(cells)} values: least squares is exact")
+    return AutoChoice(
+        method="surface", losses={}, reason=f"features take {len(cells)} joint values: a response surface is enough"
+    )
+
+
+def choose_auto(
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    family: str,
+    seed: int,
+    groups: IntArray | None = None,
+    n_rows: int | None = None,
+) -> AutoChoice:
+    """Choose a learner by five-fold cross-validation on the labelled rows.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Features (n, p) and gold values (n,) of the labelled rows.
+    family : {"gaussian", "binomial"}
+        As in ``make_learner``.
+    seed : int
+        Draws the folds and seeds the candidates.
+    groups : ndarray, optional
+        Cluster of each row (n,): whole clusters are held out.
+    n_rows : int, optional
+        Rows to be predicted later; above a million, tree learners (about 5 seconds per million predictions) are left
+        out, and the reason says so.
+
+    Returns
+    -------
+    AutoChoice
+        Method, cross-validated mean squared error of each candidate (empty where there was nothing to choose), reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dsl.learners import choose_auto
+    >>> surrogate = np.repeat([0.0, 1.0], 50)[:, None]
+    >>> choose_auto(surrogate, 1.0 - surrogate[:, 0], family="gaussian", seed=1).method
+    'lm'
+    """
+    folds = _folds(y, 5, seed, groups)
+    obvious = _without_search(x, y, folds)
+    if obvious is not None:
+        return obvious
+    trees = n_rows is None or n_rows <= MANY_ROWS
+    losses = {}
+    for name in CANDIDATES if trees else CANDIDATES[:2]:
+        held_out = _cross_predict(partial(make_learner, name, family=family, seed=seed), x, y, folds)
+        losses[name] = float(np.mean((y - held_out) ** 2))
+    best = min(losses, key=losses.__getitem__)
+    reason = f"smallest cross-validated error of {', '.join(losses)}"
+    if not trees:
+        reason += f"; tree learners left out because {n_rows:,} rows are predicted"
+    return AutoChoice(method=best, losses=losses, reason=reason)
+
+
+class _Auto:
+    """``"auto"`` inside a stack or on its own: choose, then fit."""
+
+    def __init__(self, family: Family, seed: int) -> None:
+        self.family = family
+        self.seed = seed
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Choose on these rows and fit."""
+        self.choice_ = choose_auto(x, y, family=self.family, seed=self.seed)
+        self.learner_ = make_learner(self.choice_.method, family=self.family, seed=self.seed).fit(x, y)
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict with the chosen learner."""
+        return self.learner_.predict(x)
+
+
+_OWN = (Mean, LeastSquares, PenalisedGLM, Stack, _Auto)  # fitted without importing scikit-learn

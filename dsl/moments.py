@@ -1,0 +1,229 @@
+r"""Design-adjusted moments of one block of rows: residuals, scores, Jacobians.
+
+A row's moment is m = x (y - mu(x'theta)), with mu the identity (``LINEAR``) or the logistic
+function (``LOGISTIC``). With gold values seen on labelled rows only, each row contributes
+
+    psi_i = m_hat_i + w_i (m_i - m_hat_i),        w_i = R_i / pi_i
+
+(Egami et al. 2024, eq. 8), where m_hat has every predicted variable at its out-of-fold
+prediction. Writing psi_i = (1 - w_i) m_hat_i + w_i m_i shows that a labelled row is two weighted
+rows. Columns of x that are not predicted are the same in both, so their scores are the column
+times one *pseudo-residual* (1 - w_i) e_hat_i + w_i e_i: the algebra below never builds them twice.
+
+Everything here is a sum over rows: the sums of two blocks add up to the sums of their union.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit
+
+from dsl._typing import FloatArray, IntArray
+
+BLOCK_ROWS = 65_536
+"""Rows handled at a time: few enough that temporary arrays stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The mean function of a model and its derivative."""
+
+    name: str
+    mean: Callable[[FloatArray], FloatArray]
+    slope: Callable[[FloatArray], FloatArray] | None
+    """Derivative as a function of the mean; None where it is one everywhere."""
+
+
+LINEAR = Link(name="linear", mean=lambda eta: eta, slope=None)
+LOGISTIC = Link(name="logistic", mean=expit, slope=lambda mu: mu * (1.0 - mu))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some rows of one split, as the moments need them.
+
+    Parameters are ordered as the columns are: ``fixed`` first, then ``predicted``.
+    """
+
+    fixed: FloatArray
+    """(n, f) columns that hold no predicted variable."""
+    predicted: FloatArray
+    """(n, p) the other columns, at the out-of-fold predictions."""
+    outcome: FloatArray
+    """(n,) the outcome; at the out-of-fold predictions if it is predicted."""
+    gold_rows: IntArray
+    """(m,) positions of the labelled rows in this block, ascending."""
+    gold: FloatArray
+    """(m, p) the predicted columns at the gold values."""
+    gold_outcome: FloatArray
+    """(m,) the outcome at the gold values."""
+    weight: FloatArray
+    """(m,) 1 / sampling probability of the labelled rows."""
+    offset: FloatArray | None = None
+    """(n,) known part of the linear predictor, None for zero."""
+    absorbed: FloatArray | None = None
+    """(n, f + p) projection of the pseudo-columns on the fixed effects (`dsl.absorb`)."""
+    absorbed_outcome: FloatArray | None = None
+    """(n,) projection of the pseudo-outcome on the fixed effects."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and parameters."""
+        return len(self.outcome), self.fixed.shape[1] + self.predicted.shape[1]
+
+    def pieces(self, size: int = BLOCK_ROWS) -> Iterator["Block"]:
+        """Cut into blocks of at most `size` rows."""
+        n = len(self.outcome)
+        if n <= size:
+            yield self
+            return
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            gold = slice(*np.searchsorted(self.gold_rows, (rows.start, rows.stop)))
+            yield replace(
+                self,
+                fixed=self.fixed[rows],
+                predicted=self.predicted[rows],
+                outcome=self.outcome[rows],
+                gold_rows=self.gold_rows[gold] - start,
+                gold=self.gold[gold],
+                gold_outcome=self.gold_outcome[gold],
+                weight=self.weight[gold],
+                offset=_rows_of(self.offset, rows),
+                absorbed=_rows_of(self.absorbed, rows),
+                absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            )
+
+
+def _rows_of(array: FloatArray | None, rows: slice) -> FloatArray | None:
+    return None if array is None else array[rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What the predicted and the gold version of a row count for."""
+
+    predicted: FloatArray
+    """(n,)"""
+    gold: FloatArray
+    """(m,)"""
+
+
+def design_weights(block: Block) -> Weights:
+    """Weights of psi: 1 - w on every row's predicted version, w on the gold version."""
+    predicted = np.ones(len(block.outcome))
+    predicted[block.gold_rows] -= block.weight
+    return Weights(predicted=predicted, gold=block.weight)
+
+
+def gold_weights(block: Block) -> Weights:
+    """Weights of w m, inverse-probability weighting of the labelled rows alone."""
+    return Weights(predicted=np.zeros(len(block.outcome)), gold=block.weight)
+
+
+def imputed_weights(block: Block) -> Weights:
+    """Weights of m_hat: every row at its predicted version."""
+    return Weights(predicted=np.ones(len(block.outcome)), gold=np.zeros(len(block.weight)))
+
+
+def correction_weights(block: Block) -> Weights:
+    """Weights of w (m - m_hat), the part of psi that the labelled rows add."""
+    predicted = np.zeros(len(block.outcome))
+    predicted[block.gold_rows] = -block.weight
+    return Weights(predicted=predicted, gold=block.weight)
+
+
+def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: FloatArray) -> FloatArray:
+    """Design-adjusted values hat + w (gold - hat); (n,) or (n, p), with gold on `rows` only."""
+    out: FloatArray = hat.copy()
+    w = weight if hat.ndim == 1 else weight[:, None]
+    out[rows] += w * (gold - hat[rows])
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """Fitted means of the two versions of each row."""
+
+    predicted: FloatArray
+    """(n,)"""
+    gold: FloatArray
+    """(m,)"""
+
+
+def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
+    """Fitted means at `params` (k,), for the predicted and the gold version of each row."""
+    f = block.fixed.shape[1]
+    shared = block.fixed @ params[:f]
+    if block.offset is not None:
+        shared = shared + block.offset
+    if block.absorbed is not None and block.absorbed_outcome is not None:
+        shared = shared + (block.absorbed_outcome - block.absorbed @ params)
+    gold = shared[block.gold_rows] + block.gold @ params[f:]
+    hat = shared + block.predicted @ params[f:] if block.predicted.shape[1] else shared
+    return Means(predicted=link.mean(hat), gold=link.mean(gold))
+
+
+def _residuals(block: Block, means: Means, weights: Weights) -> tuple[FloatArray, FloatArray]:
+    """Weighted residuals of the predicted (n,) and the gold (m,) versions."""
+    return (
+        weights.predicted * (block.outcome - means.predicted),
+        weights.gold * (block.gold_outcome - means.gold),
+    )
+
+
+def _scatter(hat: FloatArray, gold: FloatArray, rows: IntArray) -> FloatArray:
+    """`hat` with `gold` added on `rows`."""
+    out: FloatArray = hat.copy()
+    out[rows] += gold
+    return out
+
+
+def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
+    """Sum of the moments over the block; (k,)."""
+    hat, gold = _residuals(block, means, weights)
+    pseudo = _scatter(hat, gold, block.gold_rows)
+    return np.concatenate([block.fixed.T @ pseudo, block.predicted.T @ hat + block.gold.T @ gold])
+
+
+def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
+    """Moments row by row; (n, k). With fixed effects, their estimation is accounted for."""
+    hat, gold = _residuals(block, means, weights)
+    pseudo = _scatter(hat, gold, block.gold_rows)
+    out = np.empty(block.shape)
+    f = block.fixed.shape[1]
+    np.multiply(block.fixed, pseudo[:, None], out=out[:, :f])
+    np.multiply(block.predicted, hat[:, None], out=out[:, f:])
+    out[block.gold_rows, f:] += block.gold * gold[:, None]
+    if block.absorbed is not None:
+        out -= block.absorbed * pseudo[:, None]
+    return out
+
+
+def jacobian_sum(
+    block: Block, means: Means, weights: Weights, link: Link, fixed_gram: FloatArray | None = None
+) -> FloatArray:
+    """Sum of minus the derivatives of the moments in the parameters; (k, k).
+
+    `fixed_gram` (f, f) is the part of the fixed columns, where the caller has it already: in the
+    linear model at `design_weights` it is the same in every split.
+    """
+    hat, gold = _slopes(means, weights, link)
+    total = _scatter(hat, gold, block.gold_rows)
+    if fixed_gram is None:
+        fixed_gram = block.fixed.T @ (block.fixed * total[:, None])
+    hat_columns = block.predicted * hat[:, None]
+    gold_columns = block.gold * gold[:, None]
+    cross = block.fixed.T @ _scatter(hat_columns, gold_columns, block.gold_rows)
+    inner = block.predicted.T @ hat_columns + block.gold.T @ gold_columns
+    out = np.block([[fixed_gram, cross], [cross.T, inner]])
+    if block.absorbed is not None:
+        out -= block.absorbed.T @ (block.absorbed * total[:, None])
+    return out
+
+
+def _slopes(means: Means, weights: Weights, link: Link) -> tuple[FloatArray, FloatArray]:
+    if link.slope is None:
+        return weights.predicted, weights.gold
+    return weights.predicted * link.slope(means.predicted), weights.gold * link.slope(means.gold)

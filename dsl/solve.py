@@ -1,0 +1,104 @@
+"""Parameters from moment sums: Newton's method on the moment equation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsl._typing import FloatArray
+
+TOLERANCE = 1e-10
+"""Largest mean moment accepted, columns scaled to root mean square one."""
+SINGULAR = 1e-12
+"""Ratio of the extreme eigenvalues of the scaled Jacobian below which it counts as singular."""
+MAX_HALVINGS = 30
+
+Evaluate = Callable[[FloatArray, bool], tuple[FloatArray, FloatArray | None]]
+"""(params, with_jacobian) -> mean moment (k,), mean Jacobian (k, k) or None; in scaled columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """Where Newton's method stopped; everything in scaled columns."""
+
+    params: FloatArray  # (k,)
+    jacobian: FloatArray  # (k, k)
+    norm: float  # largest mean moment
+    iterations: int
+    problem: str | None  # None, "singular" or "stalled"
+
+
+def newton(
+    evaluate: Evaluate,
+    start: FloatArray,
+    *,
+    tolerance: float = TOLERANCE,
+    linear: bool = False,
+    max_iterations: int = 100,
+) -> Root:
+    """Root of a moment equation by Newton's method, steps halved until the moment shrinks.
+
+    The Jacobian need not be positive definite: the merit function is the moment's norm, for which
+    the Newton step is a descent direction whenever the Jacobian can be inverted. A linear moment is
+    solved by the first step (its Jacobian is evaluated once); what follows is iterative refinement.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Mean moment and Jacobian (minus its derivative) at given parameters.
+    start : (k,) array
+    tolerance : float
+        Largest mean moment at which to stop. One further step is taken from there.
+    linear : bool
+        Whether the Jacobian is constant.
+    max_iterations : int
+
+    Returns
+    -------
+    Root
+        ``problem`` says why it failed, if it did; nothing is raised.
+    """
+    params = start
+    moment, jacobian = evaluate(params, True)
+    assert jacobian is not None
+    for iteration in range(max_iterations + 1):
+        norm = float(np.abs(moment).max(initial=0.0))
+        if is_singular(jacobian):
+            return _stopped(params, jacobian, norm, iteration, "singular")
+        step = np.linalg.solve(jacobian, moment)
+        if norm <= tolerance and iteration > 0:
+            return _stopped(params + step, jacobian, norm, iteration, None)
+        accepted = _halve(evaluate, params, step, moment, linear=linear)
+        if accepted is None:
+            done = norm <= tolerance
+            return _stopped(params, jacobian, norm, iteration, None if done else "stalled")
+        params, moment, new = accepted
+        jacobian = jacobian if new is None else new
+    return _stopped(params, jacobian, norm, max_iterations, "stalled")
+
+
+def is_singular(jacobian: FloatArray) -> bool:
+    """Whether a scaled Jacobian cannot be inverted to any useful accuracy."""
+    if not np.all(np.isfinite(jacobian)):
+        return True
+    size = np.abs(np.linalg.eigvalsh(jacobian))
+    return bool(size.min(initial=1.0) <= SINGULAR * size.max(initial=1.0))
+
+
+def _stopped(params: FloatArray, jacobian: FloatArray, norm: float, n: int, problem: str | None) -> Root:
+    return Root(params=params, jacobian=jacobian, norm=norm, iterations=n, problem=problem)
+
+
+def _halve(
+    evaluate: Evaluate, params: FloatArray, step: FloatArray, moment: FloatArray, *, linear: bool
+) -> tuple[FloatArray, FloatArray, FloatArray | None] | None:
+    """First of the full, half, quarter... step that shrinks the moment; None if there is none."""
+    merit = float(moment @ moment)
+    length = 1.0
+    for _ in range(MAX_HALVINGS):
+        candidate = params + length * step
+        new_moment, new_jacobian = evaluate(candidate, not linear)
+        if float(new_moment @ new_moment) <= (1.0 - 1e-4 * length) * merit:
+            return candidate, new_moment, new_jacobian
+        length /= 2.0
+    return None

@@ -1,0 +1,113 @@
+"""The printed summary: design first, then coefficients. Only reads results."""
+
+from typing import Any
+
+import numpy as np
+from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
+
+TITLES = {
+    "dsl": "Design-based supervised learning",
+    "gold_only": "Labelled rows only (inverse-probability weighted)",
+    "naive": "Predictions taken for the truth (naive; not valid unless they make no errors)",
+}
+
+
+def summarize(results: Any, *, alpha: float, title: str | None) -> Summary:
+    """Build the summary of a `DSLEstimates`."""
+    out = Summary()
+    left, right = _design(results)
+    rows = max(len(left), len(right))
+    left += [("", "")] * (rows - len(left))
+    right += [("", "")] * (rows - len(right))
+    body = [[lv, rn, rv] for (_, lv), (rn, rv) in zip(left, right, strict=True)]
+    table = SimpleTable(
+        body,
+        stubs=[name for name, _ in left],
+        title=title or TITLES[results.specification.estimator],
+        txt_fmt={
+            "table_dec_above": "=",
+            "table_dec_below": "=",
+            "colsep": "  ",
+            "data_aligns": "rlr",
+            "stubs_align": "l",
+            "data_fmts": ["%s", "%s", "%s"],
+        },
+    )
+    out.tables.append(table)
+    out.tables.append(_coefficients(results, alpha))
+    out.add_extra_txt(_notes(results))
+    return out
+
+
+def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    spec, sample = results.specification, results.sample
+    low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
+    left = [
+        ("Outcome:", results.model.endog_names),
+        ("Model:", spec.model),
+        ("Predicted:", ", ".join(spec.predicted_var)),
+        ("Prediction:", ", ".join(spec.prediction) or "(features only)"),
+        ("Std. errors:", _vcov_label(spec, sample)),
+    ]
+    right = [
+        ("Rows:", f"{sample.nobs:,}"),
+        ("Labelled:", f"{sample.n_labeled:,}"),
+        ("Sampling prob.:", f"{low:.4g} (equal)" if sample.equal_prob else f"{low:.4g} to {high:.4g}"),
+    ]
+    if sample.n_clusters is not None:
+        right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster})"))
+    if spec.index:
+        left.append(("Fixed effects:", " + ".join(spec.index)))
+    if spec.estimator == "dsl":
+        right.append(("Folds x splits:", f"{spec.cross_fit} x {spec.sample_split}"))
+        right += _learner_rows(results)
+    if results.n_dropped:
+        right.append(("Dropped rows:", f"{results.n_dropped:,}"))
+    return left, right
+
+
+def _vcov_label(spec: Any, sample: Any) -> str:
+    if sample.n_clusters is not None:
+        return f"clustered ({spec.vcov})" if spec.vcov != "robust" else "clustered"
+    return spec.vcov if spec.vcov == "robust" else f"robust ({spec.vcov})"
+
+
+def _learner_rows(results: Any) -> list[tuple[str, str]]:
+    if results.predictions is None:
+        return [("Learner:", ", ".join(dict.fromkeys(results.specification.learners)))]
+    rows = []
+    quality = results.fit_quality
+    for name, row in quality.iterrows():
+        fit = f"R2 {row['r2']:.3f}" + ("" if np.isnan(row["accuracy"]) else f", accuracy {row['accuracy']:.3f}")
+        which = f" {name}" if len(quality) > 1 else ""
+        rows += [(f"Learner{which}:", str(row["learner"])), (f"Out of fold{which}:", fit)]
+    return rows
+
+
+def _coefficients(results: Any, alpha: float) -> SimpleTable:
+    header = ["coef", "std err", "z", "P>|z|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"]
+    intervals = results.conf_int(alpha)
+    body = [
+        [f"{b:.4f}", f"{s:.4f}", f"{z:.3f}", f"{p:.3f}", f"{lo:.4f}", f"{hi:.4f}"]
+        for b, s, z, p, (lo, hi) in zip(
+            results.params, results.bse, results.tvalues, results.pvalues, intervals, strict=True
+        )
+    ]
+    return SimpleTable(body, headers=header, stubs=results.model.exog_names, txt_fmt=fmt_params)
+
+
+def _notes(results: Any) -> list[str]:
+    spec = results.specification
+    notes = []
+    for name, reason in zip(spec.predicted_var, spec.learner_reasons, strict=False):
+        if reason:
+            notes.append(f"Learner for {name}: {reason}.")
+    if results.dropped:
+        counts = ", ".join(f"{name} ({count})" for name, count in results.dropped.items())
+        notes.append(f"Rows left out for missing values, per column: {counts}.")
+    notes += [f"{note}." for note in results.sample.notes]
+    if spec.estimator == "naive":
+        notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
+    return notes

@@ -198,7 +198,7 @@ class PenalisedGLM:
         eta = z @ coef
         mu = self._mean(eta)
         product = gram if gram is not None else (z * (mu * (1.0 - mu))[:, None]).T @ z
-        inverse: FloatArray = np.linalg.inv(product / s2 + np.diag(ridge))
+        inverse = np.asarray(np.linalg.inv(product / s2 + np.diag(ridge)), dtype=np.float64)
         step: FloatArray = inverse @ (z.T @ (y - mu) / s2 - ridge * coef)
         if self.link == "logit":
             value, along = self._loss(eta, y, coef, ridge), z @ step

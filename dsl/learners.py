@@ -25,7 +25,7 @@ from scipy.optimize import nnls
 
 from dsl._typing import FloatArray, IntArray
 from dsl.auto import LeastSquares, Mean, PenalisedGLM
-from dsl.exceptions import ArgumentError, MissingDependencyError
+from dsl.exceptions import ArgumentError, EstimationError, MissingDependencyError
 
 Family = Literal["gaussian", "binomial"]
 
@@ -272,14 +272,35 @@ def _zero_one(y: FloatArray) -> bool:
 
 def _probability_or_value(estimator: Any, x: FloatArray, name: str) -> FloatArray:
     if _is_classifier(estimator):
-        if not hasattr(estimator, "predict_proba"):
-            raise ArgumentError(
-                f"the classifier {name} has no predict_proba; wrap it in "
-                "sklearn.calibration.CalibratedClassifierCV, or use a regressor"
-            )
         column = list(estimator.classes_).index(1)
-        return np.asarray(estimator.predict_proba(x)[:, column], dtype=np.float64)
-    return np.asarray(estimator.predict(x), dtype=np.float64).reshape(x.shape[0])
+        out = np.asarray(estimator.predict_proba(x), dtype=np.float64)[:, column]
+    else:
+        out = np.asarray(estimator.predict(x), dtype=np.float64)
+        if out.shape not in {(len(x),), (len(x), 1)}:
+            raise ArgumentError(
+                f"{name} predicted an array of shape {out.shape} for {len(x)} rows; one number a row is needed"
+            )
+        out = out.reshape(len(x))
+    missing = np.count_nonzero(~np.isfinite(out))
+    if missing:
+        raise EstimationError(
+            f"{name} predicted missing or infinite values for {missing} of {len(x)} rows; use another learner, "
+            "or rescale the features"
+        )
+    return out
+
+
+def _check_classifier(estimator: Any, y: FloatArray, name: str) -> None:
+    if not _zero_one(y):
+        found = ", ".join(f"{value:g}" for value in np.unique(y)[:5])
+        raise ArgumentError(
+            f"{name} is a classifier, but the gold values are not 0/1 (found {found}, ...); use a regressor"
+        )
+    if not hasattr(estimator, "predict_proba"):
+        raise ArgumentError(
+            f"the classifier {name} has no predict_proba; wrap it in sklearn.calibration.CalibratedClassifierCV, "
+            "or use a regressor"
+        )
 
 
 def _is_classifier(estimator: Any) -> bool:
@@ -314,11 +335,8 @@ class _Fitted:
             self.estimator_.fit(x, y)
             return self
         classes = _is_classifier(self.estimator_)
-        if classes and not rarer:
-            raise ArgumentError(
-                f"{self.name} is a classifier, but the gold values are not 0/1 "
-                f"(found {', '.join(f'{v:g}' for v in np.unique(y)[:5])}, ...); use a regressor"
-            )
+        if classes:
+            _check_classifier(self.estimator_, y, self.name)
         with warnings.catch_warnings():
             _ignore_convergence()
             self.estimator_.fit(x, y.astype(np.int64) if classes else y)
@@ -467,6 +485,10 @@ def check_method(sl_method: Any, family: str) -> None:
             raise ArgumentError("sl_method is an empty list; name at least one learner")
         for member in sl_method:
             check_method(member, family)
+    elif kind == "factory":
+        made = sl_method()
+        if not (hasattr(made, "fit") and hasattr(made, "predict")):
+            raise ArgumentError(f"sl_method() returned {type(made).__name__}, which has no fit and predict")
     elif kind == "name":
         entry = _entry(sl_method)
         if entry.requires and importlib.util.find_spec(entry.requires) is None:

@@ -1,0 +1,216 @@
+"""Speed and memory against their targets; one table.
+
+    make bench                                   every line, a few minutes
+    python -m benchmarks.bench --only b,f        some of them
+    python -m benchmarks.bench --repeats 9       steadier medians
+
+Seconds are medians of interleaved runs; ratios are taken within a round, then their median, so that a busy machine
+distorts them little. Lines without a target are for orientation. `n_jobs` is 1 throughout; the linear algebra library
+uses what threads it finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import formulaic
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+
+import dsl
+from benchmarks import learners, measure, tables
+from benchmarks.tables import TEN
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table: what was measured, and how large it may be."""
+
+    line: str
+    what: str
+    value: float
+    target: float | None
+    unit: str
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        return "met" if self.value <= self.target else "MISSED"
+
+    def row(self) -> tuple[str, str, str, str, str]:
+        target = "" if self.target is None else f"<= {self.target:g} {self.unit}"
+        return self.line, self.what, f"{self.value:.3g} {self.unit}", target, self.verdict
+
+
+def fit(table: pd.DataFrame, formula: str, **options: Any) -> Any:
+    return dsl.dsl(formula, data=table, predicted_var="y", prediction="s", **options)
+
+
+def small(repeats: int) -> Iterator[Figure]:
+    """(a) A small study, 10 x 5 fits."""
+    table, formula = tables.binary_table(2000, 400), "y ~ x1 + x2 + x3"
+    calls = {method: partial(fit, table, formula, sl_method=method) for method in ("auto", "lm")}
+    measure.interleaved(calls, 1)  # imports
+    seconds = measure.interleaved(calls, max(repeats, 5))
+    for method, target in (("auto", 0.4), ("lm", 0.15)):
+        what = f"N = 2000, n = 400, binary surrogate, 10 x 5, {method}"
+        yield Figure("a", what, statistics.median(seconds[method]), target, "s")
+
+
+def linear(repeats: int) -> Iterator[Figure]:
+    """(b) `lm` on a million rows against statsmodels."""
+    table = tables.regression_table(MILLION, 10_000)
+    matrix = _matrix(table)
+    truth = table["truth"].to_numpy()
+    calls: dict[str, Callable[[], Any]] = {
+        "statsmodels": lambda: sm.OLS(truth, matrix).fit(cov_type="HC0").bse,
+        "one": partial(fit, table, f"y ~ {TEN}", sl_method="lm", sample_split=1),
+        "ten": partial(fit, table, f"y ~ {TEN}", sl_method="lm", sample_split=10),
+    }
+    yield from _against(calls, "b", "lm", "OLS HC0", 2.5, repeats)
+
+
+def logistic(repeats: int) -> Iterator[Figure]:
+    """(c) `logit` on a million rows against statsmodels."""
+    table = tables.regression_table(MILLION, 10_000, model="logit")
+    matrix = _matrix(table)
+    truth = table["truth"].to_numpy()
+    options: dict[str, Any] = {"model": "logit", "sl_method": "lm"}
+    calls: dict[str, Callable[[], Any]] = {
+        "statsmodels": lambda: sm.Logit(truth, matrix).fit(disp=False).bse,
+        "one": partial(fit, table, f"y ~ {TEN}", sample_split=1, **options),
+        "ten": partial(fit, table, f"y ~ {TEN}", sample_split=10, **options),
+    }
+    yield from _against(calls, "c", "logit", "Logit", 2.0, repeats)
+
+
+def _matrix(table: pd.DataFrame) -> np.ndarray:
+    """The design matrix as statsmodels' formula interface would make it: rows contiguous."""
+    matrix = formulaic.Formula(f"1 + {TEN}").get_model_matrix(table, output="pandas")
+    return np.ascontiguousarray(matrix.to_numpy(dtype=float))
+
+
+def _against(
+    calls: dict[str, Callable[[], Any]], line: str, model: str, rival: str, target: float, repeats: int
+) -> Iterator[Figure]:
+    seconds = measure.interleaved(calls, repeats)
+    what = f"{model}, N = 1e6, 11 columns, lm learner"
+    for name, label in (("statsmodels", f"statsmodels {rival}"), ("one", f"{what}, one split")):
+        yield Figure(line, label, statistics.median(seconds[name]), None, "s")
+    yield Figure(line, f"{what}, one split / {rival}", measure.ratio(seconds, "one", "statsmodels"), target, "x")
+    ten_target = 4.0 if model == "lm" else None
+    yield Figure(line, f"{model}, ten splits / one split", measure.ratio(seconds, "ten", "one"), ten_target, "x")
+
+
+def fixed_effects(repeats: int) -> Iterator[Figure]:
+    """(d) One factor with 1e5 levels."""
+    table = tables.panel_table(MILLION, 10_000, 100_000)
+    for splits, target in ((1, None), (10, 5.0)):
+        options = {"model": "felm", "index": "unit", "sl_method": "lm", "sample_split": splits}
+        seconds = measure.interleaved({"": partial(fit, table, "y ~ x1 + x2 + x3", **options)}, repeats)[""]
+        what = f"felm, N = 1e6, 1e5 levels, 3 columns, lm learner, {splits} split{'s' if splits > 1 else ''}"
+        yield Figure("d", what, statistics.median(seconds), target, "s")
+
+
+LEARNER_DATA = ("curved", "curved+llm", "rules", "continuous")
+SINGLE = ("lm", "glm", "ridge", "gam", "surface", "xgboost", "ranger")
+"""Named learners that are no mixture of others, without the ones that are slow at n = 5000 and never best."""
+
+
+def default_learner(repeats: int) -> Iterator[Figure]:
+    """(e) The default learner: seconds of the whole call, and its error against the best single learner's."""
+    slowest = {}
+    for data in LEARNER_DATA:
+        family, draw = learners.DATA[data]
+        x, y, _ = draw(np.random.default_rng(5), 100_000)
+        y[5000:] = np.nan
+        table = pd.DataFrame(x, columns=[f"f{j}" for j in range(7)]).assign(y=y)
+        call = partial(
+            dsl.dsl, "y ~ f0 + f1", data=table, predicted_var="y", prediction="f6",
+            feature=[f"f{j}" for j in range(6)], family=family,
+        )  # fmt: skip
+        slowest[data] = statistics.median(measure.interleaved({"": call}, max(1, repeats // 3))[""])
+    data = max(slowest, key=slowest.__getitem__)
+    yield Figure("e", f"N = 1e5, n = 5000, 7 features, auto, 10 x 5 (slowest: {data})", slowest[data], 15.0, "s")
+    for n, draws in ((500, 4), (5000, 1)):
+        ratios = {data: _error_ratio(data, n, draws) for data in LEARNER_DATA}
+        data = max(ratios, key=ratios.__getitem__)
+        yield Figure("e", f"out-of-fold MSE, n = {n}, auto / best single (worst: {data})", ratios[data], 1.1, "x")
+
+
+def _error_ratio(data: str, n: int, draws: int) -> float:
+    """Out-of-fold mean squared error of "auto" relative to the best of `SINGLE`, both averaged over draws."""
+    error = {
+        method: np.mean([float(learners.measure(data, method, n, i, 100, None)["gold"]) for i in range(draws)])
+        for method in ("auto", *SINGLE)
+    }
+    return float(error["auto"] / min(error[method] for method in SINGLE))
+
+
+PEAK = """
+import dsl
+from benchmarks import measure, tables
+call = lambda t: dsl.dsl("y ~ {ten}", data=t, predicted_var="y", prediction="s", sl_method="lm", sample_split={splits})
+call(tables.regression_table(2000, 400))
+table = tables.regression_table(1_000_000, 10_000)
+print(measure.peak_above(lambda: call(table)))
+"""
+
+
+def memory(repeats: int) -> Iterator[Figure]:
+    """(f) Peak memory of the whole call in a fresh process, above what was there, in design matrices."""
+    matrix = MILLION * 11 * 8
+    for splits, target in ((1, 4.0), (10, None)):
+        peak = int(measure.fresh_process(PEAK.format(ten=TEN, splits=splits)))
+        yield Figure("f", f"peak memory of lm in (b), {splits} split(s) / design matrix", peak / matrix, target, "x")
+
+
+def imports(repeats: int) -> Iterator[Figure]:
+    """(g) Import time and what it drags in."""
+    yield Figure("g", "import dsl, with the interpreter's start", measure.import_seconds("import dsl", 5), 1.5, "s")
+    yield Figure("g", "import dsl; dsl.dsl", measure.import_seconds("import dsl; dsl.dsl", 3), None, "s")
+    probe = "import sys, dsl; print(sum(m in sys.modules for m in ('matplotlib', 'rpy2', 'econml')))"
+    heavy = int(measure.fresh_process(probe, "-W", "error"))
+    yield Figure("g", "of matplotlib, rpy2, econml imported with it", heavy, 0, "")
+
+
+LINES: dict[str, Callable[[int], Iterator[Figure]]] = {
+    "a": small,
+    "b": linear,
+    "c": logistic,
+    "d": fixed_effects,
+    "e": default_learner,
+    "f": memory,
+    "g": imports,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(LINES), help="lines, separated by commas")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    chosen = [line.strip() for line in args.only.split(",")]
+    unknown = sorted(set(chosen) - set(LINES))
+    if unknown:
+        parser.error(f"unknown lines {unknown}; there are {', '.join(LINES)}")
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = [figure.row() for line in chosen for figure in LINES[line](args.repeats)]
+    print(pd.DataFrame(rows, columns=["line", "what", "figure", "target", ""]).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Simulated tables for the benchmarks: gold values on a random sample, surrogates on every row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+COVARIATES = tuple(f"x{j}" for j in range(1, 11))
+TEN = " + ".join(COVARIATES)
+
+
+def regression_table(n_rows: int, n_labeled: int, *, model: str = "lm", n_columns: int = 10) -> pd.DataFrame:
+    """Outcome ``y`` seen on `n_labeled` rows, ``truth`` and continuous surrogate ``s`` on all, numeric covariates."""
+    rng = np.random.default_rng(n_rows + n_labeled)
+    x = rng.normal(size=(n_rows, n_columns))
+    index = 0.5 + x @ np.linspace(0.4, -0.3, n_columns)
+    if model == "logit":
+        truth = (rng.random(n_rows) < expit(index)).astype(float)
+        surrogate = np.clip(truth + 0.3 * rng.normal(size=n_rows), -1.0, 2.0)
+    else:
+        truth = index + rng.normal(size=n_rows)
+        surrogate = truth + 0.7 * rng.normal(size=n_rows)
+    table = pd.DataFrame(x, columns=list(COVARIATES[:n_columns]))
+    return table.assign(truth=truth, s=surrogate, y=_on_sample(truth, n_labeled, rng))
+
+
+def binary_table(n_rows: int, n_labeled: int) -> pd.DataFrame:
+    """One binary surrogate, right nine times out of ten, of a binary outcome with three covariates."""
+    rng = np.random.default_rng(n_rows)
+    x = rng.normal(size=(n_rows, 3))
+    truth = (rng.random(n_rows) < expit(x @ [0.8, -0.5, 0.2])).astype(float)
+    surrogate = np.where(rng.random(n_rows) < 0.9, truth, 1.0 - truth)
+    return pd.DataFrame(x, columns=["x1", "x2", "x3"]).assign(s=surrogate, y=_on_sample(truth, n_labeled, rng))
+
+
+def panel_table(n_rows: int, n_labeled: int, n_levels: int) -> pd.DataFrame:
+    """A linear outcome with three covariates and one factor ``unit``, spelled as integers."""
+    table = regression_table(n_rows, n_labeled, n_columns=3)
+    rng = np.random.default_rng(n_levels)
+    unit = rng.integers(n_levels, size=n_rows)
+    effect = rng.normal(size=n_levels)[unit]
+    return table.assign(unit=unit, **{name: table[name] + effect for name in ("truth", "s", "y")})
+
+
+def _on_sample(truth: np.ndarray, n_labeled: int, rng: np.random.Generator) -> np.ndarray:
+    """`truth` on a simple random sample, NaN elsewhere."""
+    out = np.full(len(truth), np.nan)
+    rows = rng.choice(len(truth), n_labeled, replace=False)
+    out[rows] = truth[rows]
+    return out

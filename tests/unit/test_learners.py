@@ -1,0 +1,579 @@
+"""Named learners, stacks, user estimators and the automatic choice."""
+
+import importlib.util
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
+
+from dsl import exceptions, learners
+from dsl.auto import LeastSquares, PenalisedGLM
+from dsl.learners import available_method, check_method, choose_auto, make_learner, method_label
+
+NAMES = available_method()["method"].tolist()
+QUICK = [name for name in NAMES if name not in {"auto", "ranger", "grf", "stack", "blend"}]
+SAME_ALGEBRA = 1e-10  # the same equations solved by another routine
+NEWTON = 1e-4  # a maximum likelihood fit against one with a penalty of 0.001
+CAUTIOUS = 1.02  # a stack's weights are estimated: at most 2% worse than its best member
+
+
+def sample(n=150, seed=0):
+    """Five features (three continuous, two binary), gold on three scales."""
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([rng.normal(size=(n, 3)), rng.random((n, 2)) < 0.4]).astype(float)
+    index = x[:, 0] - 0.7 * x[:, 1] ** 2 + x[:, 2] * x[:, 3]
+    p = expit(index)
+    return x, {
+        "gaussian": index + rng.normal(size=n),
+        "binary": (rng.random(n) < p).astype(float),
+        "fraction": np.round(p, 2),
+    }
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "binary", "fraction"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_fits_predicts_and_repeats(name, kind):
+    x, gold = sample(80)
+    y = gold[kind]
+    if name == "logit" and kind == "gaussian":
+        y = gold["binary"]
+    family = "gaussian" if kind == "gaussian" else "binomial"
+    first = make_learner(name, family=family, seed=3).fit(x, y).predict(x)
+    again = make_learner(name, family=family, seed=3).fit(x, y).predict(x)
+    assert first.shape == (80,)
+    assert first.dtype == np.float64
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, again)
+    if family == "binomial":
+        assert first.min() >= 0.0
+        assert first.max() <= 1.0
+    if name != "mean":
+        assert np.mean((first - y) ** 2) < np.var(y)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pairs_of_alias_and_prefix_mean_the_same(name):
+    assert method_label(f"SL.{name}") == name
+    row = available_method().set_index("method").loc[name]
+    for alias in filter(None, row["aliases"].split(", ")):
+        assert method_label(alias) == name
+        assert method_label(alias.upper()) == name
+
+
+@pytest.mark.parametrize("family", ["gaussian", "binomial"])
+@pytest.mark.parametrize("n", [2, 3, 6, 15])
+@pytest.mark.parametrize("name", [*QUICK, "blend", "grf"])
+def test_tiny_samples(name, n, family):
+    x, gold = sample(n, seed=1)
+    y = gold["binary"].copy()
+    y[:2] = 0.0, 1.0
+    prediction = make_learner(name, family=family).fit(x, y).predict(sample(40)[0])
+    assert np.isfinite(prediction).all()
+
+
+@pytest.mark.parametrize("name", ["auto", "stack", "ranger", ["lm", "knn"]])
+def test_slower_learners_on_tiny_samples(name):
+    x, gold = sample(12, seed=1)
+    assert np.isfinite(make_learner(name, family="binomial").fit(x, gold["binary"]).predict(x)).all()
+
+
+@pytest.mark.parametrize("columns", ["constant", "collinear", "one", "none", "huge", "scaled"])
+@pytest.mark.parametrize("name", QUICK)
+def test_awkward_columns(name, columns):
+    x, gold = sample(60)
+    x = {
+        "constant": np.column_stack([x[:, 0], np.full(60, 0.1), np.zeros(60)]),
+        "collinear": np.column_stack([x, x[:, 0] + x[:, 1], 2 * x[:, 3]]),
+        "one": x[:, :1],
+        "none": x[:, :0],
+        "huge": np.column_stack([x[:, 0] * 1e9 + 1e12, x[:, 1] * 1e-9]),
+        "scaled": x * np.array([1.0, 1e6, 1e-6, 1.0, 1.0]),
+    }[columns]
+    for family in ("gaussian", "binomial"):
+        prediction = make_learner(name, family=family).fit(x, gold["binary"]).predict(x)
+        assert np.isfinite(prediction).all()
+        assert np.mean((prediction - gold["binary"]) ** 2) < np.var(gold["binary"]) + 0.02
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.4])
+@pytest.mark.parametrize("name", [*NAMES, RandomForestClassifier(5), LogisticRegression, ["lm", LogisticRegression()]])
+def test_constant_gold_is_predicted_exactly(name, value):
+    x, _ = sample(30)
+    for family in ("gaussian", "binomial"):
+        prediction = make_learner(name, family=family).fit(x, np.full(30, value)).predict(x[:4])
+        np.testing.assert_allclose(prediction, value, rtol=0, atol=1e-15)
+
+
+def test_a_constant_training_column_that_varies_later_has_no_effect():
+    x, gold = sample(60)
+    x[:, 3] = 0.1
+    later = x.copy()
+    later[:, 3] = 5.0
+    for name in ("lm", "logit", "ridge", "gam", "surface"):
+        fitted = make_learner(name).fit(x, gold["binary"])
+        np.testing.assert_array_equal(fitted.predict(x), fitted.predict(later))
+
+
+# --- learners of our own against the textbook
+
+
+@pytest.mark.parametrize("p", [1, 3, 5])
+def test_lm_is_least_squares(p):
+    x, gold = sample(90)
+    x, y = x[:, :p], gold["gaussian"]
+    design = np.column_stack([np.ones(90), x])
+    expected = design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    np.testing.assert_allclose(make_learner("lm").fit(x, y).predict(x), expected, rtol=0, atol=SAME_ALGEBRA)
+
+
+def test_lm_of_collinear_columns_is_the_projection():
+    x, gold = sample(90)
+    wide = np.column_stack([x, x @ np.arange(1.0, 6.0), x[:, 0]])
+    expected = make_learner("lm").fit(x, gold["gaussian"]).predict(x)
+    np.testing.assert_allclose(
+        make_learner("lm").fit(wide, gold["gaussian"]).predict(wide), expected, rtol=0, atol=SAME_ALGEBRA
+    )
+
+
+def test_lm_is_fast():
+    x, gold = sample(320)
+    start = time.perf_counter()
+    for _ in range(50):
+        make_learner("lm").fit(x, gold["binary"]).predict(x)
+    assert time.perf_counter() - start < 0.5  # about 0.01 s on an idle machine
+
+
+def test_logit_is_maximum_likelihood():
+    import statsmodels.api as sm
+
+    x, gold = sample(400)
+    y = gold["binary"]
+    expected = sm.Logit(y, sm.add_constant(x)).fit(disp=0).predict()
+    for name, family in (("logit", "gaussian"), ("logit", "binomial"), ("glm", "binomial")):
+        np.testing.assert_allclose(make_learner(name, family=family).fit(x, y).predict(x), expected, atol=NEWTON)
+
+
+def test_logit_of_fractions_solves_the_score_equations():
+    x, gold = sample(400)
+    y = gold["fraction"]
+    residual = y - make_learner("logit").fit(x, y).predict(x)
+    np.testing.assert_allclose(np.column_stack([np.ones(400), x]).T @ residual / 400, 0.0, atol=NEWTON)
+
+
+def test_logit_of_separated_classes_is_finite_and_right():
+    x = np.arange(20.0)[:, None]
+    y = (x[:, 0] > 9.5).astype(float)
+    for name in ("logit", "ridge", "gam", "surface"):
+        prediction = make_learner(name, family="binomial").fit(x, y).predict(x)
+        assert np.array_equal(prediction > 0.5, y == 1.0)
+
+
+def test_logit_of_gold_outside_the_unit_interval_is_an_error():
+    x, gold = sample()
+    with pytest.raises(exceptions.DataError, match=r"between 0 and 1; found -\d"):
+        make_learner("logit").fit(x, gold["gaussian"])
+
+
+def test_ridge_solves_its_penalised_equations():
+    x, gold = sample()
+    y = gold["gaussian"]
+    model = PenalisedGLM("identity", penalty=7.0).fit(x, y)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    t = (y - y.mean()) / y.std()
+    slopes = np.linalg.solve(z.T @ z + 7.0 * np.eye(5), z.T @ t)
+    np.testing.assert_allclose(model.predict(x), y.mean() + y.std() * z @ slopes, atol=SAME_ALGEBRA)
+
+
+def test_ridge_penalty_settles_at_the_evidence_equations():
+    x, gold = sample(300)
+    y = gold["gaussian"]
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    t = (y - y.mean()) / y.std()
+    penalty = float(PenalisedGLM("identity").fit(x, y).penalties_[0])
+
+    def minus_log_evidence(a):  # marginal likelihood of t ~ N(0, s2 I + z z' / a), s2 at its best
+        def at(log_s2):
+            covariance = np.exp(log_s2) * np.eye(300) + z @ z.T / a
+            return np.linalg.slogdet(covariance)[1] + t @ np.linalg.solve(covariance, t)
+
+        return min(at(v) for v in np.log(np.linspace(0.3, 1.0, 29)))
+
+    at_penalty = minus_log_evidence(penalty)
+    assert at_penalty < minus_log_evidence(penalty * 2)
+    assert at_penalty < minus_log_evidence(penalty / 2)
+
+
+def test_more_columns_than_rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 200))
+    y = x[:, :5].sum(axis=1) + rng.normal(size=60)
+    for name in ("ridge", "gam", "surface", "logit", "lm"):
+        target = (y > 0).astype(float) if name == "logit" else y
+        assert np.isfinite(make_learner(name).fit(x, target).predict(x)).all()
+    fresh = rng.normal(size=(500, 200))
+    truth = fresh[:, :5].sum(axis=1)
+    assert np.mean((make_learner("ridge").fit(x, y).predict(fresh) - truth) ** 2) < np.var(truth)
+
+
+def test_splines_bend_and_surfaces_multiply():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(600, 3))
+    truth = np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2]
+    y = truth + 0.3 * rng.normal(size=600)
+    loss = {m: np.mean((make_learner(m).fit(x, y).predict(x) - truth) ** 2) for m in ("lm", "gam", "surface")}
+    assert loss["gam"] < 0.8 * loss["lm"]
+    assert loss["surface"] < 0.1 * loss["gam"]
+
+
+def test_splines_fit_few_distinct_values_exactly():
+    x = np.repeat(np.arange(5.0), 40)[:, None]
+    means = np.array([0.0, 3.0, 1.0, 1.5, -2.0])
+    y = means[x[:, 0].astype(int)] + np.tile([-0.1, 0.1], 100)
+    np.testing.assert_allclose(make_learner("gam").fit(x, y).predict(np.arange(5.0)[:, None]), means, atol=0.02)
+
+
+def test_splines_stay_put_far_outside_the_data():
+    x, gold = sample(200)
+    fitted = make_learner("surface").fit(x, gold["gaussian"])
+    far = np.tile(x.mean(axis=0), (2, 1))
+    far[:, 1] = 5.0, 10.0
+    linear = fitted.estimator_.coef_[1] / x[:, 1].std()
+    assert np.diff(fitted.predict(far))[0] == pytest.approx(5.0 * linear)
+
+
+def test_predictions_do_not_depend_on_the_block_size(monkeypatch):
+    x, gold = sample()
+    fitted = make_learner("surface").fit(x, gold["gaussian"])
+    whole = fitted.predict(x)
+    monkeypatch.setattr("dsl.auto.BLOCK", 7)
+    np.testing.assert_allclose(fitted.predict(x), whole, rtol=0, atol=1e-12)
+    assert fitted.predict(x[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["lm", "logit", "ridge", "gam", "surface"])
+def test_units_of_the_features_do_not_matter(name):
+    x, gold = sample()
+    factor, shift = np.array([1e3, 0.01, 5.0, 1.0, 2.0]), np.array([3.0, 0.0, -40.0, 1.0, 0.0])
+    one = make_learner(name).fit(x, gold["binary"]).predict(x)
+    other = make_learner(name).fit(x * factor + shift, gold["binary"]).predict(x * factor + shift)
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-7)
+
+
+def test_zero_one_gold_gives_a_surface_of_probabilities_in_either_family():
+    x, gold = sample()
+    one = make_learner("surface", family="gaussian").fit(x, gold["binary"]).predict(x)
+    np.testing.assert_array_equal(one, make_learner("surface", family="binomial").fit(x, gold["binary"]).predict(x))
+
+
+# --- stacks
+
+
+def held_out_loss(method, x, y, family="gaussian"):
+    folds = np.arange(len(y)) % 5
+    return np.mean((y - learners._cross_predict(lambda: make_learner(method, family=family), x, y, folds)) ** 2)
+
+
+@pytest.mark.parametrize(("kind", "family"), [("gaussian", "gaussian"), ("binary", "binomial")])
+def test_stack_weights_and_loss(kind, family):
+    x, gold = sample(300)
+    members = ["mean", "lm", "gam", "knn"]
+    stack = make_learner(members, family=family).fit(x, gold[kind]).estimator_
+    assert (stack.weights_ >= 0).all()
+    assert stack.weights_.sum() == pytest.approx(1.0)
+    assert stack.losses_.shape == (4,)
+    losses = [held_out_loss(m, x, gold[kind], family) for m in members]
+    assert held_out_loss(members, x, gold[kind], family) < CAUTIOUS * min(losses)
+    assert held_out_loss(members, x, gold[kind], family) < max(losses)
+
+
+def test_stack_falls_back_to_its_best_member_where_every_weight_is_zero(monkeypatch):
+    x, gold = sample(100)
+    monkeypatch.setattr(learners, "nnls", lambda a, b: (np.zeros(a.shape[1]), 0.0))
+    stack = make_learner(["mean", "lm"]).fit(x, gold["gaussian"])
+    np.testing.assert_array_equal(stack.estimator_.weights_, [0.0, 1.0])
+    np.testing.assert_array_equal(stack.predict(x), make_learner("lm").fit(x, gold["gaussian"]).predict(x))
+
+
+def test_stack_of_negative_gold_does_not_predict_zero():
+    x, gold = sample(100)
+    y = gold["gaussian"] * 0.01 - 5.0
+    assert make_learner(["mean"]).fit(x, y).predict(x).mean() == pytest.approx(y.mean())
+
+
+def test_stack_takes_estimators_and_names():
+    x, gold = sample(100)
+    stack = make_learner(["lm", DecisionTreeRegressor(max_depth=2), lambda: LinearRegression()]).fit(
+        x, gold["gaussian"]
+    )
+    assert len(stack.estimator_.weights_) == 3
+    assert np.isfinite(stack.predict(x)).all()
+
+
+# --- estimators of the user
+
+
+def test_estimators_are_copied_not_touched():
+    x, gold = sample()
+    mine = make_pipeline(StandardScaler(), RandomForestRegressor(5))
+    before = repr(clone(mine).get_params())
+    make_learner(mine, seed=7).fit(x, gold["gaussian"])
+    assert repr(mine.get_params()) == before
+    assert mine[-1].random_state is None
+    assert not hasattr(mine[-1], "estimators_")
+
+
+def test_seeds_reach_nested_parameters_and_leave_those_set():
+    x, gold = sample()
+    nested = GridSearchCV(make_pipeline(StandardScaler(), RandomForestRegressor(3)), {}, cv=KFold(3, shuffle=True))
+    fitted = make_learner(nested, seed=11).fit(x, gold["gaussian"]).estimator_
+    assert fitted.get_params()["estimator__randomforestregressor__random_state"] == 11
+    assert fitted.cv.random_state == 11
+    assert nested.cv.random_state is None
+    kept = make_learner(RandomForestRegressor(3, random_state=5), seed=11).fit(x, gold["gaussian"]).estimator_
+    assert kept.random_state == 5
+
+
+def test_seed_changes_a_random_learner_only():
+    x, gold = sample()
+    forests = [make_learner(RandomForestRegressor(5), seed=s).fit(x, gold["gaussian"]).predict(x) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(forests[0], forests[1])
+    assert not np.array_equal(forests[0], forests[2])
+
+
+@pytest.mark.parametrize("family", ["gaussian", "binomial"])
+def test_a_classifier_predicts_the_probability_of_one(family):
+    x, gold = sample()
+    expected = LogisticRegression().fit(x, gold["binary"]).predict_proba(x)[:, 1]
+    np.testing.assert_array_equal(
+        make_learner(LogisticRegression(), family=family).fit(x, gold["binary"]).predict(x), expected
+    )
+
+
+def test_a_classifier_of_other_gold_is_an_error():
+    x, gold = sample()
+    with pytest.raises(exceptions.ArgumentError, match="RandomForestClassifier is a classifier, but the gold values"):
+        make_learner(RandomForestClassifier(3)).fit(x, gold["gaussian"])
+
+
+@pytest.mark.parametrize("classifier", [LinearSVC(), RidgeClassifier()])
+def test_a_classifier_without_probabilities_is_an_error(classifier):
+    x, gold = sample()
+    with pytest.raises(exceptions.ArgumentError, match="has no predict_proba; wrap it"):
+        make_learner(classifier).fit(x, gold["binary"])
+
+
+def test_factories_and_plain_objects():
+    x, gold = sample()
+    y = gold["gaussian"]
+    expected = LinearRegression().fit(x, y).predict(x)
+    np.testing.assert_array_equal(make_learner(LinearRegression).fit(x, y).predict(x), expected)
+    np.testing.assert_array_equal(make_learner(lambda: LinearRegression()).fit(x, y).predict(x), expected)
+    plain = LeastSquares()  # fit and predict, nothing else
+    np.testing.assert_allclose(make_learner(plain).fit(x, y).predict(x), expected, atol=SAME_ALGEBRA)
+    assert not hasattr(plain, "coef_")
+
+
+def test_two_dimensional_predictions_are_flattened_and_wrong_lengths_refused():
+    class Column:
+        def __init__(self, extra=0):
+            self.extra = extra
+
+        def fit(self, x, y):
+            return self
+
+        def predict(self, x):
+            return np.ones((len(x) + self.extra, 1))
+
+    x, gold = sample()
+    assert make_learner(Column()).fit(x, gold["binary"]).predict(x).shape == (150,)
+    with pytest.raises(exceptions.ArgumentError, match=r"Column predicted an array of shape \(151, 1\) for 150 rows"):
+        make_learner(Column(1)).fit(x, gold["binary"]).predict(x)
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    class Broken:
+        def fit(self, x, y):
+            return self
+
+        def predict(self, x):
+            return np.full(len(x), np.nan)
+
+    x, gold = sample()
+    with pytest.raises(exceptions.EstimationError, match="Broken predicted missing or infinite values for 150 of 150"):
+        make_learner(Broken()).fit(x, gold["binary"]).predict(x)
+
+
+@pytest.mark.parametrize("method", ["lm", "surface", "xgboost", ["lm", "gam"], LogisticRegression()])
+def test_learners_can_be_sent_to_other_processes(method):
+    x, gold = sample()
+    learner = make_learner(method, family="binomial")
+    sent = pickle.loads(pickle.dumps(learner)).fit(x, gold["binary"])
+    np.testing.assert_array_equal(sent.predict(x), learner.fit(x, gold["binary"]).predict(x))
+
+
+# --- names, labels, errors
+
+
+def test_available_method_lists_every_learner():
+    table = available_method()
+    assert isinstance(table, pd.DataFrame)
+    assert table.columns.tolist() == ["method", "aliases", "description", "requires"]
+    assert table["method"].is_unique
+    assert {"lm", "glm", "mean", "glmnet", "ranger", "grf", "xgboost", "auto", "stack"} <= set(NAMES)
+    assert table.set_index("method").loc["grf", "requires"] == "econml"
+    assert (table["description"].str.len() > 5).all()
+
+
+def test_unknown_name():
+    with pytest.raises(exceptions.ArgumentError) as caught:
+        check_method("SL.rangr", "gaussian")
+    message = str(caught.value)
+    assert "unknown sl_method 'SL.rangr'" in message
+    assert "Did you mean 'ranger'?" in message
+    assert all(name in message for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("method", "family", "text"),
+    [
+        ("lm", "poisson", "family must be 'gaussian' or 'binomial'; found 'poisson'"),
+        ([], "gaussian", "empty list"),
+        (["lm", "nonsense"], "gaussian", "unknown sl_method 'nonsense'"),
+        (3.5, "gaussian", "found float"),
+        (None, "gaussian", "found NoneType"),
+        (lambda: 3, "gaussian", "no fit and predict"),
+    ],
+)
+def test_unusable_arguments(method, family, text):
+    with pytest.raises(exceptions.ArgumentError, match=text):
+        check_method(method, family)
+
+
+def test_missing_package_names_the_extra(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "econml" else real(name, *a))
+    with pytest.raises(exceptions.MissingDependencyError, match=r'pip install "dsl\[grf\]"'):
+        check_method(["lm", "grf"], "gaussian")
+    with pytest.raises(ImportError, match="econml"):
+        make_learner("grf")
+
+
+def test_grf_is_an_honest_forest():
+    from econml.grf import RegressionForest
+
+    x, gold = sample(300)
+    forest = make_learner("grf", seed=2).fit(x, gold["gaussian"])
+    assert isinstance(forest.estimator_, RegressionForest)
+    assert forest.estimator_.honest
+    assert np.corrcoef(forest.predict(x), gold["gaussian"])[0, 1] > 0.5
+
+
+def test_labels():
+    assert method_label(["lm", LogisticRegression()]) == "stack(lm, LogisticRegression)"
+    assert method_label(make_pipeline(StandardScaler(), LinearRegression())) == "LinearRegression"
+    assert method_label(LinearRegression) == "LinearRegression"
+    assert method_label(lambda: LinearRegression()) == "<lambda>"
+
+
+def test_least_squares_needs_no_scikit_learn():
+    code = (
+        "import sys, numpy as np\n"
+        "from dsl.learners import make_learner\n"
+        "x = np.arange(8.0)[:, None]\n"
+        "for name in ('lm', 'glm', 'mean', 'ridge', 'gam', 'surface'):\n"
+        "    make_learner(name).fit(x, x[:, 0] ** 2).predict(x)\n"
+        "assert 'sklearn' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- auto
+
+
+def test_auto_short_cut_for_one_binary_surrogate():
+    x, gold = sample(400)
+    start = time.perf_counter()
+    choice = choose_auto(x[:, 3:4], gold["binary"], family="binomial", seed=1)
+    assert time.perf_counter() - start < 0.05
+    assert choice.method == "lm"
+    assert choice.losses == {}
+    assert "least squares is exact" in choice.reason
+
+
+def test_auto_short_cut_for_dummies_and_for_two_binary_surrogates():
+    x, gold = sample(400)
+    dummies = np.eye(4)[np.arange(400) % 4][:, 1:]
+    assert choose_auto(dummies, gold["binary"], family="gaussian", seed=1).method == "lm"
+    both = choose_auto(x[:, 3:], gold["binary"], family="gaussian", seed=1)
+    assert (both.method, both.losses) == ("surface", {})
+    assert choose_auto(np.ones((400, 2)), gold["binary"], family="gaussian", seed=1).method == "lm"
+
+
+def test_auto_with_nothing_to_choose():
+    x, gold = sample(50)
+    assert choose_auto(x, np.ones(50), family="binomial", seed=1).method == "mean"
+    assert choose_auto(x[:1], gold["binary"][:1], family="binomial", seed=1).method == "lm"
+    one = np.zeros(50, dtype=int)
+    assert choose_auto(x, gold["binary"], family="binomial", seed=1, groups=one).method == "lm"
+
+
+@pytest.mark.parametrize("family", ["gaussian", "binomial"])
+def test_auto_chooses_sensibly(family):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(800, 4))
+    step = 2.5 * ((x[:, 0] > 0) & (x[:, 1] > 0) & (x[:, 2] > 0)) - 2.5 * ((x[:, 0] < -0.5) & (x[:, 3] > 0.5))
+    index = {"product": 2.0 * x[:, 0] * x[:, 1] + np.sin(2 * x[:, 2]), "step": 2 * step}
+    chosen = {}
+    for name, value in index.items():
+        y = value + rng.normal(size=800) if family == "gaussian" else (rng.random(800) < expit(value)).astype(float)
+        choice = choose_auto(x, y, family=family, seed=1)
+        chosen[name] = choice.method
+        assert list(choice.losses) == ["ridge", "surface", "blend", "xgboost"]
+        assert choice.method == min(choice.losses, key=choice.losses.get)
+        assert choice == choose_auto(x, y, family=family, seed=1)
+    assert chosen["product"] == "surface"
+    assert chosen["step"] in {"blend", "xgboost"}
+
+
+def test_auto_leaves_trees_out_of_very_large_data():
+    x, gold = sample(100)
+    choice = choose_auto(x, gold["gaussian"], family="gaussian", seed=1, n_rows=2_000_000)
+    assert list(choice.losses) == ["ridge", "surface"]
+    assert "2,000,000 rows" in choice.reason
+
+
+def test_auto_holds_out_whole_clusters():
+    """Gold is noise shared within a cluster: only a split of clusters would make the features look useful."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    x = rng.normal(size=(40, 5))[groups]
+    y = rng.normal(size=40)[groups] + 0.1 * rng.normal(size=400)
+    apart = choose_auto(x, y, family="gaussian", seed=1)
+    together = choose_auto(x, y, family="gaussian", seed=1, groups=groups)
+    assert min(apart.losses.values()) < 0.2 * np.var(y)
+    assert min(together.losses.values()) > 0.7 * np.var(y)
+    names = choose_auto(x, y, family="gaussian", seed=1, groups=np.array([f"g{g:02d}" for g in groups]))
+    assert names == together
+
+
+def test_auto_as_a_learner_uses_its_choice():
+    x, gold = sample()
+    fitted = make_learner("auto", family="binomial", seed=4).fit(x, gold["binary"])
+    choice = choose_auto(x, gold["binary"], family="binomial", seed=4)
+    assert fitted.estimator_.choice_ == choice
+    np.testing.assert_array_equal(
+        fitted.predict(x), make_learner(choice.method, family="binomial", seed=4).fit(x, gold["binary"]).predict(x)
+    )

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 import scipy.sparse.linalg
+from scipy.sparse.csgraph import connected_components
 
 from dsl._typing import FloatArray, IntArray
 from dsl.exceptions import ConvergenceError
@@ -21,7 +22,7 @@ from dsl.exceptions import ConvergenceError
 DENSE_LEVELS = 1_000
 """Levels of the smaller factors up to which their system is solved densely."""
 RELATIVE_RESIDUAL = 1e-12
-"""Target of the iterative solver; the refinement step squares it."""
+"""Target of the iterative solver, against the size of the projected column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class _OneFactor:
         n = len(codes)
         dummies = sp.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, int(codes.max()) + 1))
         sums = sp.csr_matrix(dummies.multiply(weights[:, None]).T)
-        return cls(dummies, sums, np.bincount(codes, weights))
+        return cls(dummies, sums, np.bincount(codes, weights).astype(float))
 
     def means(self, values: FloatArray) -> FloatArray:
         """Weighted mean of every level; (levels, columns)."""
         out: FloatArray = (self.sums @ values) / self.totals[:, None]
         return out
+
+    def fitted(self, values: FloatArray) -> FloatArray:
+        """Each row's level mean; (n, columns)."""
+        return np.asarray(self.dummies @ self.means(values))
 
 
 class Absorber:
@@ -74,11 +79,11 @@ class Absorber:
         inner = self._other_sums @ self._others
         scaled = sp.diags(1.0 / self._largest.totals) @ overlap
         schur = sp.csr_matrix(inner - overlap.T @ scaled)
-        self._size = np.asarray(inner.diagonal())
+        self._diagonal = np.asarray(inner.diagonal())
         self._schur = schur
         self._pseudo_inverse = None
         if schur.shape[0] <= DENSE_LEVELS:
-            half = 1.0 / np.sqrt(self._size)
+            half = 1.0 / np.sqrt(self._diagonal)
             dense = schur.toarray() * half[:, None] * half
             values, vectors = scipy.linalg.eigh(dense)
             kept = values > 1e-10  # the scaled matrix has norm of order one
@@ -88,11 +93,19 @@ class Absorber:
 
     @property
     def rank(self) -> int:
-        """Rank of the dummies; with large crossed factors, one redundant level per further factor."""
+        """Rank of the dummies.
+
+        Exact for one or two factors and wherever the smaller factors' system is solved densely; beyond that
+        one redundant level per further factor is assumed, which is right if all levels are connected.
+        """
         if self._others is None:
             return self._levels[0]
         if self._pseudo_inverse is not None:
             return len(self._largest.totals) + self._schur_rank
+        if len(self._levels) == 2:
+            overlap = self._largest.sums @ self._others
+            graph = sp.block_array([[None, overlap], [overlap.T, None]])
+            return sum(self._levels) - int(connected_components(graph, directed=False)[0])
         return sum(self._levels) - (len(self._levels) - 1)
 
     def project(self, values: FloatArray) -> FloatArray:
@@ -107,33 +120,29 @@ class Absorber:
         array of the same shape
         """
         matrix = values.reshape(len(values), -1)
-        fitted = self._project_once(matrix)
-        if self._others is not None:
-            fitted = fitted + self._project_once(matrix - fitted)  # refinement: to rounding error
+        if self._others is None:
+            fitted = self._largest.fitted(matrix)
+        else:
+            size = np.linalg.norm(self._other_sums @ matrix, axis=0)
+            fitted = self._project_once(matrix, size)
+            fitted = fitted + self._project_once(matrix - fitted, size)  # refinement: to rounding error
         return fitted.reshape(values.shape)
 
-    def _project_once(self, values: FloatArray) -> FloatArray:
-        means = self._largest.means(values)
-        if self._others is None:
-            return np.asarray(self._largest.dummies @ means)
-        within = values - self._largest.dummies @ means
-        effects = self._solve(np.asarray(self._other_sums @ within))
-        part = self._others @ effects
-        return np.asarray(part + self._largest.dummies @ self._largest.means(values - part))
+    def _project_once(self, values: FloatArray, size: FloatArray) -> FloatArray:
+        within = values - self._largest.fitted(values)
+        assert self._others is not None
+        part = self._others @ self._solve(np.asarray(self._other_sums @ within), size)
+        return np.asarray(part + self._largest.fitted(values - part))
 
-    def _solve(self, rhs: FloatArray) -> FloatArray:
+    def _solve(self, rhs: FloatArray, size: FloatArray) -> FloatArray:
+        """Effects of the other factors, each column's residual small against its `size`."""
         if self._pseudo_inverse is not None:
             return np.asarray(self._pseudo_inverse @ rhs)
-        precondition = sp.diags(1.0 / self._size)
+        precondition = sp.diags(1.0 / self._diagonal)
         out = np.zeros_like(rhs)
-        for j in range(rhs.shape[1]):
+        for j, column in enumerate(rhs.T):
             out[:, j], failed = scipy.sparse.linalg.cg(
-                self._schur,
-                rhs[:, j],
-                rtol=RELATIVE_RESIDUAL,
-                atol=1e-13 * float(np.abs(rhs).max(initial=0.0)),
-                maxiter=10_000,
-                M=precondition,
+                self._schur, column, rtol=0.0, atol=RELATIVE_RESIDUAL * float(size[j]), maxiter=10_000, M=precondition
             )
             if failed:
                 raise ConvergenceError(

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from dsl.learners import _folds, choose_auto, make_learner
+from dsl.auto import gold_folds
+from dsl.learners import choose_auto, make_learner
 
 Draw = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -131,7 +132,7 @@ def measure(name: str, method: str, n: int, draw: int, test: int, family: str | 
     start = time.perf_counter()
     chosen = choose_auto(x, y, family=family, seed=draw, n_rows=test).method if method == "auto" else method
     choice = time.perf_counter() - start
-    folds = _folds(y, 5, draw + 1)
+    folds = gold_folds(y, 5, draw + 1)
     gold = np.empty(n)
     error = 0.0
     for fold in range(5):
@@ -156,7 +157,7 @@ def whole_call(name: str, method: str, n: int, rows: int, family: str | None, sp
     chosen = choose_auto(x[:n], y[:n], family=family, seed=1, n_rows=rows).method if method == "auto" else method
     choice = time.perf_counter() - start
     for split in range(splits):
-        folds = _folds(y, 5, split)
+        folds = gold_folds(y, 5, split)
         for fold in range(5):
             train = np.flatnonzero(folds[:n] != fold)
             make_learner(chosen, family=family, seed=split).fit(x[train], y[train]).predict(x[folds == fold])

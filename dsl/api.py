@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dsl._typing import IntArray
+from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates
 from dsl.combine import combine_splits
 from dsl.covariance import SMALL_SAMPLE, small_sample_factor
 from dsl.crossfit import CrossFit, check_folds, cross_predict, draw_folds
@@ -25,10 +26,11 @@ from dsl.exceptions import (
     OutcomeError,
 )
 from dsl.formula import Design, ParsedFormula, Predictor, build, parse
-from dsl.frame import Columns, Sample, as_numbers, check_folds_possible, column_names, first_rows, prepare
+from dsl.frame import Columns, Sample, check_folds_possible, prepare
 from dsl.learners import check_method
 from dsl.moments import LINEAR, LOGISTIC, Link, gold_weights
 from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits
+from dsl.tables import as_numbers, column_names, first_rows
 
 MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
 FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
@@ -36,6 +38,7 @@ EFFECTIVE_LABELS = 30
 """Kish's effective size of the labelled sample below which normal intervals are doubtful."""
 
 
+@explain_calls
 def dsl(
     formula: str,
     data: Any,
@@ -157,27 +160,35 @@ def dsl(
     >>> fit.params.round(1).to_dict()
     {'Intercept': -0.7, 'negation': -0.5, 'hedge': 0.2}
     """
-    caller = sys._getframe(1)
+    caller = sys._getframe(2)  # past explain_calls
     _check_options(model=model, estimator=estimator, vcov=vcov, cluster=cluster, tune=tune)
-    _check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
+    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
     check_method(sl_method, family)
-    parsed = parse(formula, column_names(data), {**caller.f_globals, **caller.f_locals})
-    predicted, surrogates, pairs = _surrogates(predicted_var, prediction)
+    predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
+    single = {
+        role: as_name(name, role)
+        for role, name in (("labeled", labeled), ("sample_prob", sample_prob), ("cluster", cluster))
+    }
+    parsed = parse(
+        formula,
+        column_names(data),
+        {**caller.f_globals, **caller.f_locals},
+        outside_dot={*surrogates, *as_names(index, "index"), *filter(None, single.values())},
+    )
     columns = Columns(
         formula=parsed.variables,
         predicted=predicted,
         prediction=surrogates,
-        feature=_as_names(feature, "feature"),
-        labeled=labeled,
-        sample_prob=sample_prob,
-        cluster=cluster,
-        absorbed=_absorbed(parsed, _as_names(index, "index"), fixed_effect, model),
+        feature=as_names(feature, "feature"),
+        **single,
+        absorbed=_absorbed(parsed, as_names(index, "index"), fixed_effect, model),
     )
     _check_surrogates(columns, estimator)
     sample = prepare(data, columns)
     _warn_about(sample, columns)
     design = build(parsed, sample.data, sample.labeled, predicted, absorbed=bool(columns.absorbed))
     _check_outcome(design, sample, model)
+    _check_size(design, sample)
     analysis = _Analysis(parsed, columns, sample, design, MODELS[model], vcov)
     drawn, fitted = None, None
     if estimator == "dsl":
@@ -245,36 +256,6 @@ def _check_options(*, model: str, estimator: str, vcov: str, cluster: str | None
         raise ArgumentError(f"tune={tune!r} is not available; only tune=None (Lambda = I) is")
 
 
-def _check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -> None:
-    for name, value, least in (("cross_fit", cross_fit, 2), ("sample_split", sample_split, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
-
-
-def _as_names(value: Any, argument: str) -> tuple[str, ...]:
-    """A column name or a list of them as a tuple without repetitions."""
-    if value is None:
-        return ()
-    names = [value] if isinstance(value, str) else value
-    if isinstance(names, Mapping) or not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
-        raise ArgumentError(f"{argument} must be a column name or a list of column names; found {value!r}")
-    return tuple(dict.fromkeys(names))
-
-
-def _surrogates(predicted_var: Any, prediction: Any) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Predicted variables, surrogate columns, and which surrogate stands for which variable."""
-    listed = _as_names(prediction, "prediction")
-    if isinstance(predicted_var, Mapping):
-        paired = {str(gold): _as_names(names, "predicted_var") for gold, names in predicted_var.items()}
-        every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
-        return tuple(paired), every, {gold: names[0] for gold, names in paired.items() if names}
-    predicted = _as_names(predicted_var, "predicted_var")
-    pairs = dict(zip(predicted, listed, strict=True)) if len(predicted) == len(listed) else {}
-    return predicted, listed, pairs
-
-
 def _absorbed(parsed: ParsedFormula, index: tuple[str, ...], fixed_effect: str, model: str) -> tuple[str, ...]:
     """Columns of the fixed effects, from the formula's ``|`` part or from `index`."""
     if fixed_effect not in FIXED_EFFECTS:
@@ -340,15 +321,30 @@ def _warn_about(sample: Sample, columns: Columns) -> None:
 
 
 def _warn(category: type[Warning], message: str) -> None:
-    warnings.warn(message, category, stacklevel=4)
+    warnings.warn(message, category, stacklevel=5)
+
+
+def _check_size(design: Design, sample: Sample) -> None:
+    if len(design.block_names) >= sample.n_labeled:
+        _warn(
+            FewLabelsWarning,
+            f"{len(design.block_names)} coefficients rest on {sample.n_labeled} labelled rows: their standard errors cannot "
+            "be trusted; label more rows, or take columns out of the formula",
+        )
 
 
 def _check_outcome(design: Design, sample: Sample, model: str) -> None:
-    if model != "logit":
-        return
     name = design.outcome.names[0]
     values = design.gold_outcome if design.outcome.predicted_index else design.outcome.fixed[:, 0]
     rows = np.flatnonzero(sample.labeled) if design.outcome.predicted_index else np.arange(len(values))
+    if np.ptp(values) == 0.0:
+        which = f"{len(rows)} labelled" if design.outcome.predicted_index else f"{len(rows)}"
+        raise OutcomeError(
+            f"the outcome '{name}' is {values[0]:g} in all {which} rows: "
+            "there is nothing to explain; label more rows, or look for a mistake in coding it"
+        )
+    if model != "logit":
+        return
     bad = (values < 0.0) | (values > 1.0)
     if bad.any():
         found = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:4])

@@ -1,4 +1,4 @@
-"""The learners behind ``sl_method="auto"``: least squares, ridge, splines and response surfaces.
+"""What ``sl_method="auto"`` is made of: our own linear learners, and the choice among candidates.
 
 They are written here, on numpy alone, because they are fitted fifty times in every call: a fit takes 0.2 ms (least
 squares) to 15 ms (a surface of seven features on 400 rows), and the penalties need no cross-validation. Each has
@@ -7,7 +7,9 @@ squares) to 15 ms (a surface of seven features on 400 rows), and the penalties n
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.special import expit
@@ -16,6 +18,18 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import DataError
 
 BLOCK = 20_000  # rows predicted at a time, so that memory does not grow with the number of rows
+
+
+class Learner(Protocol):
+    """What the rest of the package needs from a learner."""
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Learn from labelled rows: x (n, p), y (n,)."""
+        ...
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict rows x (m, p): an array (m,)."""
+        ...
 
 
 def _centre_and_scale(x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -132,8 +146,8 @@ class PenalisedGLM:
 
         penalty_j = edf_j / ||b_j||^2,   edf_j = q_j - penalty_j tr(H^-1)_jj,   s2 = RSS / (n - 1 - sum_j edf_j),
 
-    H the Hessian: the evidence updates of MacKay (1992, "Bayesian interpolation"), REML in spline language. A group that carries
-    nothing is shrunk away.
+    H the Hessian: the evidence updates of MacKay (1992, "Bayesian interpolation"), REML in spline language. A group
+    that carries nothing is shrunk away.
 
     Parameters
     ----------
@@ -160,14 +174,14 @@ class PenalisedGLM:
             )
         self.basis_ = Basis(splines=self.splines, pairs=self.pairs).fit(x)
         z = self.basis_.transform(x)
-        wide = z.shape[1] > len(y) and not (self.splines or self.pairs)
-        rotation = np.linalg.svd(z, full_matrices=False)[2].T if wide else np.eye(z.shape[1])
-        groups = np.zeros(rotation.shape[1], dtype=int) if wide else self.basis_.groups_
-        z = np.column_stack([np.ones(len(y)), z @ rotation if wide else z])
+        groups, rotation = self.basis_.groups_, None
+        if z.shape[1] > len(y) and groups.max() == 0:  # one penalty: only the row space of z matters
+            rotation = np.linalg.svd(z, full_matrices=False)[2].T
+            z, groups = z @ rotation, groups[: rotation.shape[1]]
         shift, unit = (y.mean(), y.std() or 1.0) if self.link == "identity" else (0.0, 1.0)
-        coef = self._climb(z, (y - shift) / unit, groups)
-        self.coef_ = unit * (rotation @ coef[1:] if wide else coef[1:])
-        self.intercept_ = float(shift + unit * coef[0])
+        coef = self._climb(np.column_stack([np.ones(len(y)), z]), (y - shift) / unit, groups)
+        slopes = coef[1:] if rotation is None else rotation @ coef[1:]
+        self.coef_, self.intercept_ = unit * slopes, float(shift + unit * coef[0])
         return self
 
     def _climb(self, z: FloatArray, y: FloatArray, groups: IntArray) -> FloatArray:
@@ -227,4 +241,67 @@ def _evidence(
     """New penalties (groups,) and effective degrees of freedom (groups,); ``member`` is (groups, q)."""
     edf = np.array([m.sum() - a * variances[m].sum() for m, a in zip(member, penalties, strict=True)])
     power = np.array([coef[m] @ coef[m] for m in member])
-    return np.clip(edf / np.maximum(power, 1e-300), 1e-2, 1e7), edf
+    new = np.divide(edf, power, out=np.full(len(edf), np.inf), where=(edf > 1e-6) & (power > 0.0))
+    return np.clip(new, 1e-2, 1e7), edf
+
+
+def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None) -> IntArray:
+    """Fold ids (n,), balanced over sorted gold values; whole groups together when given."""
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        labels, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        of_label = np.empty(len(labels), dtype=np.int64)
+        of_label[np.lexsort((rng.random(len(labels)), -sizes))] = np.arange(len(labels)) % min(k, len(labels))
+        return np.asarray(of_label[codes])
+    k = min(k, len(y))
+    turns = rng.random((-(-len(y) // k), k)).argsort(axis=1).ravel()  # each run of k neighbours in gold: one a fold
+    folds = np.empty(len(y), dtype=np.int64)
+    folds[np.lexsort((rng.random(len(y)), y))] = turns[: len(y)]
+    return folds
+
+
+def cross_predict(new: Callable[[], Learner], x: FloatArray, y: FloatArray, folds: IntArray) -> FloatArray:
+    """Out-of-fold predictions (n,)."""
+    out = np.empty(len(y))
+    for fold in np.unique(folds):
+        out[folds == fold] = new().fit(x[folds != fold], y[folds != fold]).predict(x[folds == fold])
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoChoice:
+    """What ``"auto"`` chose: a name for ``make_learner``, the cross-validated errors it saw, and why."""
+
+    method: str
+    losses: dict[str, float]
+    reason: str
+
+
+def _without_search(x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice | None:
+    """Choose from the shape of the data alone, where that is enough."""
+    if np.unique(folds).size < 2:
+        return AutoChoice(method="lm", losses={}, reason="too few labelled rows or clusters to hold any out")
+    if y.min() == y.max():
+        return AutoChoice(method="mean", losses={}, reason="all gold values are equal")
+    if x.shape[1] > 12:
+        return None
+    cells = np.unique(x[:64], axis=0)  # cheap refusal first
+    if len(cells) <= 16:
+        cells = np.unique(x, axis=0)
+    if len(cells) > 16:
+        return None
+    if np.linalg.matrix_rank(np.column_stack([np.ones(len(cells)), cells])) == len(cells):
+        return AutoChoice(method="lm", losses={}, reason=f"features take {len(cells)} values: least squares is exact")
+    return AutoChoice(
+        method="surface", losses={}, reason=f"features take {len(cells)} joint values: a response surface is enough"
+    )
+
+
+def choose(make: Mapping[str, Callable[[], Learner]], x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice:
+    """Take the candidate with the smallest cross-validated squared error, the first of equals; x (n, p), y (n,)."""
+    obvious = _without_search(x, y, folds)
+    if obvious is not None:
+        return obvious
+    losses = {name: float(np.mean((y - cross_predict(new, x, y, folds)) ** 2)) for name, new in make.items()}
+    best = min(losses, key=losses.__getitem__)
+    return AutoChoice(method=best, losses=losses, reason=f"smallest cross-validated error of {', '.join(losses)}")

@@ -153,20 +153,22 @@ def cross_predict(
     tasks = [
         _Task(s, int(k), v, method, family, _task_seed(seed, s, int(k), v))
         for s, split in enumerate(folds)
-        for k in np.unique(split)
+        for k in np.flatnonzero(np.bincount(split))
         for v, method in enumerate(methods)
     ]
     out = np.empty((*folds.shape, gold.shape[1]))
-    fold_rows = [[np.flatnonzero(split == k) for k in range(int(split.max()) + 1)] for split in folds]
+
+    def rows_of(task: _Task) -> IntArray:
+        return np.flatnonzero(folds[task.split] == task.fold)
 
     def arguments(task: _Task) -> tuple[FloatArray, FloatArray, FloatArray]:
         train = folds[task.split, labeled] != task.fold
-        new = features[fold_rows[task.split][task.fold]] if distinct is None else distinct[0]
+        new = features[rows_of(task)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
 
     for task, values in zip(tasks, _run(tasks, arguments, n_jobs, progress), strict=True):
-        rows = fold_rows[task.split][task.fold]
-        out[task.split, rows, task.variable] = values if distinct is None else values[distinct[1][rows]]
+        rows = rows_of(task)
+        out[task.split, :, task.variable][rows] = values if distinct is None else values[distinct[1][rows]]
     return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
 
 

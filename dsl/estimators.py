@@ -30,6 +30,7 @@ class Blocks:
         self._design = design
         self._sample = sample
         self._gold_rows: IntArray = np.flatnonzero(sample.labeled)
+        self._weight = sample.weight
         self._absorber = Absorber(sample.absorbed) if sample.absorbed else None
         self._absorbed_fixed: FloatArray | None = None
 
@@ -40,13 +41,13 @@ class Blocks:
 
     def dsl(self, values: Mapping[str, FloatArray]) -> Block:
         """All rows, the predicted variables at out-of-fold predictions `values`, each (N,)."""
-        design, sample, rows = self._design, self._sample, self._gold_rows
+        design, weight, rows = self._design, self._weight, self._gold_rows
         predicted, outcome = design.covariates.at(values), design.outcome_at(values)
         absorbed, absorbed_outcome = None, None
         if self._absorber is not None:
-            pseudo = pseudo_values(predicted, design.gold, rows, sample.weight)
+            pseudo = pseudo_values(predicted, design.gold, rows, weight)
             absorbed = np.hstack([self._fixed_projection(self._absorber), self._absorber.project(pseudo)])
-            pseudo_outcome = pseudo_values(outcome, design.gold_outcome, rows, sample.weight)
+            pseudo_outcome = pseudo_values(outcome, design.gold_outcome, rows, weight)
             absorbed_outcome = self._absorber.project(pseudo_outcome)
         return Block(
             fixed=design.covariates.fixed,
@@ -55,7 +56,7 @@ class Blocks:
             gold_rows=rows,
             gold=design.gold,
             gold_outcome=design.gold_outcome,
-            weight=sample.weight,
+            weight=weight,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )
@@ -67,7 +68,7 @@ class Blocks:
         absorbed, absorbed_outcome = None, None
         if sample.absorbed:
             codes = [np.unique(factor[rows], return_inverse=True)[1] for factor in sample.absorbed]
-            absorber = Absorber(codes, sample.weight)
+            absorber = Absorber(codes, self._weight)
             absorbed = absorber.project(np.hstack([fixed, design.gold]))
             absorbed_outcome = absorber.project(design.gold_outcome)
         return Block(
@@ -77,7 +78,7 @@ class Blocks:
             gold_rows=np.arange(len(rows)),
             gold=design.gold,
             gold_outcome=design.gold_outcome,
-            weight=sample.weight,
+            weight=self._weight,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )

@@ -12,6 +12,10 @@ class ArgumentError(DSLError, ValueError):
     """An argument is unknown, of the wrong kind, or contradicts another one."""
 
 
+class CallError(ArgumentError, TypeError):
+    """An argument's name is unknown, or an argument is missing or given twice."""
+
+
 class MissingDependencyError(DSLError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 

@@ -9,7 +9,7 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -17,14 +17,22 @@ from typing import Any
 import formulaic
 import numpy as np
 import pandas as pd
-from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize as formula_tokens
 from formulaic.parser.types import Token
 from formulaic.transforms import TRANSFORMS
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.exceptions import ArgumentError, DataError, FormulaError, InfiniteValueError
-from dsl.frame import Columns, check_columns_exist, column_names, first_rows, to_pandas
+from dsl.exceptions import (
+    ArgumentError,
+    CollinearityError,
+    ColumnTypeError,
+    DataError,
+    DSLError,
+    FormulaError,
+    InfiniteValueError,
+)
+from dsl.frame import Columns, check_columns_exist
+from dsl.tables import column_names, first_rows, to_pandas
 
 FUNCTIONS: dict[str, Any] = {
     "factor": TRANSFORMS["C"],
@@ -35,6 +43,15 @@ FUNCTIONS: dict[str, Any] = {
     "abs": np.abs,
 }
 """Functions that a formula may use besides formulaic's own (`np`, `log`, `exp`, `C`, `poly`, `bs`, ...)."""
+
+R_FUNCTIONS = {
+    "ns": "write cr(x, df=4) for a natural cubic spline",
+    "relevel": "write C(g, contr.treatment(base='b')) to choose the reference category",
+    "offset": "offsets are not supported; subtract it from the outcome of a linear model",
+    "ifelse": "compute the column first, e.g. with np.where",
+    "cut": "compute the column first, with pd.cut",
+}
+"""What to write instead of functions that R has."""
 
 Functions = Mapping[str, Any]
 
@@ -118,7 +135,13 @@ class Design:
         return self.outcome.at(values)[:, 0] if self.outcome.predicted_index else self.outcome.fixed[:, 0]
 
 
-def parse(formula: str, columns: Sequence[str], caller: Mapping[str, Any] | None = None) -> ParsedFormula:
+def parse(
+    formula: str,
+    columns: Sequence[str],
+    caller: Mapping[str, Any] | None = None,
+    *,
+    outside_dot: Container[str] = (),
+) -> ParsedFormula:
     """Read a formula.
 
     Parameters
@@ -129,6 +152,8 @@ def parse(formula: str, columns: Sequence[str], caller: Mapping[str, Any] | None
         Names of the data's columns.
     caller : mapping, optional
         The caller's variables, among which functions named in the formula are looked up.
+    outside_dot : container of str
+        Columns with another part in the design (surrogates, probabilities), which ``.`` does not stand for.
 
     Raises
     ------
@@ -140,13 +165,24 @@ def parse(formula: str, columns: Sequence[str], caller: Mapping[str, Any] | None
     try:
         tokens = list(formula_tokens(formula))
         tokens, absorbed = _split_absorbed(tokens, formula)
+        dot = [name for name in columns if name not in outside_dot]
         text = " ".join(_spelled(token, formula, columns) for token in tokens)
-        parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": list(columns)})
-    except (FormulaicError, SyntaxError, tokenize.TokenError) as error:
+        parsed = formulaic.Formula(text, _context={"__formulaic_variables_available__": dot})
+    except DSLError:
+        raise
+    except Exception as error:  # the parser fails in many ways
         reason = str(error).replace("\x1b[1;31m", "").replace("\x1b[0m", "").replace("⧛", "").replace("⧚", "")
-        raise FormulaError(f"formula '{formula}' does not parse: {' '.join(reason.split())}") from error
-    if not hasattr(parsed, "lhs") or len(list(parsed.lhs)) != 1:
-        raise FormulaError(f"formula '{formula}' must have one outcome on the left of '~', as in 'y ~ x1 + x2'")
+        raise FormulaError(
+            f"formula '{formula}' does not parse: {' '.join(reason.split())}. {_advice(formula)}"
+        ) from error
+    if not hasattr(parsed, "lhs") or len(list(parsed.lhs)) != 1 or str(tokens[-1]) == "~":
+        raise FormulaError(
+            f"formula '{formula}' must have one outcome on the left of '~' and terms on its right, as in 'y ~ x1 + x2'"
+        )
+    if not all(hasattr(term, "factors") for term in parsed.rhs):
+        raise FormulaError(
+            f"formula '{formula}' has several right-hand sides; fixed effects come last, as in 'y ~ x | unit'"
+        )
     variables, functions = _resolve([*parsed.lhs, *parsed.rhs], columns, caller or {}, formula)
     return ParsedFormula(
         text=formula,
@@ -196,6 +232,11 @@ def build(
     covariates = _fit(parsed.covariates, parsed.functions, data, labeled, predicted, absorbed=absorbed)
     if not covariates.names:
         raise FormulaError(f"formula '{parsed.text}' has no columns on its right-hand side")
+    if len(covariates.names) >= len(data):
+        raise FormulaError(
+            f"formula '{parsed.text}' makes {len(covariates.names)} coefficients for {len(data)} rows; leave terms out, or "
+            "merge categories"
+        )
     gold = {name: data[name].to_numpy()[labeled] for name in predicted}
     gold_outcome = outcome.at(gold, labeled) if outcome.predicted_index else outcome.fixed[labeled]
     return Design(
@@ -216,6 +257,7 @@ def _fit(
     absorbed: bool = False,
 ) -> Part:
     """Fit one side: means, scales and knots of predicted terms come from the gold values of the labelled rows."""
+    _refuse_dates(side, data)
     used = set(predicted) & _variables(side)
     filled = data.assign(**{name: data[name].fillna(data[name].mean()) for name in used}) if used else data
     matrix, spec = _materialise(side, filled, functions)
@@ -223,6 +265,9 @@ def _fit(
         kept = [term for term in spec.terms if str(term) != "1"]
         matrix = matrix[:, [j for term in kept for j in spec.term_indices[term]]]
         spec = spec.subset(kept)
+    empty = [str(term) for term in spec.terms if not spec.term_indices[term]]
+    if empty:
+        raise CollinearityError(f"'{empty[0]}' has the same value in every row; take it out of the formula")
     terms = [term for term in spec.terms if _variables([term]) & used]
     if terms:
         factors = [factor for term in terms for factor in term.factors if _names_in(factor)[0] & used]
@@ -263,6 +308,15 @@ def _refuse_categories(spec: Any, factors: Sequence[Any], used: set[str]) -> Non
             )
 
 
+def _refuse_dates(side: Any, data: pd.DataFrame) -> None:
+    for name in sorted({factor.expr for term in side for factor in term.factors} & set(data.columns)):
+        if data[name].dtype.kind in "mM" or isinstance(data[name].dtype, pd.PeriodDtype):
+            raise ColumnTypeError(
+                f"column '{name}' (formula) holds dates or durations ({data[name].dtype}); use numbers made of them, such as "
+                f"data['{name}'].dt.year or .dt.days, or factor({name}) for a coefficient for each"
+            )
+
+
 def _materialise(side: Any, data: pd.DataFrame, functions: Functions) -> tuple[FloatArray, Any]:
     """Matrix and fitted spec of one side of a formula."""
     frame = _model_frame(side, data, functions)
@@ -279,9 +333,11 @@ def _model_frame(spec: Any, data: pd.DataFrame, functions: Functions) -> Any:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: reported by _checked
             return spec.get_model_matrix(data, context=functions, na_action="ignore", output="pandas")
-    except FormulaicError as error:
-        cause = error.__cause__ or error
-        raise FormulaError(f"a term of the formula cannot be evaluated: {' '.join(str(cause).split())}") from error
+    except Exception as error:  # whatever a function in the formula raises
+        reason = " ".join(str(error).split()).replace("Unable to evaluate factor ", "")
+        raise FormulaError(
+            f"a term of the formula cannot be evaluated: {reason}; compute the column first, or check that it holds numbers"
+        ) from error
 
 
 def _checked(frame: Any) -> FloatArray:
@@ -332,10 +388,23 @@ def _resolve(
         if name not in caller:
             close = get_close_matches(name, [*FUNCTIONS, *TRANSFORMS], n=2)
             advice = "define it before the call, or compute the column first"
-            hint = f"did you mean {' or '.join(close)}?" if close else advice
+            hint = R_FUNCTIONS.get(name) or (f"did you mean {' or '.join(close)}?" if close else advice)
+            if name in columns:
+                raise FormulaError(
+                    f"formula '{formula}' uses attributes of the column '{name}'; compute the new column first, and name that"
+                )
             raise FormulaError(f"formula '{formula}' calls '{name}', which is unknown; {hint}")
         functions[name] = caller[name]
     return tuple(sorted(_variables(terms))), functions
+
+
+def _advice(formula: str) -> str:
+    """How to write what probably was meant."""
+    if "==" in formula:
+        return "Write comparisons inside I(), as in I(x == 1)"
+    if "~" not in formula:
+        return "Put '~' between outcome and covariates, as in 'y ~ x1 + x2'"
+    return "Write it as in 'y ~ x1 + x2'; column names with spaces or signs go between backticks"
 
 
 def _split_absorbed(tokens: list[Token], formula: str) -> tuple[list[Token], tuple[str, ...]]:

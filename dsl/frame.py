@@ -1,17 +1,15 @@
 """From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import (
-    ArgumentError,
     ColumnTypeError,
     DataError,
     FoldError,
@@ -19,10 +17,10 @@ from dsl.exceptions import (
     LabelError,
     LeakError,
     MissingColumnError,
-    MissingDependencyError,
     PredictionError,
     SampleProbabilityError,
 )
+from dsl.tables import as_numbers, column_names, first_rows, recode, to_pandas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,66 +94,6 @@ class Sample:
         return np.asarray(1.0 / self.sample_prob[self.labeled])
 
 
-def column_names(data: Any) -> list[str]:
-    """Column names of any supported table."""
-    if isinstance(data, pd.DataFrame):
-        return [str(name) for name in data.columns]
-    if isinstance(data, Mapping):
-        return [str(name) for name in data]
-    if data is None or isinstance(data, str):
-        raise ArgumentError(
-            f"data must be a data frame; found {type(data).__name__}. Read the file first, e.g. pd.read_csv"
-        )
-    try:
-        native = nw.from_native(data)
-    except TypeError:
-        raise ArgumentError(
-            f"data must be a pandas, polars or pyarrow table or a dict of columns; found {type(data).__name__}"
-        ) from None
-    if isinstance(native, nw.LazyFrame):
-        raise ArgumentError("data is a lazy frame; call .collect() first")
-    return list(native.columns)
-
-
-def to_pandas(data: Any, columns: Sequence[str]) -> pd.DataFrame:
-    """The named columns as a pandas frame of plain numpy dtypes (categories and strings stay)."""
-    if isinstance(data, Mapping):
-        data = pd.DataFrame(data)
-    if not isinstance(data, pd.DataFrame):
-        try:
-            data = nw.from_native(data, eager_only=True).select(list(columns)).to_pandas()
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                f"converting {type(data).__name__} needs '{error.name}': pip install {error.name}, or pass a pandas frame"
-            ) from error
-    return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index)
-
-
-def _plain(column: pd.Series) -> pd.Series:
-    """Numpy dtype instead of nullable, Arrow or object dtype, where the values are numbers."""
-    if column.dtype == object:
-        column = column.infer_objects()
-        if column.dtype == object and column.map(_is_number_or_missing).all():
-            return pd.to_numeric(column, errors="coerce").astype(float)
-        return column
-    kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype | np.dtype):
-        return column
-    if pd.api.types.is_bool_dtype(kind):
-        return column.astype(bool) if not column.isna().any() else column.astype("boolean").astype(float)
-    if pd.api.types.is_integer_dtype(kind) and not column.isna().any():
-        return column.astype("int64")
-    if pd.api.types.is_numeric_dtype(kind):
-        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index)
-    return column
-
-
-def _is_number_or_missing(value: Any) -> bool:
-    if value is None or value is pd.NA:
-        return True
-    return isinstance(value, int | float | np.number) or type(value).__name__ == "Decimal"
-
-
 def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
     """Raise MissingColumnError or DataError unless every named column is there once."""
     roles = columns.roles()
@@ -184,10 +122,11 @@ def prepare(data: Any, columns: Columns) -> Sample:
     names = list(columns.roles())
     frame = to_pandas(data, names)
     if frame.empty:
-        raise DataError("the data have no rows")
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    _check_kinds(frame, columns)
     for name in columns.predicted:
         frame[name] = as_numbers(frame[name], "predicted_var")
-    _check_finite(frame)
+    _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
     labeled = _labeled(frame, columns)
     _check_predictions(frame, columns, labeled)
     probability = _sample_prob(frame, columns, labeled)
@@ -195,8 +134,8 @@ def prepare(data: Any, columns: Columns) -> Sample:
     n_input = len(frame)
     labels = frame.index[keep]
     if not keep.all():
+        _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
-        _check_left(labeled, dropped)
     frame = frame.reset_index(drop=True)
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
@@ -219,30 +158,49 @@ def prepare(data: Any, columns: Columns) -> Sample:
     )
 
 
-def as_numbers(column: pd.Series, role: str) -> pd.Series:
-    """The column as float64; raises ColumnTypeError naming the first values that are no numbers."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != object else object)
-    column = _plain(column)
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
-        return column.astype(float)
-    found = [repr(value) for value in column.dropna().unique()[:4]]
-    raise ColumnTypeError(
-        f"column '{column.name}' ({role}) must hold numbers; found {column.dtype} values such as {', '.join(found)}. "
-        f"Recode it, e.g. data['{column.name}'].map({{{found[0] if found else '...'}: 1, ...: 0}}), keeping missing values "
-        "missing"
-    )
-
-
-def first_rows(mask: BoolArray, labels: pd.Index) -> str:
-    """'12 rows (first: 4, 9, 31)' for a message."""
-    rows = ", ".join(str(label) for label in labels[mask][:3])
-    count = int(mask.sum())
-    return f"{count} row{'s' if count != 1 else ''} (first: {rows})"
-
-
 def _quote(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
+
+
+MANY_LEVELS = 20
+"""Distinct text values from which a column is looked at: numbers read as text, free text."""
+
+
+def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
+    """Raise ColumnTypeError for values that no role can use, and for text that cannot be meant as categories."""
+    for name, role in columns.roles().items():
+        column = frame[name]
+        if pd.api.types.is_complex_dtype(column.dtype):
+            raise ColumnTypeError(f"column '{name}' ({role}) holds complex numbers; use real ones, e.g. np.real")
+        if column.dtype == object:
+            try:
+                column.unique()
+            except TypeError:
+                kind = type(column.dropna().iloc[0]).__name__
+                raise ColumnTypeError(
+                    f"column '{name}' ({role}) holds a {kind} in each row; it must hold one number or text in each: "
+                    "spread its elements over several columns"
+                ) from None
+        if role in ("formula", "feature", "prediction") and pd.api.types.is_string_dtype(column):
+            _check_text(column, role)
+
+
+def _check_text(column: pd.Series, role: str) -> None:
+    values = column.dropna().unique()
+    if len(values) <= MANY_LEVELS:
+        return
+    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").notna().to_numpy()
+    if numbers.mean() >= 0.8:
+        other = "" if numbers.all() else f" and some others ({', '.join(repr(v) for v in values[~numbers][:3])})"
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) holds {int(numbers.sum())} different numbers{other} as text. "
+            f"{recode(str(column.name), values)}; if they are codes of categories, .astype('category')"
+        )
+    if role != "feature" and len(values) > max(50, len(column) // 2):
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) has {len(values)} different text values in {len(column)} rows, too many to "
+            "serve as a category; use numbers derived from it, or broader categories"
+        )
 
 
 def _check_finite(frame: pd.DataFrame) -> None:
@@ -272,8 +230,8 @@ def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
         _check_labeled_gold(frame, columns, labeled)
     if not labeled.any():
         raise LabelError(
-            f"no labelled rows: {_quote(columns.predicted)} is missing in every row; DSL needs gold labels for a "
-            "random part of the rows"
+            f"no labelled rows: {_quote(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
+            "every row; DSL needs gold labels for a random part of the rows"
         )
     return np.asarray(labeled)
 
@@ -284,7 +242,8 @@ def _zero_one(column: pd.Series, name: str) -> FloatArray:
     if bad.any():
         found = ", ".join(str(v) for v in pd.unique(values[bad])[:4])
         raise LabelError(
-            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found} in {first_rows(bad, column.index)}"
+            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found} in {first_rows(bad, column.index)}. "
+            "Recode it, or leave `labeled` out: then the rows without missing gold values are the labelled ones"
         )
     return np.asarray(values)
 
@@ -305,19 +264,22 @@ def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArra
 
 
 def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
-    for name in columns.prediction:
+    for name in (*columns.prediction, *columns.feature):
         missing = frame[name].isna().to_numpy()
         if not missing.any():
             continue
         for gold in columns.predicted:
             if (missing == ~labeled).all() and _same(frame[name], frame[gold], labeled):
+                role = "prediction" if name in columns.prediction else "feature"
                 raise LeakError(
-                    f"prediction '{name}' equals the gold label '{gold}' on all labelled rows and is missing elsewhere: it "
+                    f"{role} '{name}' equals the gold label '{gold}' on all labelled rows and is missing elsewhere: it "
                     "is a copy of the gold label, not a surrogate. Pass the labels that the model gave to every row"
                 )
-        where = "on every unlabelled row: " if (missing[~labeled].all() and not missing[labeled].any()) else ""
+        if name not in columns.prediction:
+            continue  # its rows are dropped
+        only = ", all of them unlabelled" if not missing[labeled].any() else ""
         raise PredictionError(
-            f"prediction '{name}' is missing {where}in {first_rows(missing, frame.index)}; predictions are needed for "
+            f"prediction '{name}' is missing in {first_rows(missing, frame.index)}{only}; predictions are needed for "
             f"all rows: get them from the model, or leave these rows out yourself, data.dropna(subset=['{name}']), if they "
             "are not part of the population that you study"
         )
@@ -337,15 +299,16 @@ def _sample_prob(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> F
     name = columns.sample_prob
     values = as_numbers(frame[name], "sample_prob").to_numpy()
     advice = "supply the probability with which each row was drawn for labelling, for unlabelled rows too"
-    for bad, what in (
-        (labeled & np.isnan(values), "missing on labelled"),
-        (np.isnan(values), "missing in"),
-        (labeled & (values == 0.0), "zero on labelled"),
-        ((values <= 0.0) | (values > 1.0), "outside (0, 1] in"),
+    for bad, what, kind in (
+        (labeled & np.isnan(values), "missing", "labelled row"),
+        (np.isnan(values), "missing", "row"),
+        (labeled & (values == 0.0), "zero", "labelled row"),
+        ((values <= 0.0) | (values > 1.0), "outside (0, 1]", "row"),
     ):
         if bad.any():
+            percent = " (percentages divided by 100)" if 2.0 < values[bad].max() <= 100.0 else ""
             raise SampleProbabilityError(
-                f"the sampling probability '{name}' is {what} {first_rows(bad, frame.index)}; {advice}"
+                f"the sampling probability '{name}' is {what} in {first_rows(bad, frame.index, kind)}; {advice}{percent}"
             )
     return np.asarray(values, dtype=float)
 
@@ -362,12 +325,15 @@ def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, di
     return keep, dropped
 
 
-def _check_left(labeled: BoolArray, dropped: dict[str, int]) -> None:
+def _check_left(keep: BoolArray, labeled: BoolArray, dropped: dict[str, int]) -> None:
     counts = ", ".join(f"'{name}' ({count})" for name, count in dropped.items())
-    if not len(labeled):
-        raise DataError(f"no row is complete: missing values per column are {counts}")
-    if not labeled.any():
-        raise LabelError(f"every labelled row has a missing value; missing values per column are {counts}")
+    advice = f"missing values per column are {counts}: fill them, or leave the column out"
+    if not keep.any():
+        raise DataError(f"no row is complete; {advice}")
+    if not labeled[keep].any():
+        raise LabelError(f"every labelled row has a missing value; {advice}")
+    if labeled[keep].all() and not labeled.all():
+        raise DataError(f"every unlabelled row has a missing value; {advice}")
 
 
 def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -401,7 +367,7 @@ def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, t
         if dummies.shape[1] > max(50, len(frame) // 20):
             raise ColumnTypeError(
                 f"column '{name}' has {dummies.shape[1] + 1} different {column.dtype} values in {len(frame)} rows, too "
-                "many to serve as a category; pass numbers derived from it (embeddings, counts) as features"
+                "many to serve as a category; pass numbers derived from it (embeddings, counts, years) as features"
             )
         parts.append(dummies.to_numpy())
         names.extend(dummies.columns)

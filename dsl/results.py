@@ -162,6 +162,12 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self.df_resid = sample.nobs - len(params)
         self.converged = True
         self.cov_type = specification.vcov
+        self._rmse: pd.DataFrame | None = None
+        self._fit_quality: pd.DataFrame | None = None
+        if splits.predictions is not None:
+            out_of_fold = splits.predictions[:, sample.labeled]
+            self._rmse = _rmse(out_of_fold, sample.gold, specification.predicted_var)
+            self._fit_quality = _fit_quality(out_of_fold, sample.gold, specification)
 
     @property
     def n_labeled(self) -> int:
@@ -209,7 +215,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     def _need_predictions(self) -> FloatArray:
         if self.splits.predictions is None:
-            why = "they were removed" if self.specification.estimator == "dsl" else "this estimator makes none"
+            why = "remove_data() dropped them" if self._rmse is not None else "this estimator makes none"
             raise ArgumentError(f"there are no out-of-fold predictions: {why}")
         return self.splits.predictions
 
@@ -225,24 +231,17 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     @property
     def rmse(self) -> pd.DataFrame:
         """Out-of-fold root mean squared errors on the labelled rows; (S, q)."""
-        error = self._need_predictions()[:, self.sample.labeled] - self.sample.gold
-        index = pd.RangeIndex(1, len(error) + 1, name="split")
-        values = np.sqrt(np.mean(error**2, axis=1))
-        return pd.DataFrame(values, index=index, columns=list(self.specification.predicted_var))
+        return self._per_learner(self._rmse)
 
     @property
     def fit_quality(self) -> pd.DataFrame:
         """Learner, out-of-fold R2 and (0/1 gold values) accuracy of each predicted variable, over all splits."""
-        out = self._need_predictions()[:, self.sample.labeled]
-        rows = []
-        for v, name in enumerate(self.specification.predicted_var):
-            gold = self.sample.gold[:, v]
-            spread = float(np.var(gold))
-            r2 = 1.0 - float(np.mean((out[:, :, v] - gold) ** 2)) / spread if spread > 0.0 else np.nan
-            binary = bool(np.isin(gold, (0.0, 1.0)).all())
-            accuracy = float(np.mean((out[:, :, v] > 0.5) == (gold > 0.5))) if binary else np.nan
-            rows.append({"variable": name, "learner": self.specification.learners[v], "r2": r2, "accuracy": accuracy})
-        return pd.DataFrame(rows).set_index("variable")
+        return self._per_learner(self._fit_quality)
+
+    def _per_learner(self, table: pd.DataFrame | None) -> pd.DataFrame:
+        if table is None:
+            raise ArgumentError(f"estimator='{self.specification.estimator}' makes no out-of-fold predictions")
+        return table
 
     def predict(self, data: Any, which: str = "mean") -> pd.Series:
         """Fitted means for new rows.
@@ -324,6 +323,31 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             gold=self.sample.gold[:0],
             sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
         )
+
+
+def _rmse(out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...]) -> pd.DataFrame:
+    """Root mean squared errors (S, q) of predictions (S, n, q) of gold values (n, q)."""
+    index = pd.RangeIndex(1, len(out_of_fold) + 1, name="split")
+    return pd.DataFrame(np.sqrt(np.mean((out_of_fold - gold) ** 2, axis=1)), index=index, columns=list(names))
+
+
+def _fit_quality(out_of_fold: FloatArray, gold: FloatArray, specification: Specification) -> pd.DataFrame:
+    """One row per predicted variable: learner, R2, accuracy (NaN where gold values are not 0/1)."""
+    rows = []
+    for v, name in enumerate(specification.predicted_var):
+        spread = float(np.var(gold[:, v]))
+        error = float(np.mean((out_of_fold[:, :, v] - gold[:, v]) ** 2))
+        binary = bool(np.isin(gold[:, v], (0.0, 1.0)).all())
+        right = float(np.mean((out_of_fold[:, :, v] > 0.5) == (gold[:, v] > 0.5)))
+        rows.append(
+            {
+                "variable": name,
+                "learner": specification.learners[v],
+                "r2": 1.0 - error / spread if spread > 0.0 else np.nan,
+                "accuracy": right if binary else np.nan,
+            }
+        )
+    return pd.DataFrame(rows).set_index("variable")
 
 
 class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101

@@ -75,8 +75,6 @@ def _vcov_label(spec: Any, sample: Any) -> str:
 
 
 def _learner_rows(results: Any) -> list[tuple[str, str]]:
-    if results.predictions is None:
-        return [("Learner:", ", ".join(dict.fromkeys(results.specification.learners)))]
     rows = []
     quality = results.fit_quality
     for name, row in quality.iterrows():

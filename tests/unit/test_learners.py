@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from dsl import exceptions, learners
-from dsl.auto import LeastSquares, PenalisedGLM
+from dsl.auto import LeastSquares, PenalisedGLM, cross_predict, gold_folds
 from dsl.learners import available_method, check_method, choose_auto, make_learner, method_label
 
 NAMES = available_method()["method"].tolist()
@@ -74,7 +74,7 @@ def test_pairs_of_alias_and_prefix_mean_the_same(name):
 
 
 @pytest.mark.parametrize("family", ["gaussian", "binomial"])
-@pytest.mark.parametrize("n", [2, 3, 6, 15])
+@pytest.mark.parametrize("n", [2, 5, 15])
 @pytest.mark.parametrize("name", [*QUICK, "blend", "grf"])
 def test_tiny_samples(name, n, family):
     x, gold = sample(n, seed=1)
@@ -90,7 +90,7 @@ def test_slower_learners_on_tiny_samples(name):
     assert np.isfinite(make_learner(name, family="binomial").fit(x, gold["binary"]).predict(x)).all()
 
 
-@pytest.mark.parametrize("columns", ["constant", "collinear", "one", "none", "huge", "scaled"])
+@pytest.mark.parametrize("columns", ["constant", "collinear", "one", "none", "huge"])
 @pytest.mark.parametrize("name", QUICK)
 def test_awkward_columns(name, columns):
     x, gold = sample(60)
@@ -100,11 +100,9 @@ def test_awkward_columns(name, columns):
         "one": x[:, :1],
         "none": x[:, :0],
         "huge": np.column_stack([x[:, 0] * 1e9 + 1e12, x[:, 1] * 1e-9]),
-        "scaled": x * np.array([1.0, 1e6, 1e-6, 1.0, 1.0]),
     }[columns]
     for family in ("gaussian", "binomial"):
         prediction = make_learner(name, family=family).fit(x, gold["binary"]).predict(x)
-        assert np.isfinite(prediction).all()
         assert np.mean((prediction - gold["binary"]) ** 2) < np.var(gold["binary"]) + 0.02
 
 
@@ -187,6 +185,13 @@ def test_logit_of_gold_outside_the_unit_interval_is_an_error():
         make_learner("logit").fit(x, gold["gaussian"])
 
 
+@pytest.mark.parametrize("method", ["lm", "mean", "xgboost", LinearRegression()])
+def test_binomial_gold_outside_the_unit_interval_is_an_error(method):
+    x, gold = sample()
+    with pytest.raises(exceptions.DataError, match="family='binomial' needs gold values between 0 and 1; found 0 to 2"):
+        make_learner(method, family="binomial").fit(x, 2 * gold["binary"])
+
+
 def test_ridge_solves_its_penalised_equations():
     x, gold = sample()
     y = gold["gaussian"]
@@ -198,7 +203,7 @@ def test_ridge_solves_its_penalised_equations():
 
 
 def test_ridge_penalty_settles_at_the_evidence_equations():
-    x, gold = sample(300)
+    x, gold = sample(120)
     y = gold["gaussian"]
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     t = (y - y.mean()) / y.std()
@@ -206,10 +211,10 @@ def test_ridge_penalty_settles_at_the_evidence_equations():
 
     def minus_log_evidence(a):  # marginal likelihood of t ~ N(0, s2 I + z z' / a), s2 at its best
         def at(log_s2):
-            covariance = np.exp(log_s2) * np.eye(300) + z @ z.T / a
+            covariance = np.exp(log_s2) * np.eye(120) + z @ z.T / a
             return np.linalg.slogdet(covariance)[1] + t @ np.linalg.solve(covariance, t)
 
-        return min(at(v) for v in np.log(np.linspace(0.3, 1.0, 29)))
+        return min(at(v) for v in np.log(np.linspace(0.3, 1.0, 15)))
 
     at_penalty = minus_log_evidence(penalty)
     assert at_penalty < minus_log_evidence(penalty * 2)
@@ -281,9 +286,25 @@ def test_zero_one_gold_gives_a_surface_of_probabilities_in_either_family():
 # --- stacks
 
 
+def test_folds_spread_gold_and_keep_clusters_whole():
+    rng = np.random.default_rng(0)
+    y = (rng.random(203) < 0.1).astype(float)
+    folds = gold_folds(y, 5, seed=1)
+    for rows in (y == 1, y == 0):
+        count = np.bincount(folds[rows], minlength=5)
+        assert np.ptp(count) <= 2
+    assert not np.array_equal(folds, gold_folds(y, 5, seed=2))
+    ordered = np.sort(rng.normal(size=100))
+    assert not np.array_equal(gold_folds(ordered, 5, seed=1), gold_folds(ordered, 5, seed=2))
+    groups = rng.integers(0, 23, size=203)
+    of_group = pd.Series(gold_folds(y, 5, seed=1, groups=groups)).groupby(groups)
+    assert (of_group.nunique() == 1).all()
+    assert of_group.first().nunique() == 5
+
+
 def held_out_loss(method, x, y, family="gaussian"):
     folds = np.arange(len(y)) % 5
-    return np.mean((y - learners._cross_predict(lambda: make_learner(method, family=family), x, y, folds)) ** 2)
+    return np.mean((y - cross_predict(lambda: make_learner(method, family=family), x, y, folds)) ** 2)
 
 
 @pytest.mark.parametrize(("kind", "family"), [("gaussian", "gaussian"), ("binary", "binomial")])

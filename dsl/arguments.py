@@ -1,0 +1,110 @@
+"""Arguments of the public calls: names, counts, and calls that do not fit the signature."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from dsl.exceptions import ArgumentError, CallError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SYNONYMS = {
+    "covariates": "feature",
+    "cores": "n_jobs",
+    "df": "data",
+    "fe": "index",
+    "fixed_effects": "index",
+    "learner": "sl_method",
+    "method": "sl_method",
+    "n_folds": "cross_fit",
+    "n_splits": "sample_split",
+    "outcome": "predicted_var",
+    "prob": "sample_prob",
+    "random_state": "seed",
+    "se": "vcov",
+    "surrogate": "prediction",
+    "weights": "sample_prob",
+}
+"""What other packages call an argument, where it does not resemble its name here."""
+
+
+def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
+    """Raise CallError, which names the right argument, where Python would raise a bare TypeError."""
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError:
+            raise CallError(f"{function.__name__}() {_misfit(signature, args, kwargs)}") from None
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _misfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What is wrong with a call that `signature` does not accept."""
+    names = list(signature.parameters)
+    unknown = next((name for name in kwargs if name not in names), None)
+    if unknown is not None:
+        close = get_close_matches(unknown.replace(".", "_").lower(), names, n=1)
+        meant = SYNONYMS.get(unknown.lower(), close[0] if close else None)
+        hint = f"did you mean '{meant}'?" if meant in names else f"the arguments are {', '.join(names)}"
+        return f"has no argument '{unknown}'; {hint}"
+    first = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(first):
+        advice = f"pass the others by name, as in {names[len(first)]}=..."
+        return f"takes {len(first)} arguments by position, {' and '.join(first)}; {advice}"
+    twice = next((name for name in first[: len(args)] if name in kwargs), None)
+    if twice is not None:
+        return f"got '{twice}' twice, by position and by name; the first arguments are {' and '.join(first)}"
+    needed = [p.name for p in signature.parameters.values() if p.default is p.empty]
+    lacking = [name for name in needed if name not in {*first[: len(args)], *kwargs}]
+    return f"needs {', '.join(needed)}; not given: {', '.join(lacking)}"
+
+
+def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -> None:
+    """Raise ArgumentError unless all are whole numbers in range."""
+    for name, value, least in (("cross_fit", cross_fit, 2), ("sample_split", sample_split, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+
+
+def as_names(value: Any, argument: str) -> tuple[str, ...]:
+    """A column name or a list of them as a tuple without repetitions."""
+    if value is None:
+        return ()
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, Mapping) or not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
+        raise ArgumentError(f"{argument} must be a column name or a list of column names; found {value!r}")
+    return tuple(dict.fromkeys(names))
+
+
+def as_name(value: Any, argument: str) -> str | None:
+    """One column name, or None."""
+    if value is None or isinstance(value, str):
+        return value
+    found = repr(value) if isinstance(value, int | float | list | tuple) else type(value).__name__
+    raise ArgumentError(
+        f"{argument} must be the name of one column; found {found}. Add what you have to the data as a column, name that"
+    )
+
+
+def pair_surrogates(predicted_var: Any, prediction: Any) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Predicted variables, surrogate columns, and which surrogate stands for which variable."""
+    listed = as_names(prediction, "prediction")
+    if isinstance(predicted_var, Mapping):
+        paired = {str(gold): as_names(names, "predicted_var") for gold, names in predicted_var.items()}
+        every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
+        return tuple(paired), every, {gold: names[0] for gold, names in paired.items() if names}
+    predicted = as_names(predicted_var, "predicted_var")
+    pairs = dict(zip(predicted, listed, strict=True)) if len(predicted) == len(listed) else {}
+    return predicted, listed, pairs

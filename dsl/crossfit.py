@@ -157,12 +157,13 @@ def cross_predict(
         for v, method in enumerate(methods)
     ]
     out = np.empty((*folds.shape, gold.shape[1]))
+    labeled_folds = folds[:, labeled]
 
     def rows_of(task: _Task) -> IntArray:
         return np.flatnonzero(folds[task.split] == task.fold)
 
     def arguments(task: _Task) -> tuple[FloatArray, FloatArray, FloatArray]:
-        train = folds[task.split, labeled] != task.fold
+        train = labeled_folds[task.split] != task.fold
         new = features[rows_of(task)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
 

@@ -564,7 +564,6 @@ def test_auto_chooses_sensibly(family):
         chosen[name] = choice.method
         assert list(choice.losses) == ["ridge", "surface", "blend", "xgboost"]
         assert choice.method == min(choice.losses, key=choice.losses.get)
-        assert choice == choose_auto(x, y, family=family, seed=1)
     assert chosen["product"] == "surface"
     assert chosen["step"] in {"blend", "xgboost"}
 
@@ -579,9 +578,9 @@ def test_auto_leaves_trees_out_of_very_large_data():
 def test_auto_holds_out_whole_clusters():
     """Gold is noise shared within a cluster: only a split of clusters would make the features look useful."""
     rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 10)
-    x = rng.normal(size=(40, 5))[groups]
-    y = rng.normal(size=40)[groups] + 0.1 * rng.normal(size=400)
+    groups = np.repeat(np.arange(25), 8)
+    x = rng.normal(size=(25, 5))[groups]
+    y = rng.normal(size=25)[groups] + 0.1 * rng.normal(size=200)
     apart = choose_auto(x, y, family="gaussian", seed=1)
     together = choose_auto(x, y, family="gaussian", seed=1, groups=groups)
     assert min(apart.losses.values()) < 0.2 * np.var(y)
@@ -591,7 +590,7 @@ def test_auto_holds_out_whole_clusters():
 
 
 def test_auto_as_a_learner_uses_its_choice():
-    x, gold = sample()
+    x, gold = sample(80)
     fitted = make_learner("auto", family="binomial", seed=4).fit(x, gold["binary"])
     choice = choose_auto(x, gold["binary"], family="binomial", seed=4)
     assert fitted.estimator_.choice_ == choice

@@ -38,6 +38,11 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/simulation
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
+	@echo "Site: vignettes/_build/index.html"
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench
 

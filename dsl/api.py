@@ -72,7 +72,7 @@ def dsl(
     .. math:: \sum_i \hat m_i + \frac{R_i}{\pi_i} (m_i - \hat m_i) = 0,
 
     which is consistent whatever the quality of the surrogates, because the sampling probabilities
-    are known [1]_, [2]_.
+    are known (DSL-2024, eq. 8).
 
     Parameters
     ----------
@@ -144,10 +144,10 @@ def dsl(
 
     References
     ----------
-    .. [1] Egami, Hinck, Stewart and Wei (2023), "Using imperfect surrogates for downstream inference:
-       design-based supervised learning for social science applications of large language models", NeurIPS.
-    .. [2] Egami, Hinck, Stewart and Wei (2024), "Using large language model annotations for the social
-       sciences: a general framework of using predicted variables in downstream analyses".
+    DSL-2023: Egami, Hinck, Stewart and Wei, "Using imperfect surrogates for downstream inference: design-based
+    supervised learning for social science applications of large language models", NeurIPS 2023.
+    DSL-2024: the same authors, "Using large language model annotations for the social sciences: a general framework
+    of using predicted variables in downstream analyses", 2024.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def dsl(
     >>> fit.nobs, fit.n_labeled
     (9390, 1000)
     >>> fit.params.round(1).to_dict()
-    {'Intercept': -0.7, 'negation': -0.5, 'hedge': 0.2}
+    {'Intercept': -0.5, 'negation': -0.6, 'hedge': -0.1}
     """
     caller = sys._getframe(2)  # past explain_calls
     _check_options(model=model, estimator=estimator, vcov=vcov, cluster=cluster, tune=tune)

@@ -87,7 +87,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     SeparationError, SingularJacobianError, ConvergenceError
     """
     n = len(block.outcome)
-    scale = column_scale(block)
+    scale = column_scale(block, problem.fixed_gram)
     root = _solve(block, problem, scale, start)
     _check_root(block, problem, root, scale)
     params = root.params * scale
@@ -104,10 +104,10 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     )
 
 
-def column_scale(block: Block) -> FloatArray:
+def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:
     """1 / root mean square of each column, over predicted and gold versions; (k,)."""
     rows = len(block.outcome) + len(block.gold)
-    fixed = _squares(block.fixed) / len(block.outcome)
+    fixed = (_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
     predicted = (_squares(block.predicted) + _squares(block.gold)) / rows
     square = np.concatenate([fixed, predicted])
     return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))

@@ -486,7 +486,10 @@ def check_method(sl_method: Any, family: str) -> None:
         for member in sl_method:
             check_method(member, family)
     elif kind == "factory":
-        made = sl_method()
+        try:
+            made = sl_method()
+        except TypeError as error:
+            raise ArgumentError(f"sl_method could not be called without arguments: {error}") from error
         if not (hasattr(made, "fit") and hasattr(made, "predict")):
             raise ArgumentError(f"sl_method() returned {type(made).__name__}, which has no fit and predict")
     elif kind == "name":

@@ -191,7 +191,7 @@ def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
     """Moments row by row; (n, k). With fixed effects, their estimation is accounted for."""
     hat, gold = _residuals(block, means, weights)
     pseudo = _scatter(hat, gold, block.gold_rows)
-    out = np.empty(block.shape)
+    out = np.empty(block.shape, order="F")  # as formula.py makes columns
     f = block.fixed.shape[1]
     np.multiply(block.fixed, pseudo[:, None], out=out[:, :f])
     np.multiply(block.predicted, hat[:, None], out=out[:, f:])

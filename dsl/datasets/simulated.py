@@ -214,7 +214,7 @@ def simulate_features_only(
     """Simulate a linear regression without a surrogate: features predict the outcome.
 
     Y = 0.5 + 0.8 X1 - 0.5 X2 + e, with X1 and e standard normal and X2 ~ Bernoulli(.5). With independent
-    u ~ N(0, noise^2), the features are W1 = 0.7 Y + 0.4 X1 + u1, W2 = exp(Y / 2) + u2, W3 = |Y| + u3 and
+    u ~ N(0, noise^2), the features are W1 = 0.7 Y + 0.4 X1 + u1, W2 = exp(Y / 2) + u2, W3 = abs(Y) + u3 and
     W4 = u4, which says nothing about Y.
 
     Parameters

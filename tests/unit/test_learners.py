@@ -476,6 +476,7 @@ def test_unknown_name():
         (3.5, "gaussian", "found float"),
         (None, "gaussian", "found NoneType"),
         (lambda: 3, "gaussian", "no fit and predict"),
+        (GridSearchCV, "gaussian", "could not be called without arguments"),
     ],
 )
 def test_unusable_arguments(method, family, text):

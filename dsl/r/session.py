@@ -1,0 +1,135 @@
+"""The embedded R: started once, called from one thread, its errors and warnings brought to Python.
+
+The only module that imports rpy2.
+"""
+
+import threading
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from dsl.exceptions import DSLError, DSLWarning, MissingDependencyError
+
+Sexp = Any
+"""An R object (``rpy2.rinterface.Sexp``)."""
+
+INSTALL = "pip install 'dsl[r]' (needs R itself first: see r_compat/install_r.sh)"
+
+
+class RError(DSLError, RuntimeError):
+    """R stopped with an error; the message is R's."""
+
+
+class RWarning(DSLWarning):
+    """R issued a warning; the message is R's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call of an R function left behind."""
+
+    value: Sexp
+    warnings: tuple[str, ...]
+    printed: tuple[str, ...]
+    """Lines that R printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The running R."""
+
+    interface: Any
+    """The module ``rpy2.rinterface``."""
+    support: Sexp
+    """Environment with the functions of ``support.R``."""
+    thread: int
+
+
+@cache
+def session() -> Session:
+    """Start R, once.
+
+    Raises
+    ------
+    MissingDependencyError
+        rpy2 or R is missing or does not work.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import rpy2.rinterface as interface
+
+            interface.initr()
+    except (ImportError, ValueError, OSError, RuntimeError) as error:  # rpy2 raises any of these where R is missing
+        raise MissingDependencyError(f"dsl.r needs R and rpy2: {INSTALL}. Python said: {error}") from error
+    code = resources.files("dsl.r").joinpath("support.R").read_text(encoding="utf-8")
+    load = interface.evalr("function(code) { e <- new.env(parent = globalenv()); eval(parse(text = code), e); e }")
+    return Session(interface, load(interface.StrSexpVector([code])), threading.get_ident())
+
+
+def check_thread() -> None:
+    """Raise RError in any other thread than the one that started R."""
+    if session().thread != threading.get_ident():
+        raise RError("R runs in the thread that first used it and cannot be called from another one; use processes")
+
+
+def support(name: str) -> Sexp:
+    """A function of ``support.R``."""
+    return session().support[name]
+
+
+def run(function: str, /, *args: Sexp, **named: Sexp) -> Outcome:
+    """Call an R function with R objects, collecting its warnings and output.
+
+    Parameters
+    ----------
+    function : str
+        Name, with or without its package (``"stats::lm"``), or the code of a function.
+    *args, **named
+        R objects; a name's double underscore stands for a dot.
+
+    Raises
+    ------
+    RError
+        R stopped; also where the package or function is not there.
+    """
+    check_thread()
+    interface = session().interface
+    names = [""] * len(args) + [name.replace("__", ".") for name in named]
+    out = support("run")(
+        interface.StrSexpVector([function]),
+        interface.ListSexpVector([*args, *named.values()]),
+        interface.StrSexpVector(names),
+    )
+    value, problem, warned, printed = (out[j] for j in range(4))
+    if len(problem):
+        raise RError(f"R's {_short(function)} stopped: {problem[0]}")
+    return Outcome(value, tuple(warned), tuple(printed))
+
+
+def call(function: str, /, *args: Sexp, **named: Sexp) -> Sexp:
+    """As `run`, but give back the value alone and turn R's warnings into `RWarning`."""
+    outcome = run(function, *args, **named)
+    for message in outcome.warnings:
+        warnings.warn(f"R's {_short(function)}: {message}", RWarning, stacklevel=3)
+    return outcome.value
+
+
+def _short(function: str) -> str:
+    first = function.strip().splitlines()[0]
+    return first if len(first) <= 60 else f"{first[:57]}..."
+
+
+def has_package(name: str) -> bool:
+    """Whether an R package is installed."""
+    interface = session().interface
+    return bool(support("has_package")(interface.StrSexpVector([name]))[0])
+
+
+def need_package(name: str, purpose: str, how: str = "") -> None:
+    """Raise MissingDependencyError unless an R package is installed."""
+    if not has_package(name):
+        advice = how or f"install it from within R: install.packages('{name}')"
+        raise MissingDependencyError(f"{purpose} needs the R package '{name}'; {advice}")

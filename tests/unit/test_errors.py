@@ -1,0 +1,496 @@
+"""Every named error and warning: its class, and what its message must tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dsl
+from dsl import exceptions as e
+
+from .posts import LABELED, ROWS, posts, run
+
+Change = Callable[[pd.DataFrame], dict[str, Any]]
+
+
+def first(column: str, rows: list[int], value: float) -> Change:
+    """The column with `value` in some rows."""
+    return lambda d: {column: d[column].astype(float).mask(d.index.isin(rows), value)}
+
+
+def labeled_rows(d: pd.DataFrame) -> np.ndarray:
+    return d.index[d["lab"] == 1].to_numpy()
+
+
+DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
+    "missing column": (
+        lambda d: {},
+        {"formula": "y ~ zz"},
+        e.MissingColumnError,
+        ["'zz'", "formula", "did you mean 'z'"],
+    ),
+    "missing prediction column": (
+        lambda d: {},
+        {"prediction": "gpt"},
+        e.MissingColumnError,
+        ["'gpt'", "prediction", "the columns are 'y', 'llm'"],
+    ),
+    "missing cluster column": (
+        lambda d: {},
+        {"cluster": "clu"},
+        e.MissingColumnError,
+        ["'clu'", "cluster", "did you mean 'cl'"],
+    ),
+    "prediction missing": (
+        first("llm", [3, 5, 9, 11], np.nan),
+        {},
+        e.PredictionError,
+        ["'llm'", "4 rows", "3, 5, 9", "dropna"],
+    ),
+    "prediction missing off the labels": (
+        lambda d: {"llm": d["llm"].where(d["lab"] == 1)},
+        {},
+        e.PredictionError,
+        ["'llm'", f"{ROWS - LABELED} rows", "all of them unlabelled"],
+    ),
+    "leak": (lambda d: {"llm": d["y"]}, {}, e.LeakError, ["'llm'", "'y'", "copy of the gold label", "every row"]),
+    "leak in feature": (
+        lambda d: {"f": d["y"]},
+        {"feature": "f"},
+        e.LeakError,
+        ["feature 'f'", "'y'", "copy of the gold label"],
+    ),
+    "gold as prediction": (lambda d: {}, {"prediction": "y"}, e.LeakError, ["'y'", "surrogate labels"]),
+    "probability NaN": (
+        lambda d: first("pi", list(labeled_rows(d)[:2]), np.nan)(d),
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["'pi'", "missing in 2 labelled rows", "supply the probability"],
+    ),
+    "probability NaN off the labels": (
+        lambda d: {"pi": d["pi"].where(d["lab"] == 1)},
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["missing in 120 rows", "for unlabelled rows too"],
+    ),
+    "probability zero": (
+        lambda d: first("pi", list(labeled_rows(d)[:1]), 0.0)(d),
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["'pi'", "zero in 1 labelled row (first:", "drawn for labelling"],
+    ),
+    "probability negative": (
+        first("pi", [1, 2], -0.1),
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["outside (0, 1]", "2 rows (first: 1, 2)"],
+    ),
+    "probability infinite": (
+        first("pi", [1], np.inf),
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["outside (0, 1]", "1 row (first: 1)"],
+    ),
+    "probability in percent": (
+        lambda d: {"pi": 40},
+        {"sample_prob": "pi"},
+        e.SampleProbabilityError,
+        ["outside (0, 1]", "200 rows", "divided by 100"],
+    ),
+    "probability text": (
+        lambda d: {"pi": "40%"},
+        {"sample_prob": "pi"},
+        e.ColumnTypeError,
+        ["'pi'", "sample_prob", "'40%'"],
+    ),
+    "labeled not 0/1": (
+        lambda d: {"lab": d["lab"] + 1},
+        {"labeled": "lab"},
+        e.LabelError,
+        ["'lab'", "found 2.0", f"{LABELED} rows", "leave `labeled` out"],
+    ),
+    "labeled NaN": (first("lab", [4], np.nan), {"labeled": "lab"}, e.LabelError, ["'lab'", "nan", "1 row (first: 4)"]),
+    "labeled text": (
+        lambda d: {"lab": np.where(d["lab"] == 1, "yes", "no")},
+        {"labeled": "lab"},
+        e.ColumnTypeError,
+        ["'lab'", "'yes'", "map({'no': 0, 'yes': 1})"],
+    ),
+    "gold NaN on labelled": (
+        lambda d: first("y", list(labeled_rows(d)[:3]), np.nan)(d),
+        {"labeled": "lab"},
+        e.LabelError,
+        ["'y'", "3 rows", "lab = 1", "set lab to 0"],
+    ),
+    "gold on unlabelled": (
+        lambda d: {"y": d["y"].fillna(0.0)},
+        {"labeled": "lab"},
+        e.LabelError,
+        ["'y'", f"{ROWS - LABELED} rows", "lab = 0", "set 'y' to missing"],
+    ),
+    "gold of one variable only": (
+        lambda d: {"w": d["y"].where(d.index != labeled_rows(d)[0])},
+        {"formula": "y ~ w", "predicted_var": ["y", "w"]},
+        e.LabelError,
+        ["1 row", "not of all", "'y', 'w'"],
+    ),
+    "no labelled rows": (lambda d: {"y": np.nan}, {}, e.LabelError, ["no labelled rows", "'y'", "random part"]),
+    "no labelled rows, by column": (
+        lambda d: {"y": np.nan, "lab": 0},
+        {"labeled": "lab"},
+        e.LabelError,
+        ["no labelled rows"],
+    ),
+    "no labelled rows left": (
+        lambda d: {"x": d["x"].where(d["lab"] == 0)},
+        {},
+        e.LabelError,
+        ["every labelled row", "'x' (80)"],
+    ),
+    "no unlabelled rows left": (
+        lambda d: {"x": d["x"].where(d["lab"] == 1)},
+        {},
+        e.DataError,
+        ["every unlabelled row", "'x' (120)"],
+    ),
+    "no rows left": (lambda d: {"x": np.nan}, {}, e.DataError, ["no row is complete", "'x' (200)"]),
+    "fewer labelled rows than folds": (
+        lambda d: {"y": d["y"].where(d.index.isin(labeled_rows(d)[:4]) | (d["lab"] == 0))},
+        {},
+        e.FoldError,
+        ["4 labelled rows", "cross_fit=5", "smaller cross_fit"],
+    ),
+    "fewer clusters than folds": (
+        lambda d: {"cl": np.arange(ROWS) % 3},
+        {"cluster": "cl"},
+        e.FoldError,
+        ["3 clusters", "cross_fit=5"],
+    ),
+    "logit outcome": (
+        lambda d: {"y": d["y"] + 1},
+        {"model": "logit"},
+        e.OutcomeError,
+        ["'y'", "is 2 in", "0 and 1", "model='lm'"],
+    ),
+    "logit outcome not predicted": (
+        lambda d: {},
+        {"model": "logit", "formula": "z ~ y"},
+        e.OutcomeError,
+        ["'z' is 2 in", "Recode"],
+    ),
+    "gold text": (
+        lambda d: {"y": d["y"].map({0.0: "neg", 1.0: "pos"})},
+        {},
+        e.ColumnTypeError,
+        ["'y'", "predicted_var", "map({'neg': 0, 'pos': 1})"],
+    ),
+    "gold numbers as text": (
+        lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("")},
+        {},
+        e.ColumnTypeError,
+        ["'y'", "pd.to_numeric(data['y'], errors='coerce')"],
+    ),
+    "constant outcome": (lambda d: {"y": d["y"] * 0}, {}, e.OutcomeError, ["'y' is 0", "80 labelled rows"]),
+    "constant column": (
+        lambda d: {"k": 3.0},
+        {"formula": "y ~ x + k"},
+        e.CollinearityError,
+        ["'k'", "constant", "take them out"],
+    ),
+    "zero column": (lambda d: {"k": 0.0}, {"formula": "y ~ x + k"}, e.CollinearityError, ["'k'", "zero in every row"]),
+    "constant category": (
+        lambda d: {"g": "a"},
+        {"formula": "y ~ x + g"},
+        e.CollinearityError,
+        ["'g'", "same value", "take it out"],
+    ),
+    "constant predicted covariate": (
+        lambda d: {"y": d["y"] * 0 + 1},
+        {"formula": "x ~ y"},
+        e.CollinearityError,
+        ["'y'", "constant"],
+    ),
+    "collinear columns": (
+        lambda d: {"k": 2 * d["x"] - 1},
+        {"formula": "y ~ z + x + k"},
+        e.CollinearityError,
+        ["'x', 'k'", "linear combinations"],
+    ),
+    "constant within fixed effects": (
+        lambda d: {"k": d["cl"] * 2.0},
+        {"formula": "y ~ x + k | cl", "model": "felm"},
+        e.CollinearityError,
+        ["'k'", "within the fixed effects"],
+    ),
+    "separation": (
+        lambda d: {"k": (d["y"].fillna(d["llm"]) > 0) * 1.0},
+        {"formula": "y ~ k", "model": "logit"},
+        e.SeparationError,
+        ["'k'", "perfect separation", "Label more rows"],
+    ),
+    "infinite covariate": (
+        first("x", [4, 7], np.inf),
+        {},
+        e.InfiniteValueError,
+        ["'x'", "2 rows (first: 4, 7)", "set these values to missing"],
+    ),
+    "infinite gold": (
+        lambda d: first("y", list(labeled_rows(d)[:1]), -np.inf)(d),
+        {},
+        e.InfiniteValueError,
+        ["'y'", "1 row"],
+    ),
+    "infinite prediction": (first("llm", [0], np.inf), {}, e.InfiniteValueError, ["'llm'", "1 row (first: 0)"]),
+    "infinite term": (lambda d: {}, {"formula": "y ~ log(z)"}, e.InfiniteValueError, ["'log(z)'", "log1p"]),
+    "no rows": (lambda d: {}, {"rows": 0}, e.DataError, ["no rows"]),
+    "numbers as text": (
+        lambda d: {"x": d["x"].map(str).where(d.index != 7, "n/a")},
+        {},
+        e.ColumnTypeError,
+        ["'x'", "199 different numbers", "'n/a'", "pd.to_numeric"],
+    ),
+    "free text covariate": (
+        lambda d: {"t": [f"post {i}" for i in range(ROWS)]},
+        {"formula": "y ~ t"},
+        e.ColumnTypeError,
+        ["'t'", "200 different text values", "broader categories"],
+    ),
+    "free text feature": (
+        lambda d: {"t": [f"post {i}" for i in range(ROWS)]},
+        {"feature": "t"},
+        e.ColumnTypeError,
+        ["'t'", "200 different", "embeddings"],
+    ),
+    "lists in a column": (
+        lambda d: {"t": [[1, 2]] * ROWS},
+        {"feature": "t"},
+        e.ColumnTypeError,
+        ["'t'", "feature", "a list", "several columns"],
+    ),
+    "complex covariate": (lambda d: {"x": d["x"] + 1j}, {}, e.ColumnTypeError, ["'x'", "complex"]),
+    "dates": (
+        lambda d: {"t": pd.date_range("2020-01-01", periods=ROWS)},
+        {"formula": "y ~ t"},
+        e.ColumnTypeError,
+        ["'t'", "dates", ".dt.year"],
+    ),
+    "durations": (
+        lambda d: {"t": pd.to_timedelta(np.arange(ROWS), unit="D")},
+        {"formula": "y ~ x + t"},
+        e.ColumnTypeError,
+        ["'t'", "durations", ".dt.days"],
+    ),
+    "naive from text": (
+        lambda d: {"llm": d["llm"].map({0.0: "no", 1.0: "yes"})},
+        {"estimator": "naive"},
+        e.ColumnTypeError,
+        ["'llm'", "prediction", "'yes'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data_errors(case: str) -> None:
+    change, arguments, error, words = DATA[case]
+    arguments = dict(arguments)
+    data = posts()
+    data = data.assign(**change(data)).iloc[: arguments.pop("rows", ROWS)]
+    with pytest.raises(error) as caught:
+        run(data, **arguments)
+    assert type(caught.value) is error
+    assert isinstance(caught.value, dsl.DSLError)
+    for word in words:
+        assert word in str(caught.value)
+
+
+CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
+    "predicted variable not in formula": (
+        {"formula": "x ~ z"},
+        e.FormulaError,
+        ["'y'", "does not occur", "predicted_var"],
+    ),
+    "no prediction and no feature": ({"prediction": None}, e.ArgumentError, ["prediction", "feature"]),
+    "no predicted variable": ({"predicted_var": []}, e.ArgumentError, ["predicted_var"]),
+    "predicted_var a number": ({"predicted_var": 3}, e.ArgumentError, ["predicted_var", "found 3"]),
+    "unknown model": ({"model": "logti"}, e.ArgumentError, ["'logti'", "lm, logit, felm", "did you mean 'logit'"]),
+    "unknown estimator": ({"estimator": "gold"}, e.ArgumentError, ["'gold'", "gold_only"]),
+    "unknown method": ({"sl_method": "gfr"}, e.ArgumentError, ["gfr", "did you mean"]),
+    "method of a wrong kind": ({"sl_method": object()}, e.ArgumentError, ["sl_method", "scikit-learn"]),
+    "unknown family": ({"family": "poisson"}, e.ArgumentError, ["family", "'poisson'", "binomial"]),
+    "unknown vcov": ({"vcov": "HC3"}, e.ArgumentError, ["'HC3'", "HC1"]),
+    "vcov needs clusters": ({"vcov": "CR1"}, e.ArgumentError, ["CR1", "cluster="]),
+    "vcov ignores clusters": ({"vcov": "HC1", "cluster": "cl"}, e.ArgumentError, ["HC1", "CR1"]),
+    "tune": ({"tune": "scalar"}, e.ArgumentError, ["tune"]),
+    "cross_fit": ({"cross_fit": 1}, e.ArgumentError, ["cross_fit", "at least 2", "found 1"]),
+    "cross_fit fractional": ({"cross_fit": 2.5}, e.ArgumentError, ["cross_fit", "2.5"]),
+    "sample_split": ({"sample_split": 0}, e.ArgumentError, ["sample_split", "at least 1"]),
+    "seed": ({"seed": None}, e.ArgumentError, ["seed", "None"]),
+    "n_jobs": ({"n_jobs": 0}, e.ArgumentError, ["n_jobs", "-1"]),
+    "fixed_effect": ({"fixed_effect": "two"}, e.ArgumentError, ["'two'", "twoways"]),
+    "index without felm": ({"index": "cl"}, e.ArgumentError, ["index", "model='felm'"]),
+    "felm without index": ({"model": "felm"}, e.ArgumentError, ["index=", "'y ~ x | unit'"]),
+    "oneway with two": (
+        {"model": "felm", "index": ["cl", "z"]},
+        e.ArgumentError,
+        ["oneway", "cl, z", "fixed_effect='twoways'"],
+    ),
+    "labeled an array": ({"labeled": np.ones(ROWS)}, e.ArgumentError, ["labeled", "one column", "found ndarray"]),
+    "sample_prob a number": ({"sample_prob": 0.4}, e.ArgumentError, ["sample_prob", "found 0.4", "as a column"]),
+    "cluster a list": ({"cluster": ["cl", "z"]}, e.ArgumentError, ["cluster", "['cl', 'z']"]),
+    "naive unpaired": (
+        {"estimator": "naive", "prediction": ["llm", "x"]},
+        e.ArgumentError,
+        ["'y'", "predicted_var={'y'"],
+    ),
+    "unknown argument": ({"clusters": "cl"}, e.CallError, ["'clusters'", "did you mean 'cluster'"]),
+    "argument spelt as in R": ({"sample.prob": "pi"}, e.CallError, ["'sample.prob'", "did you mean 'sample_prob'"]),
+    "argument of another package": ({"weights": "pi"}, e.CallError, ["'weights'", "did you mean 'sample_prob'"]),
+    "argument like no other": ({"qqqq": 1}, e.CallError, ["'qqqq'", "formula, data, predicted_var"]),
+    "folds of a wrong shape": ({"folds": [[0, 1]]}, e.FoldError, ["folds", "(S, 200)", "(1, 2)"]),
+    "folds fractional": ({"folds": np.full((1, ROWS), 0.5)}, e.FoldError, ["folds", "whole numbers"]),
+    "folds text": ({"folds": np.full((1, ROWS), "a")}, e.FoldError, ["folds", "whole numbers"]),
+    "one fold": ({"folds": np.zeros((1, ROWS), int)}, e.FoldError, ["split 1", "at least two folds"]),
+    "folds split clusters": (
+        {"folds": np.arange(ROWS)[None] % 2, "cluster": "cl"},
+        e.FoldError,
+        ["20 clusters", "same fold"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_argument_errors(case: str) -> None:
+    arguments, error, words = CALLS[case]
+    with pytest.raises(error) as caught:
+        run(posts(), **arguments)
+    assert isinstance(caught.value, dsl.DSLError)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        (("y ~ x",), {"predicted_var": "y"}, ["not given: data"]),
+        (("y ~ x", None), {}, ["not given: predicted_var"]),
+        (("lm", "y ~ x", "y"), {}, ["2 arguments by position", "formula and data", "predicted_var="]),
+        (("y ~ x", None), {"data": None, "predicted_var": "y"}, ["'data' twice"]),
+    ],
+)
+def test_calls_that_do_not_fit(args: tuple[Any, ...], kwargs: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(e.CallError) as caught:
+        dsl.dsl(*args, **kwargs)
+    assert isinstance(caught.value, TypeError)  # what Python itself would raise
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (None, ["data frame", "found None"]),
+        ("posts.csv", ["'posts.csv'", "pd.read_csv"]),
+        (np.ones((3, 2)), ["pandas, polars or pyarrow", "ndarray"]),
+        ({"y": [1.0], "x": [1, 2], "llm": [0, 1]}, ["same length", "'y' 1", "'x' 2"]),
+        ({"y": 1.0, "x": 2.0, "llm": 0.0}, ["same length", "'y' one value"]),
+        (pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("a", "y")])), ["2 levels", "'_'.join"]),
+    ],
+)
+def test_not_a_table(data: Any, words: list[str]) -> None:
+    with pytest.raises(e.ArgumentError) as caught:
+        run(data)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_duplicate_column_names() -> None:
+    data = posts()
+    twice = pd.concat([data, data[["x"]]], axis=1)
+    with pytest.raises(e.DataError, match=r"more than one column named 'x'.*duplicated"):
+        run(twice)
+    np.testing.assert_allclose(run(twice, "y ~ z").params, run(data, "y ~ z").params)  # unused: no harm
+
+
+def test_all_rows_labelled_is_the_ordinary_regression() -> None:
+    data = posts().assign(y=lambda d: (d["x"] + d["llm"] > 0.5).astype(float))
+    with pytest.warns(e.AllLabeledWarning, match="ordinary regression"):
+        fit = run(data)
+    ordinary = np.linalg.lstsq(np.column_stack([np.ones(ROWS), data["x"]]), data["y"], rcond=None)[0]
+    np.testing.assert_allclose(fit.params, ordinary, rtol=1e-12)
+
+
+def test_uneven_weights_warn() -> None:
+    data = posts()
+    rare = labeled_rows(data)[:2]
+    data["pi"] = np.where(data.index.isin(rare), 0.001, 0.9)
+    with pytest.warns(e.FewLabelsWarning, match=r"80 labelled rows count for only 2\.\d \(the weights vary from"):
+        run(data, sample_prob="pi")
+
+
+def test_few_labels_warn() -> None:
+    data = posts()
+    data.loc[labeled_rows(data)[29:], "y"] = np.nan
+    with pytest.warns(e.FewLabelsWarning, match=r"29 labelled rows count for only 29\.0: .*label more rows"):
+        run(data)
+
+
+def test_more_coefficients_than_labels_warn() -> None:
+    data = posts().assign(h=lambda d: d.index % 90)
+    with pytest.warns(e.FewLabelsWarning, match="90 coefficients rest on 80 labelled rows"):
+        run(data, "y ~ factor(h)")
+    with pytest.raises(e.FormulaError, match="200 coefficients for 200 rows"):
+        run(data.assign(h=range(ROWS)), "y ~ factor(h)")
+
+
+def test_singular_jacobian() -> None:
+    """The gold correction cancels the variation of the predicted covariate."""
+    from dsl.engine import Problem, fit_split
+    from dsl.moments import LINEAR, Block
+
+    rows = np.arange(2)
+    block = Block(
+        fixed=np.ones((4, 1)),
+        predicted=np.array([[1.0], [-1.0], [1.0], [-1.0]]),
+        outcome=np.arange(4.0),
+        gold_rows=rows,
+        gold=np.zeros((2, 1)),
+        gold_outcome=np.zeros(2),
+        weight=np.full(2, 2.0),
+    )
+    with pytest.raises(e.SingularJacobianError, match=r"cannot be inverted.*'label'.*label more rows"):
+        fit_split(block, Problem(link=LINEAR, names=("Intercept", "label")))
+
+
+def test_no_convergence() -> None:
+    """A moment without a root: the weighted gold outcomes ask for a mean above one."""
+    from dsl.engine import Problem, fit_split
+    from dsl.moments import LOGISTIC, Block
+
+    block = Block(
+        fixed=np.ones((4, 1)),
+        predicted=np.empty((4, 0)),
+        outcome=np.array([0.9, 0.9, 0.9, 0.2]),
+        gold_rows=np.array([3]),
+        gold=np.empty((1, 0)),
+        gold_outcome=np.array([1.0]),
+        weight=np.array([6.0]),
+    )
+    with pytest.raises((e.ConvergenceError, e.SeparationError), match=r"no root|perfect separation"):
+        fit_split(block, Problem(link=LOGISTIC, names=("Intercept",)))
+
+
+def test_warnings_point_at_the_caller() -> None:
+    data = posts()
+    data.loc[3, "x"] = np.nan
+    with pytest.warns(e.DroppedRowsWarning) as caught:
+        run(data)
+    assert caught[0].filename.endswith("posts.py")
+
+
+def test_one_root() -> None:
+    for name, thing in vars(e).items():
+        if isinstance(thing, type):
+            assert issubclass(thing, (e.DSLError, e.DSLWarning)), name
+            assert thing.__doc__

@@ -25,10 +25,11 @@ from dsl.exceptions import (
     LeakError,
     OutcomeError,
 )
-from dsl.formula import Design, ParsedFormula, Predictor, build, parse
+from dsl.formula import Design, ParsedFormula, build, parse
 from dsl.frame import Columns, Sample, check_folds_possible, prepare
 from dsl.learners import check_method
 from dsl.moments import LINEAR, LOGISTIC, Link, gold_weights
+from dsl.predictor import Predictor
 from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits
 from dsl.tables import as_numbers, column_names, first_rows
 
@@ -316,7 +317,7 @@ def _warn_about(sample: Sample, columns: Columns) -> None:
         _warn(
             FewLabelsWarning,
             f"{sample.n_labeled} labelled rows count for only {effective:.1f}{uneven}: intervals that rely on large "
-            "samples may be too short; label more rows, with less uneven probabilities",
+            f"samples may be too short; label more rows{', with less uneven probabilities' if uneven else ''}",
         )
 
 

@@ -297,11 +297,27 @@ def _without_search(x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice
     )
 
 
-def choose(make: Mapping[str, Callable[[], Learner]], x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice:
-    """Take the candidate with the smallest cross-validated squared error, the first of equals; x (n, p), y (n,)."""
+def choose(
+    make: Mapping[str, Callable[[], Learner]],
+    x: FloatArray,
+    y: FloatArray,
+    folds: IntArray,
+    groups: IntArray | None = None,
+) -> AutoChoice:
+    """Choose among candidates, simplest first, by cross-validated squared error; x (n, p), y (n,).
+
+    The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984) on paired errors: the first candidate whose
+    error is at most one standard error of the difference above the smallest. Clusters are summed first.
+    """
     obvious = _without_search(x, y, folds)
     if obvious is not None:
         return obvious
-    losses = {name: float(np.mean((y - cross_predict(new, x, y, folds)) ** 2)) for name, new in make.items()}
-    best = min(losses, key=losses.__getitem__)
-    return AutoChoice(method=best, losses=losses, reason=f"smallest cross-validated error of {', '.join(losses)}")
+    errors = {name: (y - cross_predict(new, x, y, folds)) ** 2 for name, new in make.items()}
+    losses = {name: float(error.mean()) for name, error in errors.items()}
+    least = min(losses, key=losses.__getitem__)
+    unit = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    gaps = {name: np.bincount(unit, error - errors[least]) for name, error in errors.items()}
+    chosen = next(n for n, gap in gaps.items() if n == least or gap.sum() <= np.sqrt(len(gap)) * gap.std(ddof=1))
+    reason = f"cross-validated squared error of {', '.join(losses)}: "
+    reason += "the smallest" if chosen == least else f"simplest within one standard error of the smallest ({least})"
+    return AutoChoice(method=chosen, losses=losses, reason=reason)

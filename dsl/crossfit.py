@@ -1,6 +1,6 @@
 """Folds and out-of-fold predictions of the gold variables, for every repeated split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,9 +191,11 @@ def _task_seed(*parts: int) -> int:
 
 def _run(tasks: list[_Task], arguments: Any, n_jobs: int, progress: bool) -> Iterator[FloatArray]:
     """Predictions of the tasks, in order."""
-    from tqdm.auto import tqdm
+    jobs: Iterable[_Task] = tasks
+    if progress:
+        from tqdm.auto import tqdm
 
-    jobs = tqdm(tasks, desc="cross-fitting", disable=not progress)
+        jobs = tqdm(tasks, desc="cross-fitting")
     if n_jobs == 1:
         yield from (_fit_predict(task, *arguments(task)) for task in jobs)
         return

@@ -17,6 +17,7 @@ from typing import Any
 import formulaic
 import numpy as np
 import pandas as pd
+from formulaic.errors import DataMismatchWarning
 from formulaic.parser.algos.tokenize import tokenize as formula_tokens
 from formulaic.parser.types import Token
 from formulaic.transforms import TRANSFORMS
@@ -31,8 +32,7 @@ from dsl.exceptions import (
     FormulaError,
     InfiniteValueError,
 )
-from dsl.frame import Columns, check_columns_exist
-from dsl.tables import column_names, first_rows, to_pandas
+from dsl.tables import first_rows
 
 FUNCTIONS: dict[str, Any] = {
     "factor": TRANSFORMS["C"],
@@ -105,7 +105,7 @@ class Part:
         if self.changing is None:
             return np.empty((len(self.data) if rows is None else int(rows.sum()), 0))
         data = (self.data if rows is None else self.data[rows]).assign(**values)
-        return _evaluate(self.changing, data, self.functions)
+        return evaluate(self.changing, data, self.functions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +258,7 @@ def _fit(
 ) -> Part:
     """Fit one side: means, scales and knots of predicted terms come from the gold values of the labelled rows."""
     _refuse_dates(side, data)
-    used = set(predicted) & _variables(side)
+    used = set(predicted) & variables_in(side)
     filled = data.assign(**{name: data[name].fillna(data[name].mean()) for name in used}) if used else data
     matrix, spec = _materialise(side, filled, functions)
     if absorbed and "Intercept" in spec.column_names:
@@ -268,7 +268,7 @@ def _fit(
     empty = [str(term) for term in spec.terms if not spec.term_indices[term]]
     if empty:
         raise CollinearityError(f"'{empty[0]}' has the same value in every row; take it out of the formula")
-    terms = [term for term in spec.terms if _variables([term]) & used]
+    terms = [term for term in spec.terms if variables_in([term]) & used]
     if terms:
         factors = [factor for term in terms for factor in term.factors if _names_in(factor)[0] & used]
         _refuse_categories(spec, factors, used)
@@ -323,7 +323,7 @@ def _materialise(side: Any, data: pd.DataFrame, functions: Functions) -> tuple[F
     return _checked(frame), frame.model_spec
 
 
-def _evaluate(spec: Any, data: pd.DataFrame, functions: Functions) -> FloatArray:
+def evaluate(spec: Any, data: pd.DataFrame, functions: Functions) -> FloatArray:
     """Columns of a fitted spec."""
     return _checked(_model_frame(spec, data, functions))
 
@@ -332,7 +332,10 @@ def _model_frame(spec: Any, data: pd.DataFrame, functions: Functions) -> Any:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: reported by _checked
+            warnings.simplefilter("error", DataMismatchWarning)  # else a new category would count as the reference
             return spec.get_model_matrix(data, context=functions, na_action="ignore", output="pandas")
+    except DataMismatchWarning as error:
+        raise DataError(f"{str(error).split('. They')[0]}; predict for categories that the analysis had") from error
     except Exception as error:  # whatever a function in the formula raises
         reason = " ".join(str(error).split()).replace("Unable to evaluate factor ", "")
         raise FormulaError(
@@ -342,7 +345,13 @@ def _model_frame(spec: Any, data: pd.DataFrame, functions: Functions) -> Any:
 
 def _checked(frame: Any) -> FloatArray:
     """Values of a model matrix; raises InfiniteValueError if some are infinite or undefined."""
-    matrix: FloatArray = frame.to_numpy(dtype=float)
+    try:
+        matrix: FloatArray = frame.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ColumnTypeError(
+            f"the columns {', '.join(map(str, frame.columns[:5]))} of the formula cannot all be read as numbers ({error}); "
+            "convert their variables to numbers or categories"
+        ) from error
     if not np.isfinite(matrix.sum()):
         bad = ~np.isfinite(matrix)
         column = int(bad.any(axis=0).argmax()) if bad.any() else 0
@@ -372,7 +381,7 @@ def _names_in(factor: Any) -> tuple[set[str], set[str]]:
     return names - functions, functions
 
 
-def _variables(terms: Iterable[Any]) -> set[str]:
+def variables_in(terms: Iterable[Any]) -> set[str]:
     """Names of the variables in some terms."""
     return {name for term in terms for factor in term.factors for name in _names_in(factor)[0]}
 
@@ -395,7 +404,7 @@ def _resolve(
                 )
             raise FormulaError(f"formula '{formula}' calls '{name}', which is unknown; {hint}")
         functions[name] = caller[name]
-    return tuple(sorted(_variables(terms))), functions
+    return tuple(sorted(variables_in(terms))), functions
 
 
 def _advice(formula: str) -> str:
@@ -451,30 +460,3 @@ def _python(code: str) -> str:
             out += [code[done:start], new]
             done = token.end[1]
     return "".join([*out, code[done:]])
-
-
-@dataclass(frozen=True, slots=True)
-class Predictor:
-    """Fitted means for new rows: the covariate side of a formula without the analysis data."""
-
-    spec: Any
-    functions: Functions
-    mean: Any
-    """Mean function of the linear predictor, elementwise; None where only the linear predictor is known."""
-
-    def __call__(self, params: FloatArray, data: Any, which: str) -> pd.Series:
-        """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`."""
-        if which not in ("mean", "linear"):
-            raise ArgumentError(f"which must be 'mean' or 'linear'; found {which!r}")
-        if which == "mean" and self.mean is None:
-            raise ArgumentError(
-                "with absorbed fixed effects only which='linear' (without the effects) can be predicted"
-            )
-        needed = sorted(_variables(self.spec.terms))
-        check_columns_exist(Columns(formula=tuple(needed), predicted=()), column_names(data))
-        frame = to_pandas(data, needed)
-        missing = frame.isna().any(axis=1).to_numpy()
-        if missing.any():
-            raise DataError(f"new data have missing values in {first_rows(missing, frame.index)}; fill or drop them")
-        eta = _evaluate(self.spec, frame.reset_index(drop=True), self.functions) @ params
-        return pd.Series(self.mean(eta) if which == "mean" else eta, index=frame.index)

@@ -46,13 +46,24 @@ def to_pandas(data: Any, columns: Sequence[str]) -> pd.DataFrame:
         if not all(isinstance(name, str) for name in data.columns):
             data = data.set_axis([str(name) for name in data.columns], axis=1)
     else:
-        try:
-            data = nw.from_native(data, eager_only=True).select(list(columns)).to_pandas()
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                f"converting {type(data).__name__} needs '{error.name}': pip install {error.name}, or pass a pandas frame"
-            ) from error
+        data = _converted(nw.from_native(data, eager_only=True).select(list(columns)))
     return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index)
+
+
+def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:
+    """A polars, pyarrow, ... table as a pandas frame."""
+    try:
+        out: pd.DataFrame = data.to_pandas()
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"converting a {data.implementation.value} table needs '{error.name}': pip install {error.name}, or pass a "
+            "pandas frame"
+        ) from error
+    if data.implementation.is_polars():  # the order of its categories depends on what else the process has seen
+        for name, kind in data.schema.items():
+            if kind == nw.Categorical:
+                out[name] = out[name].cat.reorder_categories(sorted(out[name].cat.categories), ordered=False)
+    return out
 
 
 def _from_mapping(data: Mapping[Any, Any], columns: Sequence[str]) -> pd.DataFrame:
@@ -87,7 +98,7 @@ def _plain(column: pd.Series) -> pd.Series:
         return column.astype("int64")
     if pd.api.types.is_numeric_dtype(kind):
         return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
-    if isinstance(kind, pd.ArrowDtype):  # text, dates
+    if isinstance(kind, pd.ArrowDtype) or getattr(kind, "na_value", None) is pd.NA:  # text, dates
         return column.astype(object).where(column.notna(), None).infer_objects()
     return column
 

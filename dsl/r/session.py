@@ -59,8 +59,9 @@ def session() -> Session:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import rpy2.rinterface as interface
+            import rpy2.rinterface
 
+            interface: Any = rpy2.rinterface
             interface.initr()
     except (ImportError, ValueError, OSError, RuntimeError) as error:  # rpy2 raises any of these where R is missing
         raise MissingDependencyError(f"dsl.r needs R and rpy2: {INSTALL}. Python said: {error}") from error

@@ -28,12 +28,12 @@ run <- function(code, values, labels) {
 
 call_by_name <- function(code, values, labels) {
   env <- new.env(parent = globalenv())
-  env$f <- eval(parse(text = code), env)
+  env$.called <- eval(parse(text = code), env)
   slots <- ifelse(nzchar(labels), labels, paste0("argument_", seq_along(labels)))
   for (j in seq_along(values)) assign(slots[j], values[[j]], envir = env)
   called <- lapply(slots, as.name)
   names(called) <- labels
-  eval(as.call(c(list(as.name("f")), called)), env)
+  eval(as.call(c(list(as.name(".called")), called)), env)
 }
 
 # --- conversion ---------------------------------------------------------------------------------------------
@@ -63,7 +63,5 @@ make_frame <- function(columns, names, row_names) {
 
 # NULL where row names are the automatic 1, 2, ...
 given_row_names <- function(x) if (.row_names_info(x) <= 0L) NULL else attr(x, "row.names")
-
-from_local_time <- function(x) as.POSIXct(x)
 
 complex_parts <- function(x) list(Re(x), Im(x), is.na(x))

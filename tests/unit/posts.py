@@ -24,6 +24,7 @@ def posts() -> pd.DataFrame:
             "llm": llm,
             "x": x,
             "z": z,
+            "words": rng.integers(1, 60, ROWS),
             "g": np.array(["a", "b", "c"])[z],
             "lab": lab,
             "pi": np.where(z == 0, 0.5, 0.35),

@@ -135,7 +135,7 @@ def test_predict_new_rows(fit: dsl.DSLResults) -> None:
         fit.predict(new.drop(columns="hedge"))
     with pytest.raises(dsl.exceptions.DataError, match="missing values in 1 row"):
         fit.predict(new.assign(hedge=[0, None]))
-    with pytest.raises(dsl.exceptions.FormulaError, match="London"):
+    with pytest.raises(dsl.exceptions.DataError, match="London"):
         fit.predict(new.assign(source="London"))
 
 

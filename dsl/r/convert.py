@@ -1,0 +1,478 @@
+"""Python values to R and back, column by column, by memory copies where the types allow.
+
+=======================================  =======================  ==========================================
+pandas / numpy                           R                        back in Python
+=======================================  =======================  ==========================================
+float, NaN missing                       numeric, NA              float64, NaN
+integer                                  integer; numeric where   int64, or nullable Int64 where values are
+                                         beyond 32 bits           missing
+bool                                     logical                  bool, or nullable boolean
+str, object of str                       character                str, missing kept
+category (levels of any scalar type)     factor, ordered factor   Categorical with levels of str (R has no
+                                                                  others), unless ``restore_levels``
+datetime.date, datetime64[D]             Date                     datetime.date objects, NaT missing
+datetime64, naive or with a time zone    POSIXct (naive: UTC)     datetime64[us] with time zone
+timedelta64                              difftime, seconds        timedelta64[us]
+complex                                  complex                  complex128
+data frame                               data.frame               DataFrame
+dict                                     named list               dict
+=======================================  =======================  ==========================================
+
+R vectors with names come back as Series, matrices with names as frames, others as arrays; also those of length one.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray
+from dsl.exceptions import ArgumentError, ColumnTypeError
+from dsl.r.session import Sexp, call, session, support
+from dsl.r.times import TEXT, as_dates, as_instants, as_spans
+
+NA_INTEGER = -(2**31)
+NA_REAL = np.uint64(0x7FF00000000007A2)
+"""Bits of R's NA: the NaN with payload 1954."""
+EXACT = 2**53
+"""Whole numbers up to this size are exact in double precision."""
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# to R
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def to_sexp(value: Any) -> Sexp:
+    """Any supported Python value as an R object.
+
+    Raises
+    ------
+    ColumnTypeError
+        A value has no counterpart in R; a column is named.
+    """
+    ri = session().interface
+    if value is None:
+        return ri.NULL
+    if isinstance(value, ri.sexp.Sexp):
+        return value
+    if isinstance(value, pd.DataFrame):
+        return _frame_to_r(value)
+    if isinstance(value, Mapping):
+        return _list_to_r(list(value.values()), [str(name) for name in value])
+    if isinstance(value, list | tuple):
+        return _sequence_to_r(value)
+    if isinstance(value, pd.Series):
+        vector = column_to_r(value, str(value.name))
+        if isinstance(value.index, pd.RangeIndex):
+            return vector
+        return _with(vector, names=text_to_r(pd.Series(value.index.astype(str))))
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        flat = column_to_r(value.ravel(order="F"), "array")
+        return _with(flat, dim=_integers(np.array(value.shape)))
+    if isinstance(value, np.ndarray | pd.api.extensions.ExtensionArray | pd.Index):
+        return column_to_r(value, "array")
+    return column_to_r(_scalar(value), type(value).__name__)
+
+
+def _scalar(value: Any) -> Any:
+    """A vector of length one."""
+    if isinstance(value, str):
+        return pd.Series([value], dtype=object)
+    if value is pd.NA:
+        return pd.array([None], dtype="boolean")
+    if isinstance(value, bool | int | float | complex | np.generic):
+        return np.array([value])
+    return pd.Series([value])
+
+
+def _sequence_to_r(values: Sequence[Any]) -> Sexp:
+    """A vector where all items are scalars of one kind, else a list."""
+    kinds = {
+        str if isinstance(v, str) else "number" if isinstance(v, bool | int | float | np.number) else None
+        for v in values
+    }
+    if len(kinds) == 1 and None not in kinds:
+        return column_to_r(pd.Series(list(values), dtype=object) if str in kinds else np.asarray(values), "list")
+    return _list_to_r(values, None)
+
+
+def _list_to_r(values: Sequence[Any], names: list[str] | None) -> Sexp:
+    out = session().interface.ListSexpVector([to_sexp(v) for v in values])
+    return out if names is None else _with(out, names=session().interface.StrSexpVector(names))
+
+
+def _frame_to_r(frame: pd.DataFrame) -> Sexp:
+    names = [str(name) for name in frame.columns]
+    if frame.columns.nlevels > 1 or len(set(names)) < len(names):
+        raise ArgumentError("an R data frame needs one distinct name per column; rename the columns")
+    columns = [column_to_r(frame.iloc[:, j], name) for j, name in enumerate(names)]
+    ri = session().interface
+    return support("make_frame")(ri.ListSexpVector(columns), ri.StrSexpVector(names), _row_names(frame.index))
+
+
+def _row_names(index: pd.Index) -> Sexp:
+    """Row names where the index has any to give, else R's automatic ones."""
+    if isinstance(index, pd.RangeIndex) or index.nlevels > 1 or not index.is_unique or index.hasnans:
+        automatic = True
+    else:
+        automatic = index.dtype.kind not in "iuOT" and not isinstance(index.dtype, pd.StringDtype)
+    if automatic:
+        return _integers(np.array([NA_INTEGER, -len(index)] if len(index) else []))
+    if index.dtype.kind in "iu" and (np.abs(index.to_numpy()) < 2**31).all():
+        return _integers(index.to_numpy())
+    return text_to_r(pd.Series(index.astype(str)))
+
+
+def column_to_r(column: Any, name: str) -> Sexp:
+    """One column (Series, array, Index) as an R vector; `name` is for messages."""
+    column = column.array if isinstance(column, pd.Series | pd.Index) else column
+    if isinstance(column, pd.arrays.NumpyExtensionArray):
+        column = column.to_numpy()
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _factor_to_r(column)
+    if isinstance(dtype, pd.StringDtype):
+        return text_to_r(column)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return _instants_to_r(column, str(dtype.tz))
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow_to_r(column, name)
+    if isinstance(dtype, pd.SparseDtype):
+        return column_to_r(np.asarray(column), name)
+    if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
+        raise ColumnTypeError(f"column '{name}' of {dtype} has no counterpart in R; convert it to text or dates first")
+    missing = np.asarray(pd.isna(column))
+    if hasattr(dtype, "numpy_dtype"):  # nullable Int64, Float64, boolean
+        plain = column.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0))
+        return _plain_to_r(plain, missing, name)
+    return _plain_to_r(np.asarray(column), missing, name)
+
+
+def _arrow_to_r(column: Any, name: str) -> Sexp:
+    """A column backed by pyarrow, by way of pandas' own types."""
+    import pyarrow as pa
+
+    kind = column.dtype.pyarrow_dtype
+    if pa.types.is_dictionary(kind):
+        return column_to_r(pd.Categorical(column.to_numpy(dtype=object)), name)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column_to_r(pd.array(column.to_numpy(dtype=object, na_value=None), dtype=_nullable(kind, pa)), name)
+    if pa.types.is_floating(kind):
+        return column_to_r(column.to_numpy(dtype=float, na_value=np.nan), name)
+    if pa.types.is_timestamp(kind):
+        return column_to_r(pd.Series(pd.to_datetime(column.to_numpy(dtype=object))), name)
+    return column_to_r(column.to_numpy(dtype=object, na_value=None), name)
+
+
+def _nullable(kind: Any, pa: Any) -> str:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "UInt64" if pa.types.is_unsigned_integer(kind) else "Int64"
+
+
+def _plain_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+    kind = values.dtype.kind
+    if kind == "f":
+        return _reals(values, missing)
+    if kind in "iu":
+        return _whole_to_r(values, missing, name)
+    if kind == "b":
+        codes = np.where(missing, NA_INTEGER, values.astype(np.int32))
+        return support("as_flags")(_integers(codes))
+    if kind == "M":
+        if np.datetime_data(values.dtype)[0] == "D":
+            return _dates_to_r(values, missing)
+        return _instants_to_r(values, "UTC")
+    if kind == "m":
+        seconds = values.astype("timedelta64[us]").astype(np.int64) / 1e6
+        return _with(_reals(seconds, missing), **{"class": _texts("difftime"), "units": _texts("secs")})
+    if kind == "c":
+        ri = session().interface
+        return ri.ComplexSexpVector(
+            [ri.NA_Complex if gone else complex(v) for v, gone in zip(values, missing, strict=True)]
+        )
+    if kind in "UT":
+        return text_to_r(values.astype(object))
+    return _objects_to_r(values, missing, name)
+
+
+def _objects_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+    """An object column by the type of its elements."""
+    kinds = {type(v) for v in values[~missing]} if values.dtype.kind == "O" else {bytes}
+    if not kinds:
+        return support("as_flags")(_integers(np.full(len(values), NA_INTEGER)))
+    if all(issubclass(kind, str) for kind in kinds):
+        return text_to_r(values)
+    if all(issubclass(kind, bool | np.bool_) for kind in kinds):
+        return _plain_to_r(np.where(missing, False, values).astype(bool), missing, name)
+    if all(issubclass(kind, int | np.integer) and not issubclass(kind, bool) for kind in kinds):
+        return _plain_to_r(np.where(missing, 0, values).astype(np.int64), missing, name)
+    if all(issubclass(kind, float | int | np.number) and not issubclass(kind, bool) for kind in kinds):
+        return _reals(np.where(missing, np.nan, values).astype(float), missing)
+    if all(issubclass(kind, datetime.date) and not issubclass(kind, datetime.datetime) for kind in kinds):
+        days = np.where(missing, np.datetime64("NaT", "D"), values).astype("datetime64[D]")
+        return _dates_to_r(days, missing)
+    if all(issubclass(kind, datetime.datetime) for kind in kinds):
+        return column_to_r(pd.to_datetime(pd.Series(values)), name)
+    found = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise ColumnTypeError(f"column '{name}' holds {found}, which R has no vector for; convert it to one type first")
+
+
+def _whole_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+    known = values[~missing] if missing.any() else values
+    low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
+    if low > NA_INTEGER and high < 2**31:
+        codes = values.astype(np.int32)
+        if missing.any():
+            codes[missing] = NA_INTEGER
+        return _integers(codes)
+    if low < -EXACT or high > EXACT:
+        raise ColumnTypeError(
+            f"column '{name}' has whole numbers beyond 2^53, which R cannot hold exactly; convert it to text first"
+        )
+    return _reals(values.astype(float), missing)
+
+
+def _reals(values: np.ndarray[Any, Any], missing: BoolArray) -> Sexp:
+    ri = session().interface
+    if len(values) == 0:
+        return ri.FloatSexpVector([])
+    out = np.array(values, dtype=np.float64)
+    if missing.any():
+        out.view(np.uint64)[missing] = NA_REAL
+    return ri.FloatSexpVector.from_memoryview(out.data)
+
+
+def _integers(values: np.ndarray[Any, Any]) -> Sexp:
+    ri = session().interface
+    if len(values) == 0:
+        return ri.IntSexpVector([])
+    return ri.IntSexpVector.from_memoryview(np.ascontiguousarray(values, dtype=np.int32).data)
+
+
+def _texts(*values: str) -> Sexp:
+    return session().interface.StrSexpVector(values)
+
+
+def text_to_r(values: Any) -> Sexp:
+    """Texts: distinct ones are built once, the rest are references to them."""
+    codes, levels = pd.factorize(values)
+    return support("strings")(_levels([str(v) for v in levels]), _codes(codes))
+
+
+def _codes(codes: np.ndarray[Any, Any]) -> Sexp:
+    wide = codes.astype(np.int32)
+    return _integers(np.where(wide < 0, NA_INTEGER, wide + 1))
+
+
+def _levels(levels: list[str]) -> Sexp:
+    if any("\0" in level for level in levels):
+        raise ColumnTypeError("a text has a NUL character, which R cannot hold; remove it first")
+    return _texts(*levels)
+
+
+def _factor_to_r(column: pd.Categorical) -> Sexp:
+    levels = level_names(list(column.categories))
+    if len(set(levels)) < len(levels):
+        raise ColumnTypeError(f"different categories have the same name in R: {', '.join(levels[:10])}; rename them")
+    kind = ("ordered", "factor") if column.ordered else ("factor",)
+    return _with(_codes(np.asarray(column.codes)), **{"levels": _levels(levels), "class": _texts(*kind)})
+
+
+def level_names(levels: Sequence[Any]) -> list[str]:
+    """Categories as R's ``as.character`` writes them: 1, 2.5, 1e+06, TRUE, 2020-01-31."""
+    if any(isinstance(level, float | np.floating) for level in levels):
+        return list(call("as.character", to_sexp([float(level) for level in levels])))
+    return [_level_name(level) for level in levels]
+
+
+def _level_name(level: Any) -> str:
+    if isinstance(level, bool | np.bool_):
+        return "TRUE" if level else "FALSE"
+    if isinstance(level, pd.Timestamp) and level == level.normalize():
+        return str(level.date())
+    return str(level)
+
+
+def _dates_to_r(days: np.ndarray[Any, Any], missing: BoolArray) -> Sexp:
+    return _with(_reals(days.astype("datetime64[D]").astype(np.int64), missing), **{"class": _texts("Date")})
+
+
+def _instants_to_r(column: Any, zone: str) -> Sexp:
+    missing = np.asarray(pd.isna(column))
+    utc = np.asarray(column.tz_convert("UTC").tz_localize(None) if hasattr(column, "tz_convert") else column)
+    seconds = utc.astype("datetime64[us]").astype(np.int64) / 1e6
+    return _with(_reals(seconds, missing), **{"class": _texts("POSIXct", "POSIXt"), "tzone": _texts(zone)})
+
+
+def _with(vector: Sexp, **attributes: Sexp) -> Sexp:
+    ri = session().interface
+    new = support("with_attributes")
+    values = ri.ListSexpVector(list(attributes.values()))
+    values.do_slot_assign("names", _texts(*attributes))
+    return new(vector, values)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# from R
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def from_sexp(value: Sexp, *, restore_levels: bool = False) -> Any:
+    """An R object as a Python value; functions, environments and the like stay R objects."""
+    ri = session().interface
+    if value is ri.NULL or isinstance(value, ri.NULLType):
+        return None
+    classes = _class(value)
+    if "data.frame" in classes:
+        return _frame_from_r(value, restore_levels)
+    if "POSIXlt" in classes:
+        return from_sexp(call("as.POSIXct", value))
+    if isinstance(value, ri.ListSexpVector):
+        items = [from_sexp(item, restore_levels=restore_levels) for item in value]
+        names = attribute(value, "names")
+        return items if names is None else dict(zip(list(names), items, strict=True))
+    if not isinstance(value, ri.sexp.SexpVector) or isinstance(value, ri.LangSexpVector | ri.ExprSexpVector):
+        return value
+    column = column_from_r(value, restore_levels)
+    shape = attribute(value, "dim")
+    if shape is not None and isinstance(column, np.ndarray):
+        return _table(column.reshape(tuple(shape), order="F"), attribute(value, "dimnames"))
+    names = attribute(value, "names")
+    return column if names is None else pd.Series(column, index=pd.Index(list(names)))
+
+
+def _table(values: np.ndarray[Any, Any], names: Sexp | None) -> Any:
+    """A matrix with row or column names as a frame."""
+    if names is None or values.ndim != 2:
+        return values
+    rows, columns = (None if len(part) == 0 else list(part) for part in names)
+    return pd.DataFrame(values, index=rows, columns=columns)
+
+
+def attribute(value: Sexp, name: str) -> Sexp | None:
+    """An attribute of an R object, None where it has none."""
+    try:
+        found = value.do_slot(name)
+    except LookupError:
+        return None
+    return None if found is session().interface.NULL else found
+
+
+def _class(value: Sexp) -> tuple[str, ...]:
+    found = attribute(value, "class")
+    return () if found is None else tuple(found)
+
+
+def _frame_from_r(frame: Sexp, restore_levels: bool) -> pd.DataFrame:
+    names = attribute(frame, "names")
+    columns: dict[str, Any] = {}
+    for name, column in zip(list(names) if names is not None else [], frame, strict=True):
+        if name in columns:
+            raise ColumnTypeError(f"the R data frame has two columns named '{name}'; rename one")
+        columns[name] = _frame_column(column, name, restore_levels)
+    given = support("given_row_names")(frame)
+    count = len(attribute(frame, "row.names") or ())
+    index = pd.RangeIndex(count) if given is session().interface.NULL else pd.Index(list(given))
+    return pd.DataFrame(columns, index=index)
+
+
+def _frame_column(column: Sexp, name: str, restore_levels: bool) -> Any:
+    out = from_sexp(column, restore_levels=restore_levels)
+    if isinstance(out, dict | list):
+        return pd.Series(list(out), dtype=object).array
+    if isinstance(out, pd.DataFrame) or getattr(out, "ndim", 1) > 1:
+        raise ColumnTypeError(f"column '{name}' of the R data frame is itself a table; split it into columns in R")
+    return out.array if isinstance(out, pd.Series) else out
+
+
+def column_from_r(vector: Sexp, restore_levels: bool = False) -> Any:
+    """An R vector as an array."""
+    ri = session().interface
+    classes = _class(vector)
+    if "factor" in classes:
+        return _factor_from_r(vector, "ordered" in classes, restore_levels)
+    if isinstance(vector, ri.StrSexpVector):
+        return _texts_from_r(vector)
+    if isinstance(vector, ri.ComplexSexpVector):
+        real, imaginary, missing = (_memory(part) for part in support("complex_parts")(vector))
+        out = np.full(len(real), np.nan, dtype=np.complex128)
+        known = missing == 0
+        out[known] = real[known] + 1j * imaginary[known]
+        return out
+    if isinstance(vector, ri.ByteSexpVector):
+        return np.array(list(vector), dtype=np.uint8)
+    values = _memory(vector)
+    for name, convert in _TIMES.items():
+        if name in classes:
+            whole = values.dtype.kind == "i"
+            numbers = np.where(values == NA_INTEGER, np.nan, values) if whole else values
+            return convert(vector, numbers.astype(float))
+    if "integer64" in classes:
+        return _nullable_integers(values.view(np.int64), np.int64(np.iinfo(np.int64).min))
+    if isinstance(vector, ri.BoolSexpVector):
+        missing = values == NA_INTEGER
+        return pd.arrays.BooleanArray(values != 0, missing) if missing.any() else values != 0
+    if values.dtype.kind == "i":
+        return _nullable_integers(values, np.int32(NA_INTEGER))
+    return values
+
+
+def _memory(vector: Sexp) -> np.ndarray[Any, Any]:
+    """Copy of the numbers of an R vector."""
+    ri = session().interface
+    if len(vector) == 0:
+        return np.empty(0, dtype=np.float64 if isinstance(vector, ri.FloatSexpVector) else np.int32)
+    return np.array(vector.memoryview())
+
+
+def _nullable_integers(values: np.ndarray[Any, Any], na: np.integer[Any]) -> Any:
+    missing = values == na
+    wide = values.astype(np.int64)
+    return pd.arrays.IntegerArray(np.where(missing, 1, wide), missing) if missing.any() else wide
+
+
+def _texts_from_r(vector: Sexp) -> Any:
+    levels, codes = support("factorize")(vector)
+    place = _memory(codes)
+    known = np.empty(len(levels) + 1, dtype=object)
+    known[:-1] = list(levels)
+    known[-1] = np.nan
+    return pd.array(known[np.where(place == NA_INTEGER, 0, place) - 1], dtype=TEXT)
+
+
+def _factor_from_r(vector: Sexp, ordered: bool, restore_levels: bool) -> pd.Categorical:
+    found = attribute(vector, "levels")
+    levels = [] if found is None else list(found)
+    codes = _memory(vector)
+    codes = np.where(codes == NA_INTEGER, 0, codes) - 1
+    categories = pd.Index(restored(levels) if restore_levels else levels, dtype=None if levels else TEXT)
+    return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
+
+
+def restored(levels: list[str]) -> list[Any]:
+    """Levels as whole numbers, numbers or bools, where all of them are written as R writes such."""
+    readers: list[Callable[[str], Any]] = [int, float, {"TRUE": True, "FALSE": False}.__getitem__]
+    for read in readers:
+        try:
+            values = [read(level) for level in levels]
+        except (ValueError, KeyError):
+            continue
+        if level_names(values) == levels:
+            return values
+    return levels
+
+
+def _first(vector: Sexp, name: str, default: str) -> str:
+    found = attribute(vector, name)
+    return default if found is None or not found[0] else str(found[0])
+
+
+_TIMES: dict[str, Callable[[Sexp, Any], Any]] = {
+    "Date": lambda _, days: as_dates(days),
+    "POSIXct": lambda vector, seconds: as_instants(seconds, _first(vector, "tzone", "UTC")),
+    "difftime": lambda vector, values: as_spans(values, _first(vector, "units", "secs")),
+}

@@ -34,9 +34,7 @@ def ratio(seconds: Mapping[str, list[float]], one: str, other: str) -> float:
 
 def fresh_process(code: str, *options: str) -> str:
     """What a new interpreter prints; its failure is ours."""
-    done = subprocess.run(
-        [sys.executable, *options, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, *options, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the measured process failed:\n{done.stderr}")
     return done.stdout.strip()

@@ -1,37 +1,30 @@
 """The public call: check arguments, then hand data from one module to the next."""
 
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
-from dsl._typing import IntArray
-from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates
-from dsl.combine import combine_splits
-from dsl.covariance import SMALL_SAMPLE, small_sample_factor
-from dsl.crossfit import CrossFit, check_folds, cross_predict, draw_folds
-from dsl.engine import Problem, SplitFit, check_columns, fit_split, shared_gram
-from dsl.estimators import ESTIMATORS, Blocks
+from dsl.analysis import Analysis, fit_cross_fitted, fit_gold_only, fit_naive, folds_for, results_of
+from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
+from dsl.covariance import SMALL_SAMPLE
+from dsl.estimators import ESTIMATORS
 from dsl.exceptions import (
     AllLabeledWarning,
     ArgumentError,
     DroppedRowsWarning,
     FewLabelsWarning,
-    JacobianWarning,
     LeakError,
     OutcomeError,
 )
 from dsl.formula import Design, ParsedFormula, build, parse
-from dsl.frame import Columns, Sample, check_folds_possible, prepare
+from dsl.frame import Columns, Sample, prepare
 from dsl.learners import check_method
-from dsl.moments import LINEAR, LOGISTIC, Link, gold_weights
-from dsl.predictor import Predictor
-from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits
-from dsl.tables import as_numbers, column_names, first_rows
+from dsl.moments import LINEAR, LOGISTIC
+from dsl.results import DSLResults, Specification
+from dsl.tables import column_names, first_rows
 
 MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
 FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
@@ -190,20 +183,18 @@ def dsl(
     design = build(parsed, sample.data, sample.labeled, predicted, absorbed=bool(columns.absorbed))
     _check_outcome(design, sample, model)
     _check_size(design, sample)
-    analysis = _Analysis(parsed, columns, sample, design, MODELS[model], vcov)
-    drawn, fitted = None, None
+    analysis = Analysis(
+        sample=sample, design=design, link=MODELS[model], predicted=predicted, absorbed=bool(columns.absorbed)
+    )
     if estimator == "dsl":
-        drawn = _folds(sample, folds, cross_fit, sample_split, seed)
-        gold = sample.data[list(predicted)].to_numpy()[sample.labeled]
-        fitted = cross_predict(
-            sample.features, gold, sample.labeled, drawn, sl_method=sl_method, family=family, seed=seed,
-            groups=sample.cluster, n_jobs=n_jobs, progress=progress,
-        )  # fmt: skip
-        fits = _fit_splits(analysis, fitted)
+        drawn = folds_for(sample, folds, cross_fit=cross_fit, sample_split=sample_split, seed=seed)
+        estimation = fit_cross_fitted(
+            analysis, drawn, sl_method=sl_method, family=family, seed=seed, n_jobs=n_jobs, progress=progress
+        )
     elif estimator == "gold_only":
-        fits = [_fit_gold_only(analysis)]
+        estimation = fit_gold_only(analysis)
     else:
-        fits = [_fit_naive(analysis, pairs)]
+        estimation = fit_naive(analysis, pairs)
     specification = Specification(
         formula=formula,
         model=model,
@@ -215,26 +206,10 @@ def dsl(
         cluster=cluster,
         index=columns.absorbed,
         family=family,
-        cross_fit=None if drawn is None else int(drawn.max()) + 1,
-        sample_split=len(fits),
         seed=seed,
         vcov=vcov,
-        learners=() if fitted is None else fitted.learners,
-        learner_reasons=() if fitted is None else fitted.reasons,
     )
-    return _results(analysis, specification, fits, drawn, fitted)
-
-
-@dataclass(frozen=True, slots=True)
-class _Analysis:
-    """What every estimator works on."""
-
-    parsed: ParsedFormula
-    columns: Columns
-    sample: Sample
-    design: Design
-    link: Link
-    vcov: str
+    return results_of(analysis, estimation, specification)
 
 
 def _check_options(*, model: str, estimator: str, vcov: str, cluster: str | None, tune: None) -> None:
@@ -303,31 +278,27 @@ def _warn_about(sample: Sample, columns: Columns) -> None:
     """Warnings about the labelled sample; each is shown at the caller's line."""
     if sample.n_input > len(sample.data):
         counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
-        _warn(
+        warn_caller(
             DroppedRowsWarning,
             f"{sample.n_input - len(sample.data)} of {sample.n_input} rows left out; missing values per column: {counts}. "
             "Fill them, or leave these rows out yourself, to silence this",
         )
     if sample.labeled.all():
-        _warn(AllLabeledWarning, "every row is labelled: predictions are not used, this is an ordinary regression")
+        warn_caller(AllLabeledWarning, "every row is labelled: predictions are not used, this is an ordinary regression")
     weight = sample.weight
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     if effective < EFFECTIVE_LABELS:
         uneven = "" if sample.equal_prob else f" (the weights vary from {weight.min():.3g} to {weight.max():.3g})"
-        _warn(
+        warn_caller(
             FewLabelsWarning,
             f"{sample.n_labeled} labelled rows count for only {effective:.1f}{uneven}: intervals that rely on large "
             f"samples may be too short; label more rows{', with less uneven probabilities' if uneven else ''}",
         )
 
 
-def _warn(category: type[Warning], message: str) -> None:
-    warnings.warn(message, category, stacklevel=5)
-
-
 def _check_size(design: Design, sample: Sample) -> None:
     if len(design.block_names) >= sample.n_labeled:
-        _warn(
+        warn_caller(
             FewLabelsWarning,
             f"{len(design.block_names)} coefficients rest on {sample.n_labeled} labelled rows: their standard errors cannot "
             "be trusted; label more rows, or take columns out of the formula",
@@ -336,7 +307,8 @@ def _check_size(design: Design, sample: Sample) -> None:
 
 def _check_outcome(design: Design, sample: Sample, model: str) -> None:
     name = design.outcome.names[0]
-    values = design.gold_outcome if design.outcome.predicted_index else design.outcome.fixed[:, 0]
+    fixed = design.outcome.fixed
+    values = design.gold_outcome if fixed is None else fixed[:, 0]
     rows = np.flatnonzero(sample.labeled) if design.outcome.predicted_index else np.arange(len(values))
     if np.ptp(values) == 0.0:
         which = f"{len(rows)} labelled" if design.outcome.predicted_index else f"{len(rows)}"
@@ -353,143 +325,3 @@ def _check_outcome(design: Design, sample: Sample, model: str) -> None:
             f"model='logit' needs an outcome of 0 and 1 (or shares between them); '{name}' is {found} in "
             f"{first_rows(bad, sample.labels[rows])}. Recode it, or use model='lm'"
         )
-
-
-def _folds(sample: Sample, folds: Any, cross_fit: int, sample_split: int, seed: int) -> IntArray:
-    if folds is not None:
-        return check_folds(folds, sample.rows, sample.n_input, sample.labeled, sample.cluster)
-    check_folds_possible(sample.labeled, sample.cluster, cross_fit)
-    return draw_folds(
-        sample.labeled,
-        sample.cluster,
-        cross_fit=cross_fit,
-        sample_split=sample_split,
-        rng=np.random.default_rng(seed),
-    )
-
-
-def _fit_splits(analysis: _Analysis, fitted: CrossFit) -> list[SplitFit]:
-    """Fit every split; each begins where the first one ended."""
-    sample, design = analysis.sample, analysis.design
-    blocks = Blocks(design, sample)
-    gram = shared_gram(design.covariates.fixed)
-    problem = Problem(
-        link=analysis.link,
-        names=design.block_names,
-        cluster=sample.cluster,
-        n_clusters=sample.n_clusters,
-        fixed_gram=gram if analysis.link.slope is None else None,
-    )
-    fits: list[SplitFit] = []
-    for split in fitted.predictions:
-        block = blocks.dsl(dict(zip(analysis.columns.predicted, split.T, strict=True)))
-        if not fits:
-            check_columns(block, problem.names, gram)
-        fits.append(fit_split(block, problem, start=fits[0].params if fits else None))
-    weak = [str(s + 1) for s, fit in enumerate(fits) if not fit.positive_definite]
-    if weak:
-        _warn(
-            JacobianWarning,
-            f"the Jacobian of the moment is not positive definite in {len(weak)} of {len(fits)} splits ({', '.join(weak)}): "
-            "the labelled sample is small for these predicted covariates, and the estimates may be far off; label more rows",
-        )
-    return fits
-
-
-def _fit_gold_only(analysis: _Analysis) -> SplitFit:
-    sample = analysis.sample
-    block = Blocks(analysis.design, sample).gold_only()
-    cluster, n_clusters = None, None
-    if sample.cluster is not None:
-        labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
-        n_clusters = len(labels)
-    names = analysis.design.block_names
-    check_columns(block, names, shared_gram(block.fixed))
-    return fit_split(
-        block, Problem(link=analysis.link, names=names, weights=gold_weights, cluster=cluster, n_clusters=n_clusters)
-    )
-
-
-def _fit_naive(analysis: _Analysis, pairs: Mapping[str, str]) -> SplitFit:
-    sample, names = analysis.sample, analysis.design.block_names
-    unpaired = [name for name in analysis.columns.predicted if name not in pairs]
-    if unpaired:
-        raise ArgumentError(
-            f"estimator='naive' needs to know which prediction stands for '{unpaired[0]}': pass "
-            f"predicted_var={{'{unpaired[0]}': 'its_prediction'}}, or as many predictions as predicted variables"
-        )
-    values = {
-        gold: as_numbers(sample.data[pairs[gold]], "prediction").to_numpy() for gold in analysis.columns.predicted
-    }
-    block = Blocks(analysis.design, sample).naive(values)
-    check_columns(block, names, shared_gram(block.fixed))
-    return fit_split(
-        block, Problem(link=analysis.link, names=names, cluster=sample.cluster, n_clusters=sample.n_clusters)
-    )
-
-
-def _results(
-    analysis: _Analysis,
-    specification: Specification,
-    fits: list[SplitFit],
-    drawn: IntArray | None,
-    fitted: CrossFit | None,
-) -> DSLResults:
-    """Combine the splits, bring coefficients into the formula's order, and wrap them."""
-    sample, design, order = analysis.sample, analysis.design, analysis.design.order
-    params = np.stack([fit.params for fit in fits])[:, order]
-    factor = _small_sample(analysis, specification)
-    vcovs = factor * np.stack([fit.vcov for fit in fits])[:, order][:, :, order]
-    estimate, vcov = combine_splits(params, vcovs)
-    part = design.covariates
-    mean = None if analysis.columns.absorbed else analysis.link.mean
-    return DSLResults(
-        DSLEstimates(
-            names=part.names,
-            outcome=design.outcome.names[0],
-            params=estimate,
-            vcov=vcov,
-            specification=specification,
-            sample=_facts(sample, analysis.columns),
-            splits=Splits(
-                params=params,
-                vcovs=vcovs,
-                moment_norms=np.array([fit.moment_norm for fit in fits]),
-                iterations=np.array([fit.iterations for fit in fits]),
-                folds=drawn,
-                predictions=None if fitted is None else fitted.predictions,
-            ),
-            predictor=Predictor(part.spec, part.functions, mean),
-        )
-    )
-
-
-def _facts(sample: Sample, columns: Columns) -> SampleFacts:
-    return SampleFacts(
-        n_input=sample.n_input,
-        nobs=len(sample.data),
-        n_labeled=sample.n_labeled,
-        n_clusters=sample.n_clusters,
-        dropped=sample.dropped,
-        notes=sample.notes,
-        equal_prob=sample.equal_prob,
-        labels=sample.labels,
-        labeled=sample.labeled,
-        sample_prob=sample.sample_prob,
-        gold=sample.data[list(columns.predicted)].to_numpy()[sample.labeled],
-    )
-
-
-def _small_sample(analysis: _Analysis, specification: Specification) -> float:
-    sample = analysis.sample
-    gold_only = specification.estimator == "gold_only"
-    n_clusters = sample.n_clusters
-    if gold_only and sample.cluster is not None:
-        n_clusters = len(np.unique(sample.cluster[sample.labeled]))
-    absorbed = Blocks(analysis.design, sample).absorbed_rank if analysis.vcov in ("HC1", "CR1") else 0
-    return small_sample_factor(
-        analysis.vcov,
-        n=sample.n_labeled if gold_only else len(sample.data),
-        k=len(analysis.design.block_names) + absorbed,
-        n_clusters=n_clusters,
-    )

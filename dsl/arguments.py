@@ -1,6 +1,8 @@
 """Arguments of the public calls: names, counts, and calls that do not fit the signature."""
 
 import inspect
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
@@ -8,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from dsl.exceptions import ArgumentError, CallError
+from dsl.exceptions import ArgumentError, CallError, FoldError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +33,14 @@ SYNONYMS = {
     "weights": "sample_prob",
 }
 """What other packages call an argument, where it does not resemble its name here."""
+
+
+def warn_caller(category: type[Warning], message: str) -> None:
+    """Warn at the line that called this package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "dsl":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
@@ -108,3 +118,14 @@ def pair_surrogates(predicted_var: Any, prediction: Any) -> tuple[tuple[str, ...
     predicted = as_names(predicted_var, "predicted_var")
     pairs = dict(zip(predicted, listed, strict=True)) if len(predicted) == len(listed) else {}
     return predicted, listed, pairs
+
+
+def as_rectangle(folds: Any) -> np.ndarray[Any, Any]:
+    """Supplied folds as an array."""
+    try:
+        return np.asarray(folds)
+    except ValueError:
+        sizes = ", ".join(str(np.size(split)) for split in folds)
+        raise FoldError(
+            f"folds must have one entry for each row of data in every split; found {sizes} entries"
+        ) from None

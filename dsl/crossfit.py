@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def draw_folds(
     for split in out:
         fold = np.empty(len(with_gold), dtype=np.int16)
         fold[np.concatenate([rng.permutation(group) for group in groups])] = turn
-        split[:] = fold[unit]
+        split[:] = fold if cluster is None else fold[cluster]
     return out
 
 
@@ -75,8 +76,10 @@ def check_folds(folds: Any, rows: IntArray, n_input: int, labeled: BoolArray, cl
     """
     given = np.atleast_2d(np.asarray(folds))
     if given.ndim != 2 or given.shape[1] != n_input:
+        hint = "; transpose it" if given.ndim == 2 and given.shape[0] == n_input else ""
         raise FoldError(
-            f"folds must have one row per split and one column per row of data, here (S, {n_input}); found shape {given.shape}"
+            f"folds must have one row per split and one column per row of data, here (S, {n_input}); found shape "
+            f"{given.shape}{hint}"
         )
     if given.dtype.kind == "f":
         if not np.array_equal(given, np.floor(given)):  # NaN included
@@ -151,24 +154,25 @@ def cross_predict(
         reasons.append(reason)
     distinct = distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
     tasks = [
-        _Task(s, int(k), v, method, family, _task_seed(seed, s, int(k), v))
+        _Task(s, k, v, method, family, _task_seed(seed, s, k, v))
         for s, split in enumerate(folds)
-        for k in np.flatnonzero(np.bincount(split))
+        for k in range(int(split.max()) + 1)
         for v, method in enumerate(methods)
     ]
     out = np.empty((*folds.shape, gold.shape[1]))
     labeled_folds = folds[:, labeled]
 
-    def rows_of(task: _Task) -> IntArray:
-        return np.flatnonzero(folds[task.split] == task.fold)
+    @lru_cache(maxsize=1)
+    def rows_of(split: int, fold: int) -> IntArray:
+        return np.flatnonzero(folds[split] == fold)
 
     def arguments(task: _Task) -> tuple[FloatArray, FloatArray, FloatArray]:
         train = labeled_folds[task.split] != task.fold
-        new = features[rows_of(task)] if distinct is None else distinct[0]
+        new = features[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
 
     for task, values in zip(tasks, _run(tasks, arguments, n_jobs, progress), strict=True):
-        rows = rows_of(task)
+        rows = rows_of(task.split, task.fold)
         out[task.split, :, task.variable][rows] = values if distinct is None else values[distinct[1][rows]]
     return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
 

@@ -72,7 +72,14 @@ def plot(fits: dict[str, Any], ax: Any = None) -> Any:
         tidy = fits[name].tidy().set_index("term").loc[terms]
         half = [tidy["estimate"] - tidy["conf_low"], tidy["conf_high"] - tidy["estimate"]]
         ax.errorbar(
-            tidy["estimate"], place + shift, xerr=half, fmt=marker, color=color, label=LABELS[name], capsize=3, markersize=5
+            tidy["estimate"],
+            place + shift,
+            xerr=half,
+            fmt=marker,
+            color=color,
+            label=LABELS[name],
+            capsize=3,
+            markersize=5,
         )
     for y, value in zip(place, fits["truth"].params[terms], strict=True):
         first = y == place[0]

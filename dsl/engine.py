@@ -94,6 +94,11 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     meat = sum_of_squares(unit_scores(block, problem, params, problem.weights))
     scaled_meat = meat * scale[:, None] * scale / n
     vcov = sandwich(root.jacobian, scaled_meat) / n
+    if not np.all(np.diag(vcov) >= 0.0):
+        raise SingularJacobianError(
+            f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
+            "rows do not tell them apart; take columns out of the formula, or label more rows"
+        )
     return SplitFit(
         params=params,
         vcov=vcov * scale[:, None] * scale,
@@ -181,7 +186,7 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
         return evaluate
 
     linear = problem.link.slope is None
-    size = float(np.sqrt(np.mean(block.outcome**2))) if linear else 1.0
+    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / n)) if linear else 1.0
     tolerance = TOLERANCE * (size or 1.0)
     begin = np.zeros(len(scale)) if start is None else start / scale
     root = newton(evaluator(problem), begin, tolerance=tolerance, linear=linear)
@@ -223,9 +228,9 @@ def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatAr
     if pinned:
         raise SeparationError(
             f"perfect separation: {pinned} fitted probabilities are 0 or 1, so that the coefficient of "
-            f"{_quoted(_loading(direction, problem.names))} is infinite; in some group all (weighted) gold "
-            "outcomes are 0 or all are 1. Label more rows of that group, merge it with another, or take "
-            "the column out of the formula"
+            f"{_quoted(_loading(direction, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
+            "or all are 1, or too few labels make their design-adjusted mean leave [0, 1]. Label more rows of that "
+            "group, merge it with another, or take the column out of the formula"
         )
 
 

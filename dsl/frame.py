@@ -265,6 +265,7 @@ def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArra
 
 def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
     for name in (*columns.prediction, *columns.feature):
+        _check_not_filled(frame, name, columns, labeled)
         missing = frame[name].isna().to_numpy()
         if not missing.any():
             continue
@@ -283,6 +284,19 @@ def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray
             f"all rows: get them from the model, or leave these rows out yourself, data.dropna(subset=['{name}']), if they "
             "are not part of the population that you study"
         )
+
+
+def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:
+    """Raise LeakError for a copy of the gold label whose gaps were filled with one value."""
+    rest = frame[name].to_numpy()[~labeled]
+    if len(rest) < 20 or pd.isna(rest[0]) or not bool((rest == rest[0]).all()):
+        return
+    for gold in columns.predicted:
+        if frame[gold].nunique() > 1 and _same(frame[name], frame[gold], labeled):
+            raise LeakError(
+                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {rest[0]} on all others: it is a copy of "
+                "the gold label with its gaps filled, not a surrogate. Pass the labels that the model gave to every row"
+            )
 
 
 def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:

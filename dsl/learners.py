@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal, Self, get_args
@@ -24,16 +24,17 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from dsl import linear
 from dsl._typing import FloatArray, IntArray
-from dsl.auto import AutoChoice, Learner, LeastSquares, Mean, PenalisedGLM, choose, cross_predict, gold_folds
+from dsl.auto import CANDIDATES, AutoChoice, Learner, choose, cross_predict, gold_folds
 from dsl.exceptions import ArgumentError, DataError, EstimationError, MissingDependencyError
 
 Family = Literal["gaussian", "binomial"]
 
 STACK_LIBRARY = ("ridge", "surface", "xgboost")
 BLEND_LIBRARY = ("surface", "xgboost")
-MOST_SPLINES, MOST_PAIRS = 30, 12  # columns up to which splines and products are used
-SMALL = 20_000  # rows up to which one thread is as fast as several
+BLOCK = 20_000  # rows predicted at a time, so that memory does not grow with the number of rows
+MANY_ROWS = 1_000_000
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -50,11 +51,6 @@ class Setting:
     family: Family
     rarer: int  # rows of the rarer class where gold is 0/1, else 0
     seed: int
-
-    @property
-    def link(self) -> str:
-        """Scale on which the mean is modelled."""
-        return "logit" if self.family == "binomial" else "identity"
 
     @property
     def classes(self) -> bool:
@@ -77,24 +73,19 @@ class _Entry:
 
 
 def _glm(s: Setting) -> Any:
-    return PenalisedGLM("logit", penalty=1e-3) if s.family == "binomial" else LeastSquares()
-
-
-def _logit(s: Setting) -> Any:
-    return PenalisedGLM("logit", penalty=1e-3)  # keeps coefficients finite when classes are separated
+    return linear.logistic() if s.family == "binomial" else linear.LeastSquares()
 
 
 def _ridge(s: Setting) -> Any:
-    return PenalisedGLM(s.link)
+    return linear.ridge(s.p, logit=s.family == "binomial")
 
 
 def _gam(s: Setting) -> Any:
-    return PenalisedGLM(s.link, splines=s.p <= MOST_SPLINES)
+    return linear.ridge(s.p, logit=s.family == "binomial", splines=True)
 
 
 def _surface(s: Setting) -> Any:
-    link = "logit" if s.rarer else s.link
-    return PenalisedGLM(link, splines=s.p <= MOST_SPLINES, pairs=s.p <= MOST_PAIRS)
+    return linear.ridge(s.p, logit=s.family == "binomial" or s.rarer > 0, splines=True, products=True)
 
 
 def _scaled(estimator: Any) -> Any:
@@ -192,19 +183,19 @@ def _auto(s: Setting) -> Any:
 
 _ENTRIES = (
     _Entry("auto", _auto, "one of ridge, surface, blend, xgboost: chosen once by cross-validation"),
-    _Entry("lm", lambda s: LeastSquares(), "least squares"),
+    _Entry("lm", lambda s: linear.LeastSquares(), "least squares"),
     _Entry("glm", _glm, "least squares (gaussian), logistic regression (binomial)"),
-    _Entry("logit", _logit, "logistic regression of gold values in [0, 1], whatever the family", ("logistic",)),
-    _Entry("mean", lambda s: Mean(), "the mean of the labelled rows"),
-    _Entry("ridge", _ridge, "ridge regression (binomial: ridge logistic), penalty by REML"),
-    _Entry("glmnet", _glmnet, "elastic net, penalty by cross-validation"),
-    _Entry("gam", _gam, "additive natural cubic splines, penalties by REML"),
     _Entry(
-        "surface",
-        _surface,
-        "gam plus products of pairs of features; 0/1 gold on the logit scale",
-        ("response_surface",),
+        "logit",
+        lambda s: linear.logistic(),
+        "logistic regression of gold values in [0, 1], whatever the family",
+        ("logistic",),
     ),
+    _Entry("mean", lambda s: linear.Mean(), "the mean of the labelled rows"),
+    _Entry("ridge", _ridge, "ridge regression, penalty by leave-one-out (binomial: ridge logistic)"),
+    _Entry("glmnet", _glmnet, "elastic net, penalty by cross-validation"),
+    _Entry("gam", _gam, "ridge regression on cubic splines of each feature"),
+    _Entry("surface", _surface, "gam plus products of pairs; 0/1 gold on the logit scale", ("response_surface",)),
     _Entry("ranger", _forest, "random forest of 500 trees", ("randomForest", "rf")),
     _Entry("grf", _honest_forest, "honest regression forest of 500 trees", ("regression_forest",), "econml"),
     _Entry("xgboost", _boosting, "gradient boosting set for small labelled samples (scikit-learn's)", ("gbm",)),
@@ -295,7 +286,7 @@ def _check_classifier(estimator: Any, y: FloatArray, name: str) -> None:
 
 
 def _is_classifier(estimator: Any) -> bool:
-    if isinstance(estimator, _OWN):
+    if type(estimator).__module__.startswith("dsl."):
         return False
     from sklearn.base import is_classifier
 
@@ -306,32 +297,30 @@ def _is_classifier(estimator: Any) -> bool:
 
 
 @cache
-def _blas() -> Any:
+def _thread_pools(scikit_learn: bool) -> Any:
+    """Controller of the thread pools loaded so far."""
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    return ThreadpoolController().select(user_api="blas")
+    if scikit_learn:
+        importlib.import_module("sklearn.ensemble")  # brings its own
+    return ThreadpoolController()
 
 
-def _threads(estimator: Any, rows: int) -> AbstractContextManager[Any]:
-    """One thread for small numerical work.
+@contextmanager
+def _calm(estimator: Any, threads: int | None) -> Iterator[None]:
+    """Limit threads; say nothing of an iterative learner stopped at its limit (slightly worse, never wrong)."""
+    light = isinstance(estimator, linear.LeastSquares | linear.Mean | Stack | _Auto)
+    with _thread_pools(not light).limit(limits=threads), warnings.catch_warnings():
+        if not light:
+            from sklearn.exceptions import ConvergenceWarning
 
-    A second thread gains nothing below some thousand rows, and where other processes share the cores it waits for
-    them in every parallel region: a 40 ms boosting fit then took 1.7 s, a 5 ms surface 0.5 s (measured).
-    """
-    if rows > SMALL or isinstance(estimator, Mean | Stack | _Auto):
-        return nullcontext()
-    if isinstance(estimator, LeastSquares | PenalisedGLM):
-        limited: AbstractContextManager[Any] = _blas().limit(limits=1)
-        return limited
-    from threadpoolctl import threadpool_limits
-
-    pools: AbstractContextManager[Any] = threadpool_limits(1)
-    return pools
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 @dataclass
 class _Fitted:
-    """A learner with the common behaviour: constant gold, classes, limits, seeds, threads."""
+    """A learner with the common behaviour: constant gold and features, classes, limits, seeds, threads."""
 
     name: str
     build: Callable[[Setting], Any]
@@ -346,8 +335,11 @@ class _Fitted:
                 f"family='binomial' needs gold values between 0 and 1; found {y.min():g} to {y.max():g}. "
                 "Use family='gaussian', or rescale them."
             )
+        if self.named:
+            self.varies_ = x.std(axis=0) > 1e-13 * np.abs(x).max(axis=0)
+        x = self._columns(x)
         if len(y) < 2 or x.shape[1] == 0 or y.min() == y.max():
-            self.estimator_: Any = Mean().fit(x, y)
+            self.estimator_: Any = linear.Mean().fit(x, y)
             return self
         rarer = int(min(y.sum(), len(y) - y.sum())) if _zero_one(y) else 0
         setting = Setting(n=len(y), p=x.shape[1], family=self.family, rarer=rarer, seed=self.seed)
@@ -355,31 +347,31 @@ class _Fitted:
         classes = _is_classifier(self.estimator_)
         if classes:
             _check_classifier(self.estimator_, y, self.name)
-        with self._limits(len(y)), _quiet_convergence(self.estimator_):
+        with _calm(self.estimator_, self._threads(len(y))):
             self.estimator_.fit(x, y.astype(np.int64) if classes else y)
         return self
 
-    def _limits(self, rows: int) -> AbstractContextManager[Any]:
-        return _threads(self.estimator_, rows) if self.named else nullcontext()
+    def _columns(self, x: FloatArray) -> FloatArray:
+        return x[:, self.varies_] if self.named and not self.varies_.all() else x
+
+    def _threads(self, rows: int) -> int | None:
+        """One thread for small work with learners of ours.
+
+        A second gains nothing below some thousand rows, and where other processes share the cores it waits for them
+        in every parallel region: a 40 ms boosting fit then took 1.7 s (measured).
+        """
+        return 1 if self.named and rows <= BLOCK else None
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict rows x (m, p): an array (m,)."""
-        with self._limits(len(x)):
-            out = _probability_or_value(self.estimator_, x, self.name)
+        step = BLOCK if self.named else max(len(x), 1)
+        parts = [np.zeros(0)]
+        with _calm(self.estimator_, self._threads(len(x))):
+            for start in range(0, len(x), step):
+                block = self._columns(x[start : start + step])
+                parts.append(_probability_or_value(self.estimator_, block, self.name))
+        out = np.concatenate(parts)
         return np.clip(out, 0.0, 1.0) if self.family == "binomial" else out
-
-
-@contextmanager
-def _quiet_convergence(estimator: Any) -> Iterator[None]:
-    """Say nothing of an iterative learner stopped at its limit: a slightly worse learner, never a wrong estimate."""
-    if isinstance(estimator, _OWN):
-        yield
-        return
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 class Stack:
@@ -606,8 +598,6 @@ def _build_copy(estimator: Any, s: Setting) -> Any:
 # plain minimum instead of the one-standard-error rule gave 30% above the best for "llm + noise" at n = 500. A random
 # forest was best once (rules, n = 500, by 11%) and costs several times the time. Whole calls (choice, 50 fits, a million
 # predictions): 2-3 CPU seconds where ridge or surface is chosen, 7-9 with blend or xgboost.
-CANDIDATES = ("ridge", "surface", "blend", "xgboost")  # simplest first
-MANY_ROWS = 1_000_000
 
 
 def choose_auto(
@@ -677,6 +667,3 @@ class _Auto:
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict with the chosen learner."""
         return self.learner_.predict(x)
-
-
-_OWN = (Mean, LeastSquares, PenalisedGLM, Stack, _Auto)  # fitted without importing scikit-learn

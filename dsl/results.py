@@ -30,13 +30,8 @@ class Specification:
     cluster: str | None
     index: tuple[str, ...]
     family: str
-    cross_fit: int | None
-    sample_split: int
     seed: int
     vcov: str
-    learners: tuple[str, ...]
-    """(q,) learner used for each predicted variable; empty without cross-fitting."""
-    learner_reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +71,10 @@ class Splits:
     """(S, N)"""
     predictions: FloatArray | None = field(repr=False)
     """(S, N, q) out-of-fold predictions."""
+    learners: tuple[str, ...]
+    """(q,) learner used for each predicted variable; empty without cross-fitting."""
+    learner_reasons: tuple[str, ...]
+    """(q,) why, where it was chosen by measurement; else empty."""
 
 
 class _Names:
@@ -162,17 +161,23 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self.df_resid = sample.nobs - len(params)
         self.converged = True
         self.cov_type = specification.vcov
+        self._cross_fit = None if splits.folds is None else int(splits.folds.max()) + 1
         self._rmse: pd.DataFrame | None = None
         self._fit_quality: pd.DataFrame | None = None
         if splits.predictions is not None:
             out_of_fold = splits.predictions[:, sample.labeled]
             self._rmse = _rmse(out_of_fold, sample.gold, specification.predicted_var)
-            self._fit_quality = _fit_quality(out_of_fold, sample.gold, specification)
+            self._fit_quality = _fit_quality(out_of_fold, sample.gold, specification.predicted_var, splits.learners)
 
     @property
     def n_labeled(self) -> int:
         """Number of labelled rows."""
         return self.sample.n_labeled
+
+    @property
+    def cross_fit(self) -> int | None:
+        """Number of cross-fitting folds; None without cross-fitting."""
+        return self._cross_fit
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -288,8 +293,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "n_clusters": [sample.n_clusters],
                 "sample_prob_min": [float(sample.sample_prob.min())],
                 "sample_prob_max": [float(sample.sample_prob.max())],
-                "cross_fit": [spec.cross_fit],
-                "sample_split": [spec.sample_split],
+                "cross_fit": [self.cross_fit],
+                "sample_split": [len(self.splits.params)],
                 "vcov": [spec.vcov],
                 "converged": [self.converged],
             }
@@ -331,10 +336,12 @@ def _rmse(out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...]) -> 
     return pd.DataFrame(np.sqrt(np.mean((out_of_fold - gold) ** 2, axis=1)), index=index, columns=list(names))
 
 
-def _fit_quality(out_of_fold: FloatArray, gold: FloatArray, specification: Specification) -> pd.DataFrame:
+def _fit_quality(
+    out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...], learners: tuple[str, ...]
+) -> pd.DataFrame:
     """One row per predicted variable: learner, R2, accuracy (NaN where gold values are not 0/1)."""
     rows = []
-    for v, name in enumerate(specification.predicted_var):
+    for v, name in enumerate(names):
         spread = float(np.var(gold[:, v]))
         error = float(np.mean((out_of_fold[:, :, v] - gold[:, v]) ** 2))
         binary = bool(np.isin(gold[:, v], (0.0, 1.0)).all())
@@ -342,7 +349,7 @@ def _fit_quality(out_of_fold: FloatArray, gold: FloatArray, specification: Speci
         rows.append(
             {
                 "variable": name,
-                "learner": specification.learners[v],
+                "learner": learners[v],
                 "r2": 1.0 - error / spread if spread > 0.0 else np.nan,
                 "accuracy": right if binary else np.nan,
             }

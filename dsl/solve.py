@@ -65,7 +65,7 @@ def newton(
         norm = float(np.abs(moment).max(initial=0.0))
         if is_singular(jacobian):
             return _stopped(params, jacobian, norm, iteration, "singular")
-        step: FloatArray = np.linalg.solve(jacobian, moment)
+        step = np.asarray(np.linalg.solve(jacobian, moment), dtype=np.float64)
         if norm <= tolerance and iteration > 0:
             return _stopped(params + step, jacobian, norm, iteration, None)
         accepted = _halve(evaluate, params, step, moment, linear=linear)

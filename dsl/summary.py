@@ -61,7 +61,7 @@ def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
     if spec.index:
         left.append(("Fixed effects:", " + ".join(spec.index)))
     if spec.estimator == "dsl":
-        right.append(("Folds x splits:", f"{spec.cross_fit} x {spec.sample_split}"))
+        right.append(("Folds x splits:", f"{results.cross_fit} x {len(results.splits.params)}"))
         right += _learner_rows(results)
     if results.n_dropped:
         right.append(("Dropped rows:", f"{results.n_dropped:,}"))
@@ -99,7 +99,7 @@ def _coefficients(results: Any, alpha: float) -> SimpleTable:
 def _notes(results: Any) -> list[str]:
     spec = results.specification
     notes = []
-    for name, reason in zip(spec.predicted_var, spec.learner_reasons, strict=False):
+    for name, reason in zip(spec.predicted_var, results.splits.learner_reasons, strict=False):
         if reason:
             notes.append(f"Learner for {name}: {reason}.")
     if results.dropped:

@@ -59,10 +59,12 @@ def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:
             f"converting a {data.implementation.value} table needs '{error.name}': pip install {error.name}, or pass a "
             "pandas frame"
         ) from error
-    if data.implementation.is_polars():  # the order of its categories depends on what else the process has seen
+    if data.implementation.is_polars():
         for name, kind in data.schema.items():
-            if kind == nw.Categorical:
+            if kind == nw.Categorical:  # their order depends on what else the process has seen
                 out[name] = out[name].cat.reorder_categories(sorted(out[name].cat.categories), ordered=False)
+            elif kind == nw.Enum:  # fixed levels, like those of an R factor
+                out[name] = out[name].cat.as_unordered()
     return out
 
 

@@ -9,13 +9,29 @@
 
 from typing import Any
 
+from dsl.r.compare import cross_check
+from dsl.r.export import results_to_r
 from dsl.r.files import read_rdata, read_rds
+from dsl.r.learner import RLearner
+from dsl.r.reference import ReferenceResult, ReferenceSplit, reference_dsl
 from dsl.r.session import RError, RWarning
 
-__all__ = ["RError", "RWarning", "from_r", "read_rdata", "read_rds", "to_r"]
+__all__ = [
+    "RError",
+    "RLearner",
+    "RWarning",
+    "ReferenceResult",
+    "ReferenceSplit",
+    "cross_check",
+    "from_r",
+    "read_rdata",
+    "read_rds",
+    "reference_dsl",
+    "to_r",
+]
 
 
-def to_r(value: Any) -> Any:
+def to_r(value: Any, *, data: Any = None) -> Any:
     """An R object (``rpy2.rinterface.Sexp``) with the same content.
 
     Parameters
@@ -24,6 +40,8 @@ def to_r(value: Any) -> Any:
         Missing values become R's ``NA`` of the column's type, categories become factors (see
         `dsl.r.convert` for the table). Results become an object of class ``dsl`` on which
         the reference package's ``summary()`` and ``power_dsl()`` work.
+    data : data frame, optional
+        For results: the data of the fit, which ``power_dsl()`` needs (``summary()`` does not).
 
     Raises
     ------
@@ -42,6 +60,8 @@ def to_r(value: Any) -> Any:
     """
     from dsl.r.convert import to_sexp
 
+    if hasattr(value, "specification"):
+        return results_to_r(value, data)
     return to_sexp(value)
 
 

@@ -18,6 +18,10 @@ Sexp = Any
 INSTALL = "pip install 'dsl[r]' (needs R itself first: see r_compat/install_r.sh)"
 
 
+SUPPORT = ("support.R", "reference.R")
+"""Files of this folder that R loads."""
+
+
 class RError(DSLError, RuntimeError):
     """R stopped with an error; the message is R's."""
 
@@ -43,7 +47,7 @@ class Session:
     interface: Any
     """The module ``rpy2.rinterface``."""
     support: Sexp
-    """Environment with the functions of ``support.R``."""
+    """Environment with the functions of the R files beside this one."""
     thread: int
 
 
@@ -65,7 +69,7 @@ def session() -> Session:
             interface.initr()
     except (ImportError, ValueError, OSError, RuntimeError) as error:  # rpy2 raises any of these where R is missing
         raise MissingDependencyError(f"dsl.r needs R and rpy2: {INSTALL}. Python said: {error}") from error
-    code = resources.files("dsl.r").joinpath("support.R").read_text(encoding="utf-8")
+    code = "\n".join(resources.files("dsl.r").joinpath(name).read_text(encoding="utf-8") for name in SUPPORT)
     load = interface.evalr("function(code) { e <- new.env(parent = globalenv()); eval(parse(text = code), e); e }")
     return Session(interface, load(interface.StrSexpVector([code])), threading.get_ident())
 
@@ -77,7 +81,7 @@ def check_thread() -> None:
 
 
 def support(name: str) -> Sexp:
-    """A function of ``support.R``."""
+    """A function of the R files beside this one."""
     return session().support[name]
 
 
@@ -119,8 +123,13 @@ def call(function: str, /, *args: Sexp, **named: Sexp) -> Sexp:
 
 
 def _short(function: str) -> str:
+    if function in _OWN_NAMES:
+        return _OWN_NAMES[function]
     first = function.strip().splitlines()[0]
     return first if len(first) <= 60 else f"{first[:57]}..."
+
+
+_OWN_NAMES = {"run_reference": "dsl", "learner_fit": "learner", "learner_predict": "predict"}
 
 
 def has_package(name: str) -> bool:

@@ -68,13 +68,13 @@ def standardize(
     return scale(state, x, center, rescale, ddof=0 if ddof is None else whole(ddof, "ddof in standardize()"))
 
 
-def _knots(
-    state: State, x: FloatArray, df: Value, given: Value, boundary: Value, spare: int, what: str
-) -> None:
+def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value, spare: int, what: str) -> None:
     """Put boundary and inner knots into an empty state; `spare` parameters are not for inner knots."""
     if state:
         return
-    limits = np.array([x.min(), x.max()]) if boundary is None else np.sort(numbers(boundary, f"boundary knots of {what}"))
+    limits = (
+        np.array([x.min(), x.max()]) if boundary is None else np.sort(numbers(boundary, f"boundary knots of {what}"))
+    )
     if given is not None:
         inner = np.sort(numbers(given, f"knots of {what}"))
     else:

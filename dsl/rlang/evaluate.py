@@ -49,7 +49,6 @@ from dsl.rlang.values import (
     column_value,
     logicals,
     numbers,
-    one,
     plain_vector,
 )
 
@@ -124,8 +123,16 @@ def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, Any],
     """The caller's function (or module) that a call needs, if any."""
     name, head = r_spelling(node.function), node.function.split(".")[0]
     if node.package is not None and node.package not in PACKAGES:
-        raise FormulaError(f"formula '{text}' calls '{node.package}::{node.function}', which is unknown; compute the column first")
-    if name in PLAIN or name in STATEFUL or name in SPECIAL or name in KINDS or head in TRANSFORMS and name not in REFUSED:
+        raise FormulaError(
+            f"formula '{text}' calls '{node.package}::{node.function}', which is unknown; compute the column first"
+        )
+    if (
+        name in PLAIN
+        or name in STATEFUL
+        or name in SPECIAL
+        or name in KINDS
+        or (head in TRANSFORMS and name not in REFUSED)
+    ):
         return {}
     if head in caller and (callable(caller[head]) or inspect.ismodule(caller[head]) or "." in node.function):
         return {head: caller[head]}
@@ -174,11 +181,11 @@ class Evaluator:
                 warnings.simplefilter("ignore", RuntimeWarning)  # log of a negative number: reported by its rows
                 value = self.value(node)
         except DSLError as error:
-            raise type(error)(f"'{python_text(node)}' cannot be evaluated: {error}") from error
+            raise type(error)(f"a term of the formula cannot be evaluated: `{python_text(node)}`: {error}") from error
         except Exception as error:  # whatever a function in the formula raises
             reason = " ".join(str(error).split())
             raise FormulaError(
-                f"a term of the formula cannot be evaluated: '{python_text(node)}': {reason}; compute the column first, or "
+                f"a term of the formula cannot be evaluated: `{python_text(node)}`: {reason}; compute the column first, or "
                 "check that it holds numbers"
             ) from error
         if length(value) != self.rows:
@@ -188,6 +195,7 @@ class Evaluator:
         return value
 
     def value(self, node: Node) -> Value:
+        """Value of a part of an expression: one element, or one for each row."""
         match node:
             case Name():
                 return self.named(node.id)
@@ -207,12 +215,14 @@ class Evaluator:
                 return self.call(node)
 
     def named(self, name: str) -> Value:
+        """Value of a column or a constant."""
         if name in self.columns:
             return self.column(name)
         value = self.functions[name] if name in self.functions else BUILT_IN[name]
         return plain_vector(np.atleast_1d(np.asarray(value)))
 
     def column(self, name: str) -> Value:
+        """A column, with the levels that it had when the formula was fitted."""
         key = f"column {name}"
         value = column_value(self.columns[name], self.states.get(key))
         if isinstance(value, Factor) and key not in self.states:
@@ -220,6 +230,7 @@ class Evaluator:
         return value
 
     def unary(self, node: Unary) -> Vector:
+        """``-x``, ``+x``, ``!x``."""
         value = self.value(node.arg)
         if node.op == "!":
             return np.asarray(~logicals(value, "'!'"))
@@ -229,6 +240,7 @@ class Evaluator:
         return out.astype(np.int64) if whole else out
 
     def binary(self, node: Binary) -> Vector:
+        """Arithmetic, comparisons, ``%in%``, ``&``, ``|`` and ``from:to``."""
         left, right, op = self.value(node.left), self.value(node.right), node.op
         sizes = (length(left), length(right))
         if 1 not in sizes and sizes[0] != sizes[1] and op != "%in%":
@@ -247,6 +259,7 @@ class Evaluator:
         return arithmetic(op, left, right)
 
     def call(self, node: Call) -> Value:
+        """A function call."""
         name = r_spelling(node.function)
         if name == "Q" and isinstance(node.args[0][1], String):
             return self.named(node.args[0][1].value)
@@ -359,7 +372,9 @@ def _contrast(node: Node | None, base: Node | None, factor: Factor) -> Contrast 
     name = node.function if isinstance(node, Call) else node.value if isinstance(node, String) else None
     name = node.id if isinstance(node, Name) else name
     if name not in KINDS:
-        raise FormulaError(f"C() does not know the contrasts {r_text(node)}; use contr.treatment, contr.sum, contr.helmert, contr.poly")
+        raise FormulaError(
+            f"C() does not know the contrasts {r_text(node)}; use contr.treatment, contr.sum, contr.helmert, contr.poly"
+        )
     kind = KINDS[name]
     args: Sequence[tuple[str | None, Node]] = node.args if isinstance(node, Call) else ()
     given: dict[str, Node] = {label or "": arg for label, arg in args}
@@ -392,6 +407,3 @@ def _level(node: Node, factor: Factor, *, by_number: bool) -> int:
     if text not in factor.levels:
         raise FormulaError(f"the reference level {text!r} is not among {', '.join(factor.levels[:8])}")
     return factor.levels.index(text)
-
-
-__all__ = ["Evaluator", "Functions", "States", "length", "one", "resolve"]

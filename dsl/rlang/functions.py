@@ -4,7 +4,9 @@
 is fitted, and keep in it what they must do again to other rows: means, break points, levels.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -127,10 +129,12 @@ def rounded(x: Value, digits: Value = None) -> Vector:
 def ifelse(test: Value, yes: Value, no: Value) -> Vector:
     """R's ``ifelse``: factors give their codes."""
     condition = logicals(test, "the test of ifelse()")
-    sides = [side.codes + 1 if isinstance(side, Factor) else side for side in (yes, no)]
+    sides: list[Value] = [side.codes + 1 if isinstance(side, Factor) else side for side in (yes, no)]
     if any(_is_text(side) for side in sides):
-        sides = [characters(side) for side in sides]
-    return np.asarray(np.where(condition, *sides))
+        return np.asarray(np.where(condition, characters(sides[0]), characters(sides[1])))
+    if all(isinstance(side, np.ndarray) and side.dtype.kind == "b" for side in sides):
+        return np.where(condition, logicals(sides[0], "ifelse()"), logicals(sides[1], "ifelse()"))
+    return np.where(condition, numbers(sides[0], "ifelse()"), numbers(sides[1], "ifelse()"))
 
 
 def as_numeric(x: Value) -> Vector:
@@ -156,7 +160,16 @@ def as_logical(x: Value) -> Vector:
     """R's ``as.logical``."""
     if not _is_text(x):
         return logicals(x, "as.logical()")
-    known = {"TRUE": True, "T": True, "True": True, "true": True, "FALSE": False, "F": False, "False": False, "false": False}
+    known = {
+        "TRUE": True,
+        "T": True,
+        "True": True,
+        "true": True,
+        "FALSE": False,
+        "F": False,
+        "False": False,
+        "false": False,
+    }
     texts = characters(x)
     other = [text for text in dict.fromkeys(texts) if text not in known]
     if other:
@@ -167,7 +180,7 @@ def as_logical(x: Value) -> Vector:
 def factor(
     state: State, x: Value, levels: Value = None, labels: Value = None, exclude: Value = None, ordered: Value = None
 ) -> Factor:
-    """R's ``factor``: unused levels go; numbers are sorted by size, text by code points."""
+    """R's ``factor``: unused levels go; numbers are sorted by size, text as in R's usual locales."""
     if exclude is not None:
         raise FormulaError("exclude in factor() cannot be used; leave these rows out of the data")
     if "factor" in state and "labels" not in state:
@@ -308,7 +321,7 @@ def _intervals(at: Vector, closed_right: bool, low: bool, digits: int) -> list[s
         if len(set(edges)) == len(edges):
             break
     left, right = ("(", "]") if closed_right else ("[", ")")
-    names = [f"{left}{a},{b}{right}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{left}{a},{b}{right}" for a, b in pairwise(edges)]
     if low and closed_right:
         names[0] = "[" + names[0][1:]
     elif low:
@@ -317,7 +330,9 @@ def _intervals(at: Vector, closed_right: bool, low: bool, digits: int) -> list[s
 
 
 def _general(value: float, digits: int) -> str:
-    return format(value + 0.0, f".{digits}g").replace("inf", "Inf")
+    if math.isinf(value):
+        return " Inf" if value > 0 else "-Inf"  # the blank is R's
+    return format(value + 0.0, f".{digits}g")
 
 
 def interaction(*factors: Value, sep: Value = None, drop: Value = None, lex_order: Value = None) -> Factor:
@@ -436,7 +451,7 @@ def bind_columns(names: list[str], *parts: Value) -> Matrix:
     return Matrix(values=values, suffixes=tuple(suffixes))
 
 
-MATHS = {
+MATHS: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p, "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt,
     "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
     "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "floor": np.floor,
@@ -499,4 +514,3 @@ REFUSED: dict[str, str] = {
     "weights": "weights cannot be given in the formula; sample_prob= holds the sampling probabilities",
 }
 """Functions that R scripts use in formulas, and why they are refused."""
-

@@ -14,9 +14,8 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.exceptions import CollinearityError, ColumnTypeError, FormulaError, InfiniteValueError
-from dsl.rlang.contrasts import TREATMENT, Contrast
 from dsl.rlang.evaluate import Evaluator, Functions, States
-from dsl.rlang.syntax import Call, Name, Node, names, python_text, r_text
+from dsl.rlang.syntax import Name, Node, names, python_text, r_text
 from dsl.rlang.terms import Terms
 from dsl.rlang.values import Factor, Matrix, Value, as_factor, is_dates, matched, numbers
 from dsl.tables import first_rows
@@ -124,7 +123,9 @@ class Spec:
 
     def widths(self) -> list[int]:
         """Number of columns of each term."""
-        return [int(np.prod([len(self.variables[j].r_names(full)) for j, full in _places(term)])) for term in self.terms]
+        return [
+            int(np.prod([len(self.variables[j].r_names(full)) for j, full in _places(term)])) for term in self.terms
+        ]
 
     def names_of(self, term: Term) -> set[str]:
         """Columns of the data, and constants, that a term uses."""
@@ -137,14 +138,21 @@ class Spec:
         used |= {name for node in self.offsets for name in names(node)}
         return tuple(sorted(used - set(self.functions)))
 
+    @property
+    def kinds(self) -> dict[str, Factor | None]:
+        """Columns that stand alone in the formula, with their levels (None for numbers)."""
+        return {v.node.id: v.levels for v in self.variables if isinstance(v.node, Name) and (v.levels or v.suffixes)}
+
     def evaluator(self, data: pd.DataFrame) -> Evaluator:
         """Evaluator of this formula's expressions on the rows of `data`."""
         return Evaluator({str(name): data[name] for name in data.columns}, len(data), self.functions, self.states)
 
-    def columns(self, data: pd.DataFrame, terms: Sequence[Term] | None = None, intercept: bool | None = None) -> FloatArray:
+    def columns(
+        self, data: pd.DataFrame, places: Sequence[int] | None = None, intercept: bool | None = None
+    ) -> FloatArray:
         """Columns of some terms (all by default) on the rows of `data`; (N, columns)."""
         evaluate = self.evaluator(data)
-        chosen = self.terms if terms is None else terms
+        chosen = self.terms if places is None else [self.terms[t] for t in places]
         used = sorted({j for term in chosen for j in term.variables})
         values = {j: fitted_value(self.variables[j], evaluate(self.variables[j].node)) for j in used}
         blocks = [_term_columns(self, term, values) for term in chosen]
@@ -172,35 +180,12 @@ def _places(term: Term) -> list[tuple[int, bool]]:
     return list(zip(term.variables, term.full, strict=True))
 
 
-def fit_spec(
-    terms: Terms, data: pd.DataFrame, functions: Functions, states: States, *, intercept: bool, drop_intercept: bool
-) -> Spec:
-    """Fit a side of a formula: find the kind of every variable, the levels and the coding.
-
-    Parameters
-    ----------
-    terms : Terms
-    data : DataFrame
-    functions : mapping
-    states : dict
-        Filled where still empty.
-    intercept : bool
-        Whether factors are coded as beside an intercept.
-    drop_intercept : bool
-        Whether the intercept itself is left out.
-    """
-    evaluate = Evaluator({str(name): data[name] for name in data.columns}, len(data), functions, states)
+def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[Variable, ...]:
+    """Kind, levels and contrasts of every variable, each seen by its own evaluator (one of few)."""
     used = {j for term in terms.terms for j in term}
-    variables = [
-        fit_variable(node, evaluate(node)) if j in used else _unused(node) for j, node in enumerate(terms.variables)
-    ]
-    return Spec(
-        variables=tuple(variables),
-        terms=coded_terms(terms, [variable.levels is not None for variable in variables], intercept=intercept),
-        intercept=intercept and not drop_intercept,
-        offsets=terms.offsets,
-        functions=functions,
-        states=states,
+    return tuple(
+        fit_variable(node, evaluate(node)) if j in used else _unused(node)
+        for j, (node, evaluate) in enumerate(zip(terms.variables, evaluators, strict=True))
     )
 
 
@@ -226,11 +211,7 @@ def fit_variable(node: Node, value: Value) -> Variable:
     levels = as_factor(value).used()
     if len(levels.levels) < 2:
         raise CollinearityError(f"'{python_text(node)}' has the same value in every row; take it out of the formula")
-    return Variable(node=node, levels=_levels_only(levels), logical=logical, suffixes=())
-
-
-def _levels_only(factor: Factor) -> Factor:
-    return factor.without_rows()
+    return Variable(node=node, levels=levels.without_rows(), logical=logical, suffixes=())
 
 
 def fitted_value(variable: Variable, value: Value) -> FloatArray | Factor:
@@ -245,11 +226,7 @@ def fitted_value(variable: Variable, value: Value) -> FloatArray | Factor:
     found = as_factor(value)
     if found.levels == variable.levels.levels:
         return found
-    return matched(_used_text(found), variable.levels, name)
-
-
-def _used_text(factor: Factor) -> FloatArray:
-    return factor.text()
+    return matched(found.text(), variable.levels, name)
 
 
 def _term_columns(spec: Spec, term: Term, values: Mapping[int, FloatArray | Factor]) -> FloatArray:
@@ -257,14 +234,8 @@ def _term_columns(spec: Spec, term: Term, values: Mapping[int, FloatArray | Fact
     out: FloatArray | None = None
     for j, full in _places(term):
         value = values[j]
-        if isinstance(value, Factor):
-            block = spec.variables[j].coding(full)[value.codes]
-        else:
-            block = value
-        if out is None:
-            out = block
-        else:
-            out = (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)
+        block = spec.variables[j].coding(full)[value.codes] if isinstance(value, Factor) else value
+        out = block if out is None else (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)
     assert out is not None
     return out
 
@@ -280,11 +251,3 @@ def check_finite(matrix: FloatArray, column_names: Sequence[str], index: pd.Inde
             f"'{column_names[column]}' is infinite or undefined in {first_rows(bad[:, column], index)}; transform it so that it "
             "exists for every row (log1p for counts), where it is predicted for every prediction too"
         )
-
-
-def is_categorical_call(node: Node) -> bool:
-    """Whether an expression is a call such as ``factor(x)``."""
-    return isinstance(node, Call) or not isinstance(node, Name)
-
-
-__all__ = ["TREATMENT", "Contrast", "Spec", "Term", "Variable", "check_finite", "coded_terms", "fit_spec"]

@@ -157,10 +157,14 @@ class _Parser:
         return self.tokens[self.at - 1]
 
     def fail(self, token: _Token) -> FormulaError:
-        if token.text in REFUSED:
-            return FormulaError(f"formula '{self.text}': {REFUSED[token.text]}")
-        what = f"'{token.text}' at character {token.start + 1} is unexpected" if token.text else "it ends too early"
-        return _error(self.text, what)
+        if token.kind == "op" and token.text in REFUSED:
+            return _error(self.text, REFUSED[token.text])
+        if not token.text:
+            before = self.tokens[-2].text if len(self.tokens) > 1 else ""
+            return _error(self.text, f"it ends after '{before}', too early")
+        where = f"'{token.text}' at character {token.start + 1}"
+        operand = token.kind != "op" or token.text in ("(", "{")
+        return _error(self.text, f"Missing operator before {where}" if operand else f"{where} is unexpected")
 
     def expect(self, text: str) -> None:
         if self.token.text != text or self.token.kind != "op":
@@ -309,19 +313,32 @@ def r_number(value: float) -> str:
 
 
 SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z")
-RESERVED = {"TRUE", "FALSE", "NULL", "NA", "Inf", "NaN", "if", "else", "for", "while", "repeat", "function", "in", "next"}
+RESERVED = {
+    "TRUE",
+    "FALSE",
+    "NULL",
+    "NA",
+    "if",
+    "else",
+    "for",
+    "while",
+    "repeat",
+    "function",
+    "in",
+    "next",
+}
 TIGHT = {"^", ":", "/", "%%", "%/%"}
 """Operators that R writes without spaces."""
 
 
 def r_text(node: Node) -> str:
-    """An expression as R's ``deparse`` writes it."""
+    """An expression as R writes it in the names of columns."""
     match node:
         case Name():
             plain = SYNTACTIC.match(node.id) and node.id not in RESERVED
             return node.id if plain else f"`{node.id}`"
         case Number():
-            return f"{int(node.value)}L" if node.integer else r_number(node.value)
+            return str(int(node.value)) if node.integer else r_number(node.value)
         case String():
             escaped = node.value.replace("\\", "\\\\").replace('"', '\\"')
             return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + '"'

@@ -140,7 +140,7 @@ class _Expander:
         exponent = node.right
         if not isinstance(exponent, Number) or exponent.value < 1.0 or not exponent.value.is_integer():
             raise self.error(
-                f"'^' between terms crosses them up to a whole degree, as in (a + b)^2; a power goes inside I(): I({r_text(node)})"
+                f"'^' between terms crosses them up to a whole degree, as in (a + b)^2; a power is written I({r_text(node)})"
             )
         base = self.terms(node.left)
         out = base

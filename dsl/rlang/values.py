@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.exceptions import ColumnTypeError, FormulaError
+from dsl.exceptions import ColumnTypeError, DataError, FormulaError
+from dsl.rlang.collate import collation_key
 from dsl.rlang.contrasts import POLYNOMIAL, TREATMENT, Contrast
 from dsl.rlang.syntax import r_number
 
@@ -93,7 +94,9 @@ def column_value(column: pd.Series, known: Factor | None = None) -> Value:
     kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype):
         if known is not None:
-            return matched(_texts(column.cat.categories.to_numpy())[column.cat.codes.to_numpy()], known, str(column.name))
+            return matched(
+                _texts(column.cat.categories.to_numpy())[column.cat.codes.to_numpy()], known, str(column.name)
+            )
         categories = column.cat.categories
         return Factor(
             codes=column.cat.codes.to_numpy().astype(np.int64),
@@ -134,15 +137,20 @@ def plain_vector(values: Any) -> Vector:
 
 
 def matched(texts: Vector, known: Factor, name: str) -> Factor:
-    """Texts as a factor with the levels of `known`; raises FormulaError if there are others."""
+    """Texts as a factor with the levels of `known`; raises DataError if there are others."""
     codes = pd.Index(known.levels, dtype=object).get_indexer(texts)
     if (codes < 0).any():
         new = sorted({str(text) for text in texts[codes < 0]})[:4]
-        raise FormulaError(
-            f"'{name}' has categories that the fitted model does not know: {', '.join(new)}; it knows "
+        raise DataError(
+            f"{name} has categories outside those of the analysis: {', '.join(new)}; it had "
             f"{', '.join(known.levels[:8])}{', ...' if len(known.levels) > 8 else ''}"
         )
     return replace(known, codes=codes.astype(np.int64))
+
+
+def level_texts(column: pd.Series) -> Vector:
+    """Levels of a column's rows, as text."""
+    return characters(column_value(column))
 
 
 def _texts(values: Vector) -> Vector:
@@ -177,7 +185,9 @@ def numbers(value: Value, what: str = "arithmetic") -> FloatArray:
         )
     if isinstance(value, np.ndarray):
         found = "dates" if is_dates(value) else f"text ({', '.join(repr(v) for v in dict.fromkeys(value[:50]))[:60]})"
-        raise FormulaError(f"{what} needs numbers, found {found}")
+        raise FormulaError(
+            f"{what} needs numbers, found {found}; compute the column first, or check that it holds numbers"
+        )
     raise FormulaError(f"{what} needs one column of numbers, found {'NULL' if value is None else 'a matrix'}")
 
 
@@ -189,14 +199,14 @@ def logicals(value: Value, what: str) -> Vector:
 
 
 def as_factor(value: Value) -> Factor:
-    """A vector as a factor: numbers sorted by size, text by code points (R's order in the C locale)."""
+    """A vector as a factor: numbers sorted by size, text as R does in its usual locales (`collate`)."""
     if isinstance(value, Factor):
         return value
     if not isinstance(value, np.ndarray):
         raise FormulaError("a matrix or NULL cannot be turned into a factor")
     if value.dtype.kind == "O":
         codes, found = pd.factorize(np.asarray(value), use_na_sentinel=False)
-        order = np.argsort(np.array([str(text) for text in found], dtype=object), kind="stable")
+        order = sorted(range(len(found)), key=lambda j: collation_key(str(found[j])))
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
         levels = tuple(str(found[j]) for j in order)

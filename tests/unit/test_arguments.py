@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "argument of another package": ({"weights": "pi"}, e.CallError, ["'weights'", "did you mean 'sample_prob'"]),
     "argument like no other": ({"qqqq": 1}, e.CallError, ["'qqqq'", "formula, data, predicted_var"]),
     "folds of a wrong shape": ({"folds": [[0, 1]]}, e.FoldError, ["folds", "(S, 200)", "(1, 2)"]),
+    "folds ragged": ({"folds": [[0, 1], [0, 1, 1]]}, e.FoldError, ["folds", "each row", "found 2, 3 entries"]),
     "folds fractional": ({"folds": np.full((1, ROWS), 0.5)}, e.FoldError, ["folds", "whole numbers"]),
     "folds text": ({"folds": np.full((1, ROWS), "a")}, e.FoldError, ["folds", "whole numbers"]),
     "one fold": ({"folds": np.zeros((1, ROWS), int)}, e.FoldError, ["split 1", "at least two folds"]),

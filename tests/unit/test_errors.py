@@ -62,6 +62,12 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
         e.LeakError,
         ["feature 'f'", "'y'", "copy of the gold label"],
     ),
+    "leak, filled": (
+        lambda d: {"llm": d["y"].fillna(0.0)},
+        {},
+        e.LeakError,
+        ["'llm'", "'y'", "0.0 on all others", "gaps filled"],
+    ),
     "gold as prediction": (lambda d: {}, {"prediction": "y"}, e.LeakError, ["'y'", "surrogate labels"]),
     "probability NaN": (
         lambda d: first("pi", list(labeled_rows(d)[:2]), np.nan)(d),

@@ -1,0 +1,324 @@
+"""A fitted model against the reference R package, both on the reference's folds and predictions."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.combine import combine_splits
+from dsl.crossfit import cross_predict
+from dsl.engine import SplitFit, column_scale, fit_split, moment_sums
+from dsl.estimators import Blocks
+from dsl.exceptions import ArgumentError, DSLError
+from dsl.frame import Sample
+from dsl.r.analysis import Rebuilt, rebuild
+from dsl.r.reference import ReferenceResult, reference_dsl
+from dsl.r.session import RError
+
+R_OPTIM = 5e-3
+"""Coefficients, in standard errors: the reference stops its optimiser early."""
+R_OPTIM_SE = 2e-4
+"""Standard errors, relative: evaluated at parameters that are off by `R_OPTIM`."""
+SAME_ALGEBRA = 1e-8
+"""Least squares predictions, relative to their spread."""
+ROUNDING = 1e-7
+"""Differences below this need no reason."""
+
+STOPS_EARLY = "R's optimiser stops short of the root"
+UNBALANCED = "R subtracts additive means, which absorb two-way effects on balanced panels only; ours equals dummies"
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """Our estimates on R's predictions, and R's, per split."""
+
+    params: FloatArray  # (S, k)
+    vcovs: FloatArray  # (S, k, k)
+    norms: FloatArray  # (S, 2) largest mean moment at our and at R's parameters, scaled columns
+    theirs: FloatArray  # (S, k)
+    their_bse: FloatArray  # (S, k)
+
+
+def cross_check(fit: Any, data: Any, *, sl_method: str | None = None, show: bool = True) -> pd.DataFrame:
+    """Rerun a fitted call in the reference R package and compare term by term.
+
+    The two packages draw different folds, so their estimates differ by chance. Here both work on the
+    same predictions: R's folds and out-of-fold predictions of every split are read out, our engine solves
+    the moment equation on them, and the results are combined over splits by both.
+
+    Parameters
+    ----------
+    fit : DSLResults
+        Of ``dsl.dsl`` with ``estimator="dsl"``.
+    data : data frame
+        The data that it was fitted to.
+    sl_method : str, optional
+        Learner for R; by default the fit's where the reference has it, else ``"lm"``. The comparison does not
+        depend on it.
+    show : bool
+        Print the table and the notes.
+
+    Returns
+    -------
+    DataFrame, one row per term
+        ``ours`` and ``r`` (estimates), ``difference_se`` (in standard errors), ``worst_split_se`` (the largest
+        over splits), ``se_ours``, ``se_r``, ``se_difference`` (relative), ``verdict`` (``"agrees"``,
+        ``"known difference"``, ``"differs"``), ``reason``, and ``fit``, the estimate of `fit` with its own folds
+        and learner. ``attrs["notes"]`` has the notes, ``attrs["versions"]`` those of R and its packages.
+
+    Raises
+    ------
+    ArgumentError
+        The reference cannot do what the fit did, or `data` are not those of the fit.
+    MissingDependencyError, RError
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.r import cross_check
+    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> fit = dsl.dsl("human_positive ~ negation + hedge", data=tweets, model="logit",
+    ...               predicted_var="human_positive", prediction="vader_positive", sl_method="lm")
+    >>> cross_check(fit, tweets, show=False)["verdict"].unique()  # doctest: +SKIP
+    array(['agrees'], dtype=object)
+    """
+    _check_comparable(fit)
+    rebuilt = rebuild(fit, data)
+    learner = sl_method or _learner(fit)
+    reference = _run_reference(fit, data, learner)
+    _check_same_rows(reference, rebuilt)
+    places = _places(rebuilt.design.covariates.names, list(reference.params.index))
+    solved = _solve(reference, rebuilt, places)
+    table = _table(fit, reference, rebuilt, solved, places)
+    table.attrs["notes"] = _notes(fit, reference, rebuilt, solved, learner)
+    table.attrs["versions"] = dict(reference.versions)
+    if show:
+        print(_printed(fit, table))
+    return table
+
+
+def _check_comparable(fit: Any) -> None:
+    spec = fit.specification
+    if spec.estimator != "dsl":
+        raise ArgumentError(
+            f"the reference has no estimator '{spec.estimator}'; only fits with estimator='dsl' compare"
+        )
+    if getattr(spec, "tune", None) is not None:
+        raise ArgumentError(f"the reference has no tuning; refit with tune=None instead of {spec.tune!r}")
+    if len(spec.index) > 2:
+        raise ArgumentError(f"the reference absorbs one or two fixed effects; this fit has {len(spec.index)}")
+
+
+def _learner(fit: Any) -> str:
+    """The fit's learner where the reference has one of that name."""
+    used = set(fit.splits.learners)
+    known = {"lm", "mean", "glm", "grf", "glmnet", "ranger", "randomForest", "xgboost", "gam", "ksvm", "nnet"}
+    return str(used.pop()) if len(used) == 1 and used <= known else "lm"
+
+
+def _run_reference(fit: Any, data: Any, learner: str) -> ReferenceResult:
+    spec = fit.specification
+    try:
+        reference = reference_dsl(
+            spec.formula.partition("|")[0],
+            data,
+            predicted_var=list(spec.predicted_var),
+            prediction=list(spec.prediction) or None,
+            model=spec.model,
+            sample_prob=spec.sample_prob,
+            cluster=spec.cluster,
+            index=list(spec.index) or None,
+            sl_method=learner,
+            feature=list(spec.feature) or None,
+            family=spec.family,
+            cross_fit=fit.cross_fit,
+            sample_split=len(fit.splits.params),
+            seed=spec.seed,
+        )
+    except RError as error:
+        raise RError(
+            f"the reference cannot run this call: {error}. (It has no predicted variables with categories, and no "
+            "learner whose R package is missing: try sl_method='lm'.)"
+        ) from error
+    if not reference.splits:
+        raise RError(f"dsl {reference.versions.get('dsl')} for R does not show its stages; version 0.1.0 does")
+    return reference
+
+
+def _check_same_rows(reference: ReferenceResult, rebuilt: Rebuilt) -> None:
+    sample = rebuilt.sample
+    if not np.array_equal(reference.rows, sample.rows):
+        only_r, only_ours = np.setdiff1d(reference.rows, sample.rows), np.setdiff1d(sample.rows, reference.rows)
+        raise DSLError(
+            f"the two packages use different rows: {len(only_r)} only in R (first: {only_r[:3].tolist()}), "
+            f"{len(only_ours)} only here (first: {only_ours[:3].tolist()})"
+        )
+    if not np.allclose(reference.sample_prob, sample.sample_prob, rtol=SAME_ALGEBRA, atol=0.0):
+        raise DSLError("the two packages use different sampling probabilities")
+
+
+def _places(ours: Sequence[str], theirs: list[str]) -> list[int]:
+    """For each of R's terms, the place of ours."""
+    plain = {_plain(name): j for j, name in enumerate(ours)}
+    wanted = [_plain(name) for name in theirs]
+    if len(ours) != len(theirs) or set(plain) != set(wanted):
+        raise DSLError(f"the formula has other terms in R: {', '.join(theirs)}; here: {', '.join(ours)}")
+    return [plain[name] for name in wanted]
+
+
+def _plain(name: str) -> str:
+    """A term's name without what the two languages write differently."""
+    return re.sub(r"\[T\.|\*\*|C\(|factor|[^\w:]", "", name.replace("**", "^").replace("as.factor", "factor")).replace(
+        "as_", ""
+    )
+
+
+def _solve(reference: ReferenceResult, rebuilt: Rebuilt, places: list[int]) -> _Solved:
+    blocks = Blocks(rebuilt.design, rebuilt.sample)
+    order = rebuilt.design.order[places]
+    fits: list[SplitFit] = []
+    norms = []
+    for split in reference.splits:
+        block = blocks.dsl(split.predictions)
+        fits.append(fit_split(block, rebuilt.problem))
+        at = np.empty(len(order))
+        at[order] = split.params
+        scale = column_scale(block) / len(block.outcome)
+        both = [moment_sums(block, rebuilt.problem, p, with_jacobian=False)[0] for p in (fits[-1].params, at)]
+        norms.append([float(np.abs(moment * scale).max()) for moment in both])
+    return _Solved(
+        params=np.stack([fit.params[order] for fit in fits]),
+        vcovs=np.stack([fit.vcov[np.ix_(order, order)] for fit in fits]),
+        norms=np.array(norms),
+        theirs=np.stack([split.params for split in reference.splits]),
+        their_bse=np.stack([split.bse for split in reference.splits]),
+    )
+
+
+def _table(fit: Any, reference: ReferenceResult, rebuilt: Rebuilt, solved: _Solved, places: list[int]) -> pd.DataFrame:
+    estimate, vcov = combine_splits(solved.params, solved.vcovs)
+    bse, their_bse = np.sqrt(np.diag(vcov)), reference.bse.to_numpy()
+    split_bse = np.sqrt(np.diagonal(solved.vcovs, axis1=1, axis2=2))
+    table = pd.DataFrame(
+        {
+            "ours": estimate,
+            "r": reference.params.to_numpy(),
+            "difference_se": (estimate - reference.params.to_numpy()) / their_bse,
+            "worst_split_se": np.abs((solved.params - solved.theirs) / solved.their_bse).max(axis=0),
+            "se_ours": bse,
+            "se_r": their_bse,
+            "se_difference": bse / their_bse - 1.0,
+        },
+        index=pd.Index(reference.params.index, name="term"),
+    )
+    worst_se = np.abs(split_bse / solved.their_bse - 1.0).max(axis=0)
+    size = np.maximum(table["difference_se"].abs(), table["worst_split_se"])
+    se_size = np.maximum(table["se_difference"].abs(), worst_se)
+    agrees = (size <= R_OPTIM) & (se_size <= R_OPTIM_SE)
+    known = UNBALANCED if _unbalanced(rebuilt.sample) else ""
+    table["verdict"] = np.where(agrees, "agrees", "known difference" if known else "differs")
+    table["reason"] = np.where(agrees, np.where(size > ROUNDING, STOPS_EARLY, ""), known or "unknown: please report it")
+    table["fit"] = np.asarray(fit.params)[places]
+    return table
+
+
+def _unbalanced(sample: Sample) -> bool:
+    """Whether two fixed effects do not cross evenly."""
+    if len(sample.absorbed) < 2:
+        return False
+    cells = pd.crosstab(sample.absorbed[0], sample.absorbed[1]).to_numpy()
+    return bool(cells.min() != cells.max())
+
+
+def _notes(fit: Any, reference: ReferenceResult, rebuilt: Rebuilt, solved: _Solved, learner: str) -> list[str]:
+    ours, theirs = solved.norms.max(axis=0)
+    notes = [f"Largest mean moment left, over {len(solved.params)} splits: ours {ours:.1e}, R {theirs:.1e}."]
+    if learner == "lm":
+        gap = _prediction_gap(reference, rebuilt, fit.specification.family)
+        same = "as R's do" if gap <= SAME_ALGEBRA else "NOT as R's do"
+        notes.append(f"On R's folds our least squares predict {same} (largest gap {gap:.1e} of their spread).")
+    notes += _repeated_splits(reference) + _zero_folds(reference)
+    moved = float(np.abs((np.asarray(fit.params) - _in_our_order(fit, reference)) / np.asarray(fit.bse)).max())
+    notes.append(
+        f"Your fit has its own folds{_other_learner(fit, learner)}: it is up to {moved:.2f} of its standard errors "
+        "from R's estimates, by the chance of the splits."
+    )
+    if fit.specification.vcov in ("HC1", "CR1"):
+        notes.append(f"Your fit's {fit.specification.vcov} factor is left out here: the reference has none.")
+    notes.append("R prints one-sided p values; ours are two-sided.")
+    return notes
+
+
+def _other_learner(fit: Any, learner: str) -> str:
+    used = ", ".join(dict.fromkeys(fit.splits.learners))
+    return "" if used == learner else f" and learner ({used}; R: {learner})"
+
+
+def _in_our_order(fit: Any, reference: ReferenceResult) -> FloatArray:
+    out = np.empty(len(reference.params))
+    out[_places(list(fit.model.exog_names), list(reference.params.index))] = reference.params.to_numpy()
+    return out
+
+
+def _prediction_gap(reference: ReferenceResult, rebuilt: Rebuilt, family: str) -> float:
+    """Largest difference between our and R's least squares on R's folds, relative to the predictions' spread."""
+    sample, names = rebuilt.sample, rebuilt.columns.predicted
+    folds = np.stack([split.folds for split in reference.splits])
+    gold = sample.data[list(names)].to_numpy()[sample.labeled]
+    ours = cross_predict(sample.features, gold, sample.labeled, folds, sl_method="lm", family=family, seed=0)
+    theirs = np.stack([np.column_stack([split.predictions[name] for name in names]) for split in reference.splits])
+    return float(np.abs(ours.predictions - theirs).max() / (np.std(theirs) or 1.0))
+
+
+def _repeated_splits(reference: ReferenceResult) -> list[str]:
+    """Splits of R that are one and the same."""
+    first, *others = [np.column_stack(list(split.predictions.values())) for split in reference.splits]
+    if not others or any(not np.array_equal(others[0], split) for split in others[1:]):
+        return []
+    if np.array_equal(first, others[0]):
+        which = f"all {len(others) + 1} splits are one and the same"
+    elif len(others) > 1:
+        which = f"splits 2 to {len(others) + 1} are one and the same"
+    else:
+        return []
+    return [f"R seeds anew before every fit, so that its {which}; ours differ."]
+
+
+def _zero_folds(reference: ReferenceResult) -> list[str]:
+    """Folds that R predicted by zero throughout."""
+    found = []
+    for s, split in enumerate(reference.splits):
+        for name, values in split.predictions.items():
+            empty = [str(k + 1) for k in np.unique(split.folds) if not values[split.folds == k].any()]
+            if empty:
+                found.append(f"split {s + 1}, fold {', '.join(empty)} ('{name}')")
+    if not found:
+        return []
+    return [
+        f"SuperLearner gave the only learner weight zero, so that R predicts 0 in {'; '.join(found)}; ours never does."
+    ]
+
+
+def _printed(fit: Any, table: pd.DataFrame) -> str:
+    """The table and its notes as text."""
+    shown = pd.DataFrame(
+        {
+            "ours": table["ours"].map("{:.6f}".format),
+            "R": table["r"].map("{:.6f}".format),
+            "diff (SE)": table["difference_se"].map("{:.1e}".format),
+            "SE ours": table["se_ours"].map("{:.6f}".format),
+            "SE R": table["se_r"].map("{:.6f}".format),
+            "diff (rel)": table["se_difference"].map("{:.1e}".format),
+            "verdict": table["verdict"],
+            "your fit": table["fit"].map("{:.4f}".format),
+        }
+    )
+    versions: Mapping[str, str] = table.attrs["versions"]
+    head = f"{fit.specification.formula} ({fit.specification.model}), on the folds and predictions of dsl {versions['dsl']} for R"
+    reasons = [f"{reason}: {', '.join(rows.index)}." for reason, rows in table.groupby("reason") if reason]
+    lines = [head, shown.rename_axis(None).to_string(), *(f"- {line}" for line in [*reasons, *table.attrs["notes"]])]
+    return "\n".join(lines)

@@ -1,0 +1,47 @@
+"""The order of text in R's usual locales, where it is not that of the code points.
+
+R sorts text by the locale: builds with ICU (the usual ones) by Unicode's root order in C.UTF-8, en_US and most
+others. Only with ``LC_COLLATE=C`` does R sort by code points, as Python does. Here: the root order for Latin
+letters, digits and ASCII signs; other characters come after, by code point.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+SIGNS = "\t\n\x0b\x0c\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
+"""ASCII signs in root order; digits and letters follow."""
+RANK = {character: rank for rank, character in enumerate([*SIGNS, *"0123456789", *"abcdefghijklmnopqrstuvwxyz"])}
+SPELT = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o\u0338", "Ø": "O\u0338", "ł": "l\u0335", "Ł": "L\u0335"}
+
+Key = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str]
+
+
+def collation_key(text: str) -> Key:
+    """Key that sorts text as R does in its usual locales: letters first, then accents, then lower before upper case.
+
+    Examples
+    --------
+    >>> sorted(["Zeta", "alpha", "_x", "beta", "Beta", "é", "e2", "a b", "a-b", "10"], key=collation_key)
+    ['_x', '10', 'a b', 'a-b', 'alpha', 'beta', 'Beta', 'é', 'e2', 'Zeta']
+    """
+    primary: list[int] = []
+    accents: list[int] = []
+    cases: list[int] = []
+    for character in unicodedata.normalize("NFD", "".join(SPELT.get(c, c) for c in text)):
+        if unicodedata.combining(character):
+            if accents:
+                accents[-1] = accents[-1] * 1000 + ord(character) - 0x2FF
+            continue
+        lower = character.lower()
+        rank = RANK.get(lower)
+        if rank is None and unicodedata.category(character) in ("Cc", "Cf"):
+            continue
+        primary.append(len(RANK) + ord(lower[0]) if rank is None else rank)
+        accents.append(0)
+        cases.append(int(character != lower))
+    return tuple(primary), tuple(accents), tuple(cases), text
+
+
+def in_order(texts: Iterable[str]) -> list[str]:
+    """Text sorted as R does in its usual locales."""
+    return sorted(texts, key=collation_key)

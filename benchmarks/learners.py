@@ -175,9 +175,7 @@ def whole_call(name: str, method: str, n: int, rows: int, family: str | None, sp
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--methods", nargs="+", default=["auto", "lm", "glm", "ridge", "gam", "surface", "blend", "xgboost"]
-    )
+    parser.add_argument("--methods", nargs="+", default=["auto", "lm", "glm", "ridge", "gam", "surface", "xgboost"])
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--labels", nargs="+", type=int, default=[500])
     parser.add_argument("--draws", type=int, default=2)

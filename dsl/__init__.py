@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from dsl.api import dsl
     from dsl.learners import available_method
     from dsl.results import DSLResults
+    from dsl.rfolds import folds_like_r
 
 __version__ = "0.1.0"
-__all__ = ["DSLError", "DSLResults", "DSLWarning", "available_method", "datasets", "dsl", "exceptions"]
+__all__ = ["DSLError", "DSLResults", "DSLWarning", "available_method", "datasets", "dsl", "exceptions", "folds_like_r"]
 
 _HOMES = {
     "dsl": "dsl.api",
     "DSLResults": "dsl.results",
     "available_method": "dsl.learners",
+    "folds_like_r": "dsl.rfolds",
 }
 
 

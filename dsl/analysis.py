@@ -145,6 +145,7 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
     return DSLResults(
         DSLEstimates(
             names=part.names,
+            names_r=design.r_names,
             outcome=design.outcome.names[0],
             params=estimate,
             vcov=vcov,

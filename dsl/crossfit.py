@@ -36,7 +36,7 @@ def draw_folds(
     sample_split: int,
     rng: np.random.Generator,
 ) -> IntArray:
-    """Draw folds 0, ..., K - 1 anew for every split, labelled units spread evenly over them.
+    """Draw folds 0, ..., K - 1 anew for every split: labelled units spread evenly, the others at random.
 
     Parameters
     ----------
@@ -53,15 +53,13 @@ def draw_folds(
     -------
     (S, N) array
     """
-    unit = np.arange(len(labeled)) if cluster is None else cluster
-    with_gold = np.zeros(int(unit.max()) + 1, dtype=bool)
-    np.logical_or.at(with_gold, unit[labeled], True)
-    groups = np.flatnonzero(with_gold), np.flatnonzero(~with_gold)
+    with_gold = np.flatnonzero(labeled) if cluster is None else np.unique(cluster[labeled])
+    n_units = len(labeled) if cluster is None else int(cluster.max()) + 1
     turn = (np.arange(len(with_gold)) % cross_fit).astype(np.int16)
     out = np.empty((sample_split, len(labeled)), dtype=np.int16)
     for split in out:
-        fold = np.empty(len(with_gold), dtype=np.int16)
-        fold[np.concatenate([rng.permutation(group) for group in groups])] = turn
+        fold = rng.integers(cross_fit, size=n_units, dtype=np.int16)
+        fold[with_gold] = rng.permutation(turn)
         split[:] = fold if cluster is None else fold[cluster]
     return out
 
@@ -146,7 +144,7 @@ def cross_predict(
     methods, reasons = [], []
     for y in gold.T:
         chosen, reason = sl_method, ""
-        if sl_method == "auto":
+        if isinstance(sl_method, str) and method_label(sl_method) == "auto":
             labeled_groups = None if groups is None else groups[labeled]
             choice = choose_auto(x, y, family=family, seed=seed, groups=labeled_groups, n_rows=len(labeled))
             chosen, reason = choice.method, choice.reason

@@ -205,7 +205,7 @@ def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -
     weakest = int(np.abs(values).argmin())
     runaway = root.problem is not None or abs(values[weakest]) < PINNED
     if problem.link.slope is not None and runaway:
-        _check_separation(block, problem, root, scale, vectors[:, weakest])
+        _check_separation(block, problem, root, scale)
     if root.problem == "singular":
         raise SingularJacobianError(
             "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell apart "
@@ -220,7 +220,8 @@ def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -
         )
 
 
-def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray, direction: FloatArray) -> None:
+def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
+    """Raise SeparationError if fitted probabilities are 0 or 1; what runs away dominates the parameters."""
     pinned = 0
     for piece in block.pieces():
         mu = fitted_means(piece, root.params * scale, problem.link).predicted
@@ -228,7 +229,7 @@ def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatAr
     if pinned:
         raise SeparationError(
             f"perfect separation: {pinned} fitted probabilities are 0 or 1, so that the coefficient of "
-            f"{_quoted(_loading(direction, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
+            f"{_quoted(_loading(root.params, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
             "or all are 1, or too few labels make their design-adjusted mean leave [0, 1]. Label more rows of that "
             "group, merge it with another, or take the column out of the formula"
         )

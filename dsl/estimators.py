@@ -57,6 +57,7 @@ class Blocks:
             gold=design.gold,
             gold_outcome=design.gold_outcome,
             weight=weight,
+            offset=design.offset,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )
@@ -79,6 +80,7 @@ class Blocks:
             gold=design.gold,
             gold_outcome=design.gold_outcome,
             weight=self._weight,
+            offset=None if design.offset is None else design.offset[rows],
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )
@@ -99,6 +101,7 @@ class Blocks:
             gold=np.empty((0, predicted.shape[1])),
             gold_outcome=np.empty(0),
             weight=np.empty(0),
+            offset=design.offset,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )

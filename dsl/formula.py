@@ -14,7 +14,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError, FormulaError
 from dsl.rlang.evaluate import Evaluator, Functions, resolve
-from dsl.rlang.matrix import Spec, check_finite, coded_terms, fit_variable, fit_variables, fitted_value
+from dsl.rlang.matrix import Fitted, Spec, check_finite, coded_terms, fit_variable, fit_variables, fitted_value, rows_of
 from dsl.rlang.syntax import Binary, Call, Node, names, parse_expression, python_text, r_text
 from dsl.rlang.terms import Terms, expand, split_formula
 from dsl.rlang.values import Factor, Matrix, Value, as_factor
@@ -53,6 +53,8 @@ class Part:
     """The terms that make these."""
     direct: tuple[str, ...] | None
     """The predicted variables that these columns are, where they are just that."""
+    known: Mapping[int, Fitted] = field(repr=False)
+    """Values of the other variables in these terms."""
     data: pd.DataFrame = field(repr=False)
     """Analysis data."""
 
@@ -78,7 +80,8 @@ class Part:
         if not self.changing:
             return np.empty((len(self.data) if rows is None else int(rows.sum()), 0))
         data = (self.data if rows is None else self.data[rows]).assign(**values)
-        out = self.spec.columns(data, self.changing, intercept=False)
+        known = self.known if rows is None else {j: rows_of(value, rows) for j, value in self.known.items()}
+        out = self.spec.columns(data, self.changing, intercept=False, known=known)
         check_finite(out, [self.names[j] for j in self.predicted_index], data.index)
         return out
 
@@ -250,6 +253,11 @@ def build(
         raise FormulaError(
             f"'{min(offset_names)}' is predicted and cannot be an offset: an offset must be known for every row"
         )
+    if absorbed and parsed.covariates.offsets:
+        raise FormulaError(
+            f"offset() cannot be combined with fixed effects (formula '{parsed.text}'); subtract it from the outcome, as in "
+            "'I(y - z) ~ x | unit'"
+        )
     filled = _filled(data, set(predicted) & set(parsed.variables))
     outcome = _fit_outcome(parsed, data, filled, labeled, predicted)
     covariates = _fit_covariates(parsed, data, filled, labeled, predicted, absorbed=absorbed)
@@ -297,7 +305,14 @@ def _fit_outcome(
     assert not isinstance(fixed, Factor)
     if not changes:
         check_finite(fixed, columns, filled.index)
-    spec = Spec(variables=(variable,), terms=(), intercept=False, functions=parsed.functions, states=states)
+    spec = Spec(
+        variables=(variable,),
+        terms=(),
+        intercept=False,
+        columns_used=parsed.variables,
+        functions=parsed.functions,
+        states=states,
+    )
     return Outcome(spec=spec, node=node, fixed=None if changes else fixed, data=data)
 
 
@@ -316,7 +331,7 @@ def _fit_covariates(
     changed = {j for j in used if set(names(terms.variables[j])) & set(predicted)}
     gold = _evaluator(data[labeled], parsed.functions, states)
     known = _evaluator(filled, parsed.functions, states)
-    variables = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
+    variables, values = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
     for j in sorted(changed):
         if variables[j].levels is not None:
             name = next(name for name in names(terms.variables[j]) if name in predicted)
@@ -332,11 +347,12 @@ def _fit_covariates(
         terms=coded,
         intercept=terms.intercept and not absorbed,
         offsets=terms.offsets,
+        columns_used=parsed.variables,
         functions=parsed.functions,
         states=states,
     )
     _check_size(spec, parsed.text, len(data))
-    return _part(spec, data, filled, changed, predicted)
+    return _part(spec, data, filled, changed, predicted, values)
 
 
 def _check_size(spec: Spec, text: str, rows: int) -> None:
@@ -349,14 +365,22 @@ def _check_size(spec: Spec, text: str, rows: int) -> None:
         )
 
 
-def _part(spec: Spec, data: pd.DataFrame, filled: pd.DataFrame, changed: set[int], predicted: Sequence[str]) -> Part:
+def _part(
+    spec: Spec,
+    data: pd.DataFrame,
+    filled: pd.DataFrame,
+    changed: set[int],
+    predicted: Sequence[str],
+    values: Mapping[int, Fitted],
+) -> Part:
     """Separate the columns that predictions change from the others."""
     starts = int(spec.intercept) + np.cumsum([0, *spec.widths()])
     changing = tuple(t for t, term in enumerate(spec.terms) if changed & set(term.variables))
     constant = tuple(t for t in range(len(spec.terms)) if t not in changing)
     predicted_index = [j for t in changing for j in range(starts[t], starts[t + 1])]
     fixed_index = [j for j in range(starts[-1]) if j not in set(predicted_index)]
-    fixed = spec.columns(filled, constant)
+    known = {j: value for j, value in values.items() if j not in changed}
+    fixed = spec.columns(filled, constant, known=known)
     check_finite(fixed, [spec.column_names[j] for j in fixed_index], filled.index)
     plain = [spec.column_names[j] for j in predicted_index]
     simple = all(len(spec.terms[t].variables) == 1 for t in changing) and set(plain) <= set(predicted)
@@ -367,5 +391,6 @@ def _part(spec: Spec, data: pd.DataFrame, filled: pd.DataFrame, changed: set[int
         predicted_index=tuple(predicted_index),
         changing=changing,
         direct=tuple(plain) if changing and simple else None,
+        known={j: known[j] for t in changing for j in spec.terms[t].variables if j in known},
         data=data,
     )

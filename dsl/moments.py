@@ -157,7 +157,7 @@ class Means:
 def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
     """Fitted means at `params` (k,), for the predicted and the gold version of each row."""
     f = block.fixed.shape[1]
-    shared = block.fixed @ params[:f]
+    shared = block.fixed @ params[:f] if params.any() else np.zeros(len(block.outcome))
     if block.offset is not None:
         shared = shared + block.offset
     if block.absorbed is not None and block.absorbed_outcome is not None:

@@ -117,6 +117,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     ----------
     params, bse, zvalues, pvalues : Series, (k,)
         Estimates, standard errors, z values, two-sided p values.
+    params_r : Series, (k,)
+        The estimates under R's names.
     nobs, n_labeled, n_dropped : int
         Rows used, labelled rows among them, rows left out for missing values.
     dropped : dict
@@ -143,6 +145,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self,
         *,
         names: tuple[str, ...],
+        names_r: tuple[str, ...],
         outcome: str,
         params: FloatArray,
         vcov: FloatArray,
@@ -153,6 +156,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     ) -> None:
         model = DSLModel(names, outcome, predictor)
         super().__init__(model, params, normalized_cov_params=vcov, scale=1.0)
+        self.names_r = names_r
         self.specification = specification
         self.sample = sample
         self.splits = splits
@@ -188,6 +192,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def n_dropped(self) -> int:
         """Rows left out."""
         return self.sample.n_input - self.sample.nobs
+
+    @property
+    def params_r(self) -> pd.Series:
+        """Estimates under the names that R gives the same coefficients; (k,)."""
+        return pd.Series(self.params, index=list(self.names_r))
 
     @property
     def zvalues(self) -> FloatArray:
@@ -300,7 +309,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             }
         )
 
-    def summary(self, alpha: float = 0.05, title: str | None = None) -> Any:
+    def summary(self, alpha: float = 0.05, title: str | None = None, names: str = "python") -> Any:
         """Summary of the design and the coefficients.
 
         Parameters
@@ -308,6 +317,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         alpha : float
             One minus the level of the confidence intervals.
         title : str, optional
+        names : {"python", "r"}
+            Spelling of the coefficients' names: ``source[T.tweets]``, or R's ``sourcetweets``.
 
         Returns
         -------
@@ -316,7 +327,10 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """
         from dsl.summary import summarize
 
-        return summarize(self, alpha=alpha, title=title)
+        if names not in ("python", "r"):
+            raise ArgumentError(f"names must be 'python' or 'r'; found {names!r}")
+        terms = self.model.exog_names if names == "python" else list(self.names_r)
+        return summarize(self, alpha=alpha, title=title, terms=terms)
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""

@@ -27,7 +27,7 @@ class RSample:
     Examples
     --------
     >>> RSample(1234).permutation(5).tolist()  # sample(5)
-    [4, 2, 5, 3, 1]
+    [4, 5, 2, 3, 1]
     """
 
     def __init__(self, seed: int) -> None:
@@ -120,7 +120,7 @@ def folds_like_r(
     Examples
     --------
     >>> folds_like_r(7, cross_fit=3, sample_split=1, seed=1234).tolist()
-    [[1, 3, 3, 2, 1, 1, 2]]
+    [[2, 1, 3, 1, 2, 1, 3]]
     """
     unit, count = _units(units, collate)
     if cross_fit < 2 or sample_split < 1:

@@ -14,7 +14,7 @@ TITLES = {
 }
 
 
-def summarize(results: Any, *, alpha: float, title: str | None) -> Summary:
+def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
     """Build the summary of a `DSLEstimates`."""
     out = Summary()
     left, right = _design(results)
@@ -36,7 +36,7 @@ def summarize(results: Any, *, alpha: float, title: str | None) -> Summary:
         },
     )
     out.tables.append(table)
-    out.tables.append(_coefficients(results, alpha))
+    out.tables.append(_coefficients(results, alpha, terms))
     out.add_extra_txt(_notes(results))
     return out
 
@@ -84,7 +84,7 @@ def _learner_rows(results: Any) -> list[tuple[str, str]]:
     return rows
 
 
-def _coefficients(results: Any, alpha: float) -> SimpleTable:
+def _coefficients(results: Any, alpha: float, terms: list[str]) -> SimpleTable:
     header = ["coef", "std err", "z", "P>|z|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"]
     intervals = results.conf_int(alpha)
     body = [
@@ -93,7 +93,7 @@ def _coefficients(results: Any, alpha: float) -> SimpleTable:
             results.params, results.bse, results.tvalues, results.pvalues, intervals, strict=True
         )
     ]
-    return SimpleTable(body, headers=header, stubs=results.model.exog_names, txt_fmt=fmt_params)
+    return SimpleTable(body, headers=header, stubs=terms, txt_fmt=fmt_params)
 
 
 def _notes(results: Any) -> list[str]:

@@ -47,7 +47,7 @@ def to_pandas(data: Any, columns: Sequence[str]) -> pd.DataFrame:
             data = data.set_axis([str(name) for name in data.columns], axis=1)
     else:
         data = _converted(nw.from_native(data, eager_only=True).select(list(columns)))
-    return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index)
+    return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index, copy=False)
 
 
 def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:

@@ -25,6 +25,7 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -65,15 +66,30 @@ def to_sexp(value: Any) -> Sexp:
     if isinstance(value, list | tuple):
         return _sequence_to_r(value)
     if isinstance(value, pd.Series):
-        vector = column_to_r(value, str(value.name))
-        if isinstance(value.index, pd.RangeIndex):
-            return vector
-        return _with(vector, names=text_to_r(pd.Series(value.index.astype(str))))
+        return _series_to_r(value)
     if isinstance(value, np.ndarray) and value.ndim > 1:
         flat = column_to_r(value.ravel(order="F"), "array")
         return _with(flat, dim=_integers(np.array(value.shape)))
     if isinstance(value, np.ndarray | pd.api.extensions.ExtensionArray | pd.Index):
         return column_to_r(value, "array")
+    return _other_to_r(value)
+
+
+def _series_to_r(series: pd.Series) -> Sexp:
+    """A vector, with names where the index has any to give."""
+    vector = column_to_r(series, str(series.name))
+    if isinstance(series.index, pd.RangeIndex):
+        return vector
+    return _with(vector, names=text_to_r(pd.Series(series.index.astype(str))))
+
+
+def _other_to_r(value: Any) -> Sexp:
+    """Frames and columns of polars and pyarrow; scalars."""
+    other = nw.from_native(value, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(other, nw.DataFrame):
+        return _frame_to_r(other.to_arrow().to_pandas(types_mapper=pd.ArrowDtype))
+    if isinstance(other, nw.Series):
+        return column_to_r(other.to_arrow().to_pandas(types_mapper=pd.ArrowDtype), other.name)
     return column_to_r(_scalar(value), type(value).__name__)
 
 
@@ -157,20 +173,21 @@ def _arrow_to_r(column: Any, name: str) -> Sexp:
 
     kind = column.dtype.pyarrow_dtype
     if pa.types.is_dictionary(kind):
-        return column_to_r(pd.Categorical(column.to_numpy(dtype=object)), name)
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return column_to_r(pd.array(column.to_numpy(dtype=object, na_value=None), dtype=_nullable(kind, pa)), name)
-    if pa.types.is_floating(kind):
+        return column_to_r(pa.chunked_array(pa.array(column)).combine_chunks().to_pandas(), name)
+    if pa.types.is_boolean(kind):
+        return column_to_r(column.astype("boolean"), name)
+    if pa.types.is_integer(kind):
+        return column_to_r(column.astype("UInt64" if pa.types.is_unsigned_integer(kind) else "Int64"), name)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return column_to_r(column.to_numpy(dtype=float, na_value=np.nan), name)
     if pa.types.is_timestamp(kind):
-        return column_to_r(pd.Series(pd.to_datetime(column.to_numpy(dtype=object))), name)
-    return column_to_r(column.to_numpy(dtype=object, na_value=None), name)
-
-
-def _nullable(kind: Any, pa: Any) -> str:
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    return "UInt64" if pa.types.is_unsigned_integer(kind) else "Int64"
+        return column_to_r(pd.Series(column).astype(pd.DatetimeTZDtype("us", kind.tz) if kind.tz else "M8[us]"), name)
+    if pa.types.is_duration(kind):
+        return column_to_r(pd.Series(column).astype("m8[us]"), name)
+    values = column.to_numpy(dtype=object, na_value=None)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return text_to_r(values)
+    return column_to_r(values.astype("datetime64[D]") if pa.types.is_date(kind) else values, name)
 
 
 def _plain_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:

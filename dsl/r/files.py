@@ -39,7 +39,7 @@ def read_rdata(path: FilePath) -> dict[str, Any]:
     >>> from dsl.r import read_rdata
     >>> tables = read_rdata("PanChen.RData")  # doctest: +SKIP
     >>> tables["PanChen"].shape  # doctest: +SKIP
-    (1412, 10)
+    (1412, 8)
     """
     found = _read(path)
     if not isinstance(found, dict):

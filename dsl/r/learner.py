@@ -13,8 +13,6 @@ from dsl.exceptions import ArgumentError, EstimationError
 from dsl.r.convert import from_sexp, to_sexp
 from dsl.r.session import Sexp, need_package, run, session
 
-SUPER_LEARNER = "see https://github.com/ecpolley/SuperLearner; from within R: install.packages('SuperLearner')"
-
 
 class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Any learner of R, for ``dsl.dsl(sl_method=RLearner("grf"))`` or wherever a scikit-learn estimator goes.
@@ -107,7 +105,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             need_package("grf", "RLearner('grf')")
             return "grf", names
         if names and all(name.startswith("SL.") for name in names):
-            need_package("SuperLearner", f"RLearner({self.learner!r})", SUPER_LEARNER)
+            need_package("SuperLearner", f"RLearner({self.learner!r})")
             return "super", names
         found = re.fullmatch(r"([\w.]+)::([\w.]+)", names[0]) if len(names) == 1 else None
         if found is None:

@@ -15,7 +15,7 @@ from dsl.r.convert import from_sexp, to_sexp
 from dsl.r.session import Sexp, need_package, run
 from dsl.tables import column_names, to_pandas
 
-INSTALL = "see https://github.com/naoki-egami/dsl for how to install it from within R"
+INSTALL = "its site, naokiegami.com/dsl, says how to install it from within R"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def reference_dsl(
     ...                        predicted_var="human_positive", prediction="vader_positive",
     ...                        sl_method="lm")  # doctest: +SKIP
     >>> theirs.params.round(1).to_dict()  # doctest: +SKIP
-    {'(Intercept)': -0.5, 'negation': -0.6, 'hedge': -0.1}
+    {'(Intercept)': -0.5, 'negation': -0.6, 'hedge': -0.2}
     """  # noqa: E501
     need_package("dsl", "the reference", INSTALL)
     predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)

@@ -11,7 +11,25 @@ from collections.abc import Iterable
 SIGNS = "\t\n\x0b\x0c\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
 """ASCII signs in root order; digits and letters follow."""
 RANK = {character: rank for rank, character in enumerate([*SIGNS, *"0123456789", *"abcdefghijklmnopqrstuvwxyz"])}
-SPELT = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o\u0338", "Ø": "O\u0338", "ł": "l\u0335", "Ł": "L\u0335"}
+SPELT = {
+    "ß": "ss",
+    "æ": "ae",
+    "Æ": "AE",
+    "œ": "oe",
+    "Œ": "OE",
+    "ø": "o\u0338",
+    "Ø": "O\u0338",
+    "ł": "l\u0335",
+    "Ł": "L\u0335",
+}
+
+ACCENTS = {
+    mark: rank
+    for rank, mark in enumerate(
+        "\u0301\u0300\u0306\u0302\u030c\u030a\u0308\u030b\u0303\u0307\u0338\u0327\u0328\u0304", 1
+    )
+}
+"""Acute, grave, breve, circumflex, caron, ring, diaeresis, ... in root order."""
 
 Key = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str]
 
@@ -30,7 +48,7 @@ def collation_key(text: str) -> Key:
     for character in unicodedata.normalize("NFD", "".join(SPELT.get(c, c) for c in text)):
         if unicodedata.combining(character):
             if accents:
-                accents[-1] = accents[-1] * 1000 + ord(character) - 0x2FF
+                accents[-1] = accents[-1] * 1000 + ACCENTS.get(character, 100 + ord(character) % 800)
             continue
         lower = character.lower()
         rank = RANK.get(lower)

@@ -6,19 +6,24 @@ intercept the first factor of the first term that has one gets all its levels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.exceptions import CollinearityError, ColumnTypeError, FormulaError, InfiniteValueError
 from dsl.rlang.evaluate import Evaluator, Functions, States
 from dsl.rlang.syntax import Name, Node, names, python_text, r_text
 from dsl.rlang.terms import Terms
 from dsl.rlang.values import Factor, Matrix, Value, as_factor, is_dates, matched, numbers
 from dsl.tables import first_rows
+
+Fitted = FloatArray | Factor
+"""Values of a variable: (N, p) numbers, or a factor with the fitted levels."""
+CHUNK = 32_768
+"""Rows handled at a time: few enough that temporary arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +64,10 @@ class Variable:
         ends = [f"[{label}]" for label in labels] if full else self.levels.coding.python_names(labels)
         return [self.python_name + end for end in ends]
 
-    def coding(self, full: bool) -> FloatArray:
-        """What stands for each level; (levels, columns)."""
-        assert self.levels is not None
+    def coding(self, full: bool) -> FloatArray | None:
+        """What stands for each level; (levels, columns). None for numbers."""
+        if self.levels is None:
+            return None
         count = len(self.levels.levels)
         return np.eye(count) if full else self.levels.coding.matrix(count)
 
@@ -101,6 +107,8 @@ class Spec:
     terms: tuple[Term, ...]
     intercept: bool
     offsets: tuple[Node, ...] = ()
+    columns_used: tuple[str, ...]
+    """Columns of the data in the whole formula."""
     functions: Functions = field(repr=False)
     states: States = field(repr=False)
 
@@ -136,7 +144,7 @@ class Spec:
         """Columns of the data that new rows need."""
         used = {name for term in self.terms for name in self.names_of(term)}
         used |= {name for node in self.offsets for name in names(node)}
-        return tuple(sorted(used - set(self.functions)))
+        return tuple(sorted(used & set(self.columns_used)))
 
     @property
     def kinds(self) -> dict[str, Factor | None]:
@@ -148,22 +156,35 @@ class Spec:
         return Evaluator({str(name): data[name] for name in data.columns}, len(data), self.functions, self.states)
 
     def columns(
-        self, data: pd.DataFrame, places: Sequence[int] | None = None, intercept: bool | None = None
+        self,
+        data: pd.DataFrame,
+        places: Sequence[int] | None = None,
+        intercept: bool | None = None,
+        known: Mapping[int, Fitted] | None = None,
     ) -> FloatArray:
-        """Columns of some terms (all by default) on the rows of `data`; (N, columns)."""
+        """Columns of some terms (all by default) on the rows of `data`; (N, columns).
+
+        `known` holds values of variables, by position, where the caller has them already.
+        """
         evaluate = self.evaluator(data)
         chosen = self.terms if places is None else [self.terms[t] for t in places]
-        used = sorted({j for term in chosen for j in term.variables})
-        values = {j: fitted_value(self.variables[j], evaluate(self.variables[j].node)) for j in used}
-        blocks = [_term_columns(self, term, values) for term in chosen]
-        if self.intercept if intercept is None else intercept:
-            blocks.insert(0, np.ones((len(data), 1)))
-        out = np.empty((len(data), sum(block.shape[1] for block in blocks)))
-        at = 0
-        for block in blocks:
-            out[:, at : at + block.shape[1]] = block
-            at += block.shape[1]
+        values = dict(known or {})
+        for j in sorted({j for term in chosen for j in term.variables} - set(values)):
+            values[j] = fitted_value(self.variables[j], evaluate(self.variables[j].node))
+        codings = [[self.variables[j].coding(full) for j, full in _places(term)] for term in chosen]
+        widths = [int(self.intercept if intercept is None else intercept)]
+        widths += [int(np.prod([self._width(j, full) for j, full in _places(term)])) for term in chosen]
+        ends = np.cumsum(widths)
+        out = np.empty((len(data), int(ends[-1])))
+        out[:, : widths[0]] = 1.0
+        for start in range(0, len(data), CHUNK):
+            rows = slice(start, start + CHUNK)
+            for term, coding, end, width in zip(chosen, codings, ends[1:], widths[1:], strict=True):
+                out[rows, end - width : end] = _product(term, coding, values, rows)
         return out
+
+    def _width(self, j: int, full: bool) -> int:
+        return len(self.variables[j].r_names(full))
 
     def offset(self, data: pd.DataFrame) -> FloatArray | None:
         """Sum of the offsets on the rows of `data`; None if there are none."""
@@ -180,17 +201,21 @@ def _places(term: Term) -> list[tuple[int, bool]]:
     return list(zip(term.variables, term.full, strict=True))
 
 
-def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[Variable, ...]:
-    """Kind, levels and contrasts of every variable, each seen by its own evaluator (one of few)."""
+def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[tuple[Variable, ...], dict[int, Fitted]]:
+    """Kind, levels and contrasts of every variable, each seen by its own evaluator, and its values there."""
     used = {j for term in terms.terms for j in term}
-    return tuple(
-        fit_variable(node, evaluate(node)) if j in used else _unused(node)
-        for j, (node, evaluate) in enumerate(zip(terms.variables, evaluators, strict=True))
-    )
-
-
-def _unused(node: Node) -> Variable:
-    return Variable(node=node, levels=None, logical=False, suffixes=("",))
+    variables, values = [], dict[int, Fitted]()
+    for j, (node, evaluate) in enumerate(zip(terms.variables, evaluators, strict=True)):
+        if j not in used:
+            variables.append(Variable(node=node, levels=None, logical=False, suffixes=("",)))
+            continue
+        value = evaluate(node)
+        variable = fit_variable(node, value)
+        if variable.levels is not None and not isinstance(value, Factor):
+            value = as_factor(value)
+        variables.append(variable)
+        values[j] = fitted_value(variable, value)
+    return tuple(variables), values
 
 
 def fit_variable(node: Node, value: Value) -> Variable:
@@ -214,7 +239,7 @@ def fit_variable(node: Node, value: Value) -> Variable:
     return Variable(node=node, levels=levels.without_rows(), logical=logical, suffixes=())
 
 
-def fitted_value(variable: Variable, value: Value) -> FloatArray | Factor:
+def fitted_value(variable: Variable, value: Value) -> Fitted:
     """A value as the fitted variable has it: (N, p) numbers, or a factor with the fitted levels."""
     name = variable.python_name
     if variable.levels is None:
@@ -229,12 +254,20 @@ def fitted_value(variable: Variable, value: Value) -> FloatArray | Factor:
     return matched(found.text(), variable.levels, name)
 
 
-def _term_columns(spec: Spec, term: Term, values: Mapping[int, FloatArray | Factor]) -> FloatArray:
-    """Products of the columns of a term's variables, the first variable's changing fastest; (N, columns)."""
+def rows_of(value: Fitted, rows: BoolArray) -> Fitted:
+    """Values on some rows."""
+    return value[rows] if isinstance(value, np.ndarray) else replace(value, codes=value.codes[rows])
+
+
+def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[int, Fitted], rows: slice) -> FloatArray:
+    """Products of the columns of a term's variables, the first variable's changing fastest; (rows, columns)."""
     out: FloatArray | None = None
-    for j, full in _places(term):
+    for j, coding in zip(term.variables, codings, strict=True):
         value = values[j]
-        block = spec.variables[j].coding(full)[value.codes] if isinstance(value, Factor) else value
+        if isinstance(value, np.ndarray) or coding is None:
+            block = np.asarray(value)[rows]
+        else:
+            block = np.take(coding, value.codes[rows], axis=0)
         out = block if out is None else (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)
     assert out is not None
     return out

@@ -210,6 +210,8 @@ class _Parser:
         quoted = token.kind == "quoted"
         name = _unquoted(token.text) if quoted else token.text
         package = None
+        if not quoted and name == "function":
+            raise _error(self.text, REFUSED["\\"])
         if self.token.text in ("::", ":::"):
             self.advance()
             package, name = name, self.advance().text

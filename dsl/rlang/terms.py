@@ -122,7 +122,7 @@ class _Expander:
         if node.op == "^":
             out = self.power(node)
         else:
-            if node.op == "%in%" and any(isinstance(inner, Number | String) for inner in walk(node.right)):
+            if node.op == "%in%" and _listing(node.right):
                 raise self.error(
                     f"'%in%' between terms is a nesting of factors; membership goes inside I(), as in I({r_text(node)})"
                 )
@@ -176,6 +176,21 @@ def _union(terms: list[int]) -> int:
     for term in terms:
         out |= term
     return out
+
+
+def _listing(node: Node) -> bool:
+    """Whether an expression lists values, as ``c("a", "b")`` and ``1:3`` do."""
+    match node:
+        case Paren():
+            return _listing(node.arg)
+        case Number() | String():
+            return True
+        case Binary(op=":"):
+            return _listing(node.left)
+        case Call():
+            return node.function in ("c", "seq")
+        case _:
+            return False
 
 
 def _logical(node: Node) -> bool:

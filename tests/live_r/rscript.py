@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ for (i in seq_along(formulas)) {
   if (is.character(found)) {
     writeLines(c("-1", gsub("\n", " ", found)), text)
   } else {
-    writeLines(c(ncol(found$x), colnames(found$x)), text)
+    writeLines(as.character(c(ncol(found$x), colnames(found$x))), text)
     writeBin(c(nrow(found$x), length(found$offset), as.numeric(found$x), found$y, found$offset), values)
   }
 }
@@ -90,7 +91,7 @@ def model_matrices(frames: Sequence[pd.DataFrame], questions: Sequence[tuple[int
             continue
         rows, offsets = int(values[start]), int(values[start + 1])
         ends = start + 2 + np.cumsum([0, rows * count, rows, offsets])
-        x, y, offset = (values[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
+        x, y, offset = (values[a:b] for a, b in pairwise(ends))
         out.append(RMatrix(lines[at + 1 : at + 1 + count], x.reshape(count, rows).T, y, offset))
         at, start = at + 1 + count, int(ends[-1])
     return out

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from dsl.exceptions import ArgumentError, ColumnTypeError
@@ -156,9 +157,43 @@ def test_scalars_lists_matrices() -> None:
     assert from_r(to_r({"a": [1.5, 2.5]}))["a"].tolist() == [1.5, 2.5]
 
 
-def test_other_tables_columns() -> None:
+def test_columns_backed_by_arrow() -> None:
     arrow = pd.DataFrame({"i": [1, None], "s": ["a", None], "b": [True, None]}).convert_dtypes(dtype_backend="pyarrow")
     assert r("function(d) identical(d, data.frame(i = c(1L, NA), s = c('a', NA), b = c(TRUE, NA)))", arrow)[0]
+
+
+def other_frame() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "i": [1, None],
+            "f": [1.5, None],
+            "s": ["a", None],
+            "b": [True, None],
+            "d": [DAY(2020, 1, 31), None],
+            "t": [datetime.datetime(2020, 1, 1, 12), None],
+            "c": pl.Series(["x", None], dtype=pl.Categorical),
+            "o": pl.Series(["hi", None], dtype=pl.Enum(["lo", "hi"])),
+        }
+    )
+
+
+OTHER_FRAME = """function(d) identical(d, data.frame(i = c(1L, NA), f = c(1.5, NA), s = c('a', NA), b = c(TRUE, NA),
+  d = as.Date(c('2020-01-31', NA)), t = as.POSIXct(c('2020-01-01 12:00', NA), tz = 'UTC'), c = factor(c('x', NA)),
+  o = factor(c('hi', NA), c('lo', 'hi'), ordered = TRUE))[ROWS, , drop = FALSE])"""
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(2, "1:2"), (0, "0")])
+@pytest.mark.parametrize("kind", ["polars", "arrow"])
+def test_other_frames(kind: str, rows: int, kept: str) -> None:
+    frame = other_frame().head(rows)
+    if rows == 0:  # no value, no level
+        frame = frame.drop("c")
+    code = (
+        OTHER_FRAME.replace("ROWS", kept)
+        if rows
+        else OTHER_FRAME.replace(" c = factor(c('x', NA)),", "").replace("ROWS", kept)
+    )
+    assert r(code, frame.to_arrow() if kind == "arrow" else frame)[0]
 
 
 @pytest.mark.parametrize(

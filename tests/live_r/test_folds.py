@@ -49,6 +49,8 @@ def test_consecutive_draws_continue_the_stream() -> None:
 def test_clusters_are_sorted_as_a_factors_levels() -> None:
     labels = ["doc_10", "doc_9", "Doc_1", "b", "B", "a-1", "a 1", "_z", "10", "9"]
     listed = ", ".join(f'"{label}"' for label in labels)
-    code = f'set.seed(7); l <- levels(factor(c({listed}))); f <- sample(rep(1:5, each = 2)); cat(f[match(c({listed}), l)])'
+    code = (
+        f"set.seed(7); l <- levels(factor(c({listed}))); f <- sample(rep(1:5, each = 2)); cat(f[match(c({listed}), l)])"
+    )
     expected = [int(v) for v in rscript(code).split()]
     assert folds_like_r(labels, cross_fit=5, sample_split=1, seed=7)[0].tolist() == expected

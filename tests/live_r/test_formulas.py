@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dsl.exceptions import DSLError
 from dsl.formula import Design, build, parse
+from dsl.rlang.syntax import names, parse_expression
 
 from .rscript import RMatrix, model_matrices, quoted, rscript
 
@@ -51,9 +52,14 @@ def frame(seed: int = 0, rows: int = 60, missing: float = 0.0) -> pd.DataFrame:
 
 
 def ours(formula: str, data: pd.DataFrame) -> Design:
-    """Our design of a formula, every row labelled; rows with missing values left out, as `dsl.dsl` does."""
+    """Our design of a formula, every row labelled.
+
+    Rows with a missing value in any variable of the formula are left out, as by R. (`dsl.dsl` keeps rows where only a variable
+    that the formula removes again, ``. - x``, is missing.)
+    """
     parsed = parse(formula, list(data.columns), {})
-    complete = data[list(parsed.variables)].dropna().reset_index(drop=True)
+    mentioned = {*parsed.variables, *names(parse_expression(formula))} & set(data.columns)
+    complete = data[sorted(mentioned)].dropna().reset_index(drop=True)
     return build(parsed, complete, np.ones(len(complete), dtype=bool), [])
 
 
@@ -72,44 +78,61 @@ def assert_same(design: Design, expected: RMatrix, formula: str) -> None:
 
 
 RIGHT_SIDES = """
-1 | x | x + z | x - 1 | x + 0 | 0 + x + g | x + g - 1 | -1 + g + f | x + z - x | (x + z) | +x
-factor(year) | as.factor(year) | factor(k) | factor(half) | factor(b) | factor(g) | factor(f) | factor(o)
-as.factor(digits) | factor(digits, levels = c("10", "2", "1")) | factor(g, labels = c("A", "B", "C")) | ordered(k)
-factor(year, levels = c(2004, 1999, 2001), labels = c("x", "y", "z")) | factor(g, levels = c("c", "a", "b"), ordered = TRUE)
-as.numeric(f) | as.numeric(b) | as.numeric(digits) | as.numeric(as.character(factor(half))) | as.integer(z) | as.numeric(factor(g))
-as.character(k) | as.factor(big > 5e8) | factor(big %/% 100000000L) | factor(k * 100000) | factor(k * 100000L) | factor(z > 2)
+1 | x | x + z | x - 1 | x + 0 | 0 + x + g | x + g - 1 | -1 + g + f | x + z - x | (x + z) | +x | factor(year)
+as.factor(year) | factor(k) | factor(half) | factor(b) | factor(g) | factor(f) | factor(o) | as.factor(digits)
+factor(digits, levels = c("10", "2", "1")) | factor(g, labels = c("A", "B", "C")) | ordered(k)
+factor(year, levels = c(2004, 1999, 2001), labels = c("x", "y", "z"))
+factor(g, levels = c("c", "a", "b"), ordered = TRUE) | as.numeric(f) | as.numeric(b) | as.numeric(digits)
+as.numeric(as.character(factor(half))) | as.integer(z) | as.numeric(factor(g)) | as.character(k)
+as.factor(big > 5e8) | factor(big %/% 100000000L) | factor(k * 100000) | factor(k * 100000L) | factor(z > 2)
 I(x^2) | I(k^2) | I(k ** 2) | x + I(x^2) + I(x^3) | I(k %% 3) | I(k %/% 2) | I(-k %% 3) | I(k / 2)
-I(2 * x + 1) | I((x - 1)^2) | I(x - mean(x)) | I((x - mean(x)) / sd(x)) | I(-x^2) | I(x * z) | I(1/z) | I(2^k) | I(x > 3 | b)
-I(g %in% c("a", "b")) | I(k %in% c(1, 3)) | I(k %in% 1:3) | I(!(g %in% "a")) | I(x > 3) | I(x > 3 & z < 2) | I(b * x)
-year == 2001 | x > 3 | g == "a" | (g == "a") | f != "low" | !b | x > 3 & z < 2 | o < "h" | o >= "m" | digits == 10 | k == TRUE
-as.numeric(year == 2001) | I((year == 2001) * x)
-poly(x, 2) | poly(x, 3) | poly(k, 3) | poly(x, degree = 2) | poly(x, 2, raw = TRUE) | poly(x, 1) | poly(log(z), 2) | scale(x)
-scale(x, scale = FALSE) | scale(x, center = FALSE) | scale(log(z)) | scale(x):g | scale(cbind(x, z)) | cbind(x, z) | cbind(x, w = log(z))
-bs(x) | bs(x, df = 5) | bs(x, knots = c(2, 3, 4)) | bs(x, degree = 2, df = 4) | bs(x, df = 6, intercept = TRUE) | bs(x, degree = 1)
-ns(x) | ns(x, 3) | ns(x, df = 4) | ns(x, knots = c(2, 3.5)) | ns(x, df = 4, intercept = TRUE) | splines::ns(z, 3) | splines::bs(z, 4)
-ns(x, df = 3, Boundary.knots = c(2, 4)) | bs(x, df = 4, Boundary.knots = c(-5, 10)) | bs(x, df = 4):g | g:ns(x, 2) | stats::poly(x, 2)
-log(z) | log(z, 2) | log(z, base = 10) | log2(z) | log10(z) | log1p(z) | sqrt(z) | exp(x) | expm1(z) | abs(x - 3) | log(z + 1) | sin(x)
-ifelse(x > 3, 1, 0) | ifelse(g == "a", "one", "other") | ifelse(x > 3, x, -x) | ifelse(b, k, 0L) | factor(ifelse(k > 3, "hi", "lo"))
-cut(x, 3) | cut(x, c(-10, 2, 3.5, 10)) | cut(x, breaks = c(-Inf, 3, Inf)) | cut(x, c(-Inf, 3, Inf), labels = c("lo", "hi"))
-cut(z, 4, labels = FALSE) | cut(k, c(0, 2, 4, 6), include.lowest = TRUE) | cut(k, c(0, 2, 4, 7), right = FALSE) | cut(x, 3, dig.lab = 5)
-cut(x, quantile(x), include.lowest = TRUE) | cut(x, quantile(x, c(0, 0.5, 1)), include.lowest = TRUE) | cut(big, 3)
-cut(x, quantile(x, probs = seq(0, 1, 0.25)), include.lowest = TRUE, labels = FALSE) | cut(x, 3, ordered_result = TRUE)
-relevel(f, "mid") | relevel(f, ref = "low") | relevel(factor(g), ref = "c") | relevel(factor(year), ref = "2001") | relevel(f, ref = 2)
-interaction(g, f) | interaction(g, b) | interaction(g, f, sep = "_") | interaction(k, b, lex.order = TRUE) | x:interaction(g, b)
-x + offset(log(z)) | g + offset(z) + offset(log(z)) | offset(z) + x:g | paste(g, f) | paste0(g, b) | nchar(mixed) | toupper(g)
-pmin(x, z) | pmax(x, 2) | round(x, 1) | round(z) | floor(x) | ceiling(x) | trunc(x) | sign(x - 3) | substr(mixed, 1, 1)
-b | b - 1 | b:x | b:x - 1 | b*x | b:g | g:b | f | f - 1 | o | o - 1 | o:x | x:o | o*g | o:g | mixed | mixed - 1 | digits | I(b)
-g*f | g:f | g:f - 1 | g + g:f - 1 | g*f - 1 | g*f - g | g*f - f | g + g:f | f + g:f | g:f + g:b | g:f:b | g + g:f:b | g*f*b
-x:g | x:g - 1 | x + x:g | x + x:g - 1 | x*g - x | x*g - g | x*g - g - 1 | x:z:g + x:g | g:x:z | x:z | x*z*g | x:g + z:g | 0 + x:g + f
-(x + z)^2 | (x + z + g)^2 | (x + z + g)^3 - x:z:g | (g + f + b)^2 | (x + g)^2 - x | (x + z)*(g + b) | x/z | g/f | g/x | (x + g)/f | x/z/g
-x %in% g | g %in% f | g + x %in% g | x + z %in% g | g:poly(x, 2) | poly(x, 2):g | poly(x, 2)*f | factor(year)*x | x*factor(year) - x
-`my var` | I(`my var`^2) | `my var`:g | log.words | log(log.words):g | log.words * x | x + `x` | x + x | log(z) + log( z )
-C(f, contr.sum) | C(f, contr.helmert) | C(f, contr.poly) | C(f, contr.treatment, base = 2) | C(factor(g), contr.sum):x | C(o, contr.treatment)
-b + g - 1 | g + f + b - 1 | b*g - 1 | z:x + x | f:x + g:x | x + g:f:x | as.logical(k > 2) | xor(b, x > 3) | I(x)^2 | exp(x)^2
-I(x^2):g | I(x > 3):g | (x > 3):z | k:g | year:g | factor(k):z | mixed:x | factor(half):x - 1 | I(as.numeric(f) * x) | I(pi * x) | I(T * x)
+I(2 * x + 1) | I((x - 1)^2) | I(x - mean(x)) | I((x - mean(x)) / sd(x)) | I(-x^2) | I(x * z) | I(1/z) | I(2^k)
+I(x > 3 | b) | I(g %in% c("a", "b")) | I(k %in% c(1, 3)) | I(k %in% 1:3) | I(!(g %in% "a")) | I(x > 3)
+I(x > 3 & z < 2) | I(b * x) | year == 2001 | x > 3 | g == "a" | (g == "a") | f != "low" | !b | x > 3 & z < 2
+o < "h" | o >= "m" | digits == 10 | k == TRUE | as.numeric(year == 2001) | I((year == 2001) * x) | poly(x, 2)
+poly(x, 3) | poly(k, 3) | poly(x, degree = 2) | poly(x, 2, raw = TRUE) | poly(x, 1) | poly(log(z), 2) | scale(x)
+scale(x, scale = FALSE) | scale(x, center = FALSE) | scale(log(z)) | scale(x):g | scale(cbind(x, z))
+cbind(x, z) | cbind(x, w = log(z)) | bs(x) | bs(x, df = 5) | bs(x, knots = c(2, 3, 4))
+bs(x, degree = 2, df = 4) | bs(x, df = 6, intercept = TRUE) | bs(x, degree = 1) | ns(x) | ns(x, 3)
+ns(x, df = 4) | ns(x, knots = c(2, 3.5)) | ns(x, df = 4, intercept = TRUE) | splines::ns(z, 3)
+splines::bs(z, 4) | ns(x, df = 3, Boundary.knots = c(2, 4)) | bs(x, df = 4, Boundary.knots = c(-5, 10))
+bs(x, df = 4):g | g:ns(x, 2) | stats::poly(x, 2) | log(z) | log(z, 2) | log(z, base = 10) | log2(z) | log10(z)
+log1p(z) | sqrt(z) | exp(x) | expm1(z) | abs(x - 3) | log(z + 1) | sin(x) | ifelse(x > 3, 1, 0)
+ifelse(g == "a", "one", "other") | ifelse(x > 3, x, -x) | ifelse(b, k, 0L) | factor(ifelse(k > 3, "hi", "lo"))
+cut(x, 3) | cut(x, c(-10, 2, 3.5, 10)) | cut(x, breaks = c(-Inf, 3, Inf))
+cut(x, c(-Inf, 3, Inf), labels = c("lo", "hi")) | cut(z, 4, labels = FALSE)
+cut(k, c(0, 2, 4, 6), include.lowest = TRUE) | cut(k, c(0, 2, 4, 7), right = FALSE) | cut(x, 3, dig.lab = 5)
+cut(x, quantile(x), include.lowest = TRUE) | cut(x, quantile(x, c(0, 0.5, 1)), include.lowest = TRUE)
+cut(big, 3) | cut(x, quantile(x, probs = seq(0, 1, 0.25)), include.lowest = TRUE, labels = FALSE)
+cut(x, 3, ordered_result = TRUE) | relevel(f, "mid") | relevel(f, ref = "low") | relevel(factor(g), ref = "c")
+relevel(factor(year), ref = "2001") | relevel(f, ref = 2) | interaction(g, f) | interaction(g, b)
+interaction(g, f, sep = "_") | interaction(k, b, lex.order = TRUE) | x:interaction(g, b) | x + offset(log(z))
+g + offset(z) + offset(log(z)) | offset(z) + x:g | paste(g, f) | paste0(g, b) | nchar(mixed) | toupper(g)
+pmin(x, z) | pmax(x, 2) | round(x, 1) | round(z) | floor(x) | ceiling(x) | trunc(x) | sign(x - 3)
+substr(mixed, 1, 1) | b | b - 1 | b:x | b:x - 1 | b*x | b:g | g:b | f | f - 1 | o | o - 1 | o:x | x:o | o*g
+o:g | mixed | mixed - 1 | digits | I(b) | g*f | g:f | g:f - 1 | g + g:f - 1 | g*f - 1 | g*f - g | g*f - f
+g + g:f | f + g:f | g:f + g:b | g:f:b | g + g:f:b | g*f*b | x:g | x:g - 1 | x + x:g | x + x:g - 1 | x*g - x
+x*g - g | x*g - g - 1 | x:z:g + x:g | g:x:z | x:z | x*z*g | x:g + z:g | 0 + x:g + f | (x + z)^2 | (x + z + g)^2
+(x + z + g)^3 - x:z:g | (g + f + b)^2 | (x + g)^2 - x | (x + z)*(g + b) | x/z | g/f | g/x | (x + g)/f | x/z/g
+x %in% g | g %in% f | g + x %in% g | x + z %in% g | g:poly(x, 2) | poly(x, 2):g | poly(x, 2)*f | factor(year)*x
+x*factor(year) - x | `my var` | I(`my var`^2) | `my var`:g | log.words | log(log.words):g | log.words * x
+x + `x` | x + x | log(z) + log( z ) | C(f, contr.sum) | C(f, contr.helmert) | C(f, contr.poly)
+C(f, contr.treatment, base = 2) | C(factor(g), contr.sum):x | C(o, contr.treatment) | b + g - 1 | g + f + b - 1
+b*g - 1 | z:x + x | f:x + g:x | x + g:f:x | as.logical(k > 2) | xor(b, x > 3) | I(x)^2 | exp(x)^2 | I(x^2):g
+I(x > 3):g | (x > 3):z | k:g | year:g | factor(k):z | mixed:x | factor(half):x - 1 | I(as.numeric(f) * x)
+I(pi * x) | I(T * x)
 """.replace("\n", " | ")
 DOTS = ["y ~ .", "y ~ . - x", "y ~ .^2", "log(z) ~ . + x:g", "y ~ x*.", "y ~ (.)^2 - x:z"]
-OUTCOMES = ["log(z) ~ x", "I(y^2) ~ x", "b ~ x", "I(x > 3) ~ z", "(x > 3) ~ z", "as.numeric(g == 'a') ~ x", "z / k2 ~ x", "scale(z) ~ x"]
+OUTCOMES = [
+    "log(z) ~ x",
+    "I(y^2) ~ x",
+    "b ~ x",
+    "I(x > 3) ~ z",
+    "(x > 3) ~ z",
+    "as.numeric(g == 'a') ~ x",
+    "z / k2 ~ x",
+    "scale(z) ~ x",
+]
 
 
 def test_formulas_copied_from_r() -> None:
@@ -146,11 +169,12 @@ def test_integers_do_not_overflow() -> None:
 
 
 NUMERIC = ["x", "z", "k", "I(x^2)", "log(z)", "scale(x)", "poly(x, 2)", "ns(z, 2)", "bs(x, df = 4)", "`my var`", "sqrt(z)",
-           "I(k %% 3)", "log.words", "x - mean(x)", "ifelse(x > 3, z, 0)"]  # fmt: skip
-CATEGORICAL = ["g", "f", "o", "b", "factor(year)", "factor(k > 3)", "mixed", "x > 3", "factor(half)", "relevel(f, ref = 'mid')",
+           "I(k %% 3)", "log.words", "I(x - mean(x))", "ifelse(x > 3, z, 0)"]  # fmt: skip
+CATEGORICAL = ["g", "f", "o", "b", "factor(year)", "factor(k > 3)", "mixed", "(x > 3)", "factor(half)", "relevel(f, ref = 'mid')",
                "cut(z, c(0, 2, 5))", "interaction(g, b)", "C(f, contr.sum)", "ordered(year)"]  # fmt: skip
 atoms = st.one_of(
-    st.sampled_from([name if name != "x - mean(x)" else "I(x - mean(x))" for name in NUMERIC]), st.sampled_from(CATEGORICAL)
+    st.sampled_from([name if name != "I(x - mean(x))" else "I(x - mean(x))" for name in NUMERIC]),
+    st.sampled_from(CATEGORICAL),
 )
 
 
@@ -162,12 +186,13 @@ def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-sides = st.recursive(atoms, _joined, max_leaves=4)
+sides = st.recursive(atoms, _joined, max_leaves=6)
 questions = st.tuples(
-    st.integers(0, 10**6), st.sampled_from([0.0, 0.1]), sides, st.sampled_from(["", "", "", " - 1", " + 0", " + offset(z)"])
+    st.integers(0, 10**6),
+    st.sampled_from([0.0, 0.1]),
+    sides,
+    st.sampled_from(["", "", "", " - 1", " + 0", " + offset(z)"]),
 )
-WIDEST = 60
-"""Columns up to which a random design is compared (R takes seconds for products of several factors)."""
 
 
 def test_random_formulas_and_frames() -> None:
@@ -196,7 +221,8 @@ def _agrees(formula: str, data: pd.DataFrame, expected: RMatrix) -> bool:
     except DSLError as error:
         too_many = "coefficients for" in str(error) and expected.values.shape[1] >= len(expected.values)
         nothing = "has no columns" in str(error) and expected.values.shape[1] == 0
-        assert expected.error is not None or too_many or nothing, f"{formula}: {error}"
+        if expected.error is None and not too_many and not nothing:
+            raise
         return True
     assert_same(design, expected, formula)
     return False
@@ -225,7 +251,15 @@ def test_a_wrong_value_or_name_is_seen() -> None:
 def test_new_rows_as_predict_does() -> None:
     """State is kept: new rows get the knots, means and levels of the rows that were fitted."""
     data = frame(seed=5)
-    sides = ["poly(x, 3)", "bs(x, df = 5)", "ns(x, 3)", "scale(x)", "factor(year)", "cut(x, c(-9, 3, 20))", "g*ns(z, 2)"]
+    sides = [
+        "poly(x, 3)",
+        "bs(x, df = 5)",
+        "ns(x, 3)",
+        "scale(x)",
+        "factor(year)",
+        "cut(x, c(-9, 3, 20))",
+        "g*ns(z, 2)",
+    ]
     new = data.iloc[:15].assign(x=np.linspace(data["x"].min() - 1, data["x"].max() + 1, 15))
     for side in sides:
         design = ours(f"y ~ {side}", data)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from tests.simulation.replicate import coverage_error, replicate, score
 
 import dsl
+from tests.simulation.replicate import coverage_error, replicate, score
 
 pytestmark = pytest.mark.slow
 

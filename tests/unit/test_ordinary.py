@@ -171,3 +171,21 @@ def test_summed_blocks_are_the_whole(panel: pd.DataFrame, monkeypatch: pytest.Mo
     cut = dsl.dsl("b ~ x * C(year)", data, **given)
     np.testing.assert_allclose(cut.params, whole.params, rtol=SAME_ALGEBRA)
     np.testing.assert_allclose(cut.cov_params(), whole.cov_params(), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["lm", "logit"])
+@pytest.mark.parametrize("estimator", ["dsl", "gold_only", "naive"])
+def test_offset(panel: pd.DataFrame, model: str, estimator: str) -> None:
+    outcome = {"lm": "y", "logit": "b"}[model]
+    data = panel.assign(off=0.3 * panel["x"] ** 2, same=panel[outcome])
+    ours = fitted(f"{outcome} ~ x + offset(off)", data, model=model, estimator=estimator, prediction="same")
+    family = {"lm": sm.families.Gaussian(), "logit": sm.families.Binomial()}[model]
+    theirs = smf.glm(f"{outcome} ~ x", data, family=family, offset=data["off"]).fit(cov_type="HC0", tol=1e-14)
+    assert_same(ours, theirs.params, theirs.bse)
+    new = data.head(3)
+    np.testing.assert_allclose(ours.predict(new), theirs.predict(new, offset=new["off"]), rtol=SAME_ALGEBRA)
+
+
+def test_offset_with_fixed_effects_is_refused(panel: pd.DataFrame) -> None:
+    with pytest.raises(dsl.exceptions.FormulaError, match="subtract it from the outcome"):
+        fitted("y ~ x + offset(z) | unit", panel, model="felm")

@@ -215,3 +215,12 @@ def test_unbalanced_panel_recovers_its_truth() -> None:
     fit = dsl.dsl(data=data, sl_method="lm", sample_split=2, **data.attrs["call"])
     truth = pd.Series(data.attrs["truth"])
     assert (((fit.params - truth[fit.params.index]) / fit.bse).abs() < 5).all()
+
+
+def test_names_as_in_r(fit: dsl.DSLResults) -> None:
+    names = ["(Intercept)", "negation", "hedge", "np.log1p(n_words)", "sourcetweets"]
+    assert list(fit.params_r.index) == names
+    np.testing.assert_array_equal(fit.params_r, fit.params)
+    assert "sourcetweets " in str(fit.summary(names="r"))
+    with pytest.raises(dsl.exceptions.ArgumentError, match="names must be"):
+        fit.summary(names="stata")

@@ -47,9 +47,11 @@ def test_clusters_stay_whole_and_categories_keep_their_order() -> None:
 
 def test_order_of_labels() -> None:
     mixed = ["b", "A", "a", "B"]
-    assert not np.array_equal(
-        folds_like_r(mixed, cross_fit=2, sample_split=1, seed=3), folds_like_r(mixed, cross_fit=2, sample_split=1, seed=3, collate="C")
-    )  # fmt: skip
+    usual, by_code = (folds_like_r(mixed, cross_fit=2, sample_split=1, seed=3, collate=c)[0] for c in ("locale", "C"))
+    as_sorted = dict(zip("aAbB", folds_like_r(4, cross_fit=2, sample_split=1, seed=3)[0], strict=True))
+    assert usual.tolist() == [as_sorted[label] for label in mixed]
+    by_place = dict(zip("ABab", as_sorted.values(), strict=True))
+    assert by_code.tolist() == [by_place[label] for label in mixed]
 
 
 def test_forest_splits_coincide() -> None:

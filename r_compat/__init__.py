@@ -1,0 +1,1 @@
+"""What R users and maintainers need; no part of the installed package."""

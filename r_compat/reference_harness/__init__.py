@@ -1,0 +1,1 @@
+"""The reference R package on the stored cases."""

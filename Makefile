@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-r bench docs lint clean help
+.PHONY: demo test test-slow test-r-dsl bench docs lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
+	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make docs       execute the vignettes and build the site"
 	@echo "make lint       ruff, mypy, import contracts"
@@ -32,8 +33,12 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: $(STAMP)
-	r_compat/install_r.sh
-	$(BIN)/python -m pytest
+	r_compat/install_r.sh $(VENV)
+	$(BIN)/python -m pytest -m "not slow and not live_r_dsl"
+
+test-r-dsl: $(STAMP)
+	r_compat/install_r.sh $(VENV)
+	$(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/simulation

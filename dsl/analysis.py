@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsl._typing import IntArray
+from dsl._typing import FloatArray, IntArray
 from dsl.arguments import as_rectangle, warn_caller
 from dsl.combine import combine_splits
 from dsl.covariance import small_sample_factor
@@ -114,7 +114,14 @@ def fit_gold_only(analysis: Analysis) -> Estimation:
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
     check_columns(block, names, shared_gram(block.fixed))
-    problem = Problem(link=analysis.link, names=names, weights=gold_weights, cluster=cluster, n_clusters=n_clusters)
+    problem = Problem(
+        link=analysis.link,
+        names=names,
+        weights=gold_weights,
+        label_weights=gold_weights,
+        cluster=cluster,
+        n_clusters=n_clusters,
+    )
     return Estimation(fits=[fit_split(block, problem)], n=sample.n_labeled, n_clusters=n_clusters)
 
 
@@ -139,7 +146,7 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
     design, order, fits = analysis.design, analysis.design.order, estimation.fits
     params = np.stack([fit.params for fit in fits])[:, order]
     factor = _small_sample(analysis, estimation, specification.vcov)
-    vcovs = factor * np.stack([fit.vcov for fit in fits])[:, order][:, :, order]
+    vcovs = factor * _in_order([fit.vcov for fit in fits], order)
     estimate, vcov = combine_splits(params, vcovs)
     part, fitted = design.covariates, estimation.cross_fit
     return DSLResults(
@@ -154,6 +161,9 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
             splits=Splits(
                 params=params,
                 vcovs=vcovs,
+                jacobians=_in_order([fit.jacobian for fit in fits], order),
+                meats=_in_order([fit.meat for fit in fits], order),
+                label_meats=_in_order([fit.label_meat for fit in fits], order),
                 moment_norms=np.array([fit.moment_norm for fit in fits]),
                 iterations=np.array([fit.iterations for fit in fits]),
                 folds=estimation.folds,
@@ -164,6 +174,11 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
             predictor=Predictor(part.spec, part.functions, None if analysis.absorbed else analysis.link.mean),
         )
     )
+
+
+def _in_order(matrices: list[FloatArray], order: IntArray) -> FloatArray:
+    """Stack (k, k) matrices in block order into (S, k, k) in the formula's order."""
+    return np.stack(matrices)[:, order][:, :, order]
 
 
 def _facts(analysis: Analysis) -> SampleFacts:

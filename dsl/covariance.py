@@ -59,22 +59,3 @@ def small_sample_factor(vcov: str, *, n: int, k: int, n_clusters: int | None) ->
         assert n_clusters is not None
         return n_clusters / (n_clusters - 1) * (n - 1) / (n - k)
     return 1.0
-
-
-def meat_parts(imputed: FloatArray, correction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Parts of the meat that do and do not shrink with more labels (`dsl`'s power analysis).
-
-    Parameters
-    ----------
-    imputed : (units, k) array
-        m_hat, summed within clusters if there are any.
-    correction : (units, k) array
-        w (m - m_hat), likewise.
-
-    Returns
-    -------
-    (k, k) array, (k, k) array
-        sum c c' and sum m_hat m_hat' + m_hat c' + c m_hat'; their sum is the meat.
-    """
-    cross = imputed.T @ correction
-    return correction.T @ correction, imputed.T @ imputed + cross + cross.T

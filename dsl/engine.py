@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg
 
 from dsl._typing import FloatArray, IntArray
-from dsl.covariance import cluster_sums, meat_parts, sandwich
+from dsl.covariance import cluster_sums, sandwich
 from dsl.exceptions import CollinearityError, ConvergenceError, SeparationError, SingularJacobianError
 from dsl.moments import (
     Block,
@@ -43,6 +43,8 @@ class Problem:
     names: tuple[str, ...]
     """(k,) column names in the block's order, for messages."""
     weights: WeightRule = design_weights
+    label_weights: WeightRule = correction_weights
+    """Weights of the part of the moments that more labels would make smaller."""
     cluster: IntArray | None = None
     """(n,) codes 0, 1, ..."""
     n_clusters: int | None = None
@@ -57,6 +59,8 @@ class SplitFit:
     params: FloatArray  # (k,)
     vcov: FloatArray  # (k, k), no small-sample factor
     jacobian: FloatArray  # (k, k), summed over rows
+    meat: FloatArray  # (k, k), summed over rows or clusters
+    label_meat: FloatArray  # (k, k), the part of it that shrinks with more labels
     moment_norm: float  # largest mean moment at the solver's last check, scaled columns
     iterations: int
     positive_definite: bool
@@ -103,6 +107,8 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         params=params,
         vcov=vcov * scale[:, None] * scale,
         jacobian=root.jacobian * n / scale[:, None] / scale,
+        meat=meat,
+        label_meat=label_meat(block, problem, params),
         moment_norm=root.norm,
         iterations=root.iterations,
         positive_definite=bool(np.linalg.eigvalsh(root.jacobian)[0] > 0.0),
@@ -161,12 +167,11 @@ def sum_of_squares(units: Iterable[FloatArray]) -> FloatArray:
     return np.asarray(sum(part.T @ part for part in units))
 
 
-def meat_decomposition(block: Block, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The meat's two parts (`dsl.covariance.meat_parts`) at `params`; their sum is the meat."""
-    imputed = unit_scores(block, problem, params, imputed_weights)
-    correction = unit_scores(block, problem, params, correction_weights)
-    parts = [meat_parts(a, c) for a, c in zip(imputed, correction, strict=True)]
-    return np.sum([p[0] for p in parts], axis=0), np.sum([p[1] for p in parts], axis=0)
+def label_meat(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat); (k, k)."""
+    rows = block.gold_rows
+    on_labels = replace(problem, cluster=None if problem.cluster is None else problem.cluster[rows])
+    return sum_of_squares(unit_scores(block.labeled(), on_labels, params, problem.label_weights))
 
 
 def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None) -> Root:

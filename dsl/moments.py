@@ -97,8 +97,22 @@ class Block:
                 absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
             )
 
+    def labeled(self) -> "Block":
+        """The labelled rows alone."""
+        rows = self.gold_rows
+        return replace(
+            self,
+            fixed=self.fixed[rows],
+            predicted=self.predicted[rows],
+            outcome=self.outcome[rows],
+            gold_rows=np.arange(len(rows)),
+            offset=_rows_of(self.offset, rows),
+            absorbed=_rows_of(self.absorbed, rows),
+            absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+        )
 
-def _rows_of(array: FloatArray | None, rows: slice) -> FloatArray | None:
+
+def _rows_of(array: FloatArray | None, rows: slice | IntArray) -> FloatArray | None:
     return None if array is None else array[rows]
 
 

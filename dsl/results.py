@@ -62,7 +62,13 @@ class Splits:
     params: FloatArray = field(repr=False)
     """(S, k)"""
     vcovs: FloatArray = field(repr=False)
-    """(S, k, k)"""
+    """(S, k, k) with the small-sample factor of ``vcov``."""
+    jacobians: FloatArray = field(repr=False)
+    """(S, k, k) summed over rows."""
+    meats: FloatArray = field(repr=False)
+    """(S, k, k) summed over rows, or clusters."""
+    label_meats: FloatArray = field(repr=False)
+    """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled."""
     moment_norms: FloatArray
     """(S,) largest mean moment at the solver's last check, columns scaled to root mean square one."""
     iterations: IntArray

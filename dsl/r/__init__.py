@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def to_r(value: Any, *, data: Any = None) -> Any:
+def to_r(value: Any) -> Any:
     """An R object (``rpy2.rinterface.Sexp``) with the same content.
 
     Parameters
@@ -40,8 +40,6 @@ def to_r(value: Any, *, data: Any = None) -> Any:
         Missing values become R's ``NA`` of the column's type, categories become factors (see
         `dsl.r.convert` for the table). Results become an object of class ``dsl`` on which
         the reference package's ``summary()`` and ``power_dsl()`` work.
-    data : data frame, optional
-        For results: the data of the fit, which ``power_dsl()`` needs (``summary()`` does not).
 
     Raises
     ------
@@ -61,7 +59,7 @@ def to_r(value: Any, *, data: Any = None) -> Any:
     from dsl.r.convert import to_sexp
 
     if hasattr(value, "specification"):
-        return results_to_r(value, data)
+        return results_to_r(value)
     return to_sexp(value)
 
 

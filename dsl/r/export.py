@@ -1,34 +1,18 @@
 """Results as an R object of class ``dsl``, on which the reference's ``summary()`` and ``power_dsl()`` work."""
 
-import re
 from typing import Any
 
 import numpy as np
 
 from dsl._typing import FloatArray
-from dsl.engine import fit_split, meat_decomposition
-from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError
-from dsl.r.analysis import rebuild
 from dsl.r.convert import to_sexp
 from dsl.r.reference import r_formula
 from dsl.r.session import Sexp, support
 
-PARTS = ("meats_1", "meats_23", "jacobians")
-"""What ``power_dsl()`` needs of every split; (S, k, k), summed over rows, terms in the formula's order."""
 
-
-def results_to_r(fit: Any, data: Any = None) -> Sexp:
-    """An R object of class ``dsl``.
-
-    Parameters
-    ----------
-    fit : DSLResults
-        Of ``dsl.dsl`` with ``estimator="dsl"``.
-    data : data frame, optional
-        The data of the fit. From them the parts of the variance are computed that ``power_dsl()`` needs, unless
-        the fit has kept them; ``summary()`` works without.
-    """
+def results_to_r(fit: Any) -> Sexp:
+    """An R object of class ``dsl``, of a fit of ``dsl.dsl`` with ``estimator="dsl"``."""
     spec = fit.specification
     if spec.estimator != "dsl":
         raise ArgumentError(f"R's class dsl is for estimator='dsl'; this fit has estimator='{spec.estimator}'")
@@ -47,9 +31,8 @@ def results_to_r(fit: Any, data: Any = None) -> Sexp:
         "feature": list(spec.feature) or None,
         "cross_fit": float(fit.cross_fit),
         "sample_split": float(len(fit.splits.params)),
-        **_variance_parts(fit, data),
+        **_variance_parts(fit),
     }
-    names = [r_name(str(name)) for name in fit.model.exog_names]
     out = {
         "coefficients": np.asarray(fit.params),
         "standard_errors": np.asarray(fit.bse),
@@ -57,15 +40,7 @@ def results_to_r(fit: Any, data: Any = None) -> Sexp:
         "RMSE": _rmse(fit),
         "internal": internal,
     }
-    return support("make_dsl")(to_sexp(out), to_sexp(names))
-
-
-def r_name(term: str) -> str:
-    """R's name of a term of ours."""
-    if term == "Intercept":
-        return "(Intercept)"
-    plain = re.sub(r"\[(?:T\.)?([^\]]*)\]", r"\1", term).replace("as_factor(", "as.factor(")
-    return re.sub(r"\bC\(", "factor(", plain).replace(" ** ", "^").replace("**", "^")
+    return support("make_dsl")(to_sexp(out), to_sexp(list(fit.names_r)))
 
 
 def _rmse(fit: Any) -> FloatArray:
@@ -74,25 +49,10 @@ def _rmse(fit: Any) -> FloatArray:
     return np.asarray(fit.rmse, dtype=float).T
 
 
-def _variance_parts(fit: Any, data: Any) -> dict[str, Any]:
+def _variance_parts(fit: Any) -> dict[str, Any]:
     """Meat parts and Jacobians as the reference keeps them: (k, k, S), means over rows; D maps to original columns."""
-    stored: list[Any] = [getattr(fit.splits, name, None) for name in PARTS]
-    if any(part is None for part in stored):
-        if data is None or fit.predictions is None:
-            return {}
-        stored = _parts_from_data(fit, data)
-    means = [np.moveaxis(np.asarray(part), 0, -1) / fit.nobs for part in stored]
-    unit = np.repeat(np.eye(len(fit.params))[:, :, None], len(stored[0]), axis=2)
+    splits = fit.splits
+    parts = (splits.label_meats, splits.meats - splits.label_meats, splits.jacobians)
+    means = [np.moveaxis(part, 0, -1) / fit.nobs for part in parts]
+    unit = np.repeat(np.eye(len(fit.params))[:, :, None], len(splits.params), axis=2)
     return dict(zip(("vcov_main_1", "vcov_main_23", "vcov_J", "vcov_D"), [*means, unit], strict=True))
-
-
-def _parts_from_data(fit: Any, data: Any) -> list[FloatArray]:
-    rebuilt = rebuild(fit, data)
-    blocks, order = Blocks(rebuilt.design, rebuilt.sample), rebuilt.design.order
-    parts = []
-    for split in fit.predictions:
-        block = blocks.dsl(dict(zip(fit.specification.predicted_var, split.T, strict=True)))
-        solved = fit_split(block, rebuilt.problem)
-        meat_1, meat_23 = meat_decomposition(block, rebuilt.problem, solved.params)
-        parts.append([part[np.ix_(order, order)] for part in (meat_1, meat_23, solved.jacobian)])
-    return [np.stack(part) for part in zip(*parts, strict=True)]

@@ -41,6 +41,8 @@ def test_selected_means_run(tmp_path: Path) -> None:
         "-m",
         "pytest",
         "-q",
+        "-m",
+        "live_r",
         "-p",
         "no:cacheprovider",
         "tests/live_r/test_convert.py",

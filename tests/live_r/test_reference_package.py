@@ -14,14 +14,24 @@ import pytest
 
 import dsl
 from dsl.combine import combine_splits
-from dsl.engine import meat_decomposition, moment_sums
+from dsl.engine import moment_sums
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, DSLWarning
 from dsl.r import ReferenceResult, RLearner, cross_check, from_r, reference_dsl, to_r
 from dsl.r.analysis import rebuild
 from dsl.r.session import run
 from tests.live_r.r import r
-from tests.reference.cases import CASES, NAMES, R_OPTIM, R_OPTIM_SE, SAME_ALGEBRA, arguments, load_expected, load_table
+from tests.reference.cases import (
+    CASES,
+    NAMES,
+    R_OPTIM,
+    R_OPTIM_SE,
+    SAME_ALGEBRA,
+    arguments,
+    load_expected,
+    load_table,
+    meat_parts,
+)
 
 pytestmark = pytest.mark.live_r_dsl
 
@@ -112,7 +122,7 @@ def test_jacobian_and_meat_at_the_references_parameters(name: str) -> None:
         params = np.empty(len(order))
         params[order] = split.params
         _, jacobian = moment_sums(block, analysis.problem, params, with_jacobian=True)
-        meats = meat_decomposition(block, analysis.problem, params)
+        meats = meat_parts(block, analysis.problem, params)
         for ours, stage in zip((jacobian, *meats), (split.jacobian, split.meat_1, split.meat_23), strict=True):
             scaled = split.rescale.T @ ours[np.ix_(order, order)] @ split.rescale / theirs.nobs
             assert_close(scaled, stage, SAME_ALGEBRA)
@@ -214,7 +224,7 @@ def test_cross_check_refuses_what_r_cannot_do() -> None:
 @pytest.mark.parametrize("name", ["lm_cluster_lm", "logit_two_predicted_lm", "felm_twoways_cluster_lm", "lm_groups_lm"])
 def test_results_as_an_object_of_r(name: str) -> None:
     ours, theirs = fitted(name), live(name)
-    given = to_r(ours, data=load_table(BY_NAME[name]["data"]))
+    given = to_r(ours)
     text = run("function(x) { loadNamespace('dsl'); summary(x) }", given).printed
     expected = theirs.summary.splitlines()
     assert [line.split()[0] for line in text if line.split()] == [line.split()[0] for line in expected if line.split()]

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dsl.engine import Problem, label_meat, sum_of_squares, unit_scores
+from dsl.moments import Block
+
 HERE = Path(__file__).parent
 CASES: list[dict[str, Any]] = json.loads((HERE / "cases.json").read_text())
 NAMES = [case["name"] for case in CASES]
@@ -57,3 +60,10 @@ def in_row_order(split: dict[str, Any], values: Any, rows: np.ndarray) -> np.nda
 def arguments(case: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments for `dsl.dsl`."""
     return {key: value for key, value in case.items() if key not in ("name", "data")}
+
+
+def meat_parts(block: Block, problem: Problem, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The meat's parts as the reference splits it: what more labels shrink, and the rest; (k, k) each."""
+    shrinking = label_meat(block, problem, params)
+    meat = sum_of_squares(unit_scores(block, problem, params, problem.weights))
+    return shrinking, meat - shrinking

@@ -10,7 +10,7 @@ import pytest
 import dsl
 from dsl.api import MODELS
 from dsl.combine import combine_splits
-from dsl.engine import Problem, column_scale, fit_split, meat_decomposition, moment_sums
+from dsl.engine import Problem, column_scale, fit_split, moment_sums
 from dsl.estimators import Blocks
 from dsl.formula import build, parse
 from dsl.frame import Columns, prepare
@@ -27,6 +27,7 @@ from tests.reference.cases import (
     in_row_order,
     load_expected,
     load_table,
+    meat_parts,
     table_md5,
 )
 
@@ -149,7 +150,7 @@ def test_jacobian_and_meat_at_the_references_parameters(name: str, split: int) -
     stage = Stage(name, split)
     params = stage.to_block(stage.params)
     _, jacobian = moment_sums(stage.block, stage.problem, params, with_jacobian=True)
-    main_1, main_23 = meat_decomposition(stage.block, stage.problem, params)
+    main_1, main_23 = meat_parts(stage.block, stage.problem, params)
     assert jacobian is not None
     assert_close(stage.standardised(jacobian), stage.stored["jacobian"], SAME_ALGEBRA)
     assert_close(stage.standardised(main_1), stage.stored["meat_main_1"], SAME_ALGEBRA)
@@ -161,7 +162,7 @@ def test_jacobian_and_meat_with_dummies(name: str, split: int) -> None:
     """The dummies' coefficients are not stored: they are those that solve the moment equation."""
     dummy = DummyStage(name, split)
     fit = fit_split(dummy.block, dummy.problem)
-    main_1, main_23 = meat_decomposition(dummy.block, dummy.problem, fit.params)
+    main_1, main_23 = meat_parts(dummy.block, dummy.problem, fit.params)
     stored = dummy.stage.stored
     assert_close(dummy.standardised(fit.jacobian), stored["jacobian"], SAME_ALGEBRA)
     assert_close(dummy.standardised(main_1), stored["meat_main_1"], SAME_ALGEBRA)

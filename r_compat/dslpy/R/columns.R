@@ -1,0 +1,74 @@
+# Columns to Python and back, as bytes: exact, and whatever versions of reticulate and numpy meet.
+
+NA_CODE <- -2147483648 # what NA_integer_ is in memory
+
+# A data frame as the bridge takes it: a list of columns, each with its kind, and the row names.
+frame_to_python <- function(data, names = base::names(data)) {
+  list(columns = unname(lapply(names, function(name) column_to_python(data[[name]], name, nrow(data)))),
+       rows = nrow(data), row_names = row_names_to_python(data))
+}
+
+column_to_python <- function(x, name, rows) {
+  kind <- column_kind(x)
+  if (is.null(kind) || length(x) != rows) {
+    return(list(name = name, kind = "none", what = describe(x)))
+  }
+  more <- list()
+  if (kind %in% c("factor", "ordered")) {
+    more$levels <- as.list(enc2utf8(levels(x)))
+    x <- as.integer(x)
+  } else if (kind == "text") {
+    x <- enc2utf8(as.character(x))
+    found <- unique(x[!is.na(x)])
+    more$levels <- as.list(found)
+    x <- match(x, found)
+  } else if (kind == "instant") {
+    zone <- attr(x, "tzone")[1]
+    more$zone <- if (is.null(zone) || is.na(zone) || zone == "") Sys.timezone() else zone
+  }
+  bytes <- if (kind %in% c("number", "date", "instant")) as.double(unclass(x)) else as.vector(unclass(x))
+  attributes(bytes) <- NULL
+  c(list(name = name, kind = kind, bytes = writeBin(bytes, raw())), more)
+}
+
+column_kind <- function(x) {
+  if (is.object(x) || is.null(dim(x))) {
+    if (is.factor(x)) return(if (is.ordered(x)) "ordered" else "factor")
+    if (inherits(x, "Date")) return("date")
+    if (inherits(x, "POSIXct")) return("instant")
+    if (inherits(x, "integer64")) return("integer64")
+  }
+  if (!is.null(dim(x)) && length(dim(x)) > 1) return(NULL)
+  switch(typeof(x), double = "number", integer = "integer", logical = "logical", character = "text", NULL)
+}
+
+describe <- function(x) {
+  if (!is.null(dim(x))) return(paste0("a ", class(x)[1], " with ", NCOL(x), " columns"))
+  if (is.list(x)) "a list" else paste("values of type", class(x)[1])
+}
+
+row_names_to_python <- function(data) {
+  names <- attr(data, "row.names")
+  if (is.character(names)) as.list(enc2utf8(names)) else if (.row_names_info(data) < 0) NULL else as.list(names)
+}
+
+# The bridge's columns as a data frame.
+frame_from_python <- function(columns) {
+  out <- lapply(columns, column_from_python)
+  names(out) <- vapply(columns, `[[`, "", "name")
+  structure(out, class = "data.frame", row.names = .set_row_names(length(out[[1]])))
+}
+
+column_from_python <- function(column) {
+  size <- if (column$kind == "number") 8L else 4L
+  what <- if (column$kind == "number") "double" else "integer"
+  x <- readBin(column$bytes, what, n = length(column$bytes) %/% size, size = size)
+  switch(column$kind,
+    number = replace(x, is.nan(x), NA_real_),
+    integer = x,
+    logical = as.logical(x),
+    text = as.character(unlist(column$levels))[x],
+    factor = structure(x, levels = as.character(unlist(column$levels)), class = "factor"),
+    ordered = structure(x, levels = as.character(unlist(column$levels)), class = c("ordered", "factor"))
+  )
+}

@@ -42,15 +42,10 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 }
 
 debian_packages() { # what is missing, in Debian's names
-    if ! has_r; then
-        echo "$DEBIAN"
-        for name in $R_PACKAGES; do echo "r-cran-${name,,}"; done
-        return
-    fi
-    for name in $(missing_r_packages); do echo "r-cran-${name,,}"; done
-    if ! has_rpy2; then
-        echo "$DEBIAN"
-    fi
+    local missing="$R_PACKAGES"
+    if has_r; then missing="$(missing_r_packages)"; fi
+    for name in $missing; do echo "r-cran-${name,,}"; done
+    if ! has_r || ! has_rpy2; then echo "$DEBIAN"; fi
     has_rpy2 || has_headers || echo python3-dev
 }
 

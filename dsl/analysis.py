@@ -8,15 +8,16 @@ import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.arguments import as_rectangle, warn_caller
+from dsl.centre import Centring, shared_columns
 from dsl.combine import combine_splits
 from dsl.covariance import small_sample_factor
 from dsl.crossfit import CrossFit, check_folds, cross_predict, draw_folds
-from dsl.engine import Problem, SplitFit, check_columns, fit_split, shared_gram
+from dsl.engine import Problem, SplitFit, check_columns, fit_split
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, JacobianWarning
 from dsl.formula import Design
 from dsl.frame import Sample, check_folds_possible
-from dsl.moments import Link, gold_weights
+from dsl.moments import Block, Link, gold_weights
 from dsl.predictor import Predictor
 from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits
 from dsl.tables import as_numbers
@@ -76,7 +77,8 @@ def fit_cross_fitted(
         n_jobs=n_jobs,
         progress=progress,
     )
-    blocks, gram = Blocks(design, sample), shared_gram(design.covariates.fixed)
+    blocks = Blocks(design, sample)
+    gram, centring = _shared_columns(design.covariates.fixed, design.block_names)
     problem = Problem(
         link=analysis.link,
         names=design.block_names,
@@ -88,11 +90,26 @@ def fit_cross_fitted(
     for split in fitted.predictions:
         block = blocks.dsl(dict(zip(analysis.predicted, split.T, strict=True)))
         if not fits:
-            check_columns(block, problem.names, gram)
+            check_columns(block, problem.names)
+        block = block if centring is None else centring.apply(block)
         fits.append(fit_split(block, problem, start=fits[0].params if fits else None))
+    fits = fits if centring is None else [centring.undo(fit) for fit in fits]
     _warn_if_weak(fits)
     n = len(sample.data)
     return Estimation(fits=fits, n=n, n_clusters=sample.n_clusters, folds=folds, cross_fit=fitted)
+
+
+def _shared_columns(fixed: FloatArray, names: tuple[str, ...]) -> tuple[FloatArray, Centring | None]:
+    return shared_columns(fixed, names.index("Intercept") if "Intercept" in names else None)
+
+
+def _fit_once(block: Block, problem: Problem) -> SplitFit:
+    """Fit of an estimator that does not split."""
+    check_columns(block, problem.names)
+    _, centring = _shared_columns(block.fixed, problem.names)
+    if centring is None:
+        return fit_split(block, problem)
+    return centring.undo(fit_split(centring.apply(block), problem))
 
 
 def _warn_if_weak(fits: list[SplitFit]) -> None:
@@ -113,7 +130,6 @@ def fit_gold_only(analysis: Analysis) -> Estimation:
     if sample.cluster is not None:
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
-    check_columns(block, names, shared_gram(block.fixed))
     problem = Problem(
         link=analysis.link,
         names=names,
@@ -122,7 +138,7 @@ def fit_gold_only(analysis: Analysis) -> Estimation:
         cluster=cluster,
         n_clusters=n_clusters,
     )
-    return Estimation(fits=[fit_split(block, problem)], n=sample.n_labeled, n_clusters=n_clusters)
+    return Estimation(fits=[_fit_once(block, problem)], n=sample.n_labeled, n_clusters=n_clusters)
 
 
 def fit_naive(analysis: Analysis, pairs: Mapping[str, str]) -> Estimation:
@@ -136,9 +152,8 @@ def fit_naive(analysis: Analysis, pairs: Mapping[str, str]) -> Estimation:
         )
     values = {gold: as_numbers(sample.data[pairs[gold]], "prediction").to_numpy() for gold in analysis.predicted}
     block = Blocks(analysis.design, sample).naive(values)
-    check_columns(block, names, shared_gram(block.fixed))
     problem = Problem(link=analysis.link, names=names, cluster=sample.cluster, n_clusters=sample.n_clusters)
-    return Estimation(fits=[fit_split(block, problem)], n=len(sample.data), n_clusters=sample.n_clusters)
+    return Estimation(fits=[_fit_once(block, problem)], n=len(sample.data), n_clusters=sample.n_clusters)
 
 
 def results_of(analysis: Analysis, estimation: Estimation, specification: Specification) -> DSLResults:

@@ -25,12 +25,16 @@ from dsl.moments import (
     pseudo_values,
     scores,
 )
-from dsl.solve import TOLERANCE, Evaluate, Root, newton
+from dsl.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 
 DEPENDENT = 1e-9
 """Relative size of a column's own part, given the others, below which it is a linear combination."""
 PINNED = 1e-7
 """Distance of a fitted probability from 0 or 1 at which a logit has run away."""
+
+MAX_REFINEMENTS = 4
+NEGLIGIBLE = 1e-9
+"""A refinement step, in standard errors, after which there is nothing left to refine."""
 
 WeightRule = Callable[[Block], Weights]
 
@@ -92,12 +96,11 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     """
     n = len(block.outcome)
     scale = column_scale(block, problem.fixed_gram)
-    root = _solve(block, problem, scale, start)
+    tolerance = _tolerance(block, problem.link)
+    root = _solve(block, problem, scale, start, tolerance)
     _check_root(block, problem, root, scale)
-    params = root.params * scale
-    meat = sum_of_squares(unit_scores(block, problem, params, problem.weights))
-    scaled_meat = meat * scale[:, None] * scale / n
-    vcov = sandwich(root.jacobian, scaled_meat) / n
+    refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
+    params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(
             f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
@@ -105,11 +108,11 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         )
     return SplitFit(
         params=params,
-        vcov=vcov * scale[:, None] * scale,
+        vcov=vcov,
         jacobian=root.jacobian * n / scale[:, None] / scale,
         meat=meat,
         label_meat=label_meat(block, problem, params),
-        moment_norm=root.norm,
+        moment_norm=norm,
         iterations=root.iterations,
         positive_definite=bool(np.linalg.eigvalsh(root.jacobian)[0] > 0.0),
     )
@@ -128,10 +131,8 @@ def _squares(x: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("ij,ij->j", x, x))
 
 
-def moment_sums(
-    block: Block, problem: Problem, params: FloatArray, *, with_jacobian: bool
-) -> tuple[FloatArray, FloatArray | None]:
-    """Moment sum (k,) and, if asked for, Jacobian sum (k, k) at `params`, piece by piece."""
+def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
     k = len(params)
     moment, jacobian = np.zeros(k), np.zeros((k, k))
     gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
@@ -139,12 +140,11 @@ def moment_sums(
         means = fitted_means(piece, params, problem.link)
         weights = problem.weights(piece)
         moment += moment_sum(piece, means, weights)
-        if with_jacobian:
-            jacobian += jacobian_sum(piece, means, weights, problem.link, gram)
+        jacobian += jacobian_sum(piece, means, weights, problem.link, gram)
     if problem.fixed_gram is not None:
         f = len(problem.fixed_gram)
         jacobian[:f, :f] += problem.fixed_gram
-    return moment, jacobian if with_jacobian else None
+    return moment, jacobian
 
 
 def unit_scores(block: Block, problem: Problem, params: FloatArray, weights: WeightRule) -> Iterator[FloatArray]:
@@ -162,46 +162,73 @@ def unit_scores(block: Block, problem: Problem, params: FloatArray, weights: Wei
         yield total
 
 
-def sum_of_squares(units: Iterable[FloatArray]) -> FloatArray:
-    """Sum over units of score score'; (k, k)."""
-    return np.asarray(sum(part.T @ part for part in units))
+def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatArray]:
+    """Sum of the units' scores (k,), and of score score' (k, k): moment and meat in one pass."""
+    moment, meat = np.zeros(k), np.zeros((k, k))
+    for part in units:
+        moment += part.sum(axis=0)
+        meat += part.T @ part
+    return moment, meat
 
 
 def label_meat(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
     """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat); (k, k)."""
     rows = block.gold_rows
     on_labels = replace(problem, cluster=None if problem.cluster is None else problem.cluster[rows])
-    return sum_of_squares(unit_scores(block.labeled(), on_labels, params, problem.label_weights))
+    return score_sums(unit_scores(block.labeled(), on_labels, params, problem.label_weights), len(params))[1]
 
 
-def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None) -> Root:
-    """Newton's method in columns of root mean square one.
+def _tolerance(block: Block, link: Link) -> float:
+    """Largest mean moment accepted: relative to the outcome's size where the model is linear."""
+    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / len(block.outcome))) if link.slope is None else 1.0
+    return TOLERANCE * (size or 1.0)
 
-    Without a start that works, it begins again from the fit on the predictions alone, whose
+
+def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:
+    """Closed form or Newton's method, in columns of root mean square one.
+
+    Without a start that works, Newton's method begins again from the fit on the predictions alone, whose
     Jacobian is positive definite.
     """
     n = len(block.outcome)
 
     def evaluator(problem: Problem) -> Evaluate:
-        def evaluate(params: FloatArray, with_jacobian: bool) -> tuple[FloatArray, FloatArray | None]:
-            moment, jacobian = moment_sums(block, problem, params * scale, with_jacobian=with_jacobian)
-            scaled = None if jacobian is None else jacobian * scale[:, None] * scale / n
-            return moment * scale / n, scaled
+        def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
+            moment, jacobian = moment_sums(block, problem, params * scale)
+            return moment * scale / n, jacobian * scale[:, None] * scale / n
 
         return evaluate
 
-    linear = problem.link.slope is None
-    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / n)) if linear else 1.0
-    tolerance = TOLERANCE * (size or 1.0)
-    begin = np.zeros(len(scale)) if start is None else start / scale
-    root = newton(evaluator(problem), begin, tolerance=tolerance, linear=linear)
-    if root.problem is None or linear:
+    k = len(scale)
+    if problem.link.slope is None:
+        return closed_form(evaluator(problem), k)
+    root = newton(evaluator(problem), np.zeros(k) if start is None else start / scale, tolerance=tolerance)
+    if root.problem is None:
         return root
-    plug_in = replace(problem, weights=imputed_weights)
-    first = newton(evaluator(plug_in), np.zeros(len(scale)), tolerance=1e-6)
-    if first.problem is not None:
-        return root
-    return newton(evaluator(problem), first.params, tolerance=tolerance)
+    first = newton(evaluator(replace(problem, weights=imputed_weights)), np.zeros(k), tolerance=1e-6)
+    return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
+
+
+def _refine(
+    block: Block, problem: Problem, root: Root, scale: FloatArray, tolerance: float
+) -> tuple[FloatArray, FloatArray, float, FloatArray]:
+    """Iterative refinement with the Jacobian at hand: parameters and covariance (scaled), moment norm, meat.
+
+    The pass that sums the scores for the meat gives the moment too, and with it a last step. It is repeated while that
+    step is not negligible, which takes an ill-conditioned design.
+    """
+    params, n = root.params, len(block.outcome)
+    for _ in range(MAX_REFINEMENTS):
+        moment, meat = score_sums(unit_scores(block, problem, params * scale, problem.weights), len(params))
+        vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
+        step = np.linalg.solve(root.jacobian, moment * scale / n)
+        params = params + step
+        if np.all(np.abs(step) <= NEGLIGIBLE * np.sqrt(np.maximum(np.diag(vcov), 0.0))):
+            break
+    norm = float(np.abs(moment * scale).max(initial=0.0)) / n
+    if norm > tolerance:
+        raise _no_root(norm, root.iterations + MAX_REFINEMENTS, problem)
+    return params, vcov, norm, meat
 
 
 def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
@@ -218,11 +245,14 @@ def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -
             "out of the formula"
         )
     if root.problem is not None:
-        raise ConvergenceError(
-            f"no root of the moment equation was found: its largest mean moment is still {root.norm:.1e} "
-            f"after {root.iterations} iterations; the labelled sample may be too small for "
-            f"{len(problem.names)} coefficients, or its weights too uneven"
-        )
+        raise _no_root(root.norm, root.iterations, problem)
+
+
+def _no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
+    return ConvergenceError(
+        f"no root of the moment equation was found: its largest mean moment is still {norm:.1e} after {iterations} "
+        f"iterations; the labelled sample may be too small for {len(problem.names)} coefficients, or its weights too uneven"
+    )
 
 
 def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
@@ -250,7 +280,7 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray) -> None:
+def check_columns(block: Block, names: tuple[str, ...]) -> None:
     """Raise CollinearityError, naming columns, unless all columns are linearly independent.
 
     A column counts as dependent if what the others leave of it is below `DEPENDENT` of its size.
@@ -262,16 +292,14 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray) 
     block : Block
     names : tuple of str
         (k,) column names.
-    fixed_gram : (f, f) array
-        `shared_gram` of the block's fixed columns.
     """
     if block.absorbed is not None:
         _check_absorbed(block, names)
         return
     rows = block.gold_rows
-    gram = _joint_gram(fixed_gram, block.fixed, block.predicted)
+    gram = _joint_gram(block.fixed, block.predicted)
     gold_fixed = block.fixed[rows]
-    gram = gram + _joint_gram(gold_fixed.T @ gold_fixed, gold_fixed, block.gold)
+    gram = gram + _joint_gram(gold_fixed, block.gold)
     norm = np.sqrt(np.diag(gram))
     if np.any(norm == 0.0):
         zero = [name for name, size in zip(names, norm, strict=True) if size == 0.0]
@@ -287,10 +315,10 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray) 
         _raise_dependent(directions[sizes <= DEPENDENT], names, columns)
 
 
-def _joint_gram(fixed_gram: FloatArray, fixed: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Gram matrix of [fixed, predicted], given that of the fixed columns."""
+def _joint_gram(fixed: FloatArray, predicted: FloatArray) -> FloatArray:
+    """Gram matrix of [fixed, predicted]."""
     cross = fixed.T @ predicted
-    return np.block([[fixed_gram, cross], [cross.T, predicted.T @ predicted]])
+    return np.block([[shared_gram(fixed), cross], [cross.T, predicted.T @ predicted]])
 
 
 def _raise_dependent(null: FloatArray, names: tuple[str, ...], columns: FloatArray) -> None:

@@ -13,8 +13,8 @@ SINGULAR = 1e-12
 """Ratio of the extreme eigenvalues of the scaled Jacobian below which it counts as singular."""
 MAX_HALVINGS = 30
 
-Evaluate = Callable[[FloatArray, bool], tuple[FloatArray, FloatArray | None]]
-"""(params, with_jacobian) -> mean moment (k,), mean Jacobian (k, k) or None; in scaled columns."""
+Evaluate = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""params -> mean moment (k,) and mean Jacobian (k, k); in scaled columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +28,19 @@ class Root:
     problem: str | None  # None, "singular" or "stalled"
 
 
-def newton(
-    evaluate: Evaluate,
-    start: FloatArray,
-    *,
-    tolerance: float = TOLERANCE,
-    linear: bool = False,
-    max_iterations: int = 100,
-) -> Root:
+def closed_form(evaluate: Evaluate, k: int) -> Root:
+    """Root of a moment equation that is linear in its `k` parameters: the Newton step from zero, not yet refined."""
+    moment, jacobian = evaluate(np.zeros(k))
+    if is_singular(jacobian):
+        return _stopped(np.zeros(k), jacobian, moment, 1, "singular")
+    return _stopped(_step(jacobian, moment), jacobian, moment, 1, None)
+
+
+def newton(evaluate: Evaluate, start: FloatArray, *, tolerance: float = TOLERANCE, max_iterations: int = 100) -> Root:
     """Root of a moment equation by Newton's method, steps halved until the moment shrinks.
 
     The Jacobian need not be positive definite: the merit function is the moment's norm, for which
-    the Newton step is a descent direction whenever the Jacobian can be inverted. A linear moment is
-    solved by the first step (its Jacobian is evaluated once); what follows is iterative refinement.
+    the Newton step is a descent direction whenever the Jacobian can be inverted.
 
     Parameters
     ----------
@@ -48,9 +48,7 @@ def newton(
         Mean moment and Jacobian (minus its derivative) at given parameters.
     start : (k,) array
     tolerance : float
-        Largest mean moment at which to stop. One further step is taken from there.
-    linear : bool
-        Whether the Jacobian is constant.
+        Largest mean moment at which to stop.
     max_iterations : int
 
     Returns
@@ -59,22 +57,17 @@ def newton(
         ``problem`` says why it failed, if it did; nothing is raised.
     """
     params = start
-    moment, jacobian = evaluate(params, True)
-    assert jacobian is not None
+    moment, jacobian = evaluate(params)
     for iteration in range(max_iterations + 1):
-        norm = float(np.abs(moment).max(initial=0.0))
         if is_singular(jacobian):
-            return _stopped(params, jacobian, norm, iteration, "singular")
-        step = np.asarray(np.linalg.solve(jacobian, moment), dtype=np.float64)
-        if norm <= tolerance and iteration > 0:
-            return _stopped(params + step, jacobian, norm, iteration, None)
-        accepted = _halve(evaluate, params, step, moment, linear=linear)
+            return _stopped(params, jacobian, moment, iteration, "singular")
+        if np.abs(moment).max(initial=0.0) <= tolerance:
+            return _stopped(params, jacobian, moment, iteration, None)
+        accepted = _halve(evaluate, params, _step(jacobian, moment), moment)
         if accepted is None:
-            done = norm <= tolerance
-            return _stopped(params, jacobian, norm, iteration, None if done else "stalled")
-        params, moment, new = accepted
-        jacobian = jacobian if new is None else new
-    return _stopped(params, jacobian, norm, max_iterations, "stalled")
+            return _stopped(params, jacobian, moment, iteration, "stalled")
+        params, moment, jacobian = accepted
+    return _stopped(params, jacobian, moment, max_iterations, "stalled")
 
 
 def is_singular(jacobian: FloatArray) -> bool:
@@ -85,19 +78,24 @@ def is_singular(jacobian: FloatArray) -> bool:
     return bool(size.min(initial=1.0) <= SINGULAR * size.max(initial=1.0))
 
 
-def _stopped(params: FloatArray, jacobian: FloatArray, norm: float, n: int, problem: str | None) -> Root:
+def _step(jacobian: FloatArray, moment: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(jacobian, moment), dtype=np.float64)
+
+
+def _stopped(params: FloatArray, jacobian: FloatArray, moment: FloatArray, n: int, problem: str | None) -> Root:
+    norm = float(np.abs(moment).max(initial=0.0))
     return Root(params=params, jacobian=jacobian, norm=norm, iterations=n, problem=problem)
 
 
 def _halve(
-    evaluate: Evaluate, params: FloatArray, step: FloatArray, moment: FloatArray, *, linear: bool
-) -> tuple[FloatArray, FloatArray, FloatArray | None] | None:
+    evaluate: Evaluate, params: FloatArray, step: FloatArray, moment: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray] | None:
     """First of the full, half, quarter... step that shrinks the moment; None if there is none."""
     merit = float(moment @ moment)
     length = 1.0
     for _ in range(MAX_HALVINGS):
         candidate = params + length * step
-        new_moment, new_jacobian = evaluate(candidate, not linear)
+        new_moment, new_jacobian = evaluate(candidate)
         if float(new_moment @ new_moment) <= (1.0 - 1e-4 * length) * merit:
             return candidate, new_moment, new_jacobian
         length /= 2.0

@@ -188,7 +188,7 @@ def _solve(reference: ReferenceResult, rebuilt: Rebuilt, places: list[int]) -> _
         at = np.empty(len(order))
         at[order] = split.params
         scale = column_scale(block) / len(block.outcome)
-        both = [moment_sums(block, rebuilt.problem, p, with_jacobian=False)[0] for p in (fits[-1].params, at)]
+        both = [moment_sums(block, rebuilt.problem, p)[0] for p in (fits[-1].params, at)]
         norms.append([float(np.abs(moment * scale).max()) for moment in both])
     return _Solved(
         params=np.stack([fit.params[order] for fit in fits]),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl.engine import Problem, label_meat, sum_of_squares, unit_scores
+from dsl.engine import Problem, label_meat, score_sums, unit_scores
 from dsl.moments import Block
 
 HERE = Path(__file__).parent
@@ -65,5 +65,5 @@ def arguments(case: dict[str, Any]) -> dict[str, Any]:
 def meat_parts(block: Block, problem: Problem, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The meat's parts as the reference splits it: what more labels shrink, and the rest; (k, k) each."""
     shrinking = label_meat(block, problem, params)
-    meat = sum_of_squares(unit_scores(block, problem, params, problem.weights))
+    _, meat = score_sums(unit_scores(block, problem, params, problem.weights), len(params))
     return shrinking, meat - shrinking

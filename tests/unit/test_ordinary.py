@@ -189,3 +189,15 @@ def test_offset(panel: pd.DataFrame, model: str, estimator: str) -> None:
 def test_offset_with_fixed_effects_is_refused(panel: pd.DataFrame) -> None:
     with pytest.raises(dsl.exceptions.FormulaError, match="subtract it from the outcome"):
         fitted("y ~ x + offset(z) | unit", panel, model="felm")
+
+
+def test_a_column_far_from_zero_loses_no_digits(panel: pd.DataFrame) -> None:
+    """A calendar year, and the same year counted from 2000, have the same slope and standard error."""
+    data = panel.assign(since=panel["z"] - 2000)
+    call = {"cluster": "unit"}
+    far, near = fitted("y ~ x + z", data, **call), fitted("y ~ x + since", data, **call)
+    np.testing.assert_allclose(far.params[["x", "z"]], near.params[["x", "since"]], rtol=1e-11)
+    np.testing.assert_allclose(far.bse[["x", "z"]], near.bse[["x", "since"]], rtol=1e-11)
+    assert far.params["Intercept"] == pytest.approx(near.params["Intercept"] - 2000 * near.params["since"], rel=1e-11)
+    hypothesis = far.t_test("Intercept + 2000 * z = 0")
+    assert float(np.squeeze(hypothesis.sd)) == pytest.approx(near.bse["Intercept"], rel=1e-6)  # cancels in the test

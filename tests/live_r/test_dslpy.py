@@ -1,0 +1,414 @@
+"""The R package dslpy: built, checked, installed, and its numbers against Python's."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dsl
+
+from .rscript import quoted
+
+SOURCE = Path(__file__).parents[2] / "r_compat" / "dslpy"
+README = SOURCE.parent / "README.md"
+SAME = 1e-10
+"""Relative to the standard error: the same engine; R adds nothing but a normal quantile."""
+NEEDED = ("reticulate", "generics")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _started() -> None:
+    """These tests use R as separate processes, not the embedded R."""
+
+
+def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A program with this Python for reticulate, in a UTF-8 locale."""
+    inherited = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "R_HOME", "LD_LIBRARY_PATH")
+    }
+    settings = {"RETICULATE_PYTHON": sys.executable, "LC_ALL": "C.UTF-8", "TZ": "UTC", "OPENBLAS_NUM_THREADS": "1"}
+    assert shutil.which(command[0]) is not None, f"{command[0]} is not on the path; run r_compat/install_r.sh"
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**inherited, **settings, **environment}, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of ``R CMD check``, which is also a library with the package installed."""
+    folder = tmp_path_factory.mktemp("dslpy")
+    listed = ", ".join(quoted(name) for name in NEEDED)
+    missing = run(
+        "Rscript", "--vanilla", "-e", f"cat(setdiff(c({listed}), rownames(installed.packages())))", folder=folder
+    )
+    assert missing.stdout == "", f"R packages missing: {missing.stdout}; run r_compat/install_r.sh"
+    shutil.copytree(SOURCE, folder / "dslpy", ignore=shutil.ignore_patterns("__pycache__"))
+    built = run("R", "CMD", "build", "dslpy", folder=folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (tarball,) = folder.glob("dslpy_*.tar.gz")
+    run("R", "CMD", "check", "--no-manual", tarball.name, folder=folder, _R_CHECK_FORCE_SUGGESTS_="false")
+    return folder / "dslpy.Rcheck"
+
+
+def test_check_has_no_error_or_warning(checked: Path) -> None:
+    log = (checked / "00check.log").read_text(encoding="utf-8")
+    status = re.search(r"^Status: (.*)$", log, re.M)
+    assert status is not None, log
+    assert "ERROR" not in status[1], log
+    assert "WARNING" not in status[1], log
+    assert "checking examples ... OK" in log
+    assert (checked / "dslpy" / "DESCRIPTION").exists()
+
+
+@pytest.fixture(scope="session")
+def rscript(checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Standard output of an R program that can load dslpy."""
+
+    def call(code: str, **environment: str) -> str:
+        folder = tmp_path_factory.mktemp("script")
+        program = folder / "program.R"
+        library = f".libPaths(c({quoted(str(checked))}, .libPaths()))\n"
+        program.write_text(library + "options(width = 100)\n" + code, encoding="utf-8")
+        done = run("Rscript", "--no-environ", "--no-init-file", str(program), folder=folder, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return call
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# numbers
+# ---------------------------------------------------------------------------------------------------------------
+
+MIXED_R = """
+mixed <- dsl_data("linear", n = 900, labeled = 300, seed = 3)
+i <- seq_len(nrow(mixed))
+mixed$party <- factor(c("b", "a", "c")[1 + i %% 3], levels = c("c", "a", "b", "none"))
+mixed$size <- factor(c("low", "mid", "high")[1 + i %/% 3 %% 3], levels = c("low", "mid", "high"), ordered = TRUE)
+mixed$size[c(4, 8)] <- NA
+mixed$young <- i %% 4 == 0
+mixed$k <- i %% 5L
+mixed$k[c(7, 9)] <- NA
+mixed$place <- c("\\u00e9vora", "zz", "\\u4e2d x")[1 + i %/% 2 %% 3]
+mixed$place[11] <- NA
+mixed$day <- as.Date("2024-02-28") + i %% 3
+mixed$at <- as.POSIXct("2024-03-31 00:30", tz = "Europe/Berlin") + 3600 * (i %% 4)
+mixed$gold <- mixed$Y > 0
+mixed$code <- factor(as.integer(mixed$gold))
+mixed$z <- scale(mixed$X1)
+mixed$odd.name <- i %% 7
+mixed[["two words"]] <- i %% 9
+mixed$junk <- lapply(i, identity)
+limit <- 3
+"""
+
+
+def mixed() -> pd.DataFrame:
+    """The table that `MIXED_R` makes, with pandas' own types."""
+    data = dsl.datasets.simulate_linear(n=900, labeled=300, seed=3)
+    i = np.arange(1, len(data) + 1)
+    data["party"] = pd.Categorical(np.array(["b", "a", "c"])[i % 3], categories=["c", "a", "b", "none"])
+    size = np.array(["low", "mid", "high"], dtype=object)[i // 3 % 3]
+    size[[3, 7]] = None
+    data["size"] = pd.Categorical(size, categories=["low", "mid", "high"], ordered=True)
+    data["young"] = i % 4 == 0
+    data["k"] = pd.Series(i % 5, dtype="Int64")
+    data.loc[[6, 8], "k"] = pd.NA
+    data["place"] = np.array(["\u00e9vora", "zz", "\u4e2d x"], dtype=object)[i // 2 % 3]
+    data.loc[10, "place"] = None
+    data["day"] = pd.Series(pd.Timestamp("2024-02-28") + pd.to_timedelta(i % 3, unit="D"))
+    data["at"] = pd.Timestamp("2024-03-31 00:30", tz="Europe/Berlin") + pd.to_timedelta(i % 4, unit="h")
+    data["gold"] = data["code"] = (data["Y"] > 0).astype(float).where(data["Y"].notna())
+    data["z"] = (data["X1"] - data["X1"].mean()) / data["X1"].std()
+    data["odd.name"] = i % 7
+    data["two words"] = i % 9
+    return data
+
+
+LINEAR = {"predicted_var": "Y", "prediction": "pred_Y", "sl_method": "lm", "sample_split": 3}
+SENTIMENT = {"predicted_var": "human_positive", "prediction": "vader_positive", "model": "logit", "sl_method": "lm"}
+PANEL = {"predicted_var": "x", "prediction": "pred_x", "model": "felm", "sl_method": "lm", "formula": "y ~ x + z"}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bundled": ("sentiment", SENTIMENT | {"formula": "human_positive ~ negation * hedge + log1p(n_words) + source"}),
+    "bundled, clusters": ("sentiment", SENTIMENT | {"formula": "human_positive ~ hedge + source", "cluster": "doc_id"}),
+    "auto": (
+        "sentiment",
+        SENTIMENT
+        | {"formula": "human_positive ~ hedge", "feature": ["source", "n_words"]}
+        | {"sl_method": "auto", "sample_split": 1},
+    ),
+    "default learner": ("linear", LINEAR | {"formula": "Y ~ X1 + X2", "sl_method": "grf", "sample_split": 1}),
+    "stack": ("linear", LINEAR | {"formula": "Y ~ X1", "sl_method": ["lm", "ridge"]}),
+    "family": ("unequal", LINEAR | {"formula": "Y ~ X1", "family": "binomial", "sl_method": "glm"}),
+    "two predicted": (
+        "logit",
+        LINEAR
+        | {"formula": "Y ~ X + Z", "predicted_var": ["Y", "X"], "model": "logit"}
+        | {"prediction": ["pred_Y", "pred_X"]},
+    ),
+    "oneway": ("panel", PANEL | {"index": "unit", "cluster": "unit"}),
+    "twoways": ("panel", PANEL | {"index": ["unit", "year"], "fixed_effect": "twoways", "seed": 7}),
+    "bar": ("panel", PANEL | {"formula": "y ~ x + z | unit + year", "cross_fit": 3}),
+    "probabilities": ("unequal", LINEAR | {"formula": "Y ~ X1 + X2", "model": "logit", "sample_prob": "sample_prob"}),
+    "shares": ("yearly", LINEAR | {"formula": "Y ~ as.factor(year) - 1"}),
+    "nested": (
+        "nested",
+        LINEAR
+        | {"formula": "tone ~ incumbent + I(economy^2)", "cluster": "candidate"}
+        | {"predicted_var": "tone", "prediction": "pred_tone"},
+    ),
+    "features": ("features_only", LINEAR | {"formula": "Y ~ X1", "prediction": None, "feature": ["W1", "W2", "W3"]}),
+    "one coefficient": ("linear", LINEAR | {"formula": "Y ~ 1"}),
+    "gold only": ("linear", LINEAR | {"formula": "Y ~ X1", "estimator": "gold_only", "vcov": "HC1"}),
+    "factors": ("mixed", LINEAR | {"formula": "Y ~ party * X1 + size + young"}),
+    "missing whole numbers": ("mixed", LINEAR | {"formula": "Y ~ factor(k) + poly(X1, 2)"}),
+    "text": ("mixed", LINEAR | {"formula": "Y ~ place + I(X1 > limit)"}),
+    "dates": (
+        "mixed",
+        LINEAR | {"formula": "Y ~ X1", "model": "felm", "index": ["day", "at"], "fixed_effect": "twoways"},
+    ),
+    "logical gold": ("mixed", LINEAR | {"formula": "gold ~ z + odd.name", "predicted_var": "gold", "model": "logit"}),
+    "factor gold": ("mixed", LINEAR | {"formula": "code ~ z + `two words`", "predicted_var": "code", "model": "logit"}),
+    "learner's factors": ("mixed", LINEAR | {"formula": "Y ~ X1", "feature": ["party", "place", "young", "day"]}),
+}
+EMIT = """
+emit <- function(case, fit) {
+  all <- tidy(fit, conf.int = TRUE)
+  values <- c(as.matrix(all[-1]), vcov(fit), fit$RMSE, fit$internal$split_coefficients)
+  writeLines(c(case, nrow(all), all$term, length(values), sprintf("%.17g", values)))
+}
+"""
+
+
+def in_r(value: Any) -> str:
+    """A value as R code."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return f"c({', '.join(map(in_r, value))})"
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def r_call(data: str, arguments: dict[str, Any]) -> str:
+    given = [f"{name} = {value if name == 'formula' else in_r(value)}" for name, value in arguments.items()]
+    return f"suppressWarnings(dsl({', '.join(given)}, data = {data}))"
+
+
+@pytest.fixture(scope="session")
+def in_python_and_r(rscript: Callable[..., str]) -> dict[str, tuple[list[str], np.ndarray]]:
+    """Coefficients' names and numbers of every case in R, from one program."""
+    tables = {data for data, _ in CASES.values()} - {"mixed"}
+    lines = [f"{data} <- dsl_data({quoted(data)}{more(data, in_r)})" for data in sorted(tables)]
+    fits = [f"emit({quoted(case)}, {r_call(*CASES[case])})" for case in CASES]
+    found = rscript("\n".join(["library(dslpy)", *lines, MIXED_R, EMIT, *fits])).splitlines()
+    out, at = {}, 0
+    while at < len(found):
+        case, terms = found[at], int(found[at + 1])
+        names = found[at + 2 : at + 2 + terms]
+        start = at + 3 + terms
+        at = start + int(found[start - 1])
+        out[case] = (names, np.array(found[start:at], dtype=float))
+    return out
+
+
+def more(data: str, write: Callable[[Any], str] = str) -> str:
+    """Arguments that make a table, behind a comma."""
+    return f", labeled = {write(1000)}, seed = {write(1)}" if data == "sentiment" else f", seed = {write(1)}"
+
+
+def load(data: str) -> pd.DataFrame:
+    if data == "mixed":
+        return mixed()
+    if data == "sentiment":
+        return dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    return getattr(dsl.datasets, f"simulate_{data}")(seed=1)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_numbers_as_python(case: str, in_python_and_r: dict[str, tuple[list[str], np.ndarray]]) -> None:
+    data, arguments = CASES[case]
+    limit = 3  # noqa: F841  (a formula uses it)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dsl.DSLWarning)
+        fit = dsl.dsl(data=load(data), **arguments)
+    names, found = in_python_and_r[case]
+    if case != "dates":  # the fixed effects leave no names of dates
+        assert names == list(fit.names_r)
+    table = fit.tidy().drop(columns="term")
+    rmse = fit.rmse.to_numpy().ravel() if arguments.get("estimator") is None else []
+    expected = [table.to_numpy().ravel(order="F"), fit.cov_params().to_numpy().ravel(), rmse]
+    expected.append(fit.split_params.to_numpy().ravel(order="F"))
+    flat = np.concatenate(expected)
+    assert len(found) == len(flat)
+    assert np.abs(found - flat).max() <= SAME * max(1.0, np.abs(flat).max()), case
+    k = len(names)
+    assert np.abs((found[:k] - fit.params.to_numpy()) / fit.bse.to_numpy()).max() <= SAME
+
+
+def test_folds_from_r(rscript: Callable[..., str]) -> None:
+    code = """
+    library(dslpy)
+    data <- dsl_data("linear", seed = 1)
+    n <- nrow(data)
+    folds <- t(sapply(c(1234, 5), function(seed) {
+      set.seed(seed)
+      sample(c(rep(1:4, each = n %/% 4), seq_len(n %% 4)))
+    }))
+    fit <- dsl(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = data, sl_method = "lm", folds = folds)
+    cat(sprintf("%.17g", fit$internal$split_coefficients))
+    """
+    found = np.array(rscript(code).split(), dtype=float)
+    data = dsl.datasets.simulate_linear(seed=1)
+    folds = [dsl.folds_like_r(len(data), cross_fit=4, sample_split=1, seed=seed)[0] for seed in (1234, 5)]
+    fit = dsl.dsl("Y ~ X1", data, predicted_var="Y", prediction="pred_Y", sl_method="lm", folds=np.array(folds))
+    assert np.abs(found - fit.split_params.to_numpy().ravel(order="F")).max() <= SAME
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# behaviour in R
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def test_errors_and_warnings_of_python_are_conditions_of_r(rscript: Callable[..., str]) -> None:
+    code = """
+    library(dslpy)
+    data <- dsl_data("linear", n = 600, labeled = 200, seed = 1)
+    rownames(data) <- paste0("post", seq_len(nrow(data)))
+    data$list <- lapply(seq_len(nrow(data)), identity)
+    fit <- function(...) {
+      given <- modifyList(list(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = data,
+                               sl_method = "lm", sample_split = 1), list(...))
+      do.call(dsl, given)
+    }
+    say <- function(x) tryCatch(x, dsl_error = function(e) cat(class(e)[1], "|", conditionMessage(e), "\\n"))
+    gap <- data; gap$pred_Y[2:3] <- NA
+    say(fit(data = gap))
+    say(fit(formula = Y ~ X7))
+    say(fit(formula = Y ~ list))
+    say(fit(clusters = "X2"))
+    say(fit(cluster = NA))
+    say(fit(data = 1:3))
+    say(fit(sl_method = function(x) x))
+    say(dsl_data("linnear"))
+    gap <- data; gap$X1[2:4] <- NA
+    withCallingHandlers(invisible(fit(data = gap)), dsl_warning = function(w) {
+      cat(class(w)[1], "|", conditionMessage(w), "\\n")
+      invokeRestart("muffleWarning")
+    })
+    plain <- try(fit(formula = Y ~ X7), silent = TRUE)
+    cat(attr(plain, "condition")$message == "column 'X7', named in formula, is not in the data; did you mean 'X2' or 'X1'?",
+        inherits(attr(plain, "condition"), "error"), "\\n")
+    """
+    lines = rscript(code).splitlines()
+    expected = [
+        r"PredictionError \| prediction 'pred_Y' is missing in 2 rows \(first: post2, post3\)",
+        r"MissingColumnError \| column 'X7', named in formula, is not in the data",
+        r"ColumnTypeError \| column 'list' is a list; it must hold one number",
+        r"CallError \| dsl\(\) has no argument 'clusters'; did you mean 'cluster'\?",
+        r"dsl_error \| cluster is empty or NA",
+        r"dsl_error \| data must be a data frame; found values of type integer",
+        r"dsl_error \| sl_method is values of type function",
+        r"ArgumentError \| there is no table 'linnear'; there are sentiment",
+        r"DroppedRowsWarning \| 3 of 600 rows left out; missing values per column: 'X1' \(3\)",
+    ]
+    assert len(lines) == len(expected) + 1, lines
+    for line, pattern in zip(lines, expected, strict=False):
+        assert re.match(pattern, line), line
+    assert lines[-1].endswith("TRUE "), lines[-1]
+
+
+def test_a_python_without_the_package_is_explained(rscript: Callable[..., str]) -> None:
+    bare = getattr(sys, "_base_executable", sys.executable)
+    assert bare != sys.executable, "run the tests in a virtual environment"
+    code = f"""
+    library(dslpy)
+    cat(dsl_available(), "\\n")
+    tell <- function(e) cat(class(e)[1:2], "|", conditionMessage(e), "\\n")
+    tryCatch(available_method(), dsl_error = tell)
+    options(dslpy.python = {quoted(sys.executable)})
+    tryCatch(available_method(), dsl_error = tell)
+    options(dslpy.python = "/no/such/python")
+    tryCatch(available_method(), dsl_error = tell)
+    """
+    lines = rscript(code, RETICULATE_PYTHON=bare, RETICULATE_AUTOCONFIGURE="0").splitlines()
+    assert lines[0] == "FALSE "
+    assert lines[1].startswith("dsl_python_missing dsl_error | the Python package 'dsl' is not found in ")
+    assert "options(dslpy.python" in lines[1]
+    assert "this R session already runs Python from" in lines[2]
+    assert "options(dslpy.python = ) names no file" in lines[3]
+
+
+def test_the_option_chooses_python_and_a_fit_is_plain_r(rscript: Callable[..., str]) -> None:
+    code = f"""
+    options(dslpy.python = {quoted(sys.executable)})
+    library(dslpy)
+    data <- dsl_data("linear", n = 600, labeled = 200, seed = 1)
+    fit <- dsl("lm", Y ~ X1, "Y", "pred_Y", data, sl_method = "lm", sample_split = 2)
+    file <- tempfile()
+    saveRDS(fit, file)
+    again <- readRDS(file)
+    stopifnot(identical(coef(again), coef(fit)), identical(vcov(again), vcov(fit)), nobs(again) == 600)
+    stopifnot(identical(capture.output(summary(again)), capture.output(summary(fit))))
+    stopifnot(inherits(fit, "dsl"), nrow(confint(fit, "X1")) == 1, nrow(glance(fit)) == 1)
+    stopifnot(identical(colnames(confint(fit)), c("2.5 %", "97.5 %")))
+    whole <- utils::object.size(fit)
+    frame <- structure(as.list(data), class = c("tbl_df", "tbl", "data.frame"), row.names = seq_len(nrow(data)))
+    same <- dsl(formula = "Y ~ X1", predicted_var = list(Y = "pred_Y"), data = frame, sl_method = "lm", sample_split = 2)
+    stopifnot(identical(coef(same), coef(fit)))
+    print(fit)
+    """
+    printed = rscript(code, RETICULATE_PYTHON="/no/such/python")
+    assert printed.startswith("Design-based supervised learning: lm of Y ~ X1\n600 rows, 200 labelled\n")
+
+
+BLOCK = re.compile(r"```r( reference)?\n(.*?)```", re.S)
+
+
+def readme_blocks(rscript: Callable[..., str], *, reference: bool) -> list[tuple[str, str, str]]:
+    """Code, printed and shown output of the README's blocks, with or without those that need the reference."""
+    blocks = [m for m in BLOCK.finditer(README.read_text(encoding="utf-8")) if reference or not m[1]]
+    codes = ["\n".join(line for line in m[2].splitlines() if not line.startswith("#>")) for m in blocks]
+    shown = ["\n".join(line[3:] for line in m[2].splitlines() if line.startswith("#>")) for m in blocks]
+    program = [
+        "run <- function(code) {",
+        "  here <- globalenv()",
+        "  cat(capture.output(source(exprs = parse(text = code), print.eval = TRUE, local = here)), '@@@', sep = '\\n')",
+        "}",
+        *(f"run({quoted(code)})" for code in codes),
+    ]
+    printed = rscript("\n".join(program)).split("@@@\n")[:-1]
+    return list(zip(codes, printed, shown, strict=True))
+
+
+def assert_as_shown(blocks: list[tuple[str, str, str]]) -> None:
+    for code, printed, shown in blocks:
+        assert [line.rstrip() for line in printed.rstrip().splitlines()] == shown.splitlines(), code
+
+
+def test_the_readme_prints_what_it_shows(rscript: Callable[..., str]) -> None:
+    blocks = readme_blocks(rscript, reference=False)
+    assert len(blocks) >= 14
+    assert_as_shown(blocks)
+
+
+@pytest.mark.live_r_dsl
+def test_the_readme_shows_the_reference(rscript: Callable[..., str]) -> None:
+    assert_as_shown(readme_blocks(rscript, reference=True))
+
+
+def test_every_difference_is_demonstrated() -> None:
+    text = README.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d+)\]\(#(\S+)\)", text, re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    for number, anchor in rows:
+        (title,) = re.findall(rf"^### {number} (.*)$", text, re.M)
+        assert anchor == f"{number}-{title.lower().replace(' ', '-')}"

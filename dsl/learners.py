@@ -200,26 +200,27 @@ class _Fitted:
         classes = _is_classifier(self.estimator_)
         if classes:
             _check_classifier(self.estimator_, y, self.name)
-        with _calm(self.estimator_, self._threads(len(y))):
+        with _calm(self.estimator_, self._threads):
             self.estimator_.fit(x, y.astype(np.int64) if classes else y)
         return self
 
     def _columns(self, x: FloatArray) -> FloatArray:
         return x[:, self.varies_] if self.named and not self.varies_.all() else x
 
-    def _threads(self, rows: int) -> int | None:
-        """One thread for small work with learners of ours.
+    @property
+    def _threads(self) -> int | None:
+        """One thread for learners of ours; `n_jobs` is what makes several fits at a time.
 
-        A second gains nothing below some thousand rows, and where other processes share the cores it waits for them
-        in every parallel region: a 40 ms boosting fit then took 1.7 s (measured).
+        Where other processes share the cores, a second thread waits for them in every parallel region: 100 trees on
+        20,000 rows then took .77 s instead of .05 s (measured).
         """
-        return 1 if self.named and rows <= BLOCK else None
+        return 1 if self.named else None
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict rows x (m, p): an array (m,)."""
         step = BLOCK if self.named else max(len(x), 1)
         parts = [np.zeros(0)]
-        with _calm(self.estimator_, self._threads(len(x))):
+        with _calm(self.estimator_, self._threads):
             for start in range(0, len(x), step):
                 block = self._columns(x[start : start + step])
                 parts.append(_probability_or_value(self.estimator_, block, self.name))

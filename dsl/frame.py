@@ -137,6 +137,7 @@ def prepare(data: Any, columns: Columns) -> Sample:
         _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
     frame = frame.reset_index(drop=True)
+    frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
     features, feature_names = feature_matrix(frame, columns)

@@ -83,19 +83,24 @@ def _from_mapping(data: Mapping[Any, Any], columns: Sequence[str]) -> pd.DataFra
 
 
 def _plain(column: pd.Series) -> pd.Series:
-    """Numpy dtype instead of nullable, Arrow or object dtype, where the values are numbers."""
+    """Numpy dtype instead of nullable, Arrow or object dtype, where the values are numbers.
+
+    True and False with missing values stay nullable: they are a category of two, as in R, once rows are dropped.
+    """
     kind = column.dtype
     if isinstance(kind, pd.ArrowDtype) and str(kind).startswith("dictionary"):
         return column.astype("category")
     if pd.api.types.is_object_dtype(kind):
         column = column.infer_objects()
+        if column.dtype == object and column.dropna().map(_is_bool).all() and column.notna().any():
+            return column.astype("boolean")
         if column.dtype == object and column.map(_is_number_or_missing).all():
             return pd.to_numeric(column, errors="coerce").astype(float)
         return column
     if isinstance(kind, pd.CategoricalDtype | np.dtype | pd.PeriodDtype | pd.DatetimeTZDtype):
         return column
     if pd.api.types.is_bool_dtype(kind):
-        return column.astype(bool) if not column.isna().any() else column.astype("boolean").astype(float)
+        return column.astype("boolean" if column.isna().any() else bool)
     if pd.api.types.is_integer_dtype(kind) and not column.isna().any():
         return column.astype("int64")
     if pd.api.types.is_numeric_dtype(kind):
@@ -103,6 +108,10 @@ def _plain(column: pd.Series) -> pd.Series:
     if isinstance(kind, pd.ArrowDtype) or getattr(kind, "na_value", None) is pd.NA:  # text, dates
         return column.astype(object).where(column.notna(), None).infer_objects()
     return column
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
 
 
 def _is_number_or_missing(value: Any) -> bool:
@@ -117,7 +126,8 @@ def as_numbers(column: pd.Series, role: str) -> pd.Series:
         column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != object else object)
     column = _plain(column)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
-        return column.astype(float)
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(values, index=column.index, name=column.name)
     values = column.dropna().unique()
     found = ", ".join(repr(value) for value in values[:4])
     raise ColumnTypeError(

@@ -170,3 +170,13 @@ def test_converting_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pl.DataFrame, "to_pandas", absent)
     with pytest.raises(MissingDependencyError, match=r"polars table needs 'pyarrow': pip install pyarrow"):
         run(pl.from_pandas(posts()))
+
+
+@pytest.mark.parametrize("kind", ["boolean", "object"])
+def test_true_and_false_with_missing_values_stay_a_category(kind: str) -> None:
+    data = posts()
+    flag = (data["x"] > 0).astype(kind)
+    flag.iloc[:3] = pd.NA if kind == "boolean" else None
+    with pytest.warns(DroppedRowsWarning, match="'flag' \\(3\\)"):
+        fit = run(data.assign(flag=flag), formula="y ~ flag")
+    assert list(fit.params_r.index) == ["(Intercept)", "flagTRUE"]

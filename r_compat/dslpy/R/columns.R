@@ -1,14 +1,14 @@
 # Columns to Python and back, as bytes: exact, and whatever versions of reticulate and numpy meet.
 
-NA_CODE <- -2147483648 # what NA_integer_ is in memory
-
 # A data frame as the bridge takes it: a list of columns, each with its kind, and the row names.
-frame_to_python <- function(data, names = base::names(data)) {
-  list(columns = unname(lapply(names, function(name) column_to_python(data[[name]], name, nrow(data)))),
+frame_to_python <- function(data, places = seq_along(data)) {
+  one <- function(j) column_to_python(.subset2(data, j), names(data)[j], nrow(data))
+  list(columns = lapply(places, one),
        rows = nrow(data), row_names = row_names_to_python(data))
 }
 
 column_to_python <- function(x, name, rows) {
+  if (is.matrix(x) && ncol(x) == 1 && !is.object(x)) x <- as.vector(x) # as scale() makes
   kind <- column_kind(x)
   if (is.null(kind) || length(x) != rows) {
     return(list(name = name, kind = "none", what = describe(x)))
@@ -26,19 +26,18 @@ column_to_python <- function(x, name, rows) {
     zone <- attr(x, "tzone")[1]
     more$zone <- if (is.null(zone) || is.na(zone) || zone == "") Sys.timezone() else zone
   }
-  bytes <- if (kind %in% c("number", "date", "instant")) as.double(unclass(x)) else as.vector(unclass(x))
-  attributes(bytes) <- NULL
-  c(list(name = name, kind = kind, bytes = writeBin(bytes, raw())), more)
+  x <- unclass(x)
+  if (kind %in% c("date", "instant")) x <- as.double(x) # days may be stored as integers
+  attributes(x) <- NULL
+  c(list(name = name, kind = kind, bytes = writeBin(x, raw())), more)
 }
 
 column_kind <- function(x) {
-  if (is.object(x) || is.null(dim(x))) {
-    if (is.factor(x)) return(if (is.ordered(x)) "ordered" else "factor")
-    if (inherits(x, "Date")) return("date")
-    if (inherits(x, "POSIXct")) return("instant")
-    if (inherits(x, "integer64")) return("integer64")
-  }
-  if (!is.null(dim(x)) && length(dim(x)) > 1) return(NULL)
+  if (length(dim(x)) > 1) return(NULL)
+  if (is.factor(x)) return(if (is.ordered(x)) "ordered" else "factor")
+  if (inherits(x, "Date")) return("date")
+  if (inherits(x, "POSIXct")) return("instant")
+  if (inherits(x, "integer64")) return("integer64")
   switch(typeof(x), double = "number", integer = "integer", logical = "logical", character = "text", NULL)
 }
 

@@ -61,7 +61,7 @@ dsl_available <- function() {
 }
 
 # Call a function of the bridge; its errors and warnings become R's.
-call_python <- function(name, ..., call = sys.call(-1)) {
+call_python <- function(name, ..., call) {
   out <- bridge()[[name]](...)
   for (w in out$warnings) {
     warning(structure(class = c(w$classes, "dsl_warning", "warning", "condition"),

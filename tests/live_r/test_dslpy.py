@@ -332,6 +332,19 @@ def test_errors_and_warnings_of_python_are_conditions_of_r(rscript: Callable[...
     assert lines[-1].endswith("TRUE "), lines[-1]
 
 
+def test_warnings_of_other_python_packages_arrive_too(rscript: Callable[..., str]) -> None:
+    code = """
+    answer <- list(warnings = list(list(classes = list(), message = "from elsewhere")), error = NULL, value = 7)
+    assignInNamespace("bridge", function() list(fit = function(...) answer), "dslpy")
+    value <- withCallingHandlers(dslpy:::call_python("fit", call = NULL), warning = function(w) {
+      cat(class(w), "|", conditionMessage(w), "\\n")
+      invokeRestart("muffleWarning")
+    })
+    cat(value, "\\n")
+    """
+    assert rscript(code).splitlines() == ["dsl_warning warning condition | from elsewhere ", "7 "]
+
+
 def test_a_python_without_the_package_is_explained(rscript: Callable[..., str]) -> None:
     bare = getattr(sys, "_base_executable", sys.executable)
     assert bare != sys.executable, "run the tests in a virtual environment"

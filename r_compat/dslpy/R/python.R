@@ -64,11 +64,11 @@ dsl_available <- function() {
 call_python <- function(name, ..., call) {
   out <- bridge()[[name]](...)
   for (w in out$warnings) {
-    warning(structure(class = c(w$classes, "dsl_warning", "warning", "condition"),
+    warning(structure(class = c(as.character(unlist(w$classes)), "dsl_warning", "warning", "condition"),
                       list(message = w$message, call = call)))
   }
   if (!is.null(out$error)) {
-    stop(structure(class = c(out$error$classes, "dsl_error", "error", "condition"),
+    stop(structure(class = c(as.character(unlist(out$error$classes)), "dsl_error", "error", "condition"),
                    list(message = out$error$message, call = call, traceback = out$error$traceback)))
   }
   out$value

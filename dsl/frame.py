@@ -60,9 +60,7 @@ class Sample:
     """Rows that enter the analysis."""
 
     data: pd.DataFrame
-    """The analysis columns, rows numbered from 0; predicted variables are float, NaN off the labelled rows."""
-    labels: pd.Index
-    """(N,) the rows' labels in the input."""
+    """The analysis columns under the input's row labels; predicted variables are float, NaN off the labelled rows."""
     rows: IntArray
     """(N,) the rows' positions in the input."""
     labeled: BoolArray
@@ -82,6 +80,11 @@ class Sample:
     """Rows left out, per column with missing values (a row counts for each such column)."""
     n_input: int
     notes: tuple[str, ...]
+
+    @property
+    def labels(self) -> pd.Index:
+        """The rows' labels in the input; (N,)."""
+        return self.data.index
 
     @property
     def n_labeled(self) -> int:
@@ -132,18 +135,15 @@ def prepare(data: Any, columns: Columns) -> Sample:
     probability = _sample_prob(frame, columns, labeled)
     keep, dropped = _complete_rows(frame, columns)
     n_input = len(frame)
-    labels = frame.index[keep]
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
-    frame = frame.reset_index(drop=True)
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
     features, feature_names = feature_matrix(frame, columns)
     return Sample(
         data=frame,
-        labels=labels,
         rows=np.flatnonzero(keep),
         labeled=labeled,
         sample_prob=probability * (labeled.mean() / probability.mean()),

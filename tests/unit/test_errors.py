@@ -411,3 +411,18 @@ def test_one_root() -> None:
         if isinstance(thing, type):
             assert issubclass(thing, (e.DSLError, e.DSLWarning)), name
             assert thing.__doc__
+
+
+@pytest.mark.parametrize("formula", ["y ~ log(x)", "log(x) ~ y", "y ~ z + offset(log(x))"])
+def test_rows_are_named_by_their_labels(formula: str) -> None:
+    """Also after rows were dropped: the label in the message is the one in the user's table."""
+    data = posts().set_axis([f"post{j}" for j in range(ROWS)])
+    data["x"] = data["x"] - data["x"].min() + 1
+    data.loc["post7", "x"] = 0.0
+    data["z"] = data["z"].astype(float)
+    data.loc["post2", "x"] = np.nan
+    with (
+        pytest.warns(dsl.exceptions.DroppedRowsWarning),
+        pytest.raises(dsl.exceptions.InfiniteValueError, match=r"1 row \(first: post7\)"),
+    ):
+        run(data, formula=formula)

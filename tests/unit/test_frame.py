@@ -118,7 +118,7 @@ def test_prepare() -> None:
     np.testing.assert_array_equal(sample.cluster, data["cl"])
     np.testing.assert_array_equal(sample.absorbed[0], data["z"])
     np.testing.assert_allclose(sample.weight, 1 / sample.sample_prob[sample.labeled])
-    assert list(sample.data.index) == list(range(ROWS))
+    assert list(sample.data.index) == list(data.index)
 
 
 def test_clusters_are_coded_by_their_sorted_labels() -> None:

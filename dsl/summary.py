@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
@@ -88,12 +88,17 @@ def _coefficients(results: Any, alpha: float, terms: list[str]) -> SimpleTable:
     header = ["coef", "std err", "z", "P>|z|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"]
     intervals = results.conf_int(alpha)
     body = [
-        [f"{b:.4f}", f"{s:.4f}", f"{z:.3f}", f"{p:.3f}", f"{lo:.4f}", f"{hi:.4f}"]
+        [_number(b), _number(s), f"{z:.3f}", f"{p:.3f}", _number(lo), _number(hi)]
         for b, s, z, p, (lo, hi) in zip(
             results.params, results.bse, results.tvalues, results.pvalues, intervals, strict=True
         )
     ]
     return SimpleTable(body, headers=header, stubs=terms, txt_fmt=fmt_params)
+
+
+def _number(value: float) -> str:
+    """Four decimals, or three significant digits where these would show nothing (as statsmodels does)."""
+    return str(forg(value, prec=4)).strip()
 
 
 def _notes(results: Any) -> list[str]:

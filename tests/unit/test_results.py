@@ -224,3 +224,11 @@ def test_names_as_in_r(fit: dsl.DSLResults) -> None:
     assert "sourcetweets " in str(fit.summary(names="r"))
     with pytest.raises(dsl.exceptions.ArgumentError, match="names must be"):
         fit.summary(names="stata")
+
+
+def test_small_coefficients_are_shown(tweets: pd.DataFrame) -> None:
+    call = CALL | {"formula": "human_positive ~ I(n_words^4)", "estimator": "gold_only"}
+    fit = dsl.dsl(data=tweets, **call)
+    line = next(line for line in str(fit.summary()).splitlines() if line.startswith("I(n_words"))
+    assert float(line.split()[3]) == pytest.approx(fit.params.iloc[1], rel=5e-3)
+    assert float(line.split()[4]) == pytest.approx(fit.bse.iloc[1], rel=5e-3)

@@ -186,7 +186,7 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
                 learners=() if fitted is None else fitted.learners,
                 learner_reasons=() if fitted is None else fitted.reasons,
             ),
-            predictor=Predictor(part.spec, part.functions, None if analysis.absorbed else analysis.link.mean),
+            predictor=Predictor(part.spec, None if analysis.absorbed else analysis.link.mean),
         )
     )
 

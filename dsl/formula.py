@@ -59,11 +59,6 @@ class Part:
     """Analysis data."""
 
     @property
-    def functions(self) -> Functions:
-        """What the formula uses of the caller's functions and numbers."""
-        return self.spec.functions
-
-    @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns in the formula's order (which is R's), in Python's spelling."""
         return self.spec.column_names

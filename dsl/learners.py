@@ -157,10 +157,13 @@ def _thread_pools(scikit_learn: bool) -> Any:
 
 @contextmanager
 def _calm(estimator: Any, threads: int | None) -> Iterator[None]:
-    """Limit threads; say nothing of an iterative learner stopped at its limit (slightly worse, never wrong)."""
+    """Limit threads; for learners of ours, say nothing of one stopped at its limit (slightly worse, never wrong).
+
+    `threads` is None for an estimator of the user, whose warnings are left alone.
+    """
     light = isinstance(estimator, library.LeastSquares | library.Mean | library.Stack | _Auto)
     with _thread_pools(not light).limit(limits=threads), warnings.catch_warnings():
-        if not light:
+        if not light and threads is not None:
             from sklearn.exceptions import ConvergenceWarning
 
             warnings.simplefilter("ignore", ConvergenceWarning)

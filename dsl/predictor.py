@@ -18,7 +18,6 @@ class Predictor:
     """Fitted means for new rows: the covariate side of a formula without the analysis data."""
 
     spec: Any
-    functions: Any
     mean: Any
     """Mean function of the linear predictor, elementwise; None where only the linear predictor is known."""
 

@@ -9,25 +9,14 @@ from dsl import crossfit
 from dsl.auto import choose, gold_folds
 from dsl.learners import choose_auto, make_learner
 
+from .fixed import Fixed
+
 
 def sample(n):
     """Three continuous and two binary features, binary gold."""
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=(n, 3)), rng.random((n, 2)) < 0.4]).astype(float)
     return x, (rng.random(n) < expit(x[:, 0] - 0.7 * x[:, 1] ** 2 + x[:, 2] * x[:, 3])).astype(float)
-
-
-class Fixed:
-    """A learner that predicts whatever it was told."""
-
-    def __init__(self, make):
-        self.make = make
-
-    def fit(self, x, y):
-        return self
-
-    def predict(self, x):
-        return self.make(x)
 
 
 def test_folds_spread_gold_and_keep_clusters_whole():

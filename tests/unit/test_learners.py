@@ -11,6 +11,7 @@ import pytest
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -22,6 +23,8 @@ from dsl import exceptions, library
 from dsl.auto import cross_predict
 from dsl.learners import available_method, check_method, make_learner, method_label
 from dsl.library import LeastSquares
+
+from .fixed import Fixed
 
 NAMES = available_method()["method"].tolist()
 QUICK = [name for name in NAMES if name not in {"auto", "ranger", "grf", "stack"}]
@@ -320,19 +323,6 @@ def test_factories_and_plain_objects():
     assert not hasattr(plain, "coef_")
 
 
-class Fixed:
-    """A user's learner that predicts whatever it was told."""
-
-    def __init__(self, make):
-        self.make = make
-
-    def fit(self, x, y):
-        return self
-
-    def predict(self, x):
-        return self.make(x)
-
-
 def test_two_dimensional_predictions_are_flattened_and_wrong_ones_refused():
     x, gold = sample()
     predict = lambda make: make_learner(Fixed(make)).fit(x, gold["binary"]).predict(x)  # noqa: E731
@@ -427,3 +417,11 @@ def test_least_squares_needs_no_scikit_learn():
         "assert 'sklearn' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_users_estimator_is_heard_when_it_does_not_converge():
+    """Learners of ours are chosen to be good enough at their limits; an estimator of the user keeps its warnings."""
+    x, gold = sample()
+    stopped = LogisticRegression(max_iter=1)
+    with pytest.warns(ConvergenceWarning):
+        make_learner(stopped).fit(1000 * x, gold["binary"])

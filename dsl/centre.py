@@ -32,22 +32,26 @@ class Centring:
         """The block with centred columns."""
         return replace(block, fixed=self.fixed)
 
+    def back(self, k: int) -> FloatArray:
+        """T in theta = T theta_c: the identity but for minus the means in the intercept's row; (k, k)."""
+        out = np.eye(k)
+        out[self.intercept, : len(self.means)] -= self.means
+        return out
+
     def undo(self, fit: SplitFit) -> SplitFit:
         """The fit in terms of the columns as they were.
 
-        theta = T theta_c and V = T V_c T', with T the identity but for minus the means in the intercept's row; sums over
-        rows change by the inverse: J = T^-T J_c T^-1.
+        theta = T theta_c and V = T V_c T'; sums over rows change by the inverse, J = T^-T J_c T^-1.
         """
-        k = len(fit.params)
-        back, forth = np.eye(k), np.eye(k)
-        back[self.intercept, : len(self.means)] -= self.means
-        forth[self.intercept, : len(self.means)] += self.means
+        back = self.back(len(fit.params))
+        forth = 2.0 * np.eye(len(back)) - back  # its inverse
         return replace(
             fit,
             params=back @ fit.params,
             vcov=back @ fit.vcov @ back.T,
             jacobian=forth.T @ fit.jacobian @ forth,
             meat=forth.T @ fit.meat @ forth,
+            label_scores=fit.label_scores @ forth,
             label_meat=forth.T @ fit.label_meat @ forth,
         )
 

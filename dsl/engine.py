@@ -10,12 +10,13 @@ import numpy as np
 import scipy.linalg
 
 from dsl._typing import FloatArray, IntArray
-from dsl.covariance import cluster_sums, sandwich
+from dsl.covariance import Labeling, cluster_sums, finite_meat, sandwich
 from dsl.exceptions import CollinearityError, ConvergenceError, SeparationError, SingularJacobianError
 from dsl.moments import (
     Block,
     Link,
     Weights,
+    augmentation_weights,
     correction_weights,
     design_weights,
     fitted_means,
@@ -23,6 +24,7 @@ from dsl.moments import (
     jacobian_sum,
     moment_sum,
     pseudo_values,
+    removed_weights,
     scores,
 )
 from dsl.solve import TOLERANCE, Evaluate, Root, closed_form, newton
@@ -54,6 +56,10 @@ class Problem:
     n_clusters: int | None = None
     fixed_gram: FloatArray | None = None
     """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
+    tuning: FloatArray | None = None
+    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat; None for the identity."""
+    labeling: Labeling | None = None
+    """How the labelled rows were drawn, if only that is random (finite population); None for a superpopulation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,8 @@ class SplitFit:
     vcov: FloatArray  # (k, k), no small-sample factor
     jacobian: FloatArray  # (k, k), summed over rows
     meat: FloatArray  # (k, k), summed over rows or clusters
-    label_meat: FloatArray  # (k, k), the part of it that shrinks with more labels
+    label_scores: FloatArray  # (m, k), w (m - Lambda m_hat) of the labelled rows
+    label_meat: FloatArray  # (k, k), the part of the superpopulation's meat that shrinks with more labels
     moment_norm: float  # largest mean moment at the solver's last check, scaled columns
     iterations: int
     positive_definite: bool
@@ -101,6 +108,11 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     _check_root(block, problem, root, scale)
     refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
     params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
+    jacobian = root.jacobian * n / scale[:, None] / scale
+    on_labels = label_scores(block, problem, params)
+    if problem.labeling is not None:
+        meat = finite_meat(on_labels, problem.labeling)
+        vcov = sandwich(jacobian, meat)
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(
             f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
@@ -109,12 +121,13 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     return SplitFit(
         params=params,
         vcov=vcov,
-        jacobian=root.jacobian * n / scale[:, None] / scale,
+        jacobian=jacobian,
         meat=meat,
-        label_meat=label_meat(block, problem, params),
+        label_scores=on_labels,
+        label_meat=label_meat(block, problem, on_labels),
         moment_norm=norm,
         iterations=root.iterations,
-        positive_definite=bool(np.linalg.eigvalsh(root.jacobian)[0] > 0.0),
+        positive_definite=bool(np.linalg.eigvalsh(root.jacobian + root.jacobian.T)[0] > 0.0),
     )
 
 
@@ -136,27 +149,54 @@ def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[Flo
     k = len(params)
     moment, jacobian = np.zeros(k), np.zeros((k, k))
     gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
+    change = None if problem.tuning is None else problem.tuning - np.eye(k)
     for piece in block.pieces():
-        means = fitted_means(piece, params, problem.link)
-        weights = problem.weights(piece)
-        moment += moment_sum(piece, means, weights)
-        jacobian += jacobian_sum(piece, means, weights, problem.link, gram)
+        part, slope = _piece_sums(piece, problem.link, params, problem.weights, gram)
+        moment += part
+        jacobian += slope
+        if change is not None:
+            part, slope = _piece_sums(piece.within or piece, problem.link, params, augmentation_weights)
+            moment += change @ part
+            jacobian += change @ slope
     if problem.fixed_gram is not None:
         f = len(problem.fixed_gram)
         jacobian[:f, :f] += problem.fixed_gram
     return moment, jacobian
 
 
-def unit_scores(block: Block, problem: Problem, params: FloatArray, weights: WeightRule) -> Iterator[FloatArray]:
-    """Scores at `params` of the independent units: rows, piece by piece, or clusters, all at once."""
-    total = None if problem.cluster is None else np.zeros((problem.n_clusters or 0, len(params)))
-    first = 0
+def _piece_sums(
+    piece: Block, link: Link, params: FloatArray, rule: WeightRule, gram: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    means, weights = fitted_means(piece, params, link), rule(piece)
+    return moment_sum(piece, means, weights), jacobian_sum(piece, means, weights, link, gram)
+
+
+def _piece_scores(piece: Block, link: Link, params: FloatArray, rule: WeightRule) -> FloatArray:
+    return scores(piece, fitted_means(piece, params, link), rule(piece))
+
+
+def row_scores(
+    block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
+) -> Iterator[FloatArray]:
+    """Scores at `params` row by row, in pieces; `tuned_rule` weighs the part that Lambda scales."""
+    change = None if problem.tuning is None else problem.tuning - np.eye(len(params))
     for piece in block.pieces():
-        part = scores(piece, fitted_means(piece, params, problem.link), weights(piece))
-        if problem.cluster is None or total is None:
-            yield part
-        else:
-            total += cluster_sums(part, problem.cluster[first : first + len(part)], len(total))
+        part = _piece_scores(piece, problem.link, params, rule)
+        if change is not None:
+            part += _piece_scores(piece.within or piece, problem.link, params, tuned_rule) @ change.T
+        yield part
+
+
+def unit_scores(rows: Iterable[FloatArray], problem: Problem) -> Iterator[FloatArray]:
+    """Scores of the independent units: the rows' as they come, or their sums over clusters, all at once."""
+    if problem.cluster is None:
+        yield from rows
+        return
+    total, first = None, 0
+    for part in rows:
+        cluster = problem.cluster[first : first + len(part)]
+        sums = cluster_sums(part, cluster, problem.n_clusters or 0)
+        total = sums if total is None else total + sums
         first += len(part)
     if total is not None:
         yield total
@@ -171,11 +211,16 @@ def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatAr
     return moment, meat
 
 
-def label_meat(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """What each labelled row adds, w (m - Lambda m_hat); (m, k)."""
+    labels = row_scores(block.labeled(), problem, params, problem.label_weights, removed_weights)
+    return np.concatenate([*labels])
+
+
+def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:
     """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat); (k, k)."""
-    rows = block.gold_rows
-    on_labels = replace(problem, cluster=None if problem.cluster is None else problem.cluster[rows])
-    return score_sums(unit_scores(block.labeled(), on_labels, params, problem.label_weights), len(params))[1]
+    cluster = None if problem.cluster is None else problem.cluster[block.gold_rows]
+    return score_sums(unit_scores([on_labels], replace(problem, cluster=cluster)), on_labels.shape[1])[1]
 
 
 def _tolerance(block: Block, link: Link) -> float:
@@ -205,7 +250,8 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
     root = newton(evaluator(problem), np.zeros(k) if start is None else start / scale, tolerance=tolerance)
     if root.problem is None:
         return root
-    first = newton(evaluator(replace(problem, weights=imputed_weights)), np.zeros(k), tolerance=1e-6)
+    imputed = replace(problem, weights=imputed_weights, tuning=None)
+    first = newton(evaluator(imputed), np.zeros(k), tolerance=1e-6)
     return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
 
 
@@ -219,7 +265,8 @@ def _refine(
     """
     params, n = root.params, len(block.outcome)
     for _ in range(MAX_REFINEMENTS):
-        moment, meat = score_sums(unit_scores(block, problem, params * scale, problem.weights), len(params))
+        rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
+        moment, meat = score_sums(unit_scores(rows, problem), len(params))
         vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
         step = np.linalg.solve(root.jacobian, moment * scale / n)
         params = params + step
@@ -233,15 +280,14 @@ def _refine(
 
 def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
     """Raise the error that says why the root cannot be used, if it cannot."""
-    values, vectors = np.linalg.eigh(np.nan_to_num(root.jacobian))
-    weakest = int(np.abs(values).argmin())
-    runaway = root.problem is not None or abs(values[weakest]) < PINNED
+    _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
+    runaway = root.problem is not None or values[-1] < PINNED
     if problem.link.slope is not None and runaway:
         _check_separation(block, problem, root, scale)
     if root.problem == "singular":
         raise SingularJacobianError(
             "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell apart "
-            f"{_quoted(_loading(vectors[:, weakest], problem.names))}; label more rows, or take columns "
+            f"{_quoted(_loading(directions[-1], problem.names))}; label more rows, or take columns "
             "out of the formula"
         )
     if root.problem is not None:
@@ -259,8 +305,8 @@ def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatAr
     """Raise SeparationError if fitted probabilities are 0 or 1; what runs away dominates the parameters."""
     pinned = 0
     for piece in block.pieces():
-        mu = fitted_means(piece, root.params * scale, problem.link).predicted
-        pinned += int(np.count_nonzero(np.minimum(mu, 1.0 - mu) < PINNED))
+        for mu in fitted_means(piece, root.params * scale, problem.link).predicted:
+            pinned += int(np.count_nonzero(np.minimum(mu, 1.0 - mu) < PINNED))
     if pinned:
         raise SeparationError(
             f"perfect separation: {pinned} fitted probabilities are 0 or 1, so that the coefficient of "

@@ -64,6 +64,14 @@ class FoldError(DataError):
     """Cross-fitting folds cannot be built, or those supplied cannot be used."""
 
 
+class DesignError(DataError):
+    """A labelling design contradicts itself, was changed since it was saved, or belongs to other data."""
+
+
+class CoderFileError(DataError):
+    """A coder's file cannot be used: labels missing, repeated, unknown, or given to texts that were changed."""
+
+
 class EstimationError(DSLError):
     """The data are fine but the equations have no usable solution. Root of the errors below."""
 
@@ -84,6 +92,10 @@ class ConvergenceError(EstimationError):
     """The solver did not find a root of the moment equation."""
 
 
+class CheckpointError(DSLError, ValueError):
+    """A checkpoint belongs to another evaluation, or is damaged."""
+
+
 class DSLWarning(UserWarning):
     """Root of every warning issued by this package."""
 
@@ -102,3 +114,7 @@ class FewLabelsWarning(DSLWarning):
 
 class JacobianWarning(DSLWarning):
     """The Jacobian of the moment is not positive definite, or is close to singular."""
+
+
+class EvaluationWarning(DSLWarning):
+    """Replications of an evaluation failed, or its intervals are not meant for its truth."""

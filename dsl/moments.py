@@ -10,6 +10,10 @@ prediction. Writing psi_i = (1 - w_i) m_hat_i + w_i m_i shows that a labelled ro
 rows. Columns of x that are not predicted are the same in both, so their scores are the column
 times one *pseudo-residual* (1 - w_i) e_hat_i + w_i e_i: the algebra below never builds them twice.
 
+Where a predicted variable enters the moment otherwise than linearly, m_hat can be a mixture instead: the moment
+averaged over several imputed *versions* of the row, sum_d p_i(d) m(D = d) (Robins, Rotnitzky and Zhao 1994). An imputed
+row is several weighted rows, and nothing else changes.
+
 Everything here is a sum over rows: the sums of two blocks add up to the sums of their union.
 """
 
@@ -41,6 +45,23 @@ LOGISTIC = Link(name="logistic", mean=expit, slope=lambda mu: mu * (1.0 - mu))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One imputed version of the rows, and what it counts for."""
+
+    predicted: FloatArray
+    """(n, p) the predicted columns."""
+    outcome: FloatArray
+    """(n,)"""
+    share: FloatArray | None = None
+    """(n,) probability of this version; None for one."""
+
+    def rows(self, rows: slice | IntArray) -> "Version":
+        """Some of the rows."""
+        share = None if self.share is None else self.share[rows]
+        return Version(predicted=self.predicted[rows], outcome=self.outcome[rows], share=share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Some rows of one split, as the moments need them.
 
@@ -67,11 +88,20 @@ class Block:
     """(n, f + p) projection of the pseudo-columns on the fixed effects (`dsl.absorb`)."""
     absorbed_outcome: FloatArray | None = None
     """(n,) projection of the pseudo-outcome on the fixed effects."""
+    imputed: tuple[Version, ...] = ()
+    """Versions whose moments are averaged; ``predicted`` and ``outcome`` are their means. Empty if these stand alone."""
+    within: "Block | None" = None
+    """The rows within the fixed effects, predicted versions only: what tuning scales. None where that is the block itself."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and parameters."""
         return len(self.outcome), self.fixed.shape[1] + self.predicted.shape[1]
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The imputed versions of the rows; at least one."""
+        return self.imputed or (Version(predicted=self.predicted, outcome=self.outcome),)
 
     def pieces(self, size: int | None = None) -> Iterator["Block"]:
         """Cut into blocks of at most `size` rows, about `BLOCK_VALUES` values by default."""
@@ -81,21 +111,25 @@ class Block:
             yield self
             return
         for start in range(0, n, size):
-            rows = slice(start, min(start + size, n))
-            gold = slice(*np.searchsorted(self.gold_rows, (rows.start, rows.stop)))
-            yield replace(
-                self,
-                fixed=self.fixed[rows],
-                predicted=self.predicted[rows],
-                outcome=self.outcome[rows],
-                gold_rows=self.gold_rows[gold] - start,
-                gold=self.gold[gold],
-                gold_outcome=self.gold_outcome[gold],
-                weight=self.weight[gold],
-                offset=_rows_of(self.offset, rows),
-                absorbed=_rows_of(self.absorbed, rows),
-                absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
-            )
+            yield self._cut(slice(start, min(start + size, n)))
+
+    def _cut(self, rows: slice) -> "Block":
+        gold = slice(*np.searchsorted(self.gold_rows, (rows.start, rows.stop)))
+        return replace(
+            self,
+            fixed=self.fixed[rows],
+            predicted=self.predicted[rows],
+            outcome=self.outcome[rows],
+            gold_rows=self.gold_rows[gold] - rows.start,
+            gold=self.gold[gold],
+            gold_outcome=self.gold_outcome[gold],
+            weight=self.weight[gold],
+            offset=_rows_of(self.offset, rows),
+            absorbed=_rows_of(self.absorbed, rows),
+            absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            imputed=tuple(version.rows(rows) for version in self.imputed),
+            within=None if self.within is None else self.within._cut(rows),
+        )
 
     def labeled(self) -> "Block":
         """The labelled rows alone."""
@@ -109,6 +143,8 @@ class Block:
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            imputed=tuple(version.rows(rows) for version in self.imputed),
+            within=None if self.within is None else self.within.labeled(),
         )
 
 
@@ -150,6 +186,16 @@ def correction_weights(block: Block) -> Weights:
     return Weights(predicted=predicted, gold=block.weight)
 
 
+def augmentation_weights(block: Block) -> Weights:
+    """Weights of (1 - w) m_hat, whose expectation over the labelling is zero: what tuning scales."""
+    return Weights(predicted=design_weights(block).predicted, gold=np.zeros(len(block.weight)))
+
+
+def removed_weights(block: Block) -> Weights:
+    """Weights of -w m_hat, what the labelled rows take away from m_hat."""
+    return Weights(predicted=correction_weights(block).predicted, gold=np.zeros(len(block.weight)))
+
+
 def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: FloatArray) -> FloatArray:
     """Design-adjusted values hat + w (gold - hat); (n,) or (n, p), with gold on `rows` only."""
     out: FloatArray = hat.copy()
@@ -160,16 +206,16 @@ def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: Flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Fitted means of the two versions of each row."""
+    """Fitted means of all versions of each row."""
 
-    predicted: FloatArray
-    """(n,)"""
+    predicted: tuple[FloatArray, ...]
+    """(n,) for each version."""
     gold: FloatArray
     """(m,)"""
 
 
 def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
-    """Fitted means at `params` (k,), for the predicted and the gold version of each row."""
+    """Fitted means at `params` (k,), for the predicted and the gold versions of each row."""
     f = block.fixed.shape[1]
     shared = block.fixed @ params[:f] if params.any() else np.zeros(len(block.outcome))
     if block.offset is not None:
@@ -177,40 +223,54 @@ def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
     if block.absorbed is not None and block.absorbed_outcome is not None:
         shared = shared + (block.absorbed_outcome - block.absorbed @ params)
     gold = shared[block.gold_rows] + block.gold @ params[f:]
-    hat = shared + block.predicted @ params[f:] if block.predicted.shape[1] else shared
-    return Means(predicted=link.mean(hat), gold=link.mean(gold))
+    if not block.predicted.shape[1]:
+        mean = link.mean(shared)
+        return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold))
+    hat = tuple(link.mean(shared + version.predicted @ params[f:]) for version in block.versions)
+    return Means(predicted=hat, gold=link.mean(gold))
 
 
-def _residuals(block: Block, means: Means, weights: Weights) -> tuple[FloatArray, FloatArray]:
-    """Weighted residuals of the predicted (n,) and the gold (m,) versions."""
-    return (
-        weights.predicted * (block.outcome - means.predicted),
-        weights.gold * (block.gold_outcome - means.gold),
-    )
+def _residuals(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
+    """Weighted residuals of the predicted versions (n,) each, and of the gold one (m,)."""
+    hats = [
+        _share(weights.predicted, version) * (version.outcome - mean)
+        for version, mean in zip(block.versions, means.predicted, strict=True)
+    ]
+    return hats, weights.gold * (block.gold_outcome - means.gold)
 
 
-def _scatter(hat: FloatArray, gold: FloatArray, rows: IntArray) -> FloatArray:
-    """`hat` with `gold` added on `rows`."""
-    out: FloatArray = hat.copy()
+def _share(weight: FloatArray, version: Version) -> FloatArray:
+    return weight if version.share is None else weight * version.share
+
+
+def _total(hats: list[FloatArray], gold: FloatArray, rows: IntArray) -> FloatArray:
+    """Sum of the versions, with `gold` added on `rows`."""
+    out: FloatArray = hats[0].copy()
+    for hat in hats[1:]:
+        out += hat
     out[rows] += gold
     return out
 
 
 def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
     """Sum of the moments over the block; (k,)."""
-    hat, gold = _residuals(block, means, weights)
-    pseudo = _scatter(hat, gold, block.gold_rows)
-    return np.concatenate([block.fixed.T @ pseudo, block.predicted.T @ hat + block.gold.T @ gold])
+    hats, gold = _residuals(block, means, weights)
+    own = block.gold.T @ gold
+    for version, hat in zip(block.versions, hats, strict=True):
+        own += version.predicted.T @ hat
+    return np.concatenate([block.fixed.T @ _total(hats, gold, block.gold_rows), own])
 
 
 def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
     """Moments row by row; (n, k). With fixed effects, their estimation is accounted for."""
-    hat, gold = _residuals(block, means, weights)
-    pseudo = _scatter(hat, gold, block.gold_rows)
+    hats, gold = _residuals(block, means, weights)
+    pseudo = _total(hats, gold, block.gold_rows)
     out = np.empty(block.shape, order="F")  # as formula.py makes columns
     f = block.fixed.shape[1]
     np.multiply(block.fixed, pseudo[:, None], out=out[:, :f])
-    np.multiply(block.predicted, hat[:, None], out=out[:, f:])
+    np.multiply(block.versions[0].predicted, hats[0][:, None], out=out[:, f:])
+    for version, hat in zip(block.versions[1:], hats[1:], strict=True):
+        out[:, f:] += version.predicted * hat[:, None]
     out[block.gold_rows, f:] += block.gold * gold[:, None]
     if block.absorbed is not None:
         out -= block.absorbed * pseudo[:, None]
@@ -225,14 +285,17 @@ def jacobian_sum(
     `fixed_gram` (f, f) is the part of the fixed columns, where the caller has it already: in the
     linear model at `design_weights` it is the same in every split.
     """
-    hat, gold = _slopes(means, weights, link)
-    total = _scatter(hat, gold, block.gold_rows)
+    hats, gold = _slopes(block, means, weights, link)
+    total = _total(hats, gold, block.gold_rows)
     if fixed_gram is None:
         fixed_gram = _weighted_gram(block.fixed, total)
-    hat_columns = block.predicted * hat[:, None]
     gold_columns = block.gold * gold[:, None]
-    cross = block.fixed.T @ _scatter(hat_columns, gold_columns, block.gold_rows)
-    inner = block.predicted.T @ hat_columns + block.gold.T @ gold_columns
+    inner = block.gold.T @ gold_columns
+    parts = [version.predicted * hat[:, None] for version, hat in zip(block.versions, hats, strict=True)]
+    for version, part in zip(block.versions, parts, strict=True):
+        inner += version.predicted.T @ part
+    own = _total(parts, gold_columns, block.gold_rows)
+    cross = block.fixed.T @ own
     out = np.block([[fixed_gram, cross], [cross.T, inner]])
     if block.absorbed is not None:
         out -= _weighted_gram(block.absorbed, total)
@@ -246,7 +309,11 @@ def _weighted_gram(x: FloatArray, weight: FloatArray) -> FloatArray:
     return np.asarray(root.T @ root - 2.0 * (negative.T @ negative))
 
 
-def _slopes(means: Means, weights: Weights, link: Link) -> tuple[FloatArray, FloatArray]:
-    if link.slope is None:
-        return weights.predicted, weights.gold
-    return weights.predicted * link.slope(means.predicted), weights.gold * link.slope(means.gold)
+def _slopes(block: Block, means: Means, weights: Weights, link: Link) -> tuple[list[FloatArray], FloatArray]:
+    """Weighted slopes of the mean, as `_residuals`."""
+    hats = [_share(weights.predicted, version) for version in block.versions]
+    slope = link.slope
+    if slope is None:
+        return hats, weights.gold
+    sloped = [hat * slope(mean) for hat, mean in zip(hats, means.predicted, strict=True)]
+    return sloped, weights.gold * slope(means.gold)

@@ -10,7 +10,7 @@ from dsl._typing import FloatArray
 TOLERANCE = 1e-10
 """Largest mean moment accepted, columns scaled to root mean square one."""
 SINGULAR = 1e-12
-"""Ratio of the extreme eigenvalues of the scaled Jacobian below which it counts as singular."""
+"""Ratio of the extreme singular values of the scaled Jacobian below which it counts as singular."""
 MAX_HALVINGS = 30
 
 Evaluate = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -74,7 +74,7 @@ def is_singular(jacobian: FloatArray) -> bool:
     """Whether a scaled Jacobian cannot be inverted to any useful accuracy."""
     if not np.all(np.isfinite(jacobian)):
         return True
-    size = np.abs(np.linalg.eigvalsh(jacobian))
+    size = np.linalg.svd(jacobian, compute_uv=False)
     return bool(size.min(initial=1.0) <= SINGULAR * size.max(initial=1.0))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl.engine import Problem, label_meat, score_sums, unit_scores
-from dsl.moments import Block
+from dsl.engine import Problem, label_meat, label_scores, row_scores, score_sums, unit_scores
+from dsl.moments import Block, augmentation_weights
 
 HERE = Path(__file__).parent
 CASES: list[dict[str, Any]] = json.loads((HERE / "cases.json").read_text())
@@ -64,6 +64,7 @@ def arguments(case: dict[str, Any]) -> dict[str, Any]:
 
 def meat_parts(block: Block, problem: Problem, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The meat's parts as the reference splits it: what more labels shrink, and the rest; (k, k) each."""
-    shrinking = label_meat(block, problem, params)
-    _, meat = score_sums(unit_scores(block, problem, params, problem.weights), len(params))
+    shrinking = label_meat(block, problem, label_scores(block, problem, params))
+    rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
+    _, meat = score_sums(unit_scores(rows, problem), len(params))
     return shrinking, meat - shrinking

@@ -1,26 +1,30 @@
 """From checked data to results: fit the named estimator in every split and put the splits together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
 from dsl.arguments import as_rectangle, warn_caller
 from dsl.centre import Centring, shared_columns
 from dsl.combine import combine_splits
-from dsl.covariance import small_sample_factor
-from dsl.crossfit import CrossFit, check_folds, cross_predict, draw_folds
-from dsl.engine import Problem, SplitFit, check_columns, fit_split
+from dsl.covariance import finite_meat, sandwich, small_sample_factor
+from dsl.crossfit import check_folds, cross_predict, draw_folds
+from dsl.engine import Problem, SplitFit, check_columns, fit_split, label_scores
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, JacobianWarning
 from dsl.formula import Design
 from dsl.frame import Sample, check_folds_possible
-from dsl.moments import Block, Link, gold_weights
+from dsl.imputation import Distribution, Targets, cross_fit_distribution, find_support
+from dsl.moments import Block, Link, Version, gold_weights
+from dsl.ppi import TwoSampleFit, two_sample
 from dsl.predictor import Predictor
-from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits
-from dsl.tables import as_numbers
+from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits, Tuning
+from dsl.surrogates import raw_versions
+from dsl.tuning import KINDS, Tuned, fit_tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,24 @@ class Analysis:
     """The predicted variables."""
     absorbed: bool
     """Whether fixed effects are absorbed."""
+    finite: bool = False
+    """Whether the rows are the population, and only the labelling is random."""
+
+    @property
+    def gold(self) -> pd.DataFrame:
+        """Gold values of the labelled rows; (n, q)."""
+        return self.sample.data.loc[self.sample.labeled, list(self.predicted)]
+
+    def problem(self, **details: Any) -> Problem:
+        """The engine's problem; `details` replace what all rows would give."""
+        common = {
+            "link": self.link,
+            "names": self.design.block_names,
+            "cluster": self.sample.cluster,
+            "n_clusters": self.sample.n_clusters,
+            "labeling": self.sample.labeling if self.finite else None,
+        }
+        return Problem(**{**common, **details})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +66,73 @@ class Estimation:
     n: int
     """Rows that enter the moments."""
     n_clusters: int | None
+    tuned: list[Tuned] = field(default_factory=list)
     folds: IntArray | None = None
-    cross_fit: CrossFit | None = None
+    targets: Targets | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """How predictions are learnt; see ``dsl.dsl``."""
+
+    sl_method: Any
+    family: str
+    seed: int
+    n_jobs: int
+    progress: bool
+
+
+DEFAULT_TUNE: dict[str, str | float | None] = {
+    "dsl": None,
+    "dsl+": "coef",
+    "cdi": "scalar",
+    "ppi": 1.0,
+    "ppi++": "scalar",
+}
+
+
+def resolve_tune(estimator: str, tune: Any) -> str | float | None:
+    """What `tune` means for the estimator.
+
+    Raises
+    ------
+    ArgumentError
+        The estimator has nothing to tune in this way.
+    """
+    number = isinstance(tune, int | float | np.number) and not isinstance(tune, bool) and np.isfinite(tune)
+    if tune is not None and not number and tune not in KINDS:
+        raise ArgumentError(f"tune must be None, {', '.join(map(repr, KINDS))} or a number; found {tune!r}")
+    if tune is None:
+        return DEFAULT_TUNE.get(estimator)
+    if estimator in ("gold_only", "naive"):
+        raise ArgumentError(f"estimator='{estimator}' has no lambda to tune; leave tune out, or use estimator='dsl'")
+    if estimator == "ppi++":
+        raise ArgumentError("estimator='ppi++' chooses its own lambda; for a fixed one use estimator='ppi', tune=0.5")
+    if estimator == "ppi" and not number:
+        raise ArgumentError(f"estimator='ppi' has a fixed lambda; with tune={tune!r} use estimator='ppi++' or 'cdi'")
+    return float(tune) if number else str(tune)
+
+
+def estimate(
+    analysis: Analysis,
+    estimator: str,
+    tune: str | float | None,
+    pairs: Mapping[str, tuple[str, ...]],
+    learning: Learning,
+    folds: Callable[[], IntArray],
+) -> Estimation:
+    """Fit the named estimator; `folds` draws the cross-fitting folds where they are needed."""
+    if estimator == "gold_only":
+        return fit_gold_only(analysis)
+    if estimator == "naive":
+        return fit_naive(analysis, pairs)
+    if estimator in ("ppi", "ppi++"):
+        return fit_two_sample(analysis, pairs, estimator, tune)
+    if estimator == "cdi":
+        return fit_raw(analysis, pairs, estimator=estimator, tune=tune)
+    plus = estimator == "dsl+"
+    impute = plus or analysis.design.categorical
+    return fit_cross_fitted(analysis, folds(), learning, impute=impute, evidence=plus, tune=tune)
 
 
 def folds_for(sample: Sample, folds: Any, *, cross_fit: int, sample_split: int, seed: int) -> IntArray:
@@ -58,45 +145,75 @@ def folds_for(sample: Sample, folds: Any, *, cross_fit: int, sample_split: int, 
 
 
 def fit_cross_fitted(
-    analysis: Analysis, folds: IntArray, *, sl_method: Any, family: str, seed: int, n_jobs: int, progress: bool
+    analysis: Analysis, folds: IntArray, learning: Learning, *, impute: bool, evidence: bool, tune: str | float | None
 ) -> Estimation:
-    """Design-based supervised learning: cross-fitted predictions, then one fit per split.
+    """Cross-fitted predictions of the variables or of their distribution (`impute`), then one fit per split.
 
-    Every split begins where the first one ended.
+    With `evidence` the learners see the observed variables of the analysis too.
     """
-    sample, design = analysis.sample, analysis.design
-    fitted = cross_predict(
-        sample.features,
-        sample.data[list(analysis.predicted)].to_numpy()[sample.labeled],
-        sample.labeled,
-        folds,
-        sl_method=sl_method,
-        family=family,
-        seed=seed,
-        groups=sample.cluster,
-        n_jobs=n_jobs,
-        progress=progress,
+    sample, gold = analysis.sample, analysis.gold
+    options = {**asdict(learning), "groups": sample.cluster}
+    features = _evidence(analysis) if evidence else sample.features
+    blocks = Blocks(analysis.design, sample, tuned=tune is not None)
+    if impute:
+        support = find_support(gold, linear=analysis.design.linear)
+        found = cross_fit_distribution(support, gold, features, sample.labeled, folds, **options)
+        targets, splits = found.targets(gold), _imputed(blocks, found)
+    else:
+        fitted = cross_predict(features, gold.to_numpy(), sample.labeled, folds, **options)
+        targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
+        splits = ([blocks.version(dict(zip(analysis.predicted, s.T, strict=True)))] for s in fitted.predictions)
+    fits, tuned = _fit_splits(analysis, blocks, splits, tune)
+    return Estimation(
+        fits=fits, n=len(sample.data), n_clusters=sample.n_clusters, tuned=tuned, folds=folds, targets=targets
     )
-    blocks = Blocks(design, sample)
-    gram, centring = _shared_columns(design.covariates.fixed, design.block_names)
-    problem = Problem(
-        link=analysis.link,
-        names=design.block_names,
-        cluster=sample.cluster,
-        n_clusters=sample.n_clusters,
-        fixed_gram=gram if analysis.link.slope is None else None,
-    )
+
+
+def _imputed(blocks: Blocks, found: Distribution) -> Iterator[list[Version]]:
+    """The versions of the rows in every split; what no split changes is evaluated once."""
+    points: list[Version] = []
+    for split in range(len(found.shares)):
+        if not points or not found.constant:
+            points = [blocks.version(values) for values in found.values(split)]
+        shares = found.probabilities(split)
+        yield [replace(point, share=share) for point, share in zip(points, shares, strict=True)]
+
+
+def _evidence(analysis: Analysis) -> FloatArray:
+    """What the learners of a score imputation see: the features and the observed variables of the analysis; (N, p)."""
+    design = analysis.design
+    parts = [analysis.sample.features, design.covariates.fixed]
+    if not design.outcome.predicted_index:
+        parts.append(design.outcome_at({})[:, None])
+    columns = np.hstack(parts)
+    return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
+
+
+def _fit_splits(
+    analysis: Analysis, blocks: Blocks, splits: Iterable[Sequence[Version]], tune: str | float | None
+) -> tuple[list[SplitFit], list[Tuned]]:
+    """Fit every split, each from where the first one ended."""
+    fixed, names = analysis.design.covariates.fixed, analysis.design.block_names
+    gram, centring = _shared_columns(fixed, names)
+    problem = analysis.problem(fixed_gram=gram if analysis.link.slope is None else None)
+    basis = None if centring is None else centring.back(len(names))
     fits: list[SplitFit] = []
-    for split in fitted.predictions:
-        block = blocks.dsl(dict(zip(analysis.predicted, split.T, strict=True)))
+    tuned: list[Tuned] = []
+    for versions in splits:
+        block = blocks.adjusted(versions)
         if not fits:
             check_columns(block, problem.names)
         block = block if centring is None else centring.apply(block)
-        fits.append(fit_split(block, problem, start=fits[0].params if fits else None))
+        start = fits[0].params if fits else None
+        if tune is None:
+            fits.append(fit_split(block, problem, start=start))
+            continue
+        fit, choice = fit_tuned(block, problem, tune, start=start, basis=basis)
+        fits.append(fit)
+        tuned.append(choice)
     fits = fits if centring is None else [centring.undo(fit) for fit in fits]
     _warn_if_weak(fits)
-    n = len(sample.data)
-    return Estimation(fits=fits, n=n, n_clusters=sample.n_clusters, folds=folds, cross_fit=fitted)
+    return fits, tuned
 
 
 def _shared_columns(fixed: FloatArray, names: tuple[str, ...]) -> tuple[FloatArray, Centring | None]:
@@ -124,36 +241,67 @@ def _warn_if_weak(fits: list[SplitFit]) -> None:
 
 def fit_gold_only(analysis: Analysis) -> Estimation:
     """Labelled rows alone, weighted by inverse probability."""
-    sample, names = analysis.sample, analysis.design.block_names
+    sample = analysis.sample
     block = Blocks(analysis.design, sample).gold_only()
     cluster, n_clusters = None, None
     if sample.cluster is not None:
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
-    problem = Problem(
-        link=analysis.link,
-        names=names,
-        weights=gold_weights,
-        label_weights=gold_weights,
-        cluster=cluster,
-        n_clusters=n_clusters,
-    )
+    problem = analysis.problem(weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters)
     return Estimation(fits=[_fit_once(block, problem)], n=sample.n_labeled, n_clusters=n_clusters)
 
 
-def fit_naive(analysis: Analysis, pairs: Mapping[str, str]) -> Estimation:
-    """Surrogates taken for the truth; `pairs` says which stands for which predicted variable."""
-    sample, names = analysis.sample, analysis.design.block_names
-    unpaired = [name for name in analysis.predicted if name not in pairs]
-    if unpaired:
-        raise ArgumentError(
-            f"estimator='naive' needs to know which prediction stands for '{unpaired[0]}': pass "
-            f"predicted_var={{'{unpaired[0]}': 'its_prediction'}}, or as many predictions as predicted variables"
-        )
-    values = {gold: as_numbers(sample.data[pairs[gold]], "prediction").to_numpy() for gold in analysis.predicted}
-    block = Blocks(analysis.design, sample).naive(values)
-    problem = Problem(link=analysis.link, names=names, cluster=sample.cluster, n_clusters=sample.n_clusters)
+def fit_naive(analysis: Analysis, pairs: Mapping[str, tuple[str, ...]]) -> Estimation:
+    """Surrogates taken for the truth; `pairs` says which stand for which predicted variable."""
+    sample = analysis.sample
+    blocks = Blocks(analysis.design, sample)
+    block = blocks.naive([blocks.version(*raw) for raw in raw_versions(analysis, pairs, "naive")])
+    problem = analysis.problem()
     return Estimation(fits=[_fit_once(block, problem)], n=len(sample.data), n_clusters=sample.n_clusters)
+
+
+def fit_raw(
+    analysis: Analysis, pairs: Mapping[str, tuple[str, ...]], *, estimator: str, tune: str | float | None
+) -> Estimation:
+    """Raw surrogates in m_hat, without a learner: confidence-driven inference."""
+    sample = analysis.sample
+    blocks = Blocks(analysis.design, sample, tuned=True)
+    versions = [blocks.version(*raw) for raw in raw_versions(analysis, pairs, estimator)]
+    fits, tuned = _fit_splits(analysis, blocks, [versions], tune)
+    return Estimation(fits=fits, n=len(sample.data), n_clusters=sample.n_clusters, tuned=tuned)
+
+
+def fit_two_sample(
+    analysis: Analysis, pairs: Mapping[str, tuple[str, ...]], estimator: str, tune: str | float | None
+) -> Estimation:
+    """Prediction-powered inference: raw surrogates of the unlabelled rows, corrected on the labelled ones."""
+    sample = analysis.sample
+    blocks = Blocks(analysis.design, sample)
+    block = blocks.adjusted([blocks.version(*raw) for raw in raw_versions(analysis, pairs, estimator)])
+    problem = analysis.problem()
+    check_columns(block, problem.names)
+    lam = None if isinstance(tune, str) else tune
+    fit = two_sample(
+        block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters
+    )
+    chosen = Tuned(lambdas=np.full(len(fit.params), fit.lam), plain=None, without=None)
+    if problem.labeling is not None:
+        fit = _finite_two_sample(block, problem, fit)
+    return Estimation(fits=[fit], n=len(sample.data), n_clusters=sample.n_clusters, tuned=[chosen])
+
+
+def _finite_two_sample(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:
+    """The fit with the covariance that the choice of the labelled rows alone gives.
+
+    With the unlabelled rows the complement of the labelled ones, lam (mean_U h - mean_L h) is a constant less
+    lam / (1 - pi) mean_L h: the moment at Lambda = lam / (1 - pi).
+    """
+    assert problem.labeling is not None
+    share = len(block.gold_rows) / len(block.outcome)
+    tuning = fit.lam / (1.0 - share) * np.eye(len(fit.params))
+    on_labels = label_scores(block, replace(problem, tuning=tuning), fit.params)
+    meat = finite_meat(on_labels, problem.labeling)
+    return replace(fit, label_scores=on_labels, meat=meat, vcov=sandwich(fit.jacobian, meat))
 
 
 def results_of(analysis: Analysis, estimation: Estimation, specification: Specification) -> DSLResults:
@@ -163,7 +311,8 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
     factor = _small_sample(analysis, estimation, specification.vcov)
     vcovs = factor * _in_order([fit.vcov for fit in fits], order)
     estimate, vcov = combine_splits(params, vcovs)
-    part, fitted = design.covariates, estimation.cross_fit
+    part, targets = design.covariates, estimation.targets
+    fitted = None if targets is None else targets.cross_fit
     return DSLResults(
         DSLEstimates(
             names=part.names,
@@ -172,16 +321,19 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
             params=estimate,
             vcov=vcov,
             specification=specification,
-            sample=_facts(analysis),
+            sample=_facts(analysis, estimation),
             splits=Splits(
                 params=params,
                 vcovs=vcovs,
                 jacobians=_in_order([fit.jacobian for fit in fits], order),
                 meats=_in_order([fit.meat for fit in fits], order),
                 label_meats=_in_order([fit.label_meat for fit in fits], order),
+                label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
+                tuning=_tuning(estimation, order, factor),
                 moment_norms=np.array([fit.moment_norm for fit in fits]),
                 iterations=np.array([fit.iterations for fit in fits]),
                 folds=estimation.folds,
+                targets=() if targets is None else targets.names,
                 predictions=None if fitted is None else fitted.predictions,
                 learners=() if fitted is None else fitted.learners,
                 learner_reasons=() if fitted is None else fitted.reasons,
@@ -196,8 +348,24 @@ def _in_order(matrices: list[FloatArray], order: IntArray) -> FloatArray:
     return np.stack(matrices)[:, order][:, :, order]
 
 
-def _facts(analysis: Analysis) -> SampleFacts:
-    sample = analysis.sample
+def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | None:
+    """Lambdas and variances of all splits, in the formula's order."""
+    if not estimation.tuned:
+        return None
+    lambdas = np.stack([tuned.lambdas for tuned in estimation.tuned])[:, order]
+    plain, without = (
+        [value for tuned in estimation.tuned if (value := getattr(tuned, name)) is not None]
+        for name in ("plain", "without")
+    )
+    return Tuning(
+        lambdas=lambdas,
+        plain=factor * np.stack(plain)[:, order] if plain else None,
+        without=factor * np.stack(without)[:, order] if without else None,
+    )
+
+
+def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
+    sample, targets = analysis.sample, estimation.targets
     return SampleFacts(
         n_input=sample.n_input,
         nobs=len(sample.data),
@@ -209,7 +377,7 @@ def _facts(analysis: Analysis) -> SampleFacts:
         labels=sample.labels,
         labeled=sample.labeled,
         sample_prob=sample.sample_prob,
-        gold=sample.data[list(analysis.predicted)].to_numpy()[sample.labeled],
+        gold=analysis.gold.to_numpy() if targets is None else targets.gold,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dsl.analysis import Analysis, fit_cross_fitted, fit_gold_only, fit_naive, folds_for, results_of
+from dsl.analysis import Analysis, Learning, estimate, folds_for, resolve_tune, results_of
 from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
 from dsl.covariance import SMALL_SAMPLE
 from dsl.estimators import ESTIMATORS
@@ -27,6 +27,7 @@ from dsl.results import DSLResults, Specification
 from dsl.tables import column_names, first_rows
 
 MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
+TARGETS = ("superpopulation", "finite")
 FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
 EFFECTIVE_LABELS = 30
 """Kish's effective size of the labelled sample below which normal intervals are doubtful."""
@@ -53,7 +54,9 @@ def dsl(
     seed: int = 1234,
     folds: Any = None,
     estimator: str = "dsl",
-    tune: None = None,
+    tune: str | float | None = None,
+    target: str = "superpopulation",
+    design: Any = None,
     vcov: str = "robust",
     n_jobs: int = 1,
     progress: bool = False,
@@ -110,11 +113,23 @@ def dsl(
     folds : (S, rows) integer array, optional
         Fold of every row of `data` in every split, instead of drawn ones; overrides `cross_fit` and
         `sample_split`.
-    estimator : {"dsl", "gold_only", "naive"}
-        The design-based estimator; the labelled rows alone, weighted by inverse probability; or the
-        surrogates taken for the truth (for comparison only: not valid).
-    tune : None
-        Reserved; anything else raises.
+    estimator : {"dsl", "dsl+", "ppi", "ppi++", "cdi", "gold_only", "naive"}
+        ``"dsl"``, the design-based estimator. ``"dsl+"``: its moment averaged over the cross-fitted distribution of the
+        predicted variables given surrogates, features and the observed variables of the analysis (score imputation), and
+        tuned. ``"ppi"``, ``"ppi++"``: prediction-powered inference with the raw surrogates, for equal probabilities;
+        ``"cdi"``: the same for any known probabilities. ``"gold_only"``: the labelled rows alone, weighted by inverse
+        probability. ``"naive"``: the surrogates taken for the truth (for comparison only: not valid).
+    tune : {None, "scalar", "coef", "matrix"} or float
+        How much to rely on the predictions: Lambda in w m + Lambda (1 - w) m_hat. None: 1 for ``"dsl"`` and ``"ppi"``, one
+        lambda for each coefficient (``"coef"``) for ``"dsl+"``, one for all (``"scalar"``) for ``"cdi"``; ``"ppi++"`` always
+        chooses one. A number is used as it is.
+    target : {"superpopulation", "finite"}
+        What the intervals are about: the population that the rows were drawn from, or these rows themselves (an archive, a
+        census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.
+    design : dsl.sampling.LabelDesign, optional
+        How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` then knows strata,
+        clusters and fixed sizes; without it, it takes equal probabilities for a simple random sample of fixed size, and
+        unequal ones for independent draws.
     vcov : {"robust", "HC0", "HC1", "CR0", "CR1"}
         ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference; HC1 and CR1 have the usual
         small-sample factors.
@@ -135,7 +150,11 @@ def dsl(
 
     Notes
     -----
-    Inference is for the superpopulation that the rows were drawn from. P values are two-sided.
+    P values are two-sided; ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
+
+    A predicted variable may be a category (text, ordered, more than two classes), as an outcome's dummy
+    (``I(topic == "war") ~ x``) or as a covariate (``y ~ topic``); its moment is then averaged over its
+    cross-fitted class probabilities under every estimator that learns.
 
     References
     ----------
@@ -143,6 +162,10 @@ def dsl(
     supervised learning for social science applications of large language models", NeurIPS 2023.
     DSL-2024: the same authors, "Using large language model annotations for the social sciences: a general framework
     of using predicted variables in downstream analyses", 2024.
+    PPI: Angelopoulos, Bates, Fannjiang, Jordan and Zrnic, "Prediction-powered inference", Science 2023. PPI++: Angelopoulos,
+    Duchi and Zrnic, "PPI++: efficient prediction-powered inference", 2023. CDI: Gligoric, Zrnic, Lee, Candes and Jurafsky,
+    "Can unconfident LLM annotations be used for confident conclusions?", 2024. Score imputation: Robins, Rotnitzky and Zhao,
+    "Estimation of regression coefficients when some regressors are not always observed", JASA 1994.
 
     Examples
     --------
@@ -158,7 +181,9 @@ def dsl(
     True
     """
     caller = sys._getframe(2)  # past explain_calls
-    _check_options(model=model, estimator=estimator, vcov=vcov, cluster=cluster, tune=tune)
+    _check_options(model=model, estimator=estimator, vcov=vcov, target=target)
+    _check_vcov(vcov, cluster)
+    tuning = resolve_tune(estimator, tune)
     check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
     check_method(sl_method, family)
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
@@ -166,6 +191,7 @@ def dsl(
         role: as_name(name, role)
         for role, name in (("labeled", labeled), ("sample_prob", sample_prob), ("cluster", cluster))
     }
+    _check_target(target, estimator, design, single)
     parsed = parse(
         formula,
         column_names(data),
@@ -181,23 +207,15 @@ def dsl(
         absorbed=_absorbed(parsed, as_names(index, "index"), fixed_effect, model),
     )
     _check_surrogates(columns, estimator)
-    sample = prepare(data, columns)
-    _warn_about(sample, columns)
-    design = build(parsed, sample.data, sample.labeled, predicted, absorbed=bool(columns.absorbed))
-    _check_outcome(design, sample, model)
-    _check_size(design, sample)
-    analysis = Analysis(
-        sample=sample, design=design, link=MODELS[model], predicted=predicted, absorbed=bool(columns.absorbed)
+    analysis = _prepared(data, columns, parsed, model=model, design=design, finite=target == "finite")
+    estimation = estimate(
+        analysis,
+        estimator,
+        tuning,
+        pairs,
+        Learning(sl_method=sl_method, family=family, seed=seed, n_jobs=n_jobs, progress=progress),
+        lambda: folds_for(analysis.sample, folds, cross_fit=cross_fit, sample_split=sample_split, seed=seed),
     )
-    if estimator == "dsl":
-        drawn = folds_for(sample, folds, cross_fit=cross_fit, sample_split=sample_split, seed=seed)
-        estimation = fit_cross_fitted(
-            analysis, drawn, sl_method=sl_method, family=family, seed=seed, n_jobs=n_jobs, progress=progress
-        )
-    elif estimator == "gold_only":
-        estimation = fit_gold_only(analysis)
-    else:
-        estimation = fit_naive(analysis, pairs)
     specification = Specification(
         formula=formula,
         model=model,
@@ -211,28 +229,59 @@ def dsl(
         family=family,
         seed=seed,
         vcov=vcov,
+        tune=tuning,
+        target=target,
     )
     return results_of(analysis, estimation, specification)
 
 
-def _check_options(*, model: str, estimator: str, vcov: str, cluster: str | None, tune: None) -> None:
-    for name, value, known in (
-        ("model", model, tuple(MODELS)),
-        ("estimator", estimator, ESTIMATORS),
-        ("vcov", vcov, SMALL_SAMPLE),
-    ):
-        if value not in known:
-            close = get_close_matches(str(value), known, n=1)
+def _prepared(data: Any, columns: Columns, parsed: ParsedFormula, *, model: str, design: Any, finite: bool) -> Analysis:
+    """Checked rows and design matrices."""
+    sample = prepare(data, columns, design)
+    _warn_about(sample, columns)
+    absorbed = bool(columns.absorbed)
+    matrices = build(parsed, sample.data, sample.labeled, columns.predicted, absorbed=absorbed)
+    _check_outcome(matrices, sample, model)
+    _check_size(matrices, sample)
+    return Analysis(
+        sample=sample,
+        design=matrices,
+        link=MODELS[model],
+        predicted=columns.predicted,
+        absorbed=absorbed,
+        finite=finite,
+    )
+
+
+def _check_options(**chosen: str) -> None:
+    known = {"model": tuple(MODELS), "estimator": ESTIMATORS, "vcov": SMALL_SAMPLE, "target": TARGETS}
+    for name, value in chosen.items():
+        if value not in known[name]:
+            close = get_close_matches(str(value), known[name], n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}{hint}")
+            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known[name])}{hint}")
+
+
+def _check_vcov(vcov: str, cluster: str | None) -> None:
     if vcov.startswith("CR") and cluster is None:
         raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use 'HC0' or 'HC1'")
     if vcov.startswith("HC") and cluster is not None:
         raise ArgumentError(
             f"vcov='{vcov}' ignores clusters; use 'CR0' or 'CR1' with cluster={cluster!r}, or drop cluster"
         )
-    if tune is not None:
-        raise ArgumentError(f"tune={tune!r} is not available; only tune=None (Lambda = I) is")
+
+
+def _check_target(target: str, estimator: str, design: Any, single: Mapping[str, str | None]) -> None:
+    if target == "finite" and estimator == "naive":
+        raise ArgumentError(
+            "estimator='naive' uses no labelled rows: with target='finite' nothing about it is random; use target="
+            "'superpopulation', or another estimator"
+        )
+    both = [role for role in ("labeled", "sample_prob") if single[role]]
+    if design is not None and both:
+        raise ArgumentError(f"design and {both[0]}={single[both[0]]!r} say the same thing twice; pass one of them")
+    if design is not None and not hasattr(design, "drawn"):
+        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
 
 
 def _absorbed(parsed: ParsedFormula, index: tuple[str, ...], fixed_effect: str, model: str) -> tuple[str, ...]:

@@ -108,16 +108,18 @@ def as_name(value: Any, argument: str) -> str | None:
     )
 
 
-def pair_surrogates(predicted_var: Any, prediction: Any) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Predicted variables, surrogate columns, and which surrogate stands for which variable."""
+def pair_surrogates(
+    predicted_var: Any, prediction: Any
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Predicted variables, surrogate columns, and which surrogates stand for which variable, where that is known."""
     listed = as_names(prediction, "prediction")
     if isinstance(predicted_var, Mapping):
         paired = {str(gold): as_names(names, "predicted_var") for gold, names in predicted_var.items()}
         every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
-        return tuple(paired), every, {gold: names[0] for gold, names in paired.items() if names}
+        return tuple(paired), every, {gold: names for gold, names in paired.items() if names}
     predicted = as_names(predicted_var, "predicted_var")
-    pairs = dict(zip(predicted, listed, strict=True)) if len(predicted) == len(listed) else {}
-    return predicted, listed, pairs
+    pairs = zip(predicted, listed, strict=True) if len(predicted) == len(listed) else ()
+    return predicted, listed, {gold: (name,) for gold, name in pairs}
 
 
 def as_rectangle(folds: Any) -> np.ndarray[Any, Any]:

@@ -75,7 +75,7 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
 
 def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -> FloatArray:
     """Sum of (1 - pi) c c'; with strata of fixed size, c less its mean there and n/(n - 1)."""
-    left = 1.0 - prob
+    left = np.maximum(1.0 - prob, 0.0)
     if stratum is None:
         return np.asarray((scores * left[:, None]).T @ scores)
     _, code = np.unique(stratum, return_inverse=True)

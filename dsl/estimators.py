@@ -4,7 +4,9 @@ All solve sum_i psi_i = 0 with psi_i a weighting of a row's gold and predicted v
 the engine and differ only in the block that they hand to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +14,9 @@ from dsl._typing import FloatArray, IntArray
 from dsl.absorb import Absorber
 from dsl.formula import Design
 from dsl.frame import Sample
-from dsl.moments import Block, pseudo_values
+from dsl.moments import Block, Version, pseudo_values
 
-ESTIMATORS = ("dsl", "gold_only", "naive")
+ESTIMATORS = ("dsl", "dsl+", "ppi", "ppi++", "cdi", "gold_only", "naive")
 
 
 class Blocks:
@@ -24,10 +26,13 @@ class Blocks:
     ----------
     design : Design
     sample : Sample
+    tuned : bool
+        Whether Lambda is to be chosen, for which absorbed fixed effects need more.
     """
 
-    def __init__(self, design: Design, sample: Sample) -> None:
+    def __init__(self, design: Design, sample: Sample, *, tuned: bool = False) -> None:
         self._design = design
+        self._tuned = tuned
         self._sample = sample
         self._gold_rows: IntArray = np.flatnonzero(sample.labeled)
         self._weight = sample.weight
@@ -39,17 +44,20 @@ class Blocks:
         """Number of free parameters in the fixed effects."""
         return 0 if self._absorber is None else self._absorber.rank
 
-    def dsl(self, values: Mapping[str, FloatArray]) -> Block:
-        """All rows, the predicted variables at out-of-fold predictions `values`, each (N,)."""
-        design, weight, rows = self._design, self._weight, self._gold_rows
-        predicted, outcome = design.covariates.at(values), design.outcome_at(values)
-        absorbed, absorbed_outcome = None, None
-        if self._absorber is not None:
-            pseudo = pseudo_values(predicted, design.gold, rows, weight)
-            absorbed = np.hstack([self._fixed_projection(self._absorber), self._absorber.project(pseudo)])
-            pseudo_outcome = pseudo_values(outcome, design.gold_outcome, rows, weight)
-            absorbed_outcome = self._absorber.project(pseudo_outcome)
-        return Block(
+    def version(self, values: Mapping[str, Any], share: FloatArray | None = None) -> Version:
+        """All rows with the predicted variables at `values`, each (N,), and the probability of these."""
+        outcome = self._design.outcome_at(values)
+        return Version(predicted=self._design.covariates.at(values), outcome=outcome, share=share)
+
+    def dsl(self, values: Mapping[str, Any]) -> Block:
+        """All rows, the predicted variables at predictions `values`, each (N,)."""
+        return self.adjusted([self.version(values)])
+
+    def adjusted(self, versions: Sequence[Version]) -> Block:
+        """All rows, the predicted moment averaged over `versions`."""
+        design, weight, rows, imputed = self._design, self._weight, self._gold_rows, tuple(versions)
+        predicted, outcome = _mean(imputed)
+        block = Block(
             fixed=design.covariates.fixed,
             predicted=predicted,
             outcome=outcome,
@@ -58,8 +66,32 @@ class Blocks:
             gold_outcome=design.gold_outcome,
             weight=weight,
             offset=design.offset,
-            absorbed=absorbed,
-            absorbed_outcome=absorbed_outcome,
+            imputed=imputed if len(imputed) > 1 else (),
+        )
+        return block if self._absorber is None else self._absorb(block, self._absorber)
+
+    def _absorb(self, block: Block, absorber: Absorber) -> Block:
+        """The block with its fixed effects: projections of the pseudo-values; for tuning, the predicted versions within."""
+        predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
+        outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
+        return replace(
+            block,
+            absorbed=np.hstack([self._fixed_projection(absorber), absorber.project(predicted)]),
+            absorbed_outcome=absorber.project(outcome),
+            within=self._within(block, absorber) if self._tuned else None,
+        )
+
+    def _within(self, block: Block, absorber: Absorber) -> Block:
+        predicted, outcome = absorber.project(block.predicted), absorber.project(block.outcome)
+        return replace(
+            block,
+            fixed=block.fixed - self._fixed_projection(absorber),
+            predicted=block.predicted - predicted,
+            outcome=block.outcome - outcome,
+            imputed=tuple(
+                replace(version, predicted=version.predicted - predicted, outcome=version.outcome - outcome)
+                for version in block.imputed
+            ),
         )
 
     def gold_only(self) -> Block:
@@ -85,28 +117,42 @@ class Blocks:
             absorbed_outcome=absorbed_outcome,
         )
 
-    def naive(self, values: Mapping[str, FloatArray]) -> Block:
-        """All rows with surrogates `values` taken for the truth and gold labels ignored."""
-        design = self._design
-        predicted, outcome = design.covariates.at(values), design.outcome_at(values)
+    def naive(self, versions: Sequence[Version]) -> Block:
+        """All rows with surrogates taken for the truth and gold labels ignored."""
+        imputed = tuple(versions)
+        predicted, outcome = _mean(imputed)
         absorbed, absorbed_outcome = None, None
         if self._absorber is not None:
             absorbed = np.hstack([self._fixed_projection(self._absorber), self._absorber.project(predicted)])
             absorbed_outcome = self._absorber.project(outcome)
         return Block(
-            fixed=design.covariates.fixed,
+            fixed=self._design.covariates.fixed,
             predicted=predicted,
             outcome=outcome,
             gold_rows=np.empty(0, dtype=np.int64),
             gold=np.empty((0, predicted.shape[1])),
             gold_outcome=np.empty(0),
             weight=np.empty(0),
-            offset=design.offset,
+            offset=self._design.offset,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
+            imputed=imputed if len(imputed) > 1 else (),
         )
 
     def _fixed_projection(self, absorber: Absorber) -> FloatArray:
         if self._absorbed_fixed is None:
             self._absorbed_fixed = absorber.project(self._design.covariates.fixed)
         return self._absorbed_fixed
+
+
+def _mean(versions: tuple[Version, ...]) -> tuple[FloatArray, FloatArray]:
+    """Predicted columns and outcome averaged over the versions."""
+    first = versions[0]
+    if first.share is None:
+        return first.predicted, first.outcome
+    predicted, outcome = np.zeros_like(first.predicted), np.zeros_like(first.outcome)
+    for version in versions:
+        share = np.asarray(version.share)
+        predicted += share[:, None] * version.predicted
+        outcome += share * version.outcome
+    return predicted, outcome

@@ -116,5 +116,9 @@ class JacobianWarning(DSLWarning):
     """The Jacobian of the moment is not positive definite, or is close to singular."""
 
 
+class PowerWarning(DSLWarning):
+    """A predicted standard error lies outside what its formula covers."""
+
+
 class EvaluationWarning(DSLWarning):
     """Replications of an evaluation failed, or its intervals are not meant for its truth."""

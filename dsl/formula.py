@@ -15,9 +15,10 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError, FormulaError
 from dsl.rlang.evaluate import Evaluator, Functions, resolve
 from dsl.rlang.matrix import Fitted, Spec, check_finite, coded_terms, fit_variable, fit_variables, fitted_value, rows_of
-from dsl.rlang.syntax import Binary, Call, Node, names, parse_expression, python_text, r_text
+from dsl.rlang.syntax import Binary, Call, Name, Node, names, parse_expression, python_text, r_text
 from dsl.rlang.terms import Terms, expand, split_formula
 from dsl.rlang.values import Factor, Matrix, Value, as_factor
+from dsl.tables import is_category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Part:
     """The terms that make these."""
     direct: tuple[str, ...] | None
     """The predicted variables that these columns are, where they are just that."""
+    codes_predicted: bool
+    """Whether one of these terms makes categories of a predicted variable."""
     known: Mapping[int, Fitted] = field(repr=False)
     """Values of the other variables in these terms."""
     data: pd.DataFrame = field(repr=False)
@@ -122,6 +125,10 @@ class Design:
     """(n,) outcome on the labelled rows."""
     offset: FloatArray | None = field(repr=False, default=None)
     """(N,) sum of the formula's offsets; None if there are none."""
+    categorical: bool = False
+    """Whether a predicted variable is a category, in the data or in the formula: it has no mean to plug in."""
+    linear: tuple[str, ...] = ()
+    """The predicted variable that is the outcome as it stands, in which the moment is linear."""
 
     @property
     def order(self) -> IntArray:
@@ -256,19 +263,30 @@ def build(
     filled = _filled(data, set(predicted) & set(parsed.variables))
     outcome = _fit_outcome(parsed, data, filled, labeled, predicted)
     covariates = _fit_covariates(parsed, data, filled, labeled, predicted, absorbed=absorbed)
-    gold = {name: data[name].to_numpy()[labeled] for name in predicted}
+    gold = {name: _gold_values(data[name], labeled) for name in predicted}
+    plain = isinstance(parsed.outcome, Name) and parsed.outcome.id in predicted
     return Design(
         covariates=covariates,
         outcome=outcome,
         gold=covariates.at(gold, labeled),
         gold_outcome=(outcome.at(gold, labeled) if outcome.fixed is None else outcome.fixed[labeled])[:, 0],
         offset=covariates.spec.offset(filled),
+        categorical=covariates.codes_predicted or any(is_category(data[name]) for name in predicted),
+        linear=tuple(names(parsed.outcome)) if plain else (),
     )
 
 
+def _gold_values(column: pd.Series, labeled: BoolArray) -> Any:
+    return column[labeled].array if is_category(column) else column.to_numpy()[labeled]
+
+
 def _filled(data: pd.DataFrame, used: set[str]) -> pd.DataFrame:
-    """Data with the mean gold value wherever a predicted variable is unknown."""
-    return data.assign(**{name: data[name].fillna(data[name].mean()) for name in used}) if used else data
+    """Data with the mean gold value (the first category) wherever a predicted variable is unknown."""
+    return data.assign(**{name: data[name].fillna(_filler(data[name])) for name in used}) if used else data
+
+
+def _filler(column: pd.Series) -> Any:
+    return column.cat.categories[0] if is_category(column) else column.mean()
 
 
 def _as_number(value: Value) -> Value:
@@ -291,9 +309,10 @@ def _fit_outcome(
     else:
         columns = list(value.suffixes) if isinstance(value, Matrix) else [python_text(node)]
     if len(columns) != 1 or isinstance(value, Factor):
+        example = f"; for one category, I({python_text(node)} == '...') ~ ..." if isinstance(node, Name) else ""
         raise FormulaError(
             f"the outcome of '{parsed.text}' makes {len(columns)} columns ({', '.join(columns[:4])}); it must "
-            "be one column of numbers: recode categories as 0/1"
+            f"be one column of numbers: recode categories as 0/1{example}"
         )
     variable = fit_variable(node, value)
     fixed = fitted_value(variable, value)
@@ -327,13 +346,6 @@ def _fit_covariates(
     gold = _evaluator(data[labeled], parsed.functions, states)
     known = _evaluator(filled, parsed.functions, states)
     variables, values = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
-    for j in sorted(changed):
-        if variables[j].levels is not None:
-            name = next(name for name in names(terms.variables[j]) if name in predicted)
-            raise FormulaError(
-                f"'{variables[j].python_name}' makes categories of the predicted variable '{name}', which is predicted as a "
-                f"number; use '{name}' itself, or one 0/1 column for each category"
-            )
     coded = coded_terms(
         terms, [variable.levels is not None for variable in variables], intercept=terms.intercept or absorbed
     )
@@ -386,6 +398,7 @@ def _part(
         predicted_index=tuple(predicted_index),
         changing=changing,
         direct=tuple(plain) if changing and simple else None,
+        codes_predicted=any(spec.variables[j].levels is not None for j in changed),
         known={j: known[j] for t in changing for j in spec.terms[t].variables if j in known},
         data=data,
     )

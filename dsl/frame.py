@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.covariance import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
     DataError,
@@ -20,7 +21,7 @@ from dsl.exceptions import (
     PredictionError,
     SampleProbabilityError,
 )
-from dsl.tables import as_numbers, column_names, first_rows, recode, to_pandas
+from dsl.tables import as_numbers, column_names, first_rows, is_category, recode, to_pandas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,8 @@ class Sample:
     """Rows that enter the analysis."""
 
     data: pd.DataFrame
-    """The analysis columns under the input's row labels; predicted variables are float, NaN off the labelled rows."""
+    """The analysis columns under the input's row labels; predicted variables are float or categories, missing off the
+    labelled rows."""
     rows: IntArray
     """(N,) the rows' positions in the input."""
     labeled: BoolArray
@@ -68,6 +70,8 @@ class Sample:
     sample_prob: FloatArray
     """(N,) probability of being labelled, rescaled to mean n_labeled / N."""
     equal_prob: bool
+    labeling: Labeling
+    """How the labelled rows were drawn; without a design, a fixed number if all probabilities are equal, else one by one."""
     cluster: IntArray | None
     """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
     n_clusters: int | None
@@ -115,11 +119,12 @@ def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
         )
 
 
-def prepare(data: Any, columns: Columns) -> Sample:
+def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
     Rows are dropped only for missing values in covariates, features, clusters and fixed effects;
-    `Sample.dropped` counts them. Anything else that is missing or contradictory raises.
+    `Sample.dropped` counts them. Anything else that is missing or contradictory raises. A `design`
+    (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
     """
     check_columns_exist(columns, column_names(data))
     names = list(columns.roles())
@@ -128,16 +133,19 @@ def prepare(data: Any, columns: Columns) -> Sample:
         raise DataError("the data have no rows; look at the filter or join that made them")
     _check_kinds(frame, columns)
     for name in columns.predicted:
-        frame[name] = as_numbers(frame[name], "predicted_var")
+        frame[name] = _gold(frame[name])
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
-    labeled = _labeled(frame, columns)
+    drawn = None if design is None else _Drawn.of(design, frame.index)
+    labeled = _labeled(frame, columns) if drawn is None else _labeled_by(drawn, frame, columns)
     _check_predictions(frame, columns, labeled)
-    probability = _sample_prob(frame, columns, labeled)
+    probability = _sample_prob(frame, columns, labeled) if drawn is None else drawn.prob
     keep, dropped = _complete_rows(frame, columns)
     n_input = len(frame)
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
+    scaled = probability * (labeled.mean() / probability.mean())
+    equal_prob = bool(np.ptp(probability) == 0.0)
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
@@ -146,8 +154,9 @@ def prepare(data: Any, columns: Columns) -> Sample:
         data=frame,
         rows=np.flatnonzero(keep),
         labeled=labeled,
-        sample_prob=probability * (labeled.mean() / probability.mean()),
-        equal_prob=bool(np.ptp(probability) == 0.0),
+        sample_prob=scaled,
+        equal_prob=equal_prob,
+        labeling=_labeling(drawn, keep, labeled, scaled, equal_prob),
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
@@ -214,6 +223,79 @@ def _check_finite(frame: pd.DataFrame) -> None:
             )
 
 
+def _gold(column: pd.Series) -> pd.Series:
+    """Gold values as float64, or as categories where they are text or an ordered or textual category."""
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        text = kind.categories.dtype == object or pd.api.types.is_string_dtype(kind.categories.dtype)
+        if not kind.ordered and not text:
+            return as_numbers(column, "predicted_var")
+    elif not pd.api.types.is_string_dtype(kind) or not isinstance(next(iter(column.dropna()), 0), str):
+        return as_numbers(column, "predicted_var")
+    values = pd.Series(column.dropna().unique().astype(object))
+    if len(values) < 2 or pd.to_numeric(values, errors="coerce").notna().mean() >= 0.5:  # numbers read as text
+        return column if isinstance(kind, pd.CategoricalDtype) and kind.ordered else as_numbers(column, "predicted_var")
+    return column if is_category(column) else column.astype("category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """A labelling design in the order of the data's rows."""
+
+    design: Any
+    place: IntArray
+    prob: FloatArray
+    drawn: BoolArray
+
+    @classmethod
+    def of(cls, design: Any, labels: pd.Index) -> "_Drawn":
+        """Match the design's rows to the data's by their labels."""
+        if not labels.is_unique:
+            raise DataError(
+                "the data's row labels are not unique, so that a labelling design cannot be matched to them"
+            )
+        place = design.rows.get_indexer(labels)
+        unknown = place < 0
+        if unknown.any() or len(labels) != len(design.rows):
+            what = f"{first_rows(unknown, labels)} are not in it" if unknown.any() else "some of its rows are missing"
+            raise DataError(
+                f"the labelling design has {len(design.rows)} rows and the data {len(labels)}; {what}. Pass the table from which "
+                "rows were drawn, all rows under the labels they had then"
+            )
+        return cls(design=design, place=place, prob=design.prob[place], drawn=design.drawn[place])
+
+    def labeling(self, keep: BoolArray, labeled: BoolArray, prob: FloatArray) -> Labeling:
+        """What the finite-population variance needs of the labelled rows that are kept."""
+        place = self.place[keep][labeled]
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[place]
+
+        design = self.design
+        return Labeling(
+            prob=prob[labeled],
+            fixed_size=design.fixed_size,
+            stratum=of(design.stratum),
+            unit=of(design.unit),
+            unit_prob=of(design.unit_prob),
+        )
+
+
+def _labeled_by(drawn: _Drawn, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    _check_labeled_gold(frame, columns, drawn.drawn, "drawn by the design", "not drawn by the design")
+    if not drawn.drawn.any():
+        raise LabelError("the labelling design drew no rows; draw again with a larger size")
+    return drawn.drawn
+
+
+def _labeling(
+    drawn: _Drawn | None, keep: BoolArray, labeled: BoolArray, prob: FloatArray, equal_prob: bool
+) -> Labeling:
+    if drawn is None:
+        return Labeling(prob=prob[labeled], fixed_size=equal_prob)
+    return drawn.labeling(keep, labeled, prob)
+
+
 def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
     gold = frame[list(columns.predicted)].notna().to_numpy()
@@ -228,7 +310,8 @@ def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
             )
     else:
         labeled = _zero_one(frame[columns.labeled], columns.labeled).astype(bool)
-        _check_labeled_gold(frame, columns, labeled)
+        yes, no = (f"with {columns.labeled} = {value}" for value in (1, 0))
+        _check_labeled_gold(frame, columns, labeled, yes, no)
     if not labeled.any():
         raise LabelError(
             f"no labelled rows: {_quote(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
@@ -249,18 +332,20 @@ def _zero_one(column: pd.Series, name: str) -> FloatArray:
     return np.asarray(values)
 
 
-def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArray, yes: str, no: str) -> None:
+    """Raise LabelError unless gold values are there exactly on the labelled rows; `yes` and `no` describe the two kinds."""
     for name in columns.predicted:
         there = frame[name].notna().to_numpy()
         if (labeled & ~there).any():
+            other = f"or set {columns.labeled} to 0 there" if columns.labeled else "for every row that was drawn"
             raise LabelError(
-                f"'{name}' is missing in {first_rows(labeled & ~there, frame.index)} with {columns.labeled} = 1; "
-                f"supply the gold label, or set {columns.labeled} to 0 there"
+                f"'{name}' is missing in {first_rows(labeled & ~there, frame.index)} {yes}; supply the gold label, {other}"
             )
         if (~labeled & there).any():
+            remedy = f"set {columns.labeled} to 1 if an expert labelled them, else " if columns.labeled else ""
             raise LabelError(
-                f"'{name}' has a gold value in {first_rows(~labeled & there, frame.index)} with {columns.labeled} = 0; "
-                f"set {columns.labeled} to 1 if an expert labelled them, else set '{name}' to missing there"
+                f"'{name}' has a gold value in {first_rows(~labeled & there, frame.index)} {no}; "
+                f"{remedy}set '{name}' to missing there"
             )
 
 
@@ -301,6 +386,8 @@ def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled:
 
 
 def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
+    if is_category(gold):
+        return bool(np.array_equal(prediction[labeled].astype(object), gold[labeled].astype(object)))
     try:
         values = as_numbers(prediction, "prediction").to_numpy()
     except ColumnTypeError:
@@ -354,7 +441,7 @@ def _check_left(keep: BoolArray, labeled: BoolArray, dropped: dict[str, int]) ->
 def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
     notes = []
     for name in frame.columns:
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+        if is_category(frame[name]):
             used = frame[name].cat.remove_unused_categories()
             gone = [str(level) for level in frame[name].cat.categories.difference(used.cat.categories)]
             if gone:

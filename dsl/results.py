@@ -10,6 +10,7 @@ from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrap
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError
+from dsl.intervals import normal_interval, normal_pvalue
 from dsl.moments import pseudo_values
 
 Predictor = Any
@@ -32,6 +33,8 @@ class Specification:
     family: str
     seed: int
     vcov: str
+    tune: str | float | None = None
+    target: str = "superpopulation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,19 @@ class SampleFacts:
     sample_prob: FloatArray = field(repr=False)
     """(N,) rescaled to mean n_labeled / N."""
     gold: FloatArray = field(repr=False)
-    """(n, q) gold values of the labelled rows."""
+    """(n, q) gold values of the labelled rows, in the columns of ``Splits.targets``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How much each coefficient relies on the predictions, and what that gains."""
+
+    lambdas: FloatArray = field(repr=False)
+    """(S, k) 0: labelled rows alone; 1: plain DSL."""
+    plain: FloatArray | None = field(repr=False)
+    """(S, k) variances at lambda = 1; None where they were not computed."""
+    without: FloatArray | None = field(repr=False)
+    """(S, k) variances at lambda = 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +84,18 @@ class Splits:
     """(S, k, k) summed over rows, or clusters."""
     label_meats: FloatArray = field(repr=False)
     """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled."""
+    label_scores: FloatArray = field(repr=False)
+    """(n, k) what each labelled row adds to the moment, w (m - Lambda m_hat), mean over splits."""
+    tuning: Tuning | None = field(repr=False)
+    """Lambdas, where they were chosen."""
     moment_norms: FloatArray
     """(S,) largest mean moment at the solver's last check, columns scaled to root mean square one."""
     iterations: IntArray
     """(S,)"""
     folds: IntArray | None = field(repr=False)
     """(S, N)"""
+    targets: tuple[str, ...]
+    """(q,) what was predicted: the predicted variables, categories as one 0/1 column each."""
     predictions: FloatArray | None = field(repr=False)
     """(S, N, q) out-of-fold predictions."""
     learners: tuple[str, ...]
@@ -176,8 +197,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self._fit_quality: pd.DataFrame | None = None
         if splits.predictions is not None:
             out_of_fold = splits.predictions[:, sample.labeled]
-            self._rmse = _rmse(out_of_fold, sample.gold, specification.predicted_var)
-            self._fit_quality = _fit_quality(out_of_fold, sample.gold, specification.predicted_var, splits.learners)
+            self._rmse = _rmse(out_of_fold, sample.gold, splits.targets)
+            self._fit_quality = _fit_quality(out_of_fold, sample.gold, splits.targets, splits.learners)
 
     @property
     def n_labeled(self) -> int:
@@ -246,7 +267,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         weight = 1.0 / self.sample.sample_prob[rows]
         mean = self._need_predictions().mean(axis=0)
         values = pseudo_values(mean, self.sample.gold, rows, weight)
-        return pd.DataFrame(values, index=self.sample.labels, columns=list(self.specification.predicted_var))
+        return pd.DataFrame(values, index=self.sample.labels, columns=list(self.splits.targets))
 
     @property
     def rmse(self) -> pd.DataFrame:
@@ -261,6 +282,29 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def _per_learner(self, table: pd.DataFrame | None) -> pd.DataFrame:
         if table is None:
             raise ArgumentError(f"estimator='{self.specification.estimator}' makes no out-of-fold predictions")
+        return table
+
+    @property
+    def tuning(self) -> pd.DataFrame:
+        """How much each coefficient relies on the predictions, and the gain: medians over splits.
+
+        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL), ``se_without`` and ``se_plain`` (standard errors
+        at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the estimate is worth.
+        For ``"ppi"`` and ``"ppi++"`` the lambda alone.
+        """
+        tuning = self.splits.tuning
+        if tuning is None:
+            raise ArgumentError(
+                f"nothing was tuned: estimator='{self.specification.estimator}', tune={self.specification.tune!r}; "
+                "pass tune='coef'"
+            )
+        table = pd.DataFrame({"lambda": np.median(tuning.lambdas, axis=0)}, index=self.model.exog_names)
+        if tuning.without is None or tuning.plain is None:
+            return table
+        table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))
+        table["se_plain"] = np.sqrt(np.median(tuning.plain, axis=0))
+        table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
+        table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
         return table
 
     def predict(self, data: Any, which: str = "mean") -> pd.Series:
@@ -280,19 +324,36 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """
         return self.model.predict(self.params, data, which)
 
-    def tidy(self, conf_int: bool = True, alpha: float = 0.05) -> pd.DataFrame:
-        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high."""
+    def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> FloatArray:
+        """Confidence intervals at level 1 - `alpha`; (k, 2).
+
+        Parameters
+        ----------
+        alpha : float
+        cols : list of int, optional
+            Coefficients to show.
+        alternative : {"two-sided", "larger", "smaller"}
+            ``"larger"``: bounded from below only; ``"smaller"``: from above only.
+        """
+        out = normal_interval(np.asarray(self.params), np.asarray(self.bse), alpha, alternative)
+        return out if cols is None else out[np.asarray(cols)]
+
+    def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high.
+
+        `alternative` is that of the p values and intervals: ``"two-sided"``, ``"larger"`` or ``"smaller"`` than zero.
+        """
         table = pd.DataFrame(
             {
                 "term": self.model.exog_names,
                 "estimate": self.params,
                 "std_error": self.bse,
                 "statistic": self.tvalues,
-                "p_value": self.pvalues,
+                "p_value": normal_pvalue(self.params, self.bse, alternative),
             }
         )
         if conf_int:
-            table[["conf_low", "conf_high"]] = self.conf_int(alpha)
+            table[["conf_low", "conf_high"]] = self.conf_int(alpha, alternative=alternative)
         return table
 
     def glance(self) -> pd.DataFrame:
@@ -310,6 +371,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "sample_prob_max": [float(sample.sample_prob.max())],
                 "cross_fit": [self.cross_fit],
                 "sample_split": [len(self.splits.params)],
+                "tune": [spec.tune],
+                "target": [spec.target],
                 "vcov": [spec.vcov],
                 "converged": [self.converged],
             }
@@ -340,7 +403,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""
-        self.splits = replace(self.splits, folds=None, predictions=None)
+        scores = self.splits.label_scores[:0]
+        self.splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)
         self.sample = replace(
             self.sample,
             labels=self.sample.labels[:0],
@@ -381,9 +445,11 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
     __doc__ = DSLEstimates.__doc__
     _wrap_attrs: ClassVar[dict[str, str]] = {**LikelihoodResultsWrapper._wrap_attrs, "zvalues": "columns"}
 
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence intervals at level 1 - `alpha`; (k, 2), columns 0 and 1."""
-        return pd.DataFrame(self._results.conf_int(alpha), index=self._results.model.exog_names)
+    def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> pd.DataFrame:
+        """Confidence intervals at level 1 - `alpha`, two-sided or one-sided; (k, 2), columns 0 and 1."""
+        names = self._results.model.exog_names
+        index = names if cols is None else [names[j] for j in cols]
+        return pd.DataFrame(self._results.conf_int(alpha, cols, alternative), index=index)
 
     def cov_params(self, *args: Any, **kwargs: Any) -> Any:
         """Covariance matrix of the estimates (k, k), or of linear combinations of them."""

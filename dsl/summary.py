@@ -9,6 +9,10 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 TITLES = {
     "dsl": "Design-based supervised learning",
+    "dsl+": "Design-based supervised learning with score imputation (dsl+)",
+    "ppi": "Prediction-powered inference (PPI)",
+    "ppi++": "Prediction-powered inference, tuned (PPI++)",
+    "cdi": "Confidence-driven inference (CDI)",
     "gold_only": "Labelled rows only (inverse-probability weighted)",
     "naive": "Predictions taken for the truth (naive; not valid unless they make no errors)",
 }
@@ -60,12 +64,23 @@ def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
         right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster})"))
     if spec.index:
         left.append(("Fixed effects:", " + ".join(spec.index)))
-    if spec.estimator == "dsl":
+    if spec.target == "finite":
+        left.append(("Target:", "these rows (finite population)"))
+    if spec.tune is not None:
+        left.append(("Lambda:", _lambda_label(results)))
+    if results.cross_fit is not None:
         right.append(("Folds x splits:", f"{results.cross_fit} x {len(results.splits.params)}"))
         right += _learner_rows(results)
     if results.n_dropped:
         right.append(("Dropped rows:", f"{results.n_dropped:,}"))
     return left, right
+
+
+def _lambda_label(results: Any) -> str:
+    values, tune = results.tuning["lambda"], results.specification.tune
+    if values.max() - values.min() < 5e-4:
+        return f"{values.iloc[0]:.3f}" + (f" ({tune})" if isinstance(tune, str) else "")
+    return f"{values.min():.3f} to {values.max():.3f} ({tune})"
 
 
 def _vcov_label(spec: Any, sample: Any) -> str:
@@ -111,6 +126,15 @@ def _notes(results: Any) -> list[str]:
         counts = ", ".join(f"{name} ({count})" for name, count in results.dropped.items())
         notes.append(f"Rows left out for missing values, per column: {counts}.")
     notes += [f"{note}." for note in results.sample.notes]
+    if results.splits.tuning is not None and results.splits.tuning.without is not None:
+        notes += _tuning_notes(results)
     if spec.estimator == "naive":
         notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
     return notes
+
+
+def _tuning_notes(results: Any) -> list[str]:
+    """What tuning chose for each coefficient, what it gains, and where few labelled rows carry it."""
+    table = results.tuning
+    gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
+    return [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]

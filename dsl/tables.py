@@ -136,6 +136,11 @@ def as_numbers(column: pd.Series, role: str) -> pd.Series:
     )
 
 
+def is_category(column: pd.Series) -> bool:
+    """Whether a column holds categories."""
+    return isinstance(column.dtype, pd.CategoricalDtype)
+
+
 def recode(name: str, values: Any) -> str:
     """How to make numbers of a column with these values."""
     if len(values) and pd.to_numeric(pd.Series(values, dtype=object).map(str), errors="coerce").notna().mean() >= 0.5:

@@ -189,8 +189,8 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
     "gold text": (
         lambda d: {"y": d["y"].map({0.0: "neg", 1.0: "pos"})},
         {},
-        e.ColumnTypeError,
-        ["'y'", "predicted_var", "map({'neg': 0, 'pos': 1})"],
+        e.FormulaError,
+        ["makes 2 columns (y[neg], y[pos])", "I(y == '...')"],
     ),
     "gold numbers as text": (
         lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("")},

@@ -307,6 +307,18 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
         return table
 
+    @property
+    def labels_behind(self) -> pd.Series:
+        """How many labelled rows carry the variance of each coefficient; (k,).
+
+        (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
+        dominate. Normal intervals need a few dozen.
+        """
+        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
+        square = (self.splits.label_scores @ bread.T) ** 2
+        total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
+        return pd.Series(square.sum(axis=0) ** 2 / total, index=self.model.exog_names)
+
     def predict(self, data: Any, which: str = "mean") -> pd.Series:
         """Fitted means for new rows.
 

@@ -7,6 +7,12 @@ from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+FEW_BEHIND = 20
+"""Labelled rows behind a coefficient (`labels_behind`) below which a chosen lambda is doubtful: in simulation A at n = 500
+nominal 95% intervals of the coefficient with 17 covered 93%, those with 28 or more 94 to 96%."""
+FEW_PER_LAMBDA = 20
+"""Labels per coefficient below which choosing lambda is doubtful."""
+
 TITLES = {
     "dsl": "Design-based supervised learning",
     "dsl+": "Design-based supervised learning with score imputation (dsl+)",
@@ -137,4 +143,17 @@ def _tuning_notes(results: Any) -> list[str]:
     """What tuning chose for each coefficient, what it gains, and where few labelled rows carry it."""
     table = results.tuning
     gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
-    return [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]
+    notes = [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]
+    behind = results.labels_behind
+    few = [f"{name} ({count:.0f})" for name, count in behind.items() if count < FEW_BEHIND]
+    if few:
+        notes.append(
+            f"Caution: few labelled rows carry the variance of {', '.join(few)}; a lambda chosen from them makes intervals "
+            "too short. Label more rows there, or use tune=None."
+        )
+    k = len(behind)
+    if isinstance(results.specification.tune, str) and results.n_labeled < FEW_PER_LAMBDA * k:
+        notes.append(
+            f"Caution: {results.n_labeled:,} labels for {k} coefficients are few to choose lambda from; intervals may be too short."
+        )
+    return notes

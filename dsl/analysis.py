@@ -13,18 +13,19 @@ from dsl.centre import Centring, shared_columns
 from dsl.combine import combine_splits
 from dsl.covariance import finite_meat, sandwich, small_sample_factor
 from dsl.crossfit import check_folds, cross_predict, draw_folds
-from dsl.engine import Problem, SplitFit, check_columns, fit_split, label_scores
+from dsl.engine import Problem, SplitFit, check_columns, fit_split, label_scores, row_scores
+from dsl.equations import join
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, JacobianWarning
 from dsl.formula import Design
 from dsl.frame import Sample, check_folds_possible
 from dsl.imputation import Distribution, Targets, cross_fit_distribution, find_support
-from dsl.moments import Block, Link, Version, gold_weights
+from dsl.moments import Block, Link, Version, augmentation_weights, design_weights, gold_weights
 from dsl.ppi import TwoSampleFit, two_sample
 from dsl.predictor import Predictor
 from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits, Tuning
 from dsl.surrogates import raw_versions
-from dsl.tuning import KINDS, Tuned, fit_tuned
+from dsl.tuning import KINDS, Tuned, fit_tuned, side_by_side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,28 @@ class Analysis:
     """What every estimator works on."""
 
     sample: Sample
-    design: Design
+    designs: tuple[Design, ...]
+    """One for each equation: a categorical outcome has one for each category, else there is one."""
     link: Link
     predicted: tuple[str, ...]
     """The predicted variables."""
     absorbed: bool
     """Whether fixed effects are absorbed."""
+    outcome: str = ""
+    """The formula's left-hand side."""
+    levels: tuple[str, ...] = ()
+    """Categories of the outcome, if it has an equation for each."""
     finite: bool = False
     """Whether the rows are the population, and only the labelling is random."""
+
+    @property
+    def design(self) -> Design:
+        """The first equation's, whose covariates are those of all."""
+        return self.designs[0]
+
+    def blocks(self, *, tuned: bool = False) -> list[Blocks]:
+        """What makes the blocks of each equation."""
+        return [Blocks(design, self.sample, tuned=tuned) for design in self.designs]
 
     @property
     def gold(self) -> pd.DataFrame:
@@ -154,29 +169,34 @@ def fit_cross_fitted(
     sample, gold = analysis.sample, analysis.gold
     options = {**asdict(learning), "groups": sample.cluster}
     features = _evidence(analysis) if evidence else sample.features
-    blocks = Blocks(analysis.design, sample, tuned=tune is not None)
+    equations = analysis.blocks(tuned=tune is not None)
     if impute:
         support = find_support(gold, linear=analysis.design.linear)
         found = cross_fit_distribution(support, gold, features, sample.labeled, folds, **options)
-        targets, splits = found.targets(gold), _imputed(blocks, found)
+        targets, splits = found.targets(gold), _imputed(equations, found)
     else:
         fitted = cross_predict(features, gold.to_numpy(), sample.labeled, folds, **options)
         targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
-        splits = ([blocks.version(dict(zip(analysis.predicted, s.T, strict=True)))] for s in fitted.predictions)
-    fits, tuned = _fit_splits(analysis, blocks, splits, tune)
+        values = (dict(zip(analysis.predicted, split.T, strict=True)) for split in fitted.predictions)
+        splits = ([blocks.dsl(each) for blocks in equations] for each in values)
+    fits, tuned = _fit_splits(analysis.problem(), splits, tune)
     return Estimation(
         fits=fits, n=len(sample.data), n_clusters=sample.n_clusters, tuned=tuned, folds=folds, targets=targets
     )
 
 
-def _imputed(blocks: Blocks, found: Distribution) -> Iterator[list[Version]]:
-    """The versions of the rows in every split; what no split changes is evaluated once."""
-    points: list[Version] = []
+def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Block]]:
+    """The equations' blocks in every split; what no split changes is evaluated once."""
+    points: list[list[Version]] = []
     for split in range(len(found.shares)):
         if not points or not found.constant:
-            points = [blocks.version(values) for values in found.values(split)]
+            values = found.values(split)
+            points = [[blocks.version(each) for each in values] for blocks in equations]
         shares = found.probabilities(split)
-        yield [replace(point, share=share) for point, share in zip(points, shares, strict=True)]
+        yield [
+            blocks.adjusted([replace(point, share=share) for point, share in zip(own, shares, strict=True)])
+            for blocks, own in zip(equations, points, strict=True)
+        ]
 
 
 def _evidence(analysis: Analysis) -> FloatArray:
@@ -190,43 +210,47 @@ def _evidence(analysis: Analysis) -> FloatArray:
 
 
 def _fit_splits(
-    analysis: Analysis, blocks: Blocks, splits: Iterable[Sequence[Version]], tune: str | float | None
+    problem: Problem, splits: Iterable[Sequence[Block]], tune: str | float | None = None
 ) -> tuple[list[SplitFit], list[Tuned]]:
-    """Fit every split, each from where the first one ended."""
-    fixed, names = analysis.design.covariates.fixed, analysis.design.block_names
-    gram, centring = _shared_columns(fixed, names)
-    problem = analysis.problem(fixed_gram=gram if analysis.link.slope is None else None)
-    basis = None if centring is None else centring.back(len(names))
+    """Fit the equations of every split, each from where the first split's ended."""
     fits: list[SplitFit] = []
     tuned: list[Tuned] = []
-    for versions in splits:
-        block = blocks.adjusted(versions)
+    starts: list[FloatArray | None] = []
+    centring: Centring | None = None
+    for blocks in splits:
         if not fits:
-            check_columns(block, problem.names)
-        block = block if centring is None else centring.apply(block)
-        start = fits[0].params if fits else None
-        if tune is None:
-            fits.append(fit_split(block, problem, start=start))
-            continue
-        fit, choice = fit_tuned(block, problem, tune, start=start, basis=basis)
-        fits.append(fit)
-        tuned.append(choice)
-    fits = fits if centring is None else [centring.undo(fit) for fit in fits]
+            check_columns(blocks[0], problem.names)
+            intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
+            gram, centring = shared_columns(blocks[0].fixed, intercept)
+            if problem.link.slope is None and problem.weights is design_weights:
+                problem = replace(problem, fixed_gram=gram)
+            starts = [None] * len(blocks)
+        own = blocks if centring is None else [centring.apply(block) for block in blocks]
+        basis = None if centring is None else centring.back(len(problem.names))
+        each = [_fit(block, problem, tune, start, basis) for block, start in zip(own, starts, strict=True)]
+        rows = [_scores(block, problem, *fitted) for block, fitted in zip(own, each, strict=True)]
+        joint = join([fit for fit, _ in each], rows, own[0], problem)
+        starts = [fit.params for fit, _ in each] if not fits else starts
+        fits.append(joint if centring is None else centring.undo(joint, len(blocks)))
+        if tune is not None:
+            tuned.append(side_by_side([choice for _, choice in each if choice is not None]))
     _warn_if_weak(fits)
     return fits, tuned
 
 
-def _shared_columns(fixed: FloatArray, names: tuple[str, ...]) -> tuple[FloatArray, Centring | None]:
-    return shared_columns(fixed, names.index("Intercept") if "Intercept" in names else None)
+def _fit(
+    block: Block, problem: Problem, tune: str | float | None, start: FloatArray | None, basis: FloatArray | None
+) -> tuple[SplitFit, Tuned | None]:
+    if tune is None:
+        return fit_split(block, problem, start=start), None
+    return fit_tuned(block, problem, tune, start=start, basis=basis)
 
 
-def _fit_once(block: Block, problem: Problem) -> SplitFit:
-    """Fit of an estimator that does not split."""
-    check_columns(block, problem.names)
-    _, centring = _shared_columns(block.fixed, problem.names)
-    if centring is None:
-        return fit_split(block, problem)
-    return centring.undo(fit_split(centring.apply(block), problem))
+def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
+    """Scores of a fit, row by row in pieces."""
+    at = fit.params if choice is None or choice.at is None else choice.at
+    tuned = replace(problem, tuning=None if choice is None else choice.tuning)
+    return row_scores(block, tuned, at, problem.weights, augmentation_weights)
 
 
 def _warn_if_weak(fits: list[SplitFit]) -> None:
@@ -242,32 +266,30 @@ def _warn_if_weak(fits: list[SplitFit]) -> None:
 def fit_gold_only(analysis: Analysis) -> Estimation:
     """Labelled rows alone, weighted by inverse probability."""
     sample = analysis.sample
-    block = Blocks(analysis.design, sample).gold_only()
     cluster, n_clusters = None, None
     if sample.cluster is not None:
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
     problem = analysis.problem(weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters)
-    return Estimation(fits=[_fit_once(block, problem)], n=sample.n_labeled, n_clusters=n_clusters)
+    fits, _ = _fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
+    return Estimation(fits=fits, n=sample.n_labeled, n_clusters=n_clusters)
 
 
 def fit_naive(analysis: Analysis, pairs: Mapping[str, tuple[str, ...]]) -> Estimation:
     """Surrogates taken for the truth; `pairs` says which stand for which predicted variable."""
-    sample = analysis.sample
-    blocks = Blocks(analysis.design, sample)
-    block = blocks.naive([blocks.version(*raw) for raw in raw_versions(analysis, pairs, "naive")])
-    problem = analysis.problem()
-    return Estimation(fits=[_fit_once(block, problem)], n=len(sample.data), n_clusters=sample.n_clusters)
+    sample, raw = analysis.sample, raw_versions(analysis, pairs, "naive")
+    split = [blocks.naive([blocks.version(*each) for each in raw]) for blocks in analysis.blocks()]
+    fits, _ = _fit_splits(analysis.problem(), [split])
+    return Estimation(fits=fits, n=len(sample.data), n_clusters=sample.n_clusters)
 
 
 def fit_raw(
     analysis: Analysis, pairs: Mapping[str, tuple[str, ...]], *, estimator: str, tune: str | float | None
 ) -> Estimation:
     """Raw surrogates in m_hat, without a learner: confidence-driven inference."""
-    sample = analysis.sample
-    blocks = Blocks(analysis.design, sample, tuned=True)
-    versions = [blocks.version(*raw) for raw in raw_versions(analysis, pairs, estimator)]
-    fits, tuned = _fit_splits(analysis, blocks, [versions], tune)
+    sample, raw = analysis.sample, raw_versions(analysis, pairs, estimator)
+    split = [blocks.adjusted([blocks.version(*each) for each in raw]) for blocks in analysis.blocks(tuned=True)]
+    fits, tuned = _fit_splits(analysis.problem(), [split], tune)
     return Estimation(fits=fits, n=len(sample.data), n_clusters=sample.n_clusters, tuned=tuned)
 
 
@@ -276,6 +298,10 @@ def fit_two_sample(
 ) -> Estimation:
     """Prediction-powered inference: raw surrogates of the unlabelled rows, corrected on the labelled ones."""
     sample = analysis.sample
+    if len(analysis.designs) > 1:
+        raise ArgumentError(
+            f"estimator='{estimator}' has one outcome at a time; for all categories together use estimator='cdi', tune='coef'"
+        )
     blocks = Blocks(analysis.design, sample)
     block = blocks.adjusted([blocks.version(*raw) for raw in raw_versions(analysis, pairs, estimator)])
     problem = analysis.problem()
@@ -306,7 +332,7 @@ def _finite_two_sample(block: Block, problem: Problem, fit: TwoSampleFit) -> Two
 
 def results_of(analysis: Analysis, estimation: Estimation, specification: Specification) -> DSLResults:
     """Combine the splits, bring coefficients into the formula's order, and wrap them."""
-    design, order, fits = analysis.design, analysis.design.order, estimation.fits
+    design, order, fits = analysis.design, _order(analysis), estimation.fits
     params = np.stack([fit.params for fit in fits])[:, order]
     factor = _small_sample(analysis, estimation, specification.vcov)
     vcovs = factor * _in_order([fit.vcov for fit in fits], order)
@@ -315,9 +341,9 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
     fitted = None if targets is None else targets.cross_fit
     return DSLResults(
         DSLEstimates(
-            names=part.names,
-            names_r=design.r_names,
-            outcome=design.outcome.names[0],
+            names=_each_equation(analysis, part.names, "[{}]:"),
+            names_r=_each_equation(analysis, design.r_names, "{}:"),
+            outcome=analysis.outcome,
             params=estimate,
             vcov=vcov,
             specification=specification,
@@ -338,9 +364,22 @@ def results_of(analysis: Analysis, estimation: Estimation, specification: Specif
                 learners=() if fitted is None else fitted.learners,
                 learner_reasons=() if fitted is None else fitted.reasons,
             ),
-            predictor=Predictor(part.spec, None if analysis.absorbed else analysis.link.mean),
+            predictor=Predictor(part.spec, None if analysis.absorbed else analysis.link.mean, analysis.levels),
         )
     )
+
+
+def _order(analysis: Analysis) -> IntArray:
+    """Positions that bring the block's columns into the formula's order, equation after equation."""
+    own = analysis.design.order
+    return np.concatenate([own + j * len(own) for j in range(len(analysis.designs))])
+
+
+def _each_equation(analysis: Analysis, names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Names of the coefficients of all equations."""
+    if not analysis.levels:
+        return names
+    return tuple(f"{analysis.outcome}{prefix.format(level)}{name}" for level in analysis.levels for name in names)
 
 
 def _in_order(matrices: list[FloatArray], order: IntArray) -> FloatArray:

@@ -19,7 +19,7 @@ from dsl.exceptions import (
     LeakError,
     OutcomeError,
 )
-from dsl.formula import Design, ParsedFormula, build, parse
+from dsl.formula import Design, ParsedFormula, build_each, parse
 from dsl.frame import Columns, Sample, prepare
 from dsl.learners import check_method
 from dsl.moments import LINEAR, LOGISTIC
@@ -152,9 +152,10 @@ def dsl(
     -----
     P values are two-sided; ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
 
-    A predicted variable may be a category (text, ordered, more than two classes), as an outcome's dummy
-    (``I(topic == "war") ~ x``) or as a covariate (``y ~ topic``); its moment is then averaged over its
-    cross-fitted class probabilities under every estimator that learns.
+    A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
+    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``), with an equation for each category
+    and the covariance between them (for the second alone if there are two). Its moment is averaged over its cross-fitted
+    class probabilities under every estimator that learns.
 
     References
     ----------
@@ -240,12 +241,15 @@ def _prepared(data: Any, columns: Columns, parsed: ParsedFormula, *, model: str,
     sample = prepare(data, columns, design)
     _warn_about(sample, columns)
     absorbed = bool(columns.absorbed)
-    matrices = build(parsed, sample.data, sample.labeled, columns.predicted, absorbed=absorbed)
-    _check_outcome(matrices, sample, model)
-    _check_size(matrices, sample)
+    designs, levels = build_each(parsed, sample.data, sample.labeled, columns.predicted, absorbed=absorbed)
+    for each in designs:
+        _check_outcome(each, sample, model)
+    _check_size(designs[0], sample)
     return Analysis(
         sample=sample,
-        design=matrices,
+        designs=designs,
+        outcome=parsed.outcome_name if levels else designs[0].outcome.names[0],
+        levels=levels,
         link=MODELS[model],
         predicted=columns.predicted,
         absorbed=absorbed,

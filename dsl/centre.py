@@ -38,12 +38,13 @@ class Centring:
         out[self.intercept, : len(self.means)] -= self.means
         return out
 
-    def undo(self, fit: SplitFit) -> SplitFit:
+    def undo(self, fit: SplitFit, equations: int = 1) -> SplitFit:
         """The fit in terms of the columns as they were.
 
-        theta = T theta_c and V = T V_c T'; sums over rows change by the inverse, J = T^-T J_c T^-1.
+        theta = T theta_c and V = T V_c T'; sums over rows change by the inverse, J = T^-T J_c T^-1. Several equations
+        side by side change one by one.
         """
-        back = self.back(len(fit.params))
+        back = np.kron(np.eye(equations), self.back(len(fit.params) // equations))
         forth = 2.0 * np.eye(len(back)) - back  # its inverse
         return replace(
             fit,

@@ -96,6 +96,10 @@ class CheckpointError(DSLError, ValueError):
     """A checkpoint belongs to another evaluation, or is damaged."""
 
 
+class LogError(DSLError, ValueError):
+    """The log of an adaptive design belongs to other data, was changed, or is damaged."""
+
+
 class DSLWarning(UserWarning):
     """Root of every warning issued by this package."""
 
@@ -122,3 +126,7 @@ class PowerWarning(DSLWarning):
 
 class EvaluationWarning(DSLWarning):
     """Replications of an evaluation failed, or its intervals are not meant for its truth."""
+
+
+class LogWarning(DSLWarning):
+    """The last line of an adaptive design's log was incomplete and was cut off."""

@@ -5,7 +5,7 @@ variables, fits the formula once and evaluates these columns again for every spl
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError, FormulaError
 from dsl.rlang.evaluate import Evaluator, Functions, resolve
 from dsl.rlang.matrix import Fitted, Spec, check_finite, coded_terms, fit_variable, fit_variables, fitted_value, rows_of
-from dsl.rlang.syntax import Binary, Call, Name, Node, names, parse_expression, python_text, r_text
+from dsl.rlang.syntax import Binary, Call, Name, Node, String, names, parse_expression, python_text, r_text
 from dsl.rlang.terms import Terms, expand, split_formula
 from dsl.rlang.values import Factor, Matrix, Value, as_factor
 from dsl.tables import is_category
@@ -36,6 +36,11 @@ class ParsedFormula:
     """Data columns of outcome, covariates and offsets."""
     functions: Functions = field(repr=False)
     """What the formula uses of the caller's functions and numbers."""
+
+    @property
+    def outcome_name(self) -> str:
+        """The left-hand side in Python's spelling."""
+        return python_text(self.outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +279,32 @@ def build(
         categorical=covariates.codes_predicted or any(is_category(data[name]) for name in predicted),
         linear=tuple(names(parsed.outcome)) if plain else (),
     )
+
+
+def build_each(
+    parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str], *, absorbed: bool = False
+) -> tuple[tuple[Design, ...], tuple[str, ...]]:
+    """Designs of all equations and, where the outcome is a predicted category, its categories.
+
+    As `build`, with an equation for the indicator of each category; of two categories, for the second alone (as R's
+    ``glm`` has it).
+    """
+    name = parsed.outcome.id if isinstance(parsed.outcome, Name) else ""
+    if name not in predicted or not is_category(data[name]):
+        return (build(parsed, data, labeled, predicted, absorbed=absorbed),), ()
+    levels = [str(level) for level in data[name].cat.categories]
+    indicators = [Call("I", ((None, Binary("==", parsed.outcome, String(level))),)) for level in levels]
+    each = [replace(parsed, outcome=node) for node in indicators]
+    if len(levels) <= 2:
+        return (build(each[-1], data, labeled, predicted, absorbed=absorbed),), ()
+    first = build(each[0], data, labeled, predicted, absorbed=absorbed)
+    filled = _filled(data, set(predicted) & set(parsed.variables))
+    gold = {name: _gold_values(data[name], labeled) for name in predicted}
+    designs = [first]
+    for other in each[1:]:
+        outcome = _fit_outcome(other, data, filled, labeled, predicted)
+        designs.append(replace(first, outcome=outcome, gold_outcome=outcome.at(gold, labeled)[:, 0]))
+    return tuple(designs), tuple(levels)
 
 
 def _gold_values(column: pd.Series, labeled: BoolArray) -> Any:

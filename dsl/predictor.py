@@ -20,9 +20,11 @@ class Predictor:
     spec: Any
     mean: Any
     """Mean function of the linear predictor, elementwise; None where only the linear predictor is known."""
+    levels: tuple[str, ...] = ()
+    """Categories of the outcome, each with its own parameters."""
 
-    def __call__(self, params: FloatArray, data: Any, which: str) -> pd.Series:
-        """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`."""
+    def __call__(self, params: FloatArray, data: Any, which: str) -> pd.Series | pd.DataFrame:
+        """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`; a column per category."""
         if which not in ("mean", "linear"):
             raise ArgumentError(f"which must be 'mean' or 'linear'; found {which!r}")
         if which == "mean" and self.mean is None:
@@ -37,10 +39,13 @@ class Predictor:
             raise DataError(f"new data have missing values in {first_rows(missing, frame.index)}; fill or drop them")
         self._adopt_kinds(frame)
         rows = frame.reset_index(drop=True)
-        eta = self.spec.columns(rows) @ params
+        eta = self.spec.columns(rows) @ params.reshape(max(len(self.levels), 1), -1).T
         offset = self.spec.offset(rows)
-        eta = eta if offset is None else eta + offset
-        return pd.Series(self.mean(eta) if which == "mean" else eta, index=frame.index)
+        eta = eta if offset is None else eta + offset[:, None]
+        values = self.mean(eta) if which == "mean" else eta
+        if self.levels:
+            return pd.DataFrame(values, index=frame.index, columns=list(self.levels))
+        return pd.Series(values[:, 0], index=frame.index)
 
     def _adopt_kinds(self, frame: pd.DataFrame) -> None:
         """Make categories of the columns that were categories in the analysis, and numbers of those that were numbers."""

@@ -154,6 +154,6 @@ def _tuning_notes(results: Any) -> list[str]:
     k = len(behind)
     if isinstance(results.specification.tune, str) and results.n_labeled < FEW_PER_LAMBDA * k:
         notes.append(
-            f"Caution: {results.n_labeled:,} labels for {k} coefficients are few to choose lambda from; intervals may be too short."
+            f"Caution: {results.n_labeled:,} labels are few to choose the lambda of {k} coefficients; intervals may be too short."
         )
     return notes

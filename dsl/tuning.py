@@ -9,6 +9,7 @@ With fixed effects the part that is scaled is (1 - w) m_hat of the predictions w
 moment, whose effects rest on a few labelled rows each, its expectation is zero however short the panel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,10 @@ class Tuned:
     """(k,) variances at Lambda = I; None where they were not computed."""
     without: FloatArray | None
     """(k,) variances at Lambda = 0, to first order."""
+    tuning: FloatArray | None = None
+    """(k, k) Lambda, in the block's parameters."""
+    at: FloatArray | None = None
+    """(k,) the block's parameters at which the scores were taken."""
 
 
 def fit_tuned(
@@ -78,6 +83,8 @@ def fit_tuned(
         lambdas=np.diag(bread @ tuning @ np.linalg.inv(bread)),
         plain=np.diag(basis @ plain.vcov @ basis.T),
         without=np.diag(basis @ alone.vcov @ basis.T),
+        tuning=tuning,
+        at=plain.params if isinstance(tune, str) else fit.params,
     )
 
 
@@ -115,6 +122,18 @@ def _changed(block: Block, problem: Problem, plain: SplitFit, pair: _Pair) -> Sp
         meat=meat,
         label_scores=on_labels,
         label_meat=label_meat(block, problem, on_labels),
+    )
+
+
+def side_by_side(choices: Sequence[Tuned]) -> Tuned:
+    """The choices of several equations in one."""
+
+    def every(name: str) -> FloatArray | None:
+        values = [getattr(choice, name) for choice in choices]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    return Tuned(
+        lambdas=np.concatenate([choice.lambdas for choice in choices]), plain=every("plain"), without=every("without")
     )
 
 

@@ -27,21 +27,12 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.centre import shared_columns
 from dsl.covariance import sandwich
-from dsl.engine import Problem, SplitFit, column_scale, fit_split, moment_sums
-from dsl.exceptions import ArgumentError, EstimationError, LabelError, SingularJacobianError
-from dsl.moments import Block, Link, Weights
-from dsl.ppi.sums import Means, Samples, Scores, Spread, labeled_jacobians, mean_jacobians, mean_moments, scores_at
-from dsl.solve import is_singular, newton
+from dsl.engine import Problem, SplitFit
+from dsl.exceptions import ArgumentError, EstimationError, LabelError
+from dsl.moments import Block, Link
+from dsl.ppi.solve import Root, hessian, solve
+from dsl.ppi.sums import Samples, Spread
 
-NEWTON = 1e-8
-"""Largest mean moment, columns scaled, from which the step that comes with the scores finishes the work."""
-NEGLIGIBLE = 1e-6
-"""A step of Newton's method, in standard errors, that leaves an error of its square, and the scores as they are."""
-MAX_STEPS = 8
-WEAK = 1e-4
-"""Singular value of a scaled Jacobian below which the engine looks for what is wrong."""
-PLAIN = 1e-2
-"""Value of lam below which the unlabelled rows' Jacobian is summed by itself, to lose no digits."""
 SAME_WEIGHT = 1e-9
 """Relative difference of weights that rounding can make."""
 
@@ -141,17 +132,16 @@ def _is_mean(block: Block) -> bool:
 
 
 def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit:
-    tuned, start = lam is None, np.zeros(samples.k)
-    if samples.problem.link.slope is not None:
-        start = _start(samples)
+    tuned = lam is None
+    root: Root | None = None
     if lam is None:
-        start, lam = _tuned(samples, start, basis)
-    root = _solve(samples, lam, start)
-    scores, bread = root.scores, _bread(samples, root.jacobians, lam)
+        root, lam = _tuned(samples, basis)
+    root = solve(samples, lam, near=root)
+    sums, bread = root.sums, hessian(samples, root.sums.jacobians, lam)
     n_rows, n = len(samples.block.outcome), samples.n
-    label = scores.gold - lam * scores.hat
+    label = sums.gold - lam * sums.hat
     left = label - label.mean(axis=0)
-    meat = n_rows**2 * scores.spread.at(lam)
+    meat = n_rows**2 * sums.spread.at(lam)
     return TwoSampleFit(
         params=root.params,
         vcov=sandwich(n_rows * bread, meat),
@@ -167,15 +157,14 @@ def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit
     )
 
 
-def _tuned(samples: Samples, start: FloatArray, basis: FloatArray) -> tuple[FloatArray, float]:
-    """Where to start solving for the best lam, and that lam."""
+def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:
+    """The estimate at which lam is chosen, and that lam."""
     try:
-        root = _solve(samples, 1.0 if samples.known else 0.0, start)
+        root = solve(samples, 1.0 if samples.known else 0.0)
     except EstimationError:  # poor surrogates may leave no root at lam = 1 where others have one
-        root = _solve(samples, 0.0, start)
-    bread = _bread(samples, root.jacobians, 1.0) if samples.known else root.jacobians.gold
-    lam = best_lam(root.scores.spread, bread, basis, samples)
-    return root.scored_at + _step(samples, root.jacobians, root.scores.means, lam), lam
+        root = solve(samples, 0.0)
+    bread = hessian(samples, root.sums.jacobians, 1.0 if samples.known else 0.0)
+    return root, best_lam(root.sums.spread, bread, basis, samples)
 
 
 def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samples) -> float:
@@ -188,128 +177,3 @@ def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samp
     covariance = -shrink * float(np.trace(half @ spread.cross @ half.T))
     variance = float(np.trace(half @ spread.hat_pooled @ half.T))
     return min(max(covariance / variance, 0.0), 1.0) if variance > 0.0 else 0.0
-
-
-def _bread(samples: Samples, jacobians: Means, lam: float) -> FloatArray:
-    """H: the Hessian over all rows where all covariates are known, else the derivative of the moment equation."""
-    if not samples.known:
-        return jacobians.at(lam)
-    if lam == 0.0:
-        return jacobians.gold
-    n, n_unlabeled = samples.n, samples.n_unlabeled
-    return np.asarray((n * jacobians.hat + n_unlabeled * jacobians.unlabeled) / (n + n_unlabeled))
-
-
-def _step(samples: Samples, jacobians: Means, means: Means, lam: float) -> FloatArray:
-    """From parameters with these mean scores to the estimate: exactly in linear models, else Newton's step."""
-    if not samples.closed_form:
-        return np.asarray(np.linalg.solve(jacobians.at(lam), means.at(lam)))
-    labeled = np.linalg.solve(jacobians.gold, np.column_stack([means.gold, means.hat]))
-    if lam == 0.0:
-        return np.asarray(labeled[:, 0])
-    return np.asarray(labeled[:, 0] + lam * (np.linalg.solve(jacobians.unlabeled, means.unlabeled) - labeled[:, 1]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Root:
-    """An estimate, and the sums at the last parameters before it, from which it differs negligibly."""
-
-    params: FloatArray  # (k,)
-    scored_at: FloatArray  # (k,)
-    scores: Scores
-    jacobians: Means
-    norm: float  # largest mean moment there, columns scaled to root mean square one
-    iterations: int
-
-
-def _solve(samples: Samples, lam: float, start: FloatArray) -> _Root:
-    """Estimate at `lam`; the last step comes with the pass that sums the scores."""
-    if samples.closed_form:
-        jacobians, iterations = mean_jacobians(samples, start), 1
-        _check_each(samples, jacobians, lam)
-        params = start + _step(samples, jacobians, mean_moments(samples, start), lam)
-    else:
-        params, jacobian, iterations = _newton(samples, lam, start)
-        jacobians = _split_jacobian(samples, params, jacobian, lam)
-    for _ in range(MAX_STEPS):
-        scores = scores_at(samples, params)
-        step = _step(samples, jacobians, scores.means, lam)
-        bread = _bread(samples, jacobians, lam)
-        size = np.sqrt(np.maximum(np.diag(sandwich(bread, scores.spread.at(lam))), 0.0))
-        if samples.closed_form or np.all(np.abs(step) <= NEGLIGIBLE * size):
-            break
-        params, iterations = params + step, iterations + 1
-        jacobians = mean_jacobians(samples, params)
-    norm = float(np.abs(column_scale(samples.block, samples.gram) * (bread @ step)).max())
-    return _Root(
-        params=params + step, scored_at=params, scores=scores, jacobians=jacobians, norm=norm, iterations=iterations
-    )
-
-
-def _split_jacobian(samples: Samples, params: FloatArray, jacobian: FloatArray, lam: float) -> Means:
-    """Parts of the Jacobian at `params`: only those of the labelled rows need a look at rows again."""
-    if lam < PLAIN:
-        return mean_jacobians(samples, params)
-    gold, hat = labeled_jacobians(samples, params)
-    return Means(gold=gold, hat=hat, unlabeled=hat + (jacobian - gold) / lam)
-
-
-def _check_each(samples: Samples, jacobians: Means, lam: float) -> None:
-    """Raise SingularJacobianError unless both samples have a regression of their own."""
-    parts = [("labelled", samples.n, jacobians.gold)]
-    if lam != 0.0:
-        parts.append(("unlabelled", samples.n_unlabeled, jacobians.unlabeled))
-    for what, count, gram in parts:
-        size = np.sqrt(np.diag(gram))
-        names = [name for name, s in zip(samples.problem.names, size, strict=True) if s <= 0.0]
-        if not names and not is_singular(gram / size[:, None] / size):
-            continue
-        zero = f": {', '.join(repr(name) for name in names)} zero in all of them" if names else ""
-        raise SingularJacobianError(
-            f"the {count} {what} rows alone do not determine {samples.k} coefficients{zero}; merge rare categories, take columns "
-            f"out of the formula, or {'label more rows' if what == 'labelled' else 'leave more rows unlabelled'}"
-        )
-
-
-def _start(samples: Samples) -> FloatArray:
-    """Where Newton's method begins: the labelled rows' estimate, or zero where they have none."""
-    problem = Problem(link=samples.problem.link, names=samples.problem.names, weights=_gold_alone)
-    try:
-        return _newton_on(samples.labeled, problem, column_scale(samples.labeled), np.zeros(samples.k))[0]
-    except EstimationError:
-        return np.zeros(samples.k)
-
-
-def _gold_alone(block: Block) -> Weights:
-    return Weights(predicted=np.zeros(len(block.outcome)), gold=np.ones(len(block.weight)))
-
-
-def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-    """Root of mean_L g + lam (mean_U h - mean_L h), Jacobian there, number of steps."""
-    n, n_unlabeled = samples.n, samples.n_unlabeled
-    rows = n + n_unlabeled
-
-    def weights(block: Block) -> Weights:
-        predicted = np.full(len(block.outcome), lam * rows / n_unlabeled)
-        predicted[block.gold_rows] = -lam * rows / n
-        return Weights(predicted=predicted, gold=np.full(len(block.weight), rows / n))
-
-    problem = Problem(link=samples.problem.link, names=samples.problem.names, weights=weights)
-    return _newton_on(samples.block, problem, column_scale(samples.block, samples.gram), start)
-
-
-def _newton_on(
-    block: Block, problem: Problem, scale: FloatArray, start: FloatArray
-) -> tuple[FloatArray, FloatArray, int]:
-    """Root by Newton's method; what it cannot solve, the engine tries in more ways, and names what is wrong."""
-    n = len(block.outcome)
-
-    def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
-        moment, jacobian = moment_sums(block, problem, params * scale)
-        return moment * scale / n, jacobian * scale[:, None] * scale / n
-
-    root = newton(evaluate, start / scale, tolerance=NEWTON)
-    if root.problem is None and np.linalg.svd(root.jacobian, compute_uv=False)[-1] > WEAK:
-        return root.params * scale, root.jacobian / scale[:, None] / scale, root.iterations
-    fit = fit_split(block, problem, start=start)
-    return fit.params, fit.jacobian / n, root.iterations + fit.iterations

@@ -18,15 +18,14 @@ clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - 
 covariance is the sum over clusters of the products of these sums. Clusters of one row give the formulas above.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.covariance import cluster_sums
-from dsl.engine import Problem, row_scores, score_sums, unit_scores
-from dsl.moments import Block, Link, Weights, fitted_means, imputed_weights, jacobian_sum, moment_sum
+from dsl.engine import Problem, shared_gram
+from dsl.moments import Block, Weights, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +103,25 @@ class Spread:
         return np.asarray(self.gold + lam * (self.cross + self.cross.T) + lam**2 * self.hat)
 
 
-def mean_moments(samples: Samples, params: FloatArray) -> Means:
-    """Mean scores at `params`, without their covariance."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Everything at one value of the parameters."""
+
+    params: FloatArray
+    """(k,)"""
+    scores: Means
+    """(k,) each"""
+    jacobians: Means
+    """(k, k) each"""
+    spread: Spread
+    gold: FloatArray
+    """(n, k) scores of the labelled rows, gold version"""
+    hat: FloatArray
+    """(n, k) scores of the labelled rows, surrogate version"""
+
+
+def mean_scores(samples: Samples, params: FloatArray) -> Means:
+    """Mean scores at `params`, and nothing else."""
     link = samples.problem.link
 
     def total(block: Block, gold: bool) -> FloatArray:
@@ -116,36 +132,75 @@ def mean_moments(samples: Samples, params: FloatArray) -> Means:
     return _means(samples, every, hat, total(samples.labeled, True))
 
 
-def mean_jacobians(samples: Samples, params: FloatArray) -> Means:
-    """Mean Jacobians at `params`."""
-    every = samples.gram if samples.closed_form else _total_jacobian(samples, samples.block, params, False)
-    gold, hat = labeled_jacobians(samples, params)
-    return _means(samples, every, samples.n * hat, samples.n * gold)
+def gram_means(samples: Samples) -> Means:
+    """Mean Jacobians of a linear model whose covariates are all known: the Gram matrices of its columns."""
+    labeled = shared_gram(samples.labeled.fixed)
+    return _means(samples, samples.gram, labeled, labeled)
 
 
-def labeled_jacobians(samples: Samples, params: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean Jacobians of the labelled rows' gold and surrogate versions, (k, k) each."""
-    gold = _total_jacobian(samples, samples.labeled, params, True) / samples.n
-    if samples.known:
-        return gold, gold
-    return gold, _total_jacobian(samples, samples.labeled, params, False) / samples.n
+def sums_at(samples: Samples, params: FloatArray) -> Sums:
+    """Means and covariances of the scores at `params`, and mean Jacobians, in one pass over the rows."""
+    gold_scores, gold_jacobian = _labeled(samples, params, True)
+    hat_scores, hat_jacobian = _labeled(samples, params, False)
+    every = _Every(samples)
+    for piece in samples.block.pieces():
+        every.add(piece, params)
+    jacobians = _means(samples, every.jacobian, hat_jacobian, gold_jacobian)
+    scores = _means(samples, every.score, hat_scores.sum(axis=0), gold_scores.sum(axis=0))
+    summarise = _row_spread if samples.problem.cluster is None else _cluster_spread
+    return Sums(
+        params=params,
+        scores=scores,
+        jacobians=gram_means(samples) if samples.closed_form else jacobians,
+        spread=summarise(samples, scores, gold_scores, hat_scores, every.second),
+        gold=gold_scores,
+        hat=hat_scores,
+    )
 
 
-def _total_jacobian(samples: Samples, block: Block, params: FloatArray, gold: bool) -> FloatArray:
-    link = samples.problem.link
-    return np.asarray(np.sum([_jacobian(p, params, link, gold) for p in block.pieces()], axis=0))
+class _Every:
+    """Running sums over all rows' surrogate versions."""
+
+    def __init__(self, samples: Samples) -> None:
+        problem, k = samples.problem, samples.k
+        self._samples, self._first = samples, 0
+        self.score, self.jacobian = np.zeros(k), np.zeros((k, k))
+        self.second = np.zeros((k if problem.cluster is None else problem.n_clusters or 0, k))
+        """Sum of h h' over the rows (k, k), or sums of h over the clusters' rows (G, k)."""
+
+    def add(self, piece: Block, params: FloatArray) -> None:
+        """Count in the next rows."""
+        problem, weights = self._samples.problem, imputed_weights(piece)
+        means = fitted_means(piece, params, problem.link)
+        part = scores(piece, means, weights)
+        self.score += part.sum(axis=0)
+        if not self._samples.closed_form:
+            self.jacobian += jacobian_sum(piece, means, weights, problem.link)
+        if problem.cluster is None:
+            self.second += part.T @ part
+        else:
+            self.second += cluster_sums(part, problem.cluster[self._first : self._first + len(part)], len(self.second))
+        self._first += len(part)
 
 
-def _jacobian(piece: Block, params: FloatArray, link: Link, gold: bool) -> FloatArray:
-    return jacobian_sum(piece, fitted_means(piece, params, link), _version(piece, gold), link)
+def _labeled(samples: Samples, params: FloatArray, gold: bool) -> tuple[FloatArray, FloatArray]:
+    """Scores (n, k) and summed Jacobian (k, k) of one version of the labelled rows."""
+    link, parts, jacobian = samples.problem.link, [], np.zeros((samples.k, samples.k))
+    for piece in samples.labeled.pieces():
+        means, weights = fitted_means(piece, params, link), _version(piece, gold)
+        parts.append(scores(piece, means, weights))
+        if not samples.closed_form:
+            jacobian += jacobian_sum(piece, means, weights, link)
+    return np.concatenate(parts), jacobian
 
 
 def _version(block: Block, gold: bool) -> Weights:
     """One for each row's gold version, or for each row's surrogate version."""
-    return _gold_version(block) if gold else imputed_weights(block)
+    return gold_version(block) if gold else imputed_weights(block)
 
 
-def _gold_version(block: Block) -> Weights:
+def gold_version(block: Block) -> Weights:
+    """Each labelled row once, at the gold values."""
     return Weights(predicted=np.zeros(len(block.outcome)), gold=np.ones(len(block.weight)))
 
 
@@ -153,40 +208,6 @@ def _means(samples: Samples, every: FloatArray, hat: FloatArray, gold: FloatArra
     """From sums over all rows, and over both versions of the labelled ones."""
     n = samples.n
     return Means(gold=gold / n, hat=hat / n, unlabeled=(every - hat) / samples.n_unlabeled)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Scores at one value of the parameters, summed up."""
-
-    means: Means
-    spread: Spread
-    gold: FloatArray
-    """(n, k) the labelled rows' own, gold version"""
-    hat: FloatArray
-    """(n, k) the labelled rows' own, surrogate version"""
-
-
-def scores_at(samples: Samples, params: FloatArray) -> Scores:
-    """Means and covariances of the scores at `params`, in one pass over the rows."""
-    problem, k = samples.problem, samples.k
-    gold = np.concatenate([*_rows(samples.labeled, problem, params, True)])
-    hat = np.concatenate([*_rows(samples.labeled, problem, params, False)])
-    every = _rows(samples.block, problem, params, False)
-    if problem.cluster is None:
-        total, second = score_sums(every, k)
-        means = _means(samples, total, hat.sum(axis=0), gold.sum(axis=0))
-        spread = _row_spread(samples, means, gold, hat, second)
-    else:
-        (units,) = unit_scores(every, problem)
-        means = _means(samples, units.sum(axis=0), hat.sum(axis=0), gold.sum(axis=0))
-        spread = _cluster_spread(samples, means, gold, hat, units)
-    return Scores(means=means, spread=spread, gold=gold, hat=hat)
-
-
-def _rows(block: Block, problem: Problem, params: FloatArray, gold: bool) -> Iterator[FloatArray]:
-    rule = _gold_version if gold else imputed_weights
-    return row_scores(block, problem, params, rule, rule)
 
 
 def _row_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, second: FloatArray) -> Spread:

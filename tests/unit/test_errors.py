@@ -186,12 +186,6 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
         e.OutcomeError,
         ["'z' is 2 in", "Recode"],
     ),
-    "gold text": (
-        lambda d: {"y": d["y"].map({0.0: "neg", 1.0: "pos"})},
-        {},
-        e.FormulaError,
-        ["makes 2 columns (y[neg], y[pos])", "I(y == '...')"],
-    ),
     "gold numbers as text": (
         lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("")},
         {},

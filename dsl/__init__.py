@@ -10,26 +10,52 @@ from dsl import exceptions
 from dsl.exceptions import DSLError, DSLWarning
 
 if TYPE_CHECKING:
-    from dsl import datasets
+    from dsl import datasets, sampling
+    from dsl.adaptive import AdaptiveDesign
     from dsl.api import dsl
+    from dsl.evaluation import evaluate
     from dsl.learners import available_method
+    from dsl.power import power_dsl
+    from dsl.quantile import ppi_quantile
     from dsl.results import DSLResults
     from dsl.rfolds import folds_like_r
+    from dsl.statistic import ppi_statistic
 
 __version__ = "0.1.0"
-__all__ = ["DSLError", "DSLResults", "DSLWarning", "available_method", "datasets", "dsl", "exceptions", "folds_like_r"]
+__all__ = [
+    "AdaptiveDesign",
+    "DSLError",
+    "DSLResults",
+    "DSLWarning",
+    "available_method",
+    "datasets",
+    "dsl",
+    "evaluate",
+    "exceptions",
+    "folds_like_r",
+    "power_dsl",
+    "ppi_quantile",
+    "ppi_statistic",
+    "sampling",
+]
 
 _HOMES = {
-    "dsl": "dsl.api",
+    "AdaptiveDesign": "dsl.adaptive",
     "DSLResults": "dsl.results",
     "available_method": "dsl.learners",
+    "dsl": "dsl.api",
+    "evaluate": "dsl.evaluation",
     "folds_like_r": "dsl.rfolds",
+    "power_dsl": "dsl.power",
+    "ppi_quantile": "dsl.quantile",
+    "ppi_statistic": "dsl.statistic",
 }
+_MODULES = ("datasets", "sampling")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":
-        return import_module("dsl.datasets")
+    if name in _MODULES:
+        return import_module(f"dsl.{name}")
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

@@ -100,6 +100,10 @@ class LogError(DSLError, ValueError):
     """The log of an adaptive design belongs to other data, was changed, or is damaged."""
 
 
+class StatisticError(DSLError, ValueError):
+    """A user's statistic failed, or returned something that cannot be used."""
+
+
 class DSLWarning(UserWarning):
     """Root of every warning issued by this package."""
 
@@ -130,3 +134,11 @@ class EvaluationWarning(DSLWarning):
 
 class LogWarning(DSLWarning):
     """The last line of an adaptive design's log was incomplete and was cut off."""
+
+
+class StatisticWarning(DSLWarning):
+    """A user's statistic does not seem to use the weights that it is given."""
+
+
+class UnequalPostsWarning(DSLWarning):
+    """Posts of the same unit had different sampling probabilities: the mean of its labelled posts is biased."""

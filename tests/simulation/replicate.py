@@ -18,12 +18,16 @@ def replicate(
     call: dict[str, Any],
     estimators: Iterable[str] = ESTIMATORS,
 ) -> pd.DataFrame:
-    """Estimate on one drawn table per seed; one row per seed, estimator and coefficient."""
+    """Estimate on one drawn table per seed; one row per seed, estimator and coefficient.
+
+    ``"tuned"`` is ``"dsl"`` with a lambda for each coefficient.
+    """
     parts = []
     for seed in seeds:
         data = draw(seed)
         for estimator in estimators:
-            fit = dsl.dsl(data=data, estimator=estimator, seed=seed, **call)
+            given = {"estimator": "dsl", "tune": "coef"} if estimator == "tuned" else {"estimator": estimator}
+            fit = dsl.dsl(data=data, seed=seed, **given, **call)
             table = fit.tidy().set_index("term").loc[truth.index]
             parts.append(
                 pd.DataFrame(

@@ -1,0 +1,395 @@
+"""The record of a labelling design: who could be drawn with what probability, and who was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
+from dsl.tables import first_rows
+
+KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LabelDesign:
+    """Rows drawn for labelling, and the probability with which each row of the population was drawn.
+
+    Made by the functions of `dsl.sampling`; passed to ``dsl.dsl(design=...)``.
+
+    Parameters
+    ----------
+    kind : {"srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive"}
+        How the rows were drawn.
+    rows : Index, (N,)
+        Labels of the population's rows: the index of a pandas table, else 0, 1, ...
+    prob : (N,) array
+        Probability of being drawn, in (0, 1].
+    drawn : (N,) bool array
+        Rows to be labelled.
+    fixed_size : bool
+        Whether the number drawn (within each stratum, if any; of units, if any) was fixed in advance.
+    stratum : (N,) int array, optional
+        Codes 0, 1, ... of the strata within which the size was fixed.
+    unit : (N,) int array, optional
+        Codes 0, 1, ... of the primary sampling units: what was drawn first, together.
+    unit_prob : (N,) array, optional
+        Probability that the row's unit was drawn.
+    settings : mapping
+        How it was drawn (seed, size, floor, ...): whatever JSON can hold.
+
+    Raises
+    ------
+    DesignError
+        Lengths differ, row labels repeat, or strata and units are not whole codes.
+    SampleProbabilityError
+        A probability is missing or outside (0, 1].
+
+    Examples
+    --------
+    >>> import dsl
+    >>> tweets = dsl.datasets.load_sentiment(labeled=0)
+    >>> design = dsl.sampling.simple_random(tweets, 500, seed=1)
+    >>> design
+    <LabelDesign srs: 500 of 9390 rows drawn, probability 0.0532>
+    >>> design.table().columns.tolist()
+    ['prob', 'drawn']
+    """
+
+    kind: str
+    rows: pd.Index
+    prob: FloatArray
+    drawn: BoolArray
+    fixed_size: bool
+    stratum: IntArray | None = None
+    unit: IntArray | None = None
+    unit_prob: FloatArray | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the parts against each other, and make them read-only."""
+        if self.kind not in KINDS:
+            raise ArgumentError(f"unknown kind of design {self.kind!r}: use one of {', '.join(KINDS)}")
+        rows = pd.Index(self.rows)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "fixed_size", bool(self.fixed_size))
+        object.__setattr__(self, "settings", _plain_settings(self.settings))
+        if not len(rows):
+            raise DesignError("a design needs at least one row")
+        check_unique(rows)
+        for name, dtype in (("prob", float), ("drawn", bool), ("stratum", int), ("unit", int), ("unit_prob", float)):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _frozen(value, name, dtype, len(rows)))
+        for name in ("prob", "unit_prob"):
+            if getattr(self, name) is not None:
+                _check_probability(getattr(self, name), name, rows)
+        if (self.unit is None) != (self.unit_prob is None):
+            raise DesignError("unit and unit_prob belong together: give both, or neither")
+
+    def __len__(self) -> int:
+        """Rows of the population, N."""
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """One line: kind, rows drawn, probabilities."""
+        low, high = float(self.prob.min()), float(self.prob.max())
+        prob = f"probability {low:.3g}" if high - low < 1e-12 else f"probabilities {low:.3g} to {high:.3g}"
+        return f"<LabelDesign {self.kind}: {self.n_drawn} of {len(self)} rows drawn, {prob}>"
+
+    @property
+    def n_drawn(self) -> int:
+        """Number of rows drawn."""
+        return int(self.drawn.sum())
+
+    @property
+    def drawn_rows(self) -> pd.Index:
+        """Labels of the rows drawn; (n_drawn,)."""
+        return self.rows[self.drawn]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve characters that tell this design from any other: a hash of its rows, probabilities and draw."""
+        digest = hashlib.sha256(f"{self.kind} {self.fixed_size} {len(self)}".encode())
+        digest.update("\x1f".join(map(str, self.rows)).encode())
+        for name in ("prob", "drawn", "stratum", "unit", "unit_prob"):
+            value = getattr(self, name)
+            digest.update(name.encode() + (b"" if value is None else np.ascontiguousarray(value).tobytes()))
+        return digest.hexdigest()[:12]
+
+    def table(self) -> pd.DataFrame:
+        """One row per row of the population: prob, drawn and, where the design has them, stratum, unit, unit_prob."""
+        names = [name for name in ("prob", "drawn", "stratum", "unit", "unit_prob") if getattr(self, name) is not None]
+        return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.rows)
+
+    def save(self, path: str | Path) -> None:
+        """Write the design to one file (``.npz``, no pickle), which `load` reads and checks.
+
+        Parameters
+        ----------
+        path : str or Path
+            Written as named.
+
+        Raises
+        ------
+        DesignError
+            The row labels are neither whole numbers nor text.
+        """
+        from dsl.sampling.storage import save_design
+
+        save_design(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LabelDesign:
+        """Read a design that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        LabelDesign
+
+        Raises
+        ------
+        DesignError
+            No such file, not a design, damaged or changed since it was saved, or written by a newer version.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, dsl
+        >>> design = dsl.sampling.simple_random({"text": ["a", "b", "c", "d"]}, 2, seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     design.save(pathlib.Path(folder) / "design.npz")
+        ...     again = dsl.sampling.LabelDesign.load(pathlib.Path(folder) / "design.npz")
+        >>> again.fingerprint == design.fingerprint
+        True
+        """
+        from dsl.sampling.storage import load_design
+
+        return load_design(path)
+
+    def to_coder(
+        self,
+        path: str | Path,
+        data: Any,
+        *,
+        columns: str | Sequence[str],
+        label: str = "gold",
+        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        seed: int | np.random.Generator = 1234,
+    ) -> pd.DataFrame:
+        """Write the drawn rows to a CSV or XLSX file for a coder, in random order, with an empty label column.
+
+        The file holds `columns` and nothing that could sway the coder: no prediction, no probability, no stratum.
+        Its last column, ``key``, ties each row to this design and to the text shown; `from_coder` checks it.
+        Rows whose label `data` already has (a pilot's) are not asked for again.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.csv`` (UTF-8, as Excel reads it too) or ``.xlsx`` (needs openpyxl: ``pip install "dsl[excel]"``).
+        data : data frame
+            Holds `columns` for every drawn row, found by row label.
+        columns : str or list of str
+            What the coder sees.
+        label : str
+            Name of the column to fill in.
+        codebook : list, or dict of code to meaning, optional
+            Labels that may be given; an XLSX file offers them in each cell and explains them on a second sheet.
+        seed : int or numpy.random.Generator
+            Decides the order.
+
+        Returns
+        -------
+        DataFrame, (rows asked for, columns)
+            What was written, indexed by row label.
+
+        Raises
+        ------
+        DesignError
+            Drawn rows are not in `data`.
+        MissingColumnError, ArgumentError, MissingDependencyError
+            A column is not there, the file's kind is unknown, or openpyxl is not installed.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, dsl
+        >>> posts = {"text": ["good", "bad", "so so", "fine"]}
+        >>> design = dsl.sampling.simple_random(posts, 2, seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asked = design.to_coder(pathlib.Path(folder) / "coder.csv", posts, columns="text", codebook=[0, 1])
+        >>> asked.columns.tolist()
+        ['text', 'gold', 'key']
+        """
+        from dsl.sampling.coder import write_coder_file
+
+        return write_coder_file(self, path, data, columns=columns, label=label, codebook=codebook, seed=seed)
+
+    def from_coder(
+        self,
+        path: str | Path | Sequence[str | Path],
+        data: Any,
+        *,
+        label: str = "gold",
+        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        rule: str = "majority",
+        ties: str = "raise",
+        encoding: str = "utf-8-sig",
+    ) -> pd.DataFrame:
+        """Read coders' files back and put their labels into a copy of the data, after checking all of it.
+
+        Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted; nothing else is guessed.
+
+        Parameters
+        ----------
+        path : str, Path or list of them
+            The file, or one per coder: a row may be labelled by several coders, and must be by one at least.
+        data : data frame
+            The table the design was drawn from.
+        label : str
+            The column that the coders filled in; a column of that name is set in the result.
+        codebook : list, or dict of code to meaning, optional
+            The labels allowed; of a dict, coders may have given the code or the meaning.
+        rule : {"majority", "mean"}
+            How several coders' labels of a row become one.
+        ties : {"raise", "first"}
+            What to do about a tied majority: raise, or take the label of the file named first.
+        encoding : str
+            Of CSV files.
+
+        Returns
+        -------
+        DataFrame
+            Copy of `data` with `label` on the drawn rows, missing elsewhere.
+
+        Raises
+        ------
+        CoderFileError
+            Labels missing, outside the codebook, or tied; rows repeated, changed, not asked for, or of another design;
+            a file that cannot be read. The message counts them and names the first.
+        LabelError
+            `data` has labels on rows that were not drawn.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, dsl
+        >>> posts = {"text": ["good", "bad", "so so", "fine"]}
+        >>> design = dsl.sampling.simple_random(posts, 2, seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "coder.csv"
+        ...     design.to_coder(path, posts, columns="text").assign(gold=1).to_csv(path)  # the coder at work
+        ...     coded = design.from_coder(path, posts, codebook=[0, 1])
+        >>> int(coded["gold"].notna().sum())
+        2
+        """
+        from dsl.sampling.coder import read_coder_files
+
+        return read_coder_files(
+            self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding
+        )
+
+    def agreement(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        label: str = "gold",
+        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        encoding: str = "utf-8-sig",
+    ) -> pd.DataFrame:
+        """Agreement of each pair of coders on the rows that both labelled.
+
+        Parameters
+        ----------
+        paths : list of str or Path
+            One file per coder.
+        label, codebook, encoding
+            As in `from_coder`.
+
+        Returns
+        -------
+        DataFrame
+            One row per pair of files: ``first``, ``second``, ``n`` rows labelled by both, ``agreement`` (share of equal
+            labels) and Cohen's ``kappa`` (NaN where chance alone would make them agree).
+
+        Raises
+        ------
+        CoderFileError
+            As in `from_coder`; labels may be missing.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, dsl
+        >>> posts = {"text": ["good", "bad", "so so", "fine"]}
+        >>> design = dsl.sampling.simple_random(posts, 4, seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sent, first, second = (pathlib.Path(folder) / f"{name}.csv" for name in ("sent", "first", "second"))
+        ...     asked = design.to_coder(sent, posts, columns="text")
+        ...     asked.assign(gold=[0, 0, 1, 1]).to_csv(first)  # two coders at work
+        ...     asked.assign(gold=[0, 0, 1, 0]).to_csv(second)
+        ...     report = design.agreement([first, second])
+        >>> report.loc[0, ["n", "agreement", "kappa"]].tolist()
+        [4.0, 0.75, 0.5]
+        """
+        from dsl.sampling.agreement import agreement_table
+
+        return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding)
+
+
+def check_unique(rows: pd.Index) -> None:
+    """Raise DesignError unless every row has a label of its own."""
+    if rows.hasnans or not rows.is_unique:
+        bad = rows.isna() | rows.duplicated(keep=False)
+        raise DesignError(
+            f"row labels are missing or repeated: {first_rows(np.asarray(bad), rows)}; a design finds rows by their label: "
+            "give every row its own, e.g. data.reset_index(drop=True)"
+        )
+
+
+def _frozen(value: Any, name: str, dtype: type, n: int) -> np.ndarray[Any, Any]:
+    """A read-only copy of shape (n,)."""
+    given = np.asarray(value)
+    if given.shape != (n,):
+        raise DesignError(f"{name} has shape {given.shape}; the design has {n} rows and needs shape ({n},)")
+    if dtype is bool and given.dtype != bool:
+        raise DesignError(f"{name} must be True or False in every row; found {given.dtype}")
+    if dtype is int and (given.dtype.kind not in "iu" or given.min() < 0):
+        raise DesignError(f"{name} must hold codes 0, 1, ...; found {given.dtype} values from {given.min()}")
+    out: np.ndarray[Any, Any] = np.array(given, dtype=np.int64 if dtype is int else dtype)
+    out.setflags(write=False)
+    return out
+
+
+def _check_probability(prob: FloatArray, name: str, rows: pd.Index) -> None:
+    bad = ~((prob > 0.0) & (prob <= 1.0))
+    if bad.any():
+        raise SampleProbabilityError(
+            f"{name} is missing or outside (0, 1] in {first_rows(bad, rows)} (there {prob[bad][0]:g}); every row needs a known, "
+            "positive probability of being labelled"
+        )
+
+
+def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON would give them back."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(settings), default=_plain_value))
+    except (TypeError, ValueError) as error:
+        raise DesignError(f"settings must hold what JSON can: numbers, text, lists and dicts ({error})") from None
+    return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"found {type(value).__name__}")

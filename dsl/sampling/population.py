@@ -1,0 +1,163 @@
+"""From any table to the population that is sampled: row labels, and the columns that a design uses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.arguments import as_names
+from dsl.datasets.labels import Seed, check_count
+from dsl.exceptions import ArgumentError, DataError
+from dsl.frame import Columns, check_columns_exist
+from dsl.sampling.design import check_unique
+from dsl.tables import as_numbers, column_names, first_rows, to_pandas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedColumns(Columns):
+    """Columns by the argument that names them."""
+
+    formula: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+    named: Mapping[str, str]
+    """Column to argument."""
+
+    def roles(self) -> dict[str, str]:
+        """Argument that names each column, for messages."""
+        return dict(self.named)
+
+
+def named_columns(data: Any, named: Mapping[str, str]) -> pd.DataFrame:
+    """The columns, keys of `named`, as a pandas frame under the table's row labels; values name the arguments."""
+    check_columns_exist(NamedColumns(named=named), column_names(data))
+    return to_pandas(data, list(named))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """Rows that may be drawn."""
+
+    rows: pd.Index
+    """(N,) labels, unique."""
+    frame: pd.DataFrame
+    """(N rows) the columns asked for."""
+    kept: BoolArray
+    """(all rows of the table,) False for those excluded."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What to record of it."""
+        excluded = int((~self.kept).sum())
+        return {"excluded": excluded} if excluded else {}
+
+    def numbers(self, value: Any, argument: str) -> FloatArray:
+        """A column, an array over all rows of the table, or one number as floats without gaps; (N,)."""
+        if isinstance(value, str):
+            column = as_numbers(self.frame[value], argument)
+            check_complete(column, argument)
+            return np.asarray(column)
+        if isinstance(value, pd.Series):
+            value = value.to_numpy()
+        try:
+            given = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"{argument} must be a column name or one number per row; found {type(value).__name__}"
+            ) from None
+        if given.ndim == 0:
+            given = np.full(len(self.kept), float(given))
+        if given.shape != self.kept.shape:
+            raise ArgumentError(
+                f"{argument} has shape {given.shape}; give one number per row of data, shape {self.kept.shape}"
+            )
+        kept = pd.Series(given[self.kept], index=self.rows, name=argument)
+        check_complete(kept, argument)
+        return np.asarray(kept)
+
+    def check_size(self, size: object, name: str = "size") -> int:
+        """Return a number of rows to draw as int, at most all of them."""
+        count = check_count(size, name=name, least=1)
+        if count > len(self):
+            raise ArgumentError(f"{name} is {count}, but there are {len(self)} rows to draw from; lower it")
+        return count
+
+
+def check_complete(column: pd.Series, argument: str) -> None:
+    """Raise DataError if values are missing."""
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"column '{column.name}' ({argument}) is missing in {first_rows(missing, column.index)}; a design needs it for "
+            "every row: fill it, or leave these rows out with exclude="
+        )
+
+
+def population(data: Any, named: Mapping[str, Any], exclude: Any) -> Population:
+    """Cut a table to the rows that may be drawn and the columns that a design uses.
+
+    Parameters
+    ----------
+    data : data frame
+    named : mapping
+        Argument to column name(s); values that are not names are passed over.
+    exclude : str, or (rows,) bool array, optional
+        Rows to leave out: a column that is 1 (or True) there, or a mask.
+    """
+    roles = {name: argument for argument, value in named.items() for name in _names(value, argument)}
+    if isinstance(exclude, str):
+        roles.setdefault(exclude, "exclude")
+    available = column_names(data)
+    if not available:
+        raise DataError("the data have no columns; pass the table whose rows are to be labelled")
+    frame = named_columns(data, roles or {available[0]: "data"})
+    if frame.empty:
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    kept = ~_mask(frame, exclude)
+    if not kept.any():
+        raise ArgumentError("exclude leaves no row to draw from")
+    check_unique(frame.index)
+    return Population(rows=frame.index[kept], frame=frame[kept], kept=kept)
+
+
+def _names(value: Any, argument: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        return as_names(value, argument)
+    return ()
+
+
+def _mask(frame: pd.DataFrame, exclude: Any) -> BoolArray:
+    if exclude is None:
+        return np.zeros(len(frame), dtype=bool)
+    values = as_numbers(frame[exclude], "exclude").to_numpy() if isinstance(exclude, str) else np.asarray(exclude)
+    if values.shape != (len(frame),) or not pd.Series(values).isin((0, 1)).all():
+        raise ArgumentError(
+            f"exclude must be a column or mask that is True (1) on the rows to leave out and False (0) elsewhere, one value for "
+            f"each of {len(frame)} rows; found {values.dtype} values of shape {values.shape}"
+        )
+    return np.asarray(values, dtype=bool)
+
+
+def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple[IntArray, list[Any]]:
+    """Codes 0, 1, ... (N,) of the groups that columns make, and the groups' values (tuples for several columns)."""
+    names = list(as_names(by, argument))
+    if not names:
+        raise ArgumentError(f"{argument} names no column; name those whose values make the groups")
+    for name in names:
+        check_complete(frame[name], argument)
+    values = frame[names[0]] if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
+    codes, found = pd.factorize(values, sort=True)
+    return np.asarray(codes), [value.item() if isinstance(value, np.generic) else value for value in found]
+
+
+def seed_setting(seed: Seed) -> dict[str, Any]:
+    """What to record of a seed."""
+    return {"seed": "a generator of the caller's" if isinstance(seed, np.random.Generator) else int(seed)}

@@ -1,0 +1,120 @@
+"""Designs on disk: one ``.npz`` file, no pickle, with a checksum over everything in it."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl.exceptions import DesignError
+from dsl.sampling.design import LabelDesign
+
+FORMAT = "dsl label design"
+VERSION = 1
+UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for files that are something else, or damaged."""
+ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob")
+
+
+def save_design(design: LabelDesign, path: str | Path) -> None:
+    """Write a design; see `LabelDesign.save`."""
+    arrays = {name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
+    arrays["rows"], labels = _packed(design.rows)
+    facts = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": design.kind,
+        "fixed_size": design.fixed_size,
+        "labels": labels,
+        "settings": dict(design.settings),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    with Path(path).open("wb") as file:  # a file, so that numpy adds no suffix
+        np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
+
+
+def load_design(path: str | Path) -> LabelDesign:
+    """Read a design; see `LabelDesign.load`."""
+    parts = _read(Path(path))
+    text = str(parts.pop("facts"))
+    checksum = str(parts.pop("checksum"))
+    facts = _facts(text, path)
+    if _checksum(text, parts) != checksum:
+        raise DesignError(
+            f"'{path}' was changed after it was saved: its checksum does not fit its contents. Probabilities that were edited "
+            "make every estimate wrong; use the file as it was saved, or draw a new design"
+        )
+    rows = _unpacked(parts.pop("rows"), facts["labels"])
+    return LabelDesign(
+        kind=facts["kind"], rows=rows, fixed_size=facts["fixed_size"], settings=facts["settings"], **parts
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Arrays of the file."""
+    if not path.exists():
+        raise DesignError(f"there is no file '{path}'; a design is written by design.save(path)")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            parts = {name: stored[name] for name in stored.files}
+        if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *ARRAYS}:
+            return parts
+        problem = f"it holds {', '.join(parts) or 'nothing'}"
+    except UNREADABLE as error:
+        problem = str(error)
+    raise DesignError(f"'{path}' is not a saved design, or is damaged ({problem}); use the file that design.save wrote")
+
+
+def _facts(text: str, path: str | Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(text)
+        version = facts["version"] if facts["format"] == FORMAT else None
+    except (ValueError, KeyError, TypeError):
+        version = None
+    if version is None:
+        raise DesignError(f"'{path}' is not a saved design; use the file that design.save wrote")
+    if version != VERSION:
+        raise DesignError(
+            f"'{path}' has format {version}, written by another version of this package, which reads format {VERSION}; "
+            'update it: pip install --upgrade "dsl"'
+        )
+    return facts
+
+
+def _checksum(text: str, arrays: dict[str, Any]) -> str:
+    """SHA-256 of the facts and of every array's name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _packed(rows: pd.Index) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+    """Row labels as an array, and what is needed to make the same index of it."""
+    name = rows.name if isinstance(rows.name, str) else None
+    if isinstance(rows, pd.RangeIndex):
+        return np.array([rows.start, rows.stop, rows.step]), {"kind": "range", "name": name}
+    if pd.api.types.is_integer_dtype(rows.dtype):
+        dtype = np.uint64 if pd.api.types.is_unsigned_integer_dtype(rows.dtype) else np.int64
+        return rows.to_numpy(dtype=dtype), {"kind": "integer", "name": name}
+    values = rows.tolist()
+    if all(isinstance(value, str) for value in values):
+        return np.frombuffer(json.dumps(values).encode(), dtype=np.uint8), {"kind": "text", "name": name}
+    odd = next(value for value in values if not isinstance(value, str))
+    raise DesignError(
+        f"row labels such as {odd!r} cannot be saved; give the data whole numbers or text as row labels, e.g. "
+        "data.reset_index(), before the design is drawn"
+    )
+
+
+def _unpacked(values: np.ndarray[Any, Any], labels: dict[str, Any]) -> pd.Index:
+    if labels["kind"] == "range":
+        return pd.RangeIndex(*values.tolist(), name=labels["name"])
+    if labels["kind"] == "integer":
+        return pd.Index(values, name=labels["name"])
+    return pd.Index(json.loads(values.tobytes().decode()), name=labels["name"])

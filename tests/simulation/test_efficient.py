@@ -1,0 +1,130 @@
+"""Tuned DSL and dsl+: never worse than what they combine, at nominal coverage."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+import dsl
+from tests.simulation.replicate import coverage_error, replicate, score
+
+pytestmark = pytest.mark.slow
+
+REPLICATIONS = 1000
+WORSE = 1.03
+"""RMSE against the better of gold-only and plain DSL: choosing lambda from the labels costs a little."""
+FAMILY = 3.0
+"""Monte Carlo standard errors allowed where sixteen coverages are judged at once (two would reject one in twenty)."""
+SKEWED = "I(X1 ** 2)"
+"""About 17 of 500 labels carry this coefficient of simulation A (`labels_behind`), and the labelled rows alone cover it
+in 93.4% of 1000 replications too: normal intervals are a little short, which the summary's caution says."""
+SKEWED_COVERAGE = 0.92
+
+
+@cache
+def simulation_a(accuracy: float) -> pd.DataFrame:
+    """Section 8 A: N = 5000, n = 500."""
+    example = dsl.datasets.simulate_appendix_e(seed=0)
+    truth = pd.Series(example.attrs["truth"])
+
+    def draw(seed: int) -> pd.DataFrame:
+        return dsl.datasets.simulate_appendix_e(n=5000, labeled=500, accuracy=accuracy, seed=seed)
+
+    call = example.attrs["call"] | {"sample_split": 3}
+    return score(replicate(draw, truth, range(REPLICATIONS), call, ("gold_only", "dsl", "tuned")))
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.7, 0.9, 0.95])
+def test_tuned_is_as_precise_as_the_better_of_both(accuracy: float) -> None:
+    rmse = simulation_a(accuracy)["rmse"]
+    best = np.minimum(rmse["gold_only"], rmse["dsl"])
+    assert (rmse["tuned"] <= WORSE * best).all(), rmse
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.7, 0.9, 0.95])
+def test_tuned_covers(accuracy: float) -> None:
+    coverage = simulation_a(accuracy).loc["tuned", "coverage"]
+    usual = coverage.drop(SKEWED)
+    assert (np.abs(usual - 0.95) <= FAMILY * coverage_error(REPLICATIONS)).all(), coverage
+    assert coverage[SKEWED] >= SKEWED_COVERAGE
+
+
+def trial(seed: int, model: str, accuracy: float, effect: float) -> pd.DataFrame:
+    """A predicted binary covariate: N = 5000, n = 500, surrogate right with probability `accuracy`."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=5000)
+    d = (rng.random(5000) < expit(0.5 * x - 1)).astype(float)
+    mean = 0.2 + effect * d - 0.5 * x
+    y = mean + rng.normal(size=5000) if model == "lm" else (rng.random(5000) < expit(mean)).astype(float)
+    surrogate = np.where(rng.random(5000) < accuracy, d, 1 - d)
+    shown = np.zeros(5000, dtype=bool)
+    shown[rng.choice(5000, 500, replace=False)] = True
+    return pd.DataFrame({"Y": y, "X": x, "D": np.where(shown, d, np.nan), "S": surrogate})
+
+
+@cache
+def covariate(model: str, accuracy: float, effect: float) -> pd.DataFrame:
+    truth = pd.Series({"Intercept": 0.2, "D": effect, "X": -0.5})
+    call = {
+        "formula": "Y ~ D + X",
+        "predicted_var": "D",
+        "prediction": "S",
+        "model": model,
+        "sl_method": "logit",
+        "sample_split": 2,
+    }
+
+    def draw(seed: int) -> pd.DataFrame:
+        return trial(seed, model, accuracy, effect)
+
+    return score(replicate(draw, truth, range(REPLICATIONS), call, ("gold_only", "dsl", "dsl+")))
+
+
+LINEAR, LOGISTIC = ("lm", 0.6, 2.0), ("logit", 0.7, 1.5)
+
+
+def test_dsl_plus_is_worth_more_than_twice_the_labels() -> None:
+    """Expected about .063 for the predicted covariate, against .104 for plain DSL and .100 for gold only."""
+    rmse = covariate(*LINEAR)["rmse"]
+    assert rmse["dsl+", "D"] <= 0.066
+    assert rmse["dsl", "D"] == pytest.approx(0.104, rel=0.1)
+    assert rmse["gold_only", "D"] == pytest.approx(0.100, rel=0.1)
+
+
+@pytest.mark.parametrize("design", [LINEAR, LOGISTIC])
+def test_dsl_plus_covers(design: tuple[str, float, float]) -> None:
+    coverage = covariate(*design).loc["dsl+", "coverage"]
+    assert (np.abs(coverage - 0.95) <= 2 * coverage_error(REPLICATIONS)).all(), coverage
+
+
+@pytest.mark.parametrize("design", [LINEAR, LOGISTIC])
+def test_dsl_plus_is_not_wider_than_dsl(design: tuple[str, float, float]) -> None:
+    width = covariate(*design)["bse"]
+    assert (width["dsl+"] <= WORSE * width["dsl"]).all(), width
+
+
+@cache
+def real(surrogate: str) -> pd.DataFrame:
+    """1000 of the bundled ratings; the truth is the estimate from all of them, and only the labelling is random."""
+    formula = "human_positive ~ negation + hedge + first_person_plural + np.log1p(n_words) + source"
+    call = {"formula": formula, "model": "logit", "predicted_var": "human_positive", "prediction": surrogate}
+    with pytest.warns(dsl.exceptions.AllLabeledWarning):
+        truth = dsl.dsl(data=dsl.datasets.load_sentiment(), **call).params
+
+    def draw(seed: int) -> pd.DataFrame:
+        return dsl.datasets.load_sentiment(labeled=1000, seed=seed)
+
+    quick = {"sl_method": "logit", "sample_split": 2, "target": "finite"}
+    return score(replicate(draw, truth, range(300), call | quick, ("gold_only", "dsl", "tuned", "dsl+")))
+
+
+@pytest.mark.parametrize("surrogate", ["vader_positive", "textblob_positive"])
+def test_real_data(surrogate: str) -> None:
+    scores = real(surrogate)
+    rmse, width = scores["rmse"], scores["bse"]
+    assert (rmse["tuned"] <= WORSE * np.minimum(rmse["gold_only"], rmse["dsl"])).all(), rmse
+    assert (width["dsl+"] <= WORSE * width["dsl"]).all(), width
+    for estimator in ("tuned", "dsl+"):
+        assert (np.abs(scores.loc[estimator, "coverage"] - 0.95) <= 2 * coverage_error(300)).all(), scores

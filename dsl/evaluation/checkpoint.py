@@ -1,0 +1,119 @@
+"""Finished cells of an evaluation in a file that only grows: one JSON line for each, behind a header."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from dsl.exceptions import CheckpointError
+
+FORMAT = "dsl evaluation 1"
+START = json.dumps({"format": FORMAT}).encode()[:-1]
+
+Key = tuple[str, int, int]
+"""Design, budget, replication."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Checkpoint:
+    """A file of finished cells; without a path, nothing is kept.
+
+    Lines are complete or absent: each is written at once and synced, and the part of a line that a crash leaves behind is
+    cut off when the file is opened again. Use as a context manager.
+
+    Parameters
+    ----------
+    path : path or None
+    header : mapping of str to str
+        What the cells depend on, by name of the argument: a file that differs in any of it is refused.
+
+    Raises
+    ------
+    CheckpointError
+        The file is of something else, or damaged.
+    """
+
+    path: Path | None
+    header: Mapping[str, str]
+    finished: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    _file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Read what is there and open the file for more."""
+        if self.path is None:
+            return self
+        whole = self._read() if self.path.exists() else 0
+        try:
+            self._file = self.path.open("r+b" if self.path.exists() else "x+b")
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint '{self.path}' cannot be opened ({error.strerror}); name a file in a folder that exists and "
+                "can be written to"
+            ) from error
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        if whole == 0:
+            self._write({"format": FORMAT, **self.header})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file, also after an interruption."""
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, key: Key, record: dict[str, Any]) -> None:
+        """Keep the record of a finished cell."""
+        self.finished[key] = record
+        design, budget, replication = key
+        self._write({"design": design, "budget": budget, "replication": replication, **record})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def _read(self) -> int:
+        """Fill `finished`; returns the length of the file up to its last complete line."""
+        assert self.path is not None
+        content, whole = self.path.read_bytes(), 0
+        if not content.startswith(START[: len(content)]):
+            raise CheckpointError(
+                f"'{self.path}' is no checkpoint of dsl.evaluate: it begins otherwise; name another file"
+            )
+        for number, raw in enumerate(content.split(b"\n")[:-1], start=1):
+            whole += len(raw) + 1
+            line = self._parsed(raw, number)
+            if number == 1:
+                self._check_header(line)
+            else:
+                self.finished[line.pop("design"), line.pop("budget"), line.pop("replication")] = line
+        return whole
+
+    def _parsed(self, raw: bytes, number: int) -> dict[str, Any]:
+        try:
+            line = json.loads(raw)
+            complete = number == 1 or {"design", "budget", "replication"} <= line.keys()
+        except (ValueError, AttributeError):
+            complete = False
+        if not complete:
+            raise CheckpointError(
+                f"line {number} of the checkpoint '{self.path}' is damaged, so that the others may be too. Restore the file, or "
+                "name another one and start anew"
+            )
+        return dict(line)
+
+    def _check_header(self, found: Mapping[str, Any]) -> None:
+        differing = [name for name in self.header if found.get(name) != self.header[name]]
+        if differing:
+            verb = "differs" if len(differing) == 1 else "differ"
+            version = f" (it was made by dsl {found.get('version')})" if "version" in differing else ""
+            raise CheckpointError(
+                f"the checkpoint '{self.path}' belongs to another evaluation: {', '.join(differing)} {verb}{version}. Repeat the "
+                "call that it was made by, where only budgets and replications may differ, or name another file"
+            )

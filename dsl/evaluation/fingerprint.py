@@ -1,0 +1,96 @@
+"""What an evaluation is made of, as text that is the same in every session: to tell whether a checkpoint belongs to it."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from inspect import getclosurevars
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DEEPEST = 12
+"""Levels of nested objects looked at."""
+
+
+def fingerprint(value: Any) -> str:
+    """Hash of a value: of numbers, text, tables, containers, functions (their code and what they enclose) and objects.
+
+    Examples
+    --------
+    >>> fingerprint({"seed": 1, "budgets": (100, 200)}) == fingerprint({"budgets": [100, 200], "seed": 1})
+    True
+    >>> fingerprint(lambda n: n + 1) == fingerprint(lambda n: n + 2)
+    False
+    """
+    return _hash(json.dumps(_describe(value, 0), sort_keys=True))
+
+
+def table_fingerprint(table: pd.DataFrame) -> str:
+    """Hash of a table: names, types, row labels and values."""
+    return _hash(json.dumps([_column(table.index.to_series()), *([str(n), _column(table[n])] for n in table.columns)]))
+
+
+def _hash(text: str | bytes) -> str:
+    return sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:32]
+
+
+def _column(column: pd.Series) -> list[str]:
+    try:
+        values = pd.util.hash_pandas_object(column, index=False).to_numpy()
+    except TypeError:  # lists and arrays in the cells
+        return [str(column.dtype), _hash(json.dumps([_describe(cell, 0) for cell in column]))]
+    return [str(column.dtype), _hash(values.tobytes())]
+
+
+def _describe(value: Any, depth: int) -> Any:
+    """The value as JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item() if isinstance(value.item(), bool | int | float | str) else repr(value)
+    if isinstance(value, pd.DataFrame):
+        return table_fingerprint(value)
+    if isinstance(value, pd.Series | pd.Index):
+        return _column(pd.Series(value))
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [value.dtype.str, list(value.shape), _hash(np.ascontiguousarray(value).tobytes())]
+    if depth == DEEPEST:
+        return _name(value)
+    if isinstance(value, Mapping):
+        return {str(key): _describe(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_describe(inner, depth + 1) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted(json.dumps(_describe(inner, depth + 1), sort_keys=True) for inner in value)
+    return _describe_object(value, depth)
+
+
+def _describe_object(value: Any, depth: int) -> Any:
+    if isinstance(value, CodeType):
+        constants = [_describe(inner, depth + 1) for inner in value.co_consts]
+        return [_hash(value.co_code), list(value.co_names), constants]
+    if isinstance(value, FunctionType):
+        enclosed = list(getclosurevars(value).nonlocals.values())
+        parts = (value.__code__, value.__defaults__, value.__kwdefaults__, enclosed)
+        return [value.__module__, value.__qualname__, *(_describe(part, depth + 1) for part in parts)]
+    if isinstance(value, partial):
+        return [_describe(part, depth + 1) for part in (value.func, value.args, value.keywords)]
+    if isinstance(value, MethodType):
+        return [_describe(value.__func__, depth + 1), _describe(value.__self__, depth + 1)]
+    if isinstance(value, type | ModuleType | BuiltinFunctionType):
+        return _name(value)
+    state = dict(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        names = getattr(kind, "__slots__", ())
+        state |= {n: getattr(value, n) for n in ([names] if isinstance(names, str) else names) if hasattr(value, n)}
+    if not state:  # dates, paths, bytes
+        return [_name(type(value)), "" if " at 0x" in repr(value) else repr(value)]
+    return [_name(type(value)), {name: _describe(inner, depth + 1) for name, inner in sorted(state.items())}]
+
+
+def _name(value: Any) -> str:
+    kind = value if hasattr(value, "__name__") else type(value)
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', kind.__name__)}"

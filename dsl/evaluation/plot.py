@@ -1,0 +1,101 @@
+"""Measures of an evaluation against the budget, readable in black and white."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.exceptions import ArgumentError, MissingDependencyError
+
+KINDS = {
+    "coverage": "coverage of {level:g}% intervals",
+    "effective": "effective labels",
+    "rmse": "root mean squared error",
+    "width": "mean width of {level:g}% intervals",
+}
+MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
+COLORS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "0.5")
+"""Okabe and Ito's palette: told apart by the colour-blind."""
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+SHIFT = 0.012
+"""Distance between neighbouring lines' points, so that error bars do not hide each other; share of the axis."""
+
+
+def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None) -> Any:
+    """Lines of one measure of one coefficient.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows of `EvaluationResults.summary` of one term.
+    kind : {"coverage", "effective", "rmse", "width"}
+    alpha : float
+        One minus the nominal level.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    if kind not in KINDS:
+        raise ArgumentError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
+    if ax is None:
+        ax = _new_axes()
+    budgets = sorted(table["budget"].unique())
+    lines = {names: line.sort_values("budget") for names, line in table.groupby(["design", "estimator"], sort=False)}
+    designs, estimators = (list(dict.fromkeys(names[j] for names in lines)) for j in (0, 1))
+    shown = [names for names, line in lines.items() if line[kind].notna().any()]
+    step = SHIFT * (budgets[-1] - budgets[0] or budgets[0])
+    if kind == "coverage":
+        ax.axhline(1 - alpha, color="0.6", linewidth=1.0, zorder=0)
+    for j, names in enumerate(shown):
+        line, design, estimator = lines[names], designs.index(names[0]), estimators.index(names[1])
+        color = COLORS[estimator % len(COLORS)]
+        ax.errorbar(
+            line["budget"] + step * (j - (len(shown) - 1) / 2),
+            line[kind],
+            yerr=_bars(line, kind),
+            marker=MARKERS[estimator % len(MARKERS)],
+            color=color,
+            linestyle=LINES[(design if len(designs) > 1 else estimator) % len(LINES)],
+            markerfacecolor=color if design == 0 else "white",
+            label=_label(names, designs, estimators),
+            linewidth=1.2,
+            markersize=5,
+            capsize=2.5,
+        )
+    _finish(ax, kind, alpha, budgets, str(table["term"].iloc[0]))
+    return ax
+
+
+def _new_axes() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
+    return plt.subplots(figsize=(7.5, 4.2), layout="constrained")[1]
+
+
+def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
+    """Lengths (2, budgets) of two Monte Carlo errors down and up, no further than the measure can go."""
+    value, half = line[kind].to_numpy(dtype=float), 2 * line[f"{kind}_se"].to_numpy(dtype=float)
+    up = np.minimum(half, 1.0 - value) if kind == "coverage" else half
+    return np.stack([np.minimum(half, value), up])
+
+
+def _label(names: tuple[str, str], designs: list[str], estimators: list[str]) -> str:
+    if len(designs) == 1:
+        return names[1]
+    return names[0] if len(estimators) == 1 else f"{names[1]}, {names[0]}"
+
+
+def _finish(ax: Any, kind: str, alpha: float, budgets: list[int], term: str) -> None:
+    ax.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+    ax.set_xlabel("labels (budget)")
+    ax.set_ylabel(KINDS[kind].format(level=100 * (1 - alpha)))
+    ax.set_title(term, fontsize="medium")
+    if kind != "coverage":
+        ax.set_ylim(bottom=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", handlelength=3.5)

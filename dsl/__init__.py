@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dsl.api import dsl
     from dsl.evaluation import evaluate
     from dsl.learners import available_method
-    from dsl.power import power_dsl
+    from dsl.power import plan_dsl, power_dsl
     from dsl.quantile import ppi_quantile
     from dsl.results import DSLResults
     from dsl.rfolds import folds_like_r
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate",
     "exceptions",
     "folds_like_r",
+    "plan_dsl",
     "power_dsl",
     "ppi_quantile",
     "ppi_statistic",
@@ -46,6 +47,7 @@ _HOMES = {
     "dsl": "dsl.api",
     "evaluate": "dsl.evaluation",
     "folds_like_r": "dsl.rfolds",
+    "plan_dsl": "dsl.power",
     "power_dsl": "dsl.power",
     "ppi_quantile": "dsl.quantile",
     "ppi_statistic": "dsl.statistic",

@@ -74,7 +74,7 @@ def _misfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[st
     twice = next((name for name in first[: len(args)] if name in kwargs), None)
     if twice is not None:
         return f"got '{twice}' twice, by position and by name; the first arguments are {' and '.join(first)}"
-    needed = [p.name for p in signature.parameters.values() if p.default is p.empty]
+    needed = [p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     lacking = [name for name in needed if name not in {*first[: len(args)], *kwargs}]
     return f"needs {', '.join(needed)}; not given: {', '.join(lacking)}"
 

@@ -101,6 +101,7 @@ dsl_result <- function(found, columns, spec) {
       r2 = as.numeric(unlist(found$r2)), notes = as.character(unlist(found$notes)),
       split_coefficients = per_split(found$split_coefficients, terms),
       split_vcov = aperm(array(unlist(found$split_vcov), c(k, k, found$sample_split)), c(3, 2, 1)),
+      power = found$power,
       dsl_version = found$version
     )
   )

@@ -15,6 +15,7 @@ import pandas as pd
 
 import dsl
 from dsl.exceptions import ArgumentError, ColumnTypeError, DSLError, DSLWarning
+from dsl.power import curve, fitted, results
 
 NA = -(2**31)
 """R's NA_integer_; also that of logicals and of factors' codes."""
@@ -209,11 +210,61 @@ def _plain(result: Any) -> dict[str, Any]:
         "vcov_type": spec.vcov,
         "converged": bool(result.converged),
         "version": dsl.__version__,
+        "power": _power(result),
     }
     if spec.estimator == "dsl":
         out["rmse"] = _floats(result.rmse)
         out["r2"] = _floats(result.fit_quality["r2"])
     return out
+
+
+def _power(result: Any) -> dict[str, Any]:
+    """What ``power_dsl`` in R needs, as plain values: variances by number of labels, for both ways of drawing."""
+    out: dict[str, Any] = {}
+    try:
+        for drawn in fitted.DRAWN:
+            study = fitted.study_of(result, drawn, None)
+            out[drawn] = {
+                "shrinking": _floats(study.curve.shrinking),
+                "staying": _floats(study.curve.staying),
+                "n_labeled": int(study.n_labeled),
+                "nobs": int(study.nobs),
+                "exact_to": float(study.exact_to),
+            }
+    except ArgumentError as error:
+        return {"refused": str(error)}
+    return out
+
+
+@answer
+def power(stored: dict[str, Any], terms: list[str], se: list[float], sizes: list[float] | None) -> dict[str, Any]:
+    """Predicted standard errors, the present number of labels first; row by row."""
+    if "refused" in stored:
+        raise ArgumentError(stored["refused"])
+    shape = (-1, len(terms))
+    study = results.Study(
+        terms=tuple(terms),
+        formula="",
+        estimator="",
+        basis="",
+        se=np.asarray(se, dtype=float),
+        n_labeled=int(stored["n_labeled"]),
+        at_hand=int(stored["n_labeled"]),
+        nobs=int(stored["nobs"]),
+        exact_to=float(stored["exact_to"]),
+        curve=curve.VarianceCurve(
+            shrinking=np.reshape(stored["shrinking"], shape),
+            staying=np.reshape(stored["staying"], shape),
+            n_labeled=int(stored["n_labeled"]),
+        ),
+        gold_only=None,
+    )
+    found = fitted.predict(study, sizes)
+    return {
+        "labeled_size": _floats(found.labeled_size),
+        "predicted_se": _floats(found.predicted_se),
+        "extrapolated": [bool(v) for v in found.extrapolated.to_numpy().ravel()],
+    }
 
 
 def _floats(values: Any) -> list[float]:

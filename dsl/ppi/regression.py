@@ -18,6 +18,10 @@ one at the gold values. lam minimises the trace of the covariance,
 
 at the estimate for lam = 1, clipped to [0, 1]. With predicted covariates it is taken at the estimate for lam = 0, which
 exists whenever the labelled rows suffice. Clusters enter through the covariance of a and b.
+
+The covariance is that of the rectified loss's root, for the sum of regressions too, as in ppi-python. It takes the
+surrogates' residuals at theta, where the sum of regressions has them at the surrogates' own coefficients: intervals of a
+linear model are too wide, and lam too small, where these differ much from theta (tests/simulation/test_ppi.py).
 """
 
 from dataclasses import dataclass
@@ -33,6 +37,8 @@ from dsl.moments import Block, Link
 from dsl.ppi.solve import Root, hessian, solve
 from dsl.ppi.sums import Samples, Spread
 
+NOTHING = 1e-20
+"""Variance of useless surrogates, relative to that of the labelled rows alone, that rounding can make."""
 SAME_WEIGHT = 1e-9
 """Relative difference of weights that rounding can make."""
 
@@ -176,4 +182,5 @@ def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samp
     half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
     covariance = -shrink * float(np.trace(half @ spread.cross @ half.T))
     variance = float(np.trace(half @ spread.hat_pooled @ half.T))
-    return min(max(covariance / variance, 0.0), 1.0) if variance > 0.0 else 0.0
+    own = float(np.trace(half @ spread.gold @ half.T))
+    return min(max(covariance / variance, 0.0), 1.0) if variance > NOTHING * own else 0.0

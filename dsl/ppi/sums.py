@@ -173,7 +173,7 @@ class _Every:
         problem, weights = self._samples.problem, imputed_weights(piece)
         means = fitted_means(piece, params, problem.link)
         part = scores(piece, means, weights)
-        self.score += part.sum(axis=0)
+        self.score += np.ones(len(part)) @ part
         if not self._samples.closed_form:
             self.jacobian += jacobian_sum(piece, means, weights, problem.link)
         if problem.cluster is None:

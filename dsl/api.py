@@ -1,6 +1,5 @@
 """The public call: check arguments, then hand data from one module to the next."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from dsl.analysis import Analysis, Learning, estimate, folds_for, resolve_tune, results_of
 from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
+from dsl.calls import formula_names
 from dsl.covariance import SMALL_SAMPLE
 from dsl.estimators import ESTIMATORS
 from dsl.exceptions import (
@@ -181,7 +181,7 @@ def dsl(
     >>> bool(fit.conf_int().loc["negation", 1] < 0)
     True
     """
-    caller = sys._getframe(2)  # past explain_calls
+    functions = formula_names(2)  # past explain_calls
     _check_options(model=model, estimator=estimator, vcov=vcov, target=target)
     _check_vcov(vcov, cluster)
     tuning = resolve_tune(estimator, tune)
@@ -196,7 +196,7 @@ def dsl(
     parsed = parse(
         formula,
         column_names(data),
-        {**caller.f_globals, **caller.f_locals},
+        functions,
         outside_dot={*surrogates, *as_names(index, "index"), *filter(None, single.values())},
     )
     columns = Columns(

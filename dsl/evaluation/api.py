@@ -1,6 +1,5 @@
 """The public call: pretend that gold labels are missing, label again and again, see what the estimators make of it."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,13 @@ import pandas as pd
 
 from dsl import __version__
 from dsl.arguments import check_counts, explain_calls, pair_surrogates, warn_caller
-from dsl.evaluation.calls import used_functions
+from dsl.calls import formula_names, used_functions
 from dsl.evaluation.checkpoint import Checkpoint, Key
-from dsl.evaluation.fingerprint import fingerprint, table_fingerprint
 from dsl.evaluation.replicate import Cell, Setting, fit_truth, rehearse, run_cells
 from dsl.evaluation.results import EvaluationResults, replications_table
 from dsl.evaluation.strategies import resolve_designs, resolve_estimators, with_baseline
 from dsl.exceptions import ArgumentError, EvaluationWarning, LabelError, MissingColumnError
+from dsl.fingerprint import fingerprint, table_fingerprint
 from dsl.frame import Columns, check_columns_exist
 from dsl.sampling.design import check_unique
 from dsl.tables import column_names, first_rows, to_pandas
@@ -139,14 +138,14 @@ def evaluate(
     >>> result.summary()[["estimator", "budget", "term", "coverage", "effective"]].shape
     (8, 5)
     """
-    caller = sys._getframe(2)  # past explain_calls
+    names = formula_names(2)  # past explain_calls
     _check_options(data, call, target=target, alpha=alpha)
     table = _table(data)
     budgets = _counts(budgets, "budgets", most=len(table) - 1)
     _counts([replications], "replications", least=2)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)  # the first two are checked by dsl.dsl
     shared = {"predicted_var": predicted_var, "prediction": prediction, **call}
-    functions = used_functions(formula, table.columns, {**caller.f_globals, **caller.f_locals})
+    functions = used_functions(formula, table.columns, names)
     strategies = resolve_designs(designs, {"formula": formula, **shared}, functions)
     setting = Setting(
         data=table,

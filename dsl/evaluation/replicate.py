@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dsl.api import dsl
-from dsl.evaluation.calls import call_among
+from dsl.calls import call_among
 from dsl.evaluation.strategies import BASELINE, Adaptive, Contender, Oracle
 from dsl.exceptions import (
     AllLabeledWarning,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dsl.arguments import as_names
-from dsl.evaluation.calls import call_among
+from dsl.calls import call_among
 from dsl.exceptions import ArgumentError
 from dsl.sampling.design import LabelDesign
 

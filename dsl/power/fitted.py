@@ -1,14 +1,12 @@
 """Power from a fit: a study so far, or a pilot."""
 
-import builtins
-import sys
 from collections.abc import Mapping
-from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from dsl.arguments import explain_calls
+from dsl.calls import call_among, formula_names
 from dsl.covariance import sandwich
 from dsl.exceptions import ArgumentError
 from dsl.power.curve import VarianceCurve, finite_curve, rescaled, variance_curve
@@ -109,7 +107,7 @@ def power_dsl(
     >>> int(power.labels_needed(se={"negation": 0.15}).loc["negation", "labeled_size"])
     1433
     """
-    fitted = _fit_of(fit, data, arguments, names_at(sys._getframe(2)))
+    fitted = _fit_of(fit, data, arguments, formula_names(2))
     return predict(study_of(fitted, drawn, nobs), labeled_size)
 
 
@@ -119,23 +117,6 @@ def predict(study: Study, labeled_size: Any) -> PowerResults:
         return evaluate(study, default_sizes(study, FACTORS))
     sizes = check_sizes(labeled_size, study.nobs)
     return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
-
-
-def names_at(caller: FrameType) -> dict[str, Any]:
-    """What a formula written there may use."""
-    return {**caller.f_globals, **caller.f_locals}
-
-
-def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> Any:
-    """`dsl.dsl` as if called where `names` are: there it looks up the functions of a formula."""
-    from dsl.api import dsl
-
-    own = {"__builtins__": builtins, "__name__": __name__, "_dsl": dsl}
-    return FunctionType(_call.__code__, {**names, **own})(formula, data, arguments)
-
-
-def _call(_formula: str, _data: Any, _arguments: dict[str, Any]) -> Any:
-    return _dsl(_formula, _data, **_arguments)  # type: ignore[name-defined]  # noqa: F821
 
 
 def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, Any]) -> Any:
@@ -154,6 +135,13 @@ def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, 
             f"power_dsl needs a fit of dsl.dsl, or a formula with the arguments of dsl.dsl; found {found}"
         )
     return call_dsl(names, fit, data, **arguments)
+
+
+def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> Any:
+    """`dsl.dsl` as if called where `names` are."""
+    from dsl.api import dsl
+
+    return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
 
 
 def study_of(fit: Any, drawn: str, nobs: int | None) -> Study:

@@ -1,6 +1,5 @@
 """Power before anything is labelled: fits on gold labels drawn from surrogates of an assumed accuracy."""
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from tqdm.auto import tqdm
 
 from dsl._typing import FloatArray
 from dsl.arguments import explain_calls, pair_surrogates, warn_caller
+from dsl.calls import formula_names
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
 from dsl.power.assumed import draw_gold
 from dsl.power.curve import VarianceCurve
-from dsl.power.fitted import call_dsl, curve_of, gold_only_curve, names_at
+from dsl.power.fitted import call_dsl, curve_of, gold_only_curve
 from dsl.power.results import PowerResults, Study, default_sizes, evaluate
 from dsl.sampling import LabelDesign, simple_random
 from dsl.tables import column_names, to_pandas
@@ -141,7 +141,7 @@ def plan_dsl(
     errors = _errors(predicted, pairs, accuracy, rmse)
     _check_rest(arguments, replications)
     named = {"predicted_var": list(predicted), "prediction": list(listed), **arguments}
-    fitting = partial(call_dsl, names_at(sys._getframe(2)), formula, **named)
+    fitting = partial(call_dsl, formula_names(2), formula, **named)
     out: list[Replicate] = []
     problem: EstimationError | None = None
     with warnings.catch_warnings(record=True) as caught:

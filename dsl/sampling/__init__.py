@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dsl.sampling.design import LabelDesign
     from dsl.sampling.schemes import bernoulli, proportional_to_size, simple_random, stratified
-    from dsl.sampling.targeted import targeted
+    from dsl.sampling.aimed import targeted
     from dsl.sampling.units import clustered, two_stage
 
 __all__ = [
@@ -31,7 +31,7 @@ _HOMES = {
     "proportional_to_size": "schemes",
     "simple_random": "schemes",
     "stratified": "schemes",
-    "targeted": "targeted",
+    "targeted": "aimed",
     "two_stage": "units",
 }
 

@@ -18,7 +18,7 @@ from sklearn.linear_model import Ridge
 
 from dsl import exceptions as e
 from dsl import sampling
-from dsl.evaluation.fingerprint import fingerprint, table_fingerprint
+from dsl.fingerprint import fingerprint, table_fingerprint
 
 from .archive import archive, quick
 

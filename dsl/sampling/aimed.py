@@ -1,6 +1,5 @@
 """Labels where they tell most about the coefficients of interest, as a pilot estimates it."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.arguments import as_names, explain_calls
+from dsl.calls import formula_names
 from dsl.datasets.labels import Seed, check_count, random_generator
 from dsl.exceptions import ArgumentError
 from dsl.learners import check_method, method_label
@@ -109,12 +109,12 @@ def targeted(
     >>> design.n_drawn, design.settings["relative_variance"]["expected"]["hedge"] < 0.6
     (1000, True)
     """
-    caller = sys._getframe(2)  # past explain_calls
+    functions = formula_names(2)  # past explain_calls
     if not hasattr(fit, "splits"):
         raise ArgumentError(f"fit must be the pilot's results, as dsl.dsl returns them; found {type(fit).__name__}")
     _check_share(tau)
     check_method(error_model, "gaussian")
-    pilot = read_pilot(fit, data, {**caller.f_globals, **caller.f_locals})
+    pilot = read_pilot(fit, data, functions)
     chosen = _chosen(coefficient, pilot.names)
     budget = _Budget.of(pilot, size, keep=keep_pilot, floor=floor)
     rng = random_generator(seed)

@@ -1,14 +1,28 @@
 """Calls made on the user's behalf: with the functions that the user's formula names, also in another process."""
 
-import builtins
 import re
+import sys
 from collections.abc import Callable, Container, Mapping
-from types import FunctionType, ModuleType
+from contextvars import ContextVar
+from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
 R = TypeVar("R")
+
+_NAMES: ContextVar[Mapping[str, Any] | None] = ContextVar("names of the formula's functions", default=None)
+
+
+def names_at(caller: FrameType) -> dict[str, Any]:
+    """What a formula written there may use."""
+    return {**caller.f_globals, **caller.f_locals}
+
+
+def formula_names(depth: int) -> Mapping[str, Any]:
+    """What a formula may use: the names given to `call_among`, else those `depth` calls above the function that asks."""
+    given = _NAMES.get()
+    return names_at(sys._getframe(depth + 1)) if given is None else given
 
 
 def used_functions(formula: str, columns: Container[str], caller: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,15 +40,9 @@ def used_functions(formula: str, columns: Container[str], caller: Mapping[str, A
 
 
 def call_among(functions: Mapping[str, Any], target: Callable[..., R], arguments: Mapping[str, Any]) -> R:
-    """``target(**arguments)``, called where `functions` are the globals.
-
-    `dsl.dsl` looks the functions of a formula up where it is called from.
-    """
-    own = {"__builtins__": builtins, "__name__": __name__, "_target": target}
-    inside = FunctionType(_call.__code__, {**functions, **own})
-    result: R = inside(arguments)
-    return result
-
-
-def _call(_arguments: Mapping[str, Any]) -> Any:
-    return _target(**_arguments)  # type: ignore[name-defined]  # noqa: F821
+    """``target(**arguments)``, where formulas find `functions` as if they were written there."""
+    token = _NAMES.set(functions)
+    try:
+        return target(**arguments)
+    finally:
+        _NAMES.reset(token)

@@ -426,7 +426,7 @@ def test_the_readme_shows_the_reference(rscript: Callable[..., str]) -> None:
 def test_every_difference_is_demonstrated() -> None:
     text = README.read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(\d+)\]\(#(\S+)\)", text, re.M)
-    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    assert [int(number) for number, _ in rows] == list(range(1, 14))
     for number, anchor in rows:
         (title,) = re.findall(rf"^### {number} (.*)$", text, re.M)
         assert anchor == f"{number}-{title.lower().replace(' ', '-')}"

@@ -46,13 +46,16 @@ def warn_caller(category: type[Warning], message: str) -> None:
 def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
     """Raise CallError, which names the right argument, where Python would raise a bare TypeError."""
     signature = inspect.signature(function)
+    own = [name for name in signature.parameters if name == "self"]
+    shown = signature.replace(parameters=[p for name, p in signature.parameters.items() if name not in own])
+    name = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             signature.bind(*args, **kwargs)
         except TypeError:
-            raise CallError(f"{function.__name__}() {_misfit(signature, args, kwargs)}") from None
+            raise CallError(f"{name}() {_misfit(shown, args[len(own) :], kwargs)}") from None
         return function(*args, **kwargs)
 
     return call

@@ -115,7 +115,7 @@ def resolve_tune(estimator: str, tune: Any) -> str | float | None:
         The estimator has nothing to tune in this way.
     """
     number = isinstance(tune, int | float | np.number) and not isinstance(tune, bool) and np.isfinite(tune)
-    if tune is not None and not number and tune not in KINDS:
+    if tune is not None and not number and not (isinstance(tune, str) and tune in KINDS):
         raise ArgumentError(f"tune must be None, {', '.join(map(repr, KINDS))} or a number; found {tune!r}")
     if tune is None:
         return DEFAULT_TUNE.get(estimator)
@@ -171,7 +171,7 @@ def fit_cross_fitted(
     features = _evidence(analysis) if evidence else sample.features
     equations = analysis.blocks(tuned=tune is not None)
     if impute:
-        support = find_support(gold, linear=analysis.design.linear)
+        support = find_support(gold, linear=analysis.design.linear, coded=analysis.design.covariates.coded)
         found = cross_fit_distribution(support, gold, features, sample.labeled, folds, **options)
         targets, splits = found.targets(gold), _imputed(equations, found)
     else:
@@ -205,7 +205,9 @@ def _evidence(analysis: Analysis) -> FloatArray:
     parts = [analysis.sample.features, design.covariates.fixed]
     if not design.outcome.predicted_index:
         parts.append(design.outcome_at({})[:, None])
-    columns = np.hstack(parts)
+    data = analysis.sample.data
+    numbers = [name for name in design.beside if pd.api.types.is_numeric_dtype(data[name].dtype)]
+    columns = np.hstack([*parts, data[numbers].to_numpy(dtype=float)])
     return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
 
 

@@ -284,7 +284,7 @@ def _check_target(target: str, estimator: str, design: Any, single: Mapping[str,
     both = [role for role in ("labeled", "sample_prob") if single[role]]
     if design is not None and both:
         raise ArgumentError(f"design and {both[0]}={single[both[0]]!r} say the same thing twice; pass one of them")
-    if design is not None and not hasattr(design, "drawn"):
+    if design is not None and not all(hasattr(design, part) for part in ("rows", "prob", "drawn", "fixed_size")):
         raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
 
 

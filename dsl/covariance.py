@@ -62,6 +62,7 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
     (k, k) array
     """
     m = len(label_scores)
+    label_scores = label_scores - label_scores.mean(axis=0)  # a ratio estimator: weights are scaled to the number drawn
     stratum = np.zeros(m, dtype=np.int64) if labeling.stratum is None else labeling.stratum
     if labeling.unit is None or labeling.unit_prob is None:
         return _one_stage(label_scores, labeling.prob, stratum if labeling.fixed_size else None)

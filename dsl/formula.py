@@ -59,8 +59,8 @@ class Part:
     """The terms that make these."""
     direct: tuple[str, ...] | None
     """The predicted variables that these columns are, where they are just that."""
-    codes_predicted: bool
-    """Whether one of these terms makes categories of a predicted variable."""
+    coded: tuple[str, ...]
+    """Predicted variables of which these terms make categories."""
     known: Mapping[int, Fitted] = field(repr=False)
     """Values of the other variables in these terms."""
     data: pd.DataFrame = field(repr=False)
@@ -132,6 +132,8 @@ class Design:
     """(N,) sum of the formula's offsets; None if there are none."""
     categorical: bool = False
     """Whether a predicted variable is a category, in the data or in the formula: it has no mean to plug in."""
+    beside: tuple[str, ...] = ()
+    """Other variables that occur in terms of predicted ones or as offsets only, so that no fixed column shows them."""
     linear: tuple[str, ...] = ()
     """The predicted variable that is the outcome as it stands, in which the moment is linear."""
 
@@ -276,9 +278,20 @@ def build(
         gold=covariates.at(gold, labeled),
         gold_outcome=(outcome.at(gold, labeled) if outcome.fixed is None else outcome.fixed[labeled])[:, 0],
         offset=covariates.spec.offset(filled),
-        categorical=covariates.codes_predicted or any(is_category(data[name]) for name in predicted),
+        categorical=bool(covariates.coded) or any(is_category(data[name]) for name in predicted),
+        beside=_beside(parsed.covariates, set(predicted)),
         linear=tuple(names(parsed.outcome)) if plain else (),
     )
+
+
+def _beside(terms: Terms, predicted: set[str]) -> tuple[str, ...]:
+    """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
+    alone: set[str] = set()
+    mixed = {name for node in terms.offsets for name in names(node)}
+    for term in terms.terms:
+        used = {name for j in term for name in names(terms.variables[j])}
+        (mixed if used & predicted else alone).update(used)
+    return tuple(sorted(mixed - alone - predicted))
 
 
 def build_each(
@@ -421,6 +434,7 @@ def _part(
     fixed = spec.columns(filled, constant, known=known)
     check_finite(fixed, [spec.column_names[j] for j in fixed_index], filled.index)
     plain = [spec.column_names[j] for j in predicted_index]
+    coded = {name for j in changed if spec.variables[j].levels is not None for name in names(spec.variables[j].node)}
     simple = all(len(spec.terms[t].variables) == 1 for t in changing) and set(plain) <= set(predicted)
     return Part(
         spec=spec,
@@ -429,7 +443,7 @@ def _part(
         predicted_index=tuple(predicted_index),
         changing=changing,
         direct=tuple(plain) if changing and simple else None,
-        codes_predicted=any(spec.variables[j].levels is not None for j in changed),
+        coded=tuple(sorted(coded & set(predicted))),
         known={j: known[j] for t in changing for j in spec.terms[t].variables if j in known},
         data=data,
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.covariance import Labeling
 from dsl.exceptions import (
+    ArgumentError,
     ColumnTypeError,
     DataError,
     FoldError,
@@ -149,6 +150,8 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
+    if drawn is not None and drawn.design.unit is not None:
+        cluster, n_clusters = _units(drawn.design.unit[drawn.place[keep]], cluster, n_clusters, columns)
     features, feature_names = feature_matrix(frame, columns)
     return Sample(
         data=frame,
@@ -156,7 +159,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
         labeled=labeled,
         sample_prob=scaled,
         equal_prob=equal_prob,
-        labeling=_labeling(drawn, keep, labeled, scaled, equal_prob),
+        labeling=_labeling(drawn, keep, labeled, scaled if equal_prob else probability, equal_prob),
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
@@ -273,7 +276,7 @@ class _Drawn:
 
         design = self.design
         return Labeling(
-            prob=prob[labeled],
+            prob=self.design.prob[place],
             fixed_size=design.fixed_size,
             stratum=of(design.stratum),
             unit=of(design.unit),
@@ -453,6 +456,22 @@ def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
 def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
     codes, levels = pd.factorize(frame[name], sort=True)
     return codes, len(levels)
+
+
+def _units(
+    unit: IntArray, cluster: IntArray | None, n_clusters: int | None, columns: Columns
+) -> tuple[IntArray, int | None]:
+    """Clusters of rows that were drawn together: the design's units, or the given clusters if these hold units whole."""
+    if cluster is None:
+        levels, codes = np.unique(unit, return_inverse=True)
+        return codes, len(levels)
+    split = pd.Series(cluster).groupby(unit).nunique()
+    if split.max() > 1:
+        raise ArgumentError(
+            f"cluster={columns.cluster!r} puts rows of {int((split > 1).sum())} units, which the design drew whole, into several "
+            "clusters; leave cluster out (the units then serve), or name clusters of whole units"
+        )
+    return cluster, n_clusters
 
 
 def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:

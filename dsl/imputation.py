@@ -48,7 +48,7 @@ class Support:
         return len(self.cells) * self.draws
 
 
-def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = ()) -> Support:
+def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Sequence[str] = ()) -> Support:
     """Decide how to average over the predicted variables.
 
     Parameters
@@ -65,7 +65,7 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = ()) -> Support:
     """
     category = [name for name in gold if is_category(gold[name])]
     numbers = [name for name in gold if name not in category]
-    few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES]
+    few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES or name in coded]
     if not category and set(numbers) <= set(linear):
         few = []
     discrete = [name for name in gold if name in category or name in few]

@@ -40,7 +40,11 @@ class Link:
     """Derivative as a function of the mean; None where it is one everywhere."""
 
 
-LINEAR = Link(name="linear", mean=lambda eta: eta, slope=None)
+def _identity(eta: FloatArray) -> FloatArray:
+    return eta
+
+
+LINEAR = Link(name="linear", mean=_identity, slope=None)
 LOGISTIC = Link(name="logistic", mean=expit, slope=lambda mu: mu * (1.0 - mu))
 
 

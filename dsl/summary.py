@@ -67,7 +67,7 @@ def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
         ("Sampling prob.:", f"{low:.4g} (equal)" if sample.equal_prob else f"{low:.4g} to {high:.4g}"),
     ]
     if sample.n_clusters is not None:
-        right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster})"))
+        right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster or 'units of the design'})"))
     if spec.index:
         left.append(("Fixed effects:", " + ".join(spec.index)))
     if spec.target == "finite":
@@ -125,7 +125,7 @@ def _number(value: float) -> str:
 def _notes(results: Any) -> list[str]:
     spec = results.specification
     notes = []
-    for name, reason in zip(spec.predicted_var, results.splits.learner_reasons, strict=False):
+    for name, reason in zip(results.splits.targets, results.splits.learner_reasons, strict=True):
         if reason:
             notes.append(f"Learner for {name}: {reason}.")
     if results.dropped:
@@ -144,6 +144,8 @@ def _tuning_notes(results: Any) -> list[str]:
     table = results.tuning
     gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
     notes = [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]
+    if not len(results.splits.label_scores):  # remove_data() dropped them
+        return notes
     behind = results.labels_behind
     few = [f"{name} ({count:.0f})" for name, count in behind.items() if count < FEW_BEHIND]
     if few:

@@ -12,8 +12,8 @@ from dsl.exceptions import ArgumentError, PredictionError
 from dsl.frame import Sample
 from dsl.tables import as_numbers, first_rows, is_category
 
-SUM_TOLERANCE = 1e-2
-"""Distance from one at which the probabilities of a row's categories are taken for rounded."""
+SUM_TOLERANCE = 0.005 + 1e-9
+"""Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
 
 Raw = tuple[dict[str, Any], FloatArray | None]
 """Values (N,) of the predicted variables and their probability (N,); None for one."""
@@ -85,7 +85,7 @@ def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[Any, Fl
     """Each category (N,) and its probability (N,), from one column each."""
     values = np.column_stack([as_numbers(columns[name], "prediction").to_numpy() for name in columns])
     outside = np.asarray(((values < 0.0) | (values > 1.0)).any(axis=1))
-    off = np.asarray(np.abs(values.sum(axis=1) - 1.0) > SUM_TOLERANCE)
+    off = np.asarray(np.abs(values.sum(axis=1) - 1.0) > SUM_TOLERANCE * values.shape[1])
     for bad, what in ((outside, "outside [0, 1]"), (off, "not one in sum")):
         if bad.any():
             raise PredictionError(

@@ -17,8 +17,12 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.covariance import finite_meat, sandwich
 from dsl.engine import Problem, SplitFit, fit_split, label_meat, label_scores, row_scores, score_sums, unit_scores
+from dsl.exceptions import EstimationError
 from dsl.moments import Block, augmentation_weights
 
+FAR = 1.0
+"""Distance of the tuned estimate from the pilot, in its standard errors (root mean square over coefficients), from which
+another pilot is taken. A surrogate that is a coin toss (simulation A) never came so far in 300 draws."""
 KINDS = ("scalar", "coef", "matrix")
 """One number for all coefficients, one for each, or a full matrix."""
 
@@ -46,11 +50,12 @@ def fit_tuned(
     start: FloatArray | None = None,
     basis: FloatArray | None = None,
 ) -> tuple[SplitFit, Tuned]:
-    """Solve at Lambda = I, choose Lambda there, and change the estimate by what it says.
+    """Solve at a pilot estimate, choose Lambda there, and take one step to the root of the moment at this Lambda.
 
-    A chosen Lambda is applied to the augmentation at the plain estimate, theta + J^-1 (Lambda - I) sum h: to first order the
-    root of the moment at Lambda, but its Jacobian still rests on all rows, and its variance is at most that of the plain
-    estimate and of Lambda = 0. A number for Lambda is solved for exactly.
+    The pilot is the estimate at Lambda = I. Where predictions are so poor that it does not exist, or lies farther from the
+    tuned estimate than `FAR`, it says nothing about Lambda and about the labelled rows, and the estimate of these alone takes
+    its place. The variance is at most that at Lambda = I and at Lambda = 0, all taken at the pilot. A number for Lambda is
+    solved for exactly.
 
     Parameters
     ----------
@@ -67,62 +72,99 @@ def fit_tuned(
     -------
     SplitFit, Tuned
     """
-    plain = fit_split(block, problem, start=start)
-    k = len(plain.params)
+    k = block.shape[1]
     basis = np.eye(k) if basis is None else basis
-    bread = basis @ np.linalg.inv(plain.jacobian)
-    pair = _pair(block, problem, plain.params)
-    if isinstance(tune, str):
-        tuning = np.eye(k) + best_change(tune, pair.second, bread)
-        fit = _changed(block, replace(problem, tuning=tuning), plain, pair)
-    else:
-        tuning = tune * np.eye(k)
-        fit = fit_split(block, replace(problem, tuning=tuning), start=plain.params)
-    alone = _changed(block, replace(problem, tuning=np.zeros((k, k))), plain, pair)
-    return fit, Tuned(
-        lambdas=np.diag(bread @ tuning @ np.linalg.inv(bread)),
-        plain=np.diag(basis @ plain.vcov @ basis.T),
-        without=np.diag(basis @ alone.vcov @ basis.T),
-        tuning=tuning,
-        at=plain.params if isinstance(tune, str) else fit.params,
-    )
+    if not isinstance(tune, str):
+        fit = fit_split(block, replace(problem, tuning=tune * np.eye(k)), start=start)
+        pilot = _Pilot.at(block, problem, fit, basis)
+        return fit, replace(pilot.tuned(tune * np.eye(k)), at=fit.params)
+    try:
+        fit, choice = _Pilot.at(block, problem, fit_split(block, problem, start=start), basis).choose(tune)
+        if _distance(fit, choice) <= FAR:
+            return fit, choice
+    except EstimationError:
+        pass
+    alone = fit_split(block, replace(problem, tuning=np.zeros((k, k))))
+    return _Pilot.at(block, problem, alone, basis).choose(tune)
+
+
+def _distance(fit: SplitFit, choice: Tuned) -> float:
+    """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations."""
+    assert choice.at is not None
+    step = fit.params - choice.at
+    square = float(step @ np.linalg.pinv(fit.vcov, hermitian=True) @ step)
+    return float(np.sqrt(max(square, 0.0) / len(step)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """Sums over units of the plain scores s and of the augmentation h = (1 - w) m_hat."""
+class _Pilot:
+    """Sums over units of the scores s at Lambda = I and of the augmentation h = (1 - w) m_hat, at one estimate."""
 
-    augmentation: FloatArray  # (k,) sum of h
-    second: FloatArray  # (2k, 2k) sum of (s, h)(s, h)'
+    block: Block
+    problem: Problem
+    fit: SplitFit
+    basis: FloatArray
+    total: FloatArray  # (2k,) sum of (s, h)
+    second: FloatArray  # (2k, 2k) variance of these sums
 
+    @classmethod
+    def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray) -> "_Pilot":
+        k, params = len(fit.params), fit.params
+        within = block if block.within is None else block.within
+        rows = zip(
+            row_scores(block, problem, params, problem.weights, augmentation_weights),
+            row_scores(within, problem, params, augmentation_weights, augmentation_weights),
+            strict=True,
+        )
+        total, second = score_sums(unit_scores((np.hstack(pair) for pair in rows), problem), 2 * k)
+        if problem.labeling is not None:
+            own = label_scores(block, problem, params)
+            gold = label_scores(block, replace(problem, tuning=np.zeros((k, k))), params)
+            second = finite_meat(np.hstack([own, own - gold]), problem.labeling)
+        return cls(block, problem, fit, basis, total, second)
 
-def _pair(block: Block, problem: Problem, params: FloatArray) -> _Pair:
-    within = block if block.within is None else block.within
-    rows = zip(
-        row_scores(block, problem, params, problem.weights, augmentation_weights),
-        row_scores(within, problem, params, augmentation_weights, augmentation_weights),
-        strict=True,
-    )
-    k = len(params)
-    total, second = score_sums(unit_scores((np.hstack(pair) for pair in rows), problem), 2 * k)
-    return _Pair(total[k:], second)
+    @property
+    def bread(self) -> FloatArray:
+        return np.asarray(self.basis @ np.linalg.inv(self.fit.jacobian))
 
+    def choose(self, tune: str) -> tuple[SplitFit, Tuned]:
+        """The fit at the best Lambda, to first order from this one."""
+        tuning = np.eye(len(self.fit.params)) + best_change(tune, self.second, self.bread)
+        return self.step(tuning), self.tuned(tuning)
 
-def _changed(block: Block, problem: Problem, plain: SplitFit, pair: _Pair) -> SplitFit:
-    """The fit at ``problem.tuning``, to first order from the plain one."""
-    k = len(plain.params)
-    change = np.asarray(problem.tuning) - np.eye(k)
-    both = np.hstack([np.eye(k), change])
-    on_labels = label_scores(block, problem, plain.params)
-    meat = both @ pair.second @ both.T if problem.labeling is None else finite_meat(on_labels, problem.labeling)
-    return replace(
-        plain,
-        params=plain.params + np.linalg.solve(plain.jacobian, change @ pair.augmentation),
-        vcov=sandwich(plain.jacobian, meat),
-        meat=meat,
-        label_scores=on_labels,
-        label_meat=label_meat(block, problem, on_labels),
-    )
+    def meat(self, tuning: FloatArray) -> FloatArray:
+        """Meat at Lambda."""
+        k = len(tuning)
+        both = np.hstack([np.eye(k), tuning - np.eye(k)])
+        return np.asarray(both @ self.second @ both.T)
+
+    def step(self, tuning: FloatArray) -> SplitFit:
+        """The fit at Lambda, to first order from this one."""
+        k = len(tuning)
+        both = np.hstack([np.eye(k), tuning - np.eye(k)])
+        problem = replace(self.problem, tuning=tuning)
+        meat = self.meat(tuning)
+        on_labels = label_scores(self.block, problem, self.fit.params)
+        return replace(
+            self.fit,
+            params=self.fit.params + np.linalg.solve(self.fit.jacobian, both @ self.total),
+            vcov=sandwich(self.fit.jacobian, meat),
+            meat=meat,
+            label_scores=on_labels,
+            label_meat=label_meat(self.block, problem, on_labels),
+        )
+
+    def tuned(self, tuning: FloatArray) -> Tuned:
+        """What Lambda amounts to, and the variances at both ends."""
+        k, bread = len(tuning), self.bread
+        plain, without = (np.diag(bread @ self.meat(end) @ bread.T) for end in (np.eye(k), np.zeros((k, k))))
+        return Tuned(
+            lambdas=np.diag(bread @ tuning @ np.linalg.inv(bread)),
+            plain=plain,
+            without=without,
+            tuning=tuning,
+            at=self.fit.params,
+        )
 
 
 def side_by_side(choices: Sequence[Tuned]) -> Tuned:

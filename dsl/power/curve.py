@@ -84,7 +84,7 @@ def finite_curve(
 ) -> VarianceCurve:
     """The curve of a fit whose rows are the population, so that only the labelling is random.
 
-    A labelled row's share in the variance, (1 - pi) c c' at the scores c = w (m - m_hat), is (1/r - pi) c c' with r
+    A labelled row's share in the variance, (1 - pi) c c' at the centred scores c = w (m - m_hat), is (1/r - pi) c c' with r
     times the labels. Exact for independent draws and for equal probabilities; other designs' variances, in `meats`,
     are taken to shrink in the same proportion.
 
@@ -99,6 +99,7 @@ def finite_curve(
     """
     bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
     now = factor * _variances(bread, meats)
+    label_scores = label_scores - label_scores.mean(axis=0)  # as dsl.covariance.finite_meat
     gross = _variances(bread, label_scores.T @ label_scores)
     spared = _variances(bread, (label_scores * prob[:, None]).T @ label_scores)
     left = np.where(gross > spared, gross - spared, 1.0)

@@ -104,15 +104,20 @@ def test_finite_population_ends_at_zero(estimator: str) -> None:
 
 
 def test_finite_population_with_independent_draws() -> None:
-    """Sum of (1 / c - pi) w^2 d d' from the labelled rows' scores."""
+    """The present variance, changed as the sum of (1 / c - pi) c c' is, c the labelled rows' centred scores."""
     data = posts()
     one = run(data, sample_prob="pi", target="finite")
     scores, prob = one.splits.label_scores, one.sample.sample_prob[one.sample.labeled]
+    scores = scores - scores.mean(axis=0)
     bread = np.linalg.inv(one.splits.jacobians[0])
+
+    def variance(c: float) -> np.ndarray:
+        return np.diag(bread @ (scores * (1 / c - prob)[:, None]).T @ scores @ bread.T)
+
     for c in (0.5, 1.5):
-        meat = (scores * (1 / c - prob)[:, None]).T @ scores
         predicted = power_dsl(one).at(c * LABELED).predicted_se
-        np.testing.assert_allclose(predicted.iloc[0], np.sqrt(np.diag(bread @ meat @ bread.T)), rtol=SAME_ALGEBRA)
+        expected = one.bse * np.sqrt(variance(c) / variance(1.0))
+        np.testing.assert_allclose(predicted.iloc[0], expected, rtol=SAME_ALGEBRA)
 
 
 def test_small_sample_factor_stays() -> None:

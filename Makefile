@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-r-dsl bench docs lint clean help
+.PHONY: demo test test-slow test-r-dsl test-browser bench docs lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
+	@echo "make test-browser  the report in headless Chromium (it must be installed)"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make docs       execute the vignettes and build the site"
 	@echo "make lint       ruff, mypy, import contracts"
@@ -34,7 +35,7 @@ lint: $(STAMP)
 
 test: $(STAMP)
 	r_compat/install_r.sh $(VENV)
-	$(BIN)/python -m pytest -m "not slow and not live_r_dsl"
+	$(BIN)/python -m pytest -m "not slow and not live_r_dsl and not browser"
 
 test-r-dsl: $(STAMP)
 	r_compat/install_r.sh $(VENV)
@@ -42,6 +43,9 @@ test-r-dsl: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/simulation
+
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser tests/browser
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"

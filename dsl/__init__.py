@@ -10,16 +10,20 @@ from dsl import exceptions
 from dsl.exceptions import DSLError, DSLWarning
 
 if TYPE_CHECKING:
-    from dsl import datasets, sampling
+    from dsl import datasets, plotting, sampling
     from dsl.adaptive import AdaptiveDesign
     from dsl.api import dsl
+    from dsl.comparison import compare
     from dsl.evaluation import evaluate
     from dsl.learners import available_method
     from dsl.power import plan_dsl, power_dsl
     from dsl.quantile import ppi_quantile
     from dsl.results import DSLResults
     from dsl.rfolds import folds_like_r
+    from dsl.shares import proportions
     from dsl.statistic import ppi_statistic
+    from dsl.tables_out import table
+    from dsl.units import aggregate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,23 +31,30 @@ __all__ = [
     "DSLError",
     "DSLResults",
     "DSLWarning",
+    "aggregate",
     "available_method",
+    "compare",
     "datasets",
     "dsl",
     "evaluate",
     "exceptions",
     "folds_like_r",
     "plan_dsl",
+    "plotting",
     "power_dsl",
     "ppi_quantile",
     "ppi_statistic",
+    "proportions",
     "sampling",
+    "table",
 ]
 
 _HOMES = {
     "AdaptiveDesign": "dsl.adaptive",
     "DSLResults": "dsl.results",
+    "aggregate": "dsl.units",
     "available_method": "dsl.learners",
+    "compare": "dsl.comparison",
     "dsl": "dsl.api",
     "evaluate": "dsl.evaluation",
     "folds_like_r": "dsl.rfolds",
@@ -51,8 +62,10 @@ _HOMES = {
     "power_dsl": "dsl.power",
     "ppi_quantile": "dsl.quantile",
     "ppi_statistic": "dsl.statistic",
+    "proportions": "dsl.shares",
+    "table": "dsl.tables_out",
 }
-_MODULES = ("datasets", "sampling")
+_MODULES = ("datasets", "plotting", "sampling")
 
 
 def __getattr__(name: str) -> Any:

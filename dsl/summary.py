@@ -1,5 +1,7 @@
 """The printed summary: design first, then coefficients. Only reads results."""
 
+import copy
+import html
 from typing import Any
 
 import numpy as np
@@ -24,9 +26,21 @@ TITLES = {
 }
 
 
+class _Summary(Summary):  # type: ignore[misc]
+    """A summary whose names may hold any character, in HTML too."""
+
+    def as_html(self) -> str:
+        """The tables as HTML, with names and notes escaped."""
+        escaped = copy.deepcopy(self)
+        for cell in (cell for table in escaped.tables for row in table for cell in row):
+            cell.data = html.escape(str(cell.data), quote=False)
+        escaped.extra_txt = html.escape(escaped.extra_txt or "", quote=False)
+        return str(Summary.as_html(escaped))
+
+
 def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
     """Build the summary of a `DSLEstimates`."""
-    out = Summary()
+    out = _Summary()
     left, right = _design(results)
     rows = max(len(left), len(right))
     left += [("", "")] * (rows - len(left))

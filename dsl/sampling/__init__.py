@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dsl.sampling.aimed import targeted
     from dsl.sampling.design import LabelDesign
     from dsl.sampling.schemes import bernoulli, proportional_to_size, simple_random, stratified
-    from dsl.sampling.aimed import targeted
     from dsl.sampling.units import clustered, two_stage
 
 __all__ = [

@@ -168,7 +168,7 @@ def test_design_as_a_table() -> None:
     data = posts()
     drawn = (data["lab"] == 1).to_numpy()
     design = LabelDesign(kind="srs", rows=data.index, prob=np.full(200, 0.4), drawn=drawn, fixed_size=True)
-    with pytest.raises(ArgumentError, match="must be a dsl.sampling.LabelDesign; found DataFrame"):
+    with pytest.raises(ArgumentError, match=r"must be a dsl\.sampling\.LabelDesign; found DataFrame"):
         run(data, design=design.table())
 
 

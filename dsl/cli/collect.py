@@ -1,0 +1,55 @@
+"""Put the coders' labels into the data, after checking every row."""
+
+from argparse import ArgumentParser, Namespace
+
+from dsl.cli.options import add_data, codebook_of, read
+from dsl.cli.sample import PROB
+from dsl.cli.write import STDOUT, check_outputs, csv_text, write_all
+from dsl.exceptions import ArgumentError
+
+HELP = "put coders' labels into the data"
+EPILOG = """\
+examples:
+  dsl collect posts.csv --design design.npz --coder coder.csv --label y --out labelled.csv
+  dsl collect posts.csv --design design.npz --coder ann.csv --coder bob.csv --label y --ties first --out labelled.csv
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of ``dsl collect``."""
+    add_data(parser)
+    parser.add_argument("--design", required=True, metavar="FILE", help="the design that 'dsl sample' wrote")
+    parser.add_argument("--coder", required=True, action="append", metavar="FILE", help="filled in; one for each coder")
+    parser.add_argument("--label", default="gold", metavar="NAME", help="column that was filled in (default: gold)")
+    parser.add_argument("--codebook", nargs="+", metavar="LABEL", help="labels that may have been given")
+    parser.add_argument("--rule", default="majority", help="how several coders become one: majority, mean")
+    parser.add_argument("--ties", default="raise", help="of a majority: raise, first (default: raise)")
+    parser.add_argument("--coder-encoding", default="utf-8-sig", help="of the coders' CSV files (default: UTF-8)")
+    parser.add_argument("--out", required=True, metavar="FILE", help=f"CSV: the data with the labels and '{PROB}'")
+
+
+def run(options: Namespace) -> None:
+    """Read, check, write."""
+    from dsl.sampling import LabelDesign
+
+    check_outputs({"--out": options.out}, [options.data, options.design, *options.coder])
+    design = LabelDesign.load(options.design)
+    table = read(options)
+    labelled = design.from_coder(
+        options.coder,
+        table.data,
+        label=options.label,
+        codebook=codebook_of(options.codebook),
+        rule=options.rule,
+        ties=options.ties,
+        encoding=options.coder_encoding,
+    ).loc[design.rows]
+    if PROB in labelled.columns:
+        known = labelled[PROB].to_numpy()
+        if not (abs(known - design.prob) < 1e-12).all():
+            raise ArgumentError(
+                f"the data's column '{PROB}' has other probabilities than the design; rename or drop it"
+            )
+    write_all({options.out: csv_text(labelled.assign(**{PROB: design.prob}))})
+    if not options.quiet and options.out != STDOUT:
+        print(f"{int(labelled[options.label].notna().sum())} of {len(labelled)} rows labelled")

@@ -1,0 +1,125 @@
+"""Parse the command line, run the command, and turn what goes wrong into messages and exit codes."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from dsl import __version__
+from dsl.cli import collect, compare, fit, power, sample
+from dsl.exceptions import DSLError, DSLWarning
+
+DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
+COMMANDS = (fit, compare, power, sample, collect)
+EPILOG = """\
+examples:
+  dsl sample posts.csv --size 500 --columns text --label y --design design.npz --coder coder.csv
+  dsl collect posts.csv --design design.npz --coder coder.csv --label y --out labelled.csv
+  dsl fit labelled.csv "y ~ x" --predicted y --prediction llm_y --design design.npz --json fit.json
+
+exit codes: 0 done; 2 the command, a file or the data cannot be used (the message says why); 1 unexpected error
+(--debug shows where); 130 interrupted. Output files are written when all is done, each in one step, or not at all.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    out = argparse.ArgumentParser(
+        prog="dsl",
+        description="Valid regressions on imperfect labels: design-based supervised learning.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    out.add_argument("--version", action="version", version=f"dsl {__version__}")
+    commands = out.add_subparsers(dest="command", metavar="command", required=True)
+    for module in COMMANDS:
+        name = module.__name__.rsplit(".", 1)[-1]
+        each = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(each)
+        each.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
+        each.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        each.set_defaults(run=module.run)
+    return out
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 unusable command, file or data, 1 unexpected error, 130 interrupted. (A command that cannot be
+        parsed raises ``SystemExit(2)``, as argparse does.)
+
+    Examples
+    --------
+    >>> from dsl.cli import main
+    >>> main(["fit", "posts.csv", "y ~ x", "--predicted", "y"])
+    2
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(given)
+    options.argv = ["dsl", *given]
+    try:
+        with _told(quiet=options.quiet) as options.warnings:
+            options.run(options)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _failed("interrupted", options, INTERRUPTED)
+    except BrokenPipeError:
+        sys.stdout = None  # what read it is gone, as in `dsl fit ... | head`
+        return DONE
+    except (DSLError, OSError) as error:
+        return _failed(f"error: {error}", options, WRONG)
+    except Exception as error:
+        return _failed(
+            f"unexpected error: {type(error).__name__}: {error}\nThis should not happen; --debug shows where",
+            options,
+            BUG,
+        )
+    return DONE
+
+
+def _failed(message: str, options: argparse.Namespace, code: int) -> int:
+    """Say what went wrong; raise it again with --debug."""
+    if options.debug and code != INTERRUPTED:
+        import traceback
+
+        traceback.print_exc()
+    print(f"dsl {options.command}: {message}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _told(*, quiet: bool) -> Iterator[list[str]]:
+    """Warnings of this package on stderr, one line each, and in the list that is handed out."""
+    said: list[str] = []
+    with warnings.catch_warnings():
+        other = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, DSLWarning):
+                return other(message, category, *place, **more)
+            said.append(f"{category.__name__}: {message}")
+            if not quiet:
+                print(f"dsl: warning: {message}", file=sys.stderr)
+            return None
+
+        warnings.simplefilter("always", DSLWarning)
+        warnings.showwarning = show
+        yield said

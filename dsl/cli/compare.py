@@ -1,0 +1,94 @@
+"""Estimators side by side on the same rows, and what taking surrogates for the truth would have got wrong."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from dsl.cli.calling import call
+from dsl.cli.fit import SUMMARIES, TABLES, fit_record, summary_text
+from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
+from dsl.cli.write import (
+    STDOUT,
+    Writer,
+    check_ending,
+    check_outputs,
+    csv_text,
+    json_text,
+    provenance,
+    records,
+    write_all,
+)
+
+HELP = "compare estimators"
+EPILOG = """\
+examples:
+  dsl compare posts.csv "y ~ x" --predicted y --prediction llm_y
+  dsl compare posts.csv "y ~ x" --predicted y --prediction llm_y --estimators naive gold_only dsl ppi++ --table table.docx
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of ``dsl compare``."""
+    add_data(parser)
+    add_analysis(parser, estimator=False)
+    parser.add_argument(
+        "--estimators",
+        nargs="+",
+        metavar="NAME",
+        help="naive, gold_only, dsl, tuned, dsl+, ppi, ppi++, cdi (default: naive gold_only dsl dsl+)",
+    )
+    parser.add_argument(
+        "--reference", metavar="NAME", help="the estimator that the naive one is judged by (default: dsl)"
+    )
+    group = add_outputs(
+        parser,
+        "a row for each coefficient and estimator",
+        "coefficients, bias of the naive estimate, Hausman test, conclusions, fits",
+    )
+    group.add_argument("--table", metavar="FILE", help="regression table: .txt, .md, .tex, .html, .docx")
+    group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
+
+
+def run(options: Namespace) -> None:
+    """Read, fit, print, write."""
+    outputs = {f"--{n.replace('_', '-')}": getattr(options, n) for n in ("out_csv", "json", "table", "summary")}
+    check_outputs(outputs, [options.data, options.design])
+    check_ending("--table", options.table, TABLES)
+    check_ending("--summary", options.summary, SUMMARIES)
+    arguments = call_arguments(options)
+    table = read(options)
+    from dsl.comparison import compare
+
+    asked = {"estimators": options.estimators, "reference": options.reference, "alpha": options.alpha}
+    found = call(compare, options.formula, table.data, {**arguments, **asked})
+    contents: dict[str | None, str | Writer] = {}
+    if options.json:
+        call_of = call_record(options, arguments)
+        record = {**provenance(options), "data": table.facts(), "call": call_of, **_record(found)}
+        contents[options.json] = json_text({**record, "warnings": options.warnings})
+    if options.out_csv:
+        contents[options.out_csv] = csv_text(found.table)
+    if options.table:
+        from dsl.tables_out import table as regression_table
+
+        contents[options.table] = regression_table(found.fits, alpha=options.alpha).save
+    if options.summary:
+        contents[options.summary] = summary_text(found.summary(), options.summary)
+    write_all({path: content for path, content in contents.items() if path})
+    if not options.quiet and STDOUT not in contents:
+        print(found.summary())
+
+
+def _record(found: Any) -> dict[str, Any]:
+    """The numbers of a comparison."""
+    hausman = found.hausman
+    return {
+        "alpha": found.alpha,
+        "reference": found.reference,
+        "table": records(found.table),
+        "bias": records(None if found.bias is None else found.bias.reset_index()),
+        "hausman": None if hausman is None else {n: getattr(hausman, n) for n in ("statistic", "df", "p_value")},
+        "conclusions": records(None if found.conclusions is None else found.conclusions.reset_index()),
+        "fits": {name: fit_record(fit, fit.tidy(alpha=found.alpha)) for name, fit in found.fits.items()},
+        "failed": found.failed,
+        "notes": found.notes,
+    }

@@ -1,0 +1,136 @@
+"""Regression on imperfectly labelled variables, repaired with the gold labels of a random subsample."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+import pandas as pd
+
+from dsl.cli.calling import call
+from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
+from dsl.cli.write import (
+    STDOUT,
+    Writer,
+    check_ending,
+    check_outputs,
+    csv_text,
+    json_text,
+    provenance,
+    records,
+    write_all,
+)
+
+HELP = "fit a regression"
+EPILOG = """\
+Messages name Python's arguments: sample_prob is --sample-prob, cross_fit is --folds, sample_split is --splits.
+
+examples:
+  dsl fit posts.csv "y ~ x" --predicted y --prediction llm_y
+  dsl fit posts.parquet "y ~ x + factor(party)" --predicted y --prediction llm_y --sample-prob pi --model logit \\
+      --cluster doc --out-csv coefficients.csv --json fit.json --table table.tex --report report.html
+  dsl fit panel.dta "y ~ x | unit + year" --predicted y=llm_y --predicted x=llm_x --model felm
+  dsl fit posts.rds "y ~ x" --predicted y --prediction gpt --prediction llama --sl-method ridge --seed 7 --json - | jq .tidy
+
+in a Makefile:
+  fit.json: posts.csv
+  \tdsl fit $< "y ~ x" --predicted y --prediction llm_y --quiet --json $@
+"""
+
+TABLES = (".txt", ".md", ".tex", ".html", ".htm", ".docx")
+SUMMARIES = (".txt", ".tex", ".html", ".htm")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of ``dsl fit``."""
+    add_data(parser)
+    add_analysis(parser)
+    group = add_outputs(
+        parser,
+        "coefficients: term, estimate, std_error, statistic, p_value, conf_low, conf_high",
+        "coefficients, covariance, facts, call, versions, hash of the data, warnings",
+    )
+    group.add_argument("--table", metavar="FILE", help="regression table: .txt, .md, .tex, .html, .docx")
+    group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
+    group.add_argument("--report", metavar="FILE", help="page (.html) with a comparison of estimators and diagnostics")
+
+
+def run(options: Namespace) -> None:
+    """Read, fit, print, write."""
+    outputs = {
+        f"--{n.replace('_', '-')}": getattr(options, n) for n in ("out_csv", "json", "table", "summary", "report")
+    }
+    check_outputs(outputs, [options.data, options.design])
+    check_ending("--table", options.table, TABLES)
+    check_ending("--summary", options.summary, SUMMARIES)
+    check_ending("--report", options.report, (".html", ".htm"))
+    arguments = call_arguments(options)
+    table = read(options)
+    from dsl.api import dsl  # slow to import: not before what can go wrong at once
+
+    fit = call(dsl, options.formula, table.data, arguments)
+    tidy = fit.tidy(alpha=options.alpha)
+    contents: dict[str | None, str | Writer] = {}
+    if options.json:
+        contents[options.json] = json_text(
+            {
+                **provenance(options),
+                "data": table.facts(),
+                "call": call_record(options, arguments),
+                "alpha": options.alpha,
+                **fit_record(fit, tidy),
+                "warnings": options.warnings,
+            }
+        )
+    if options.out_csv:
+        contents[options.out_csv] = csv_text(tidy)
+    if options.table:
+        from dsl.tables_out import table as regression_table
+
+        contents[options.table] = regression_table(fit, alpha=options.alpha).save
+    if options.summary:
+        contents[options.summary] = summary_text(fit.summary(alpha=options.alpha), options.summary)
+    if options.report:
+        contents[options.report] = _report(fit, table.data, arguments, options.alpha)
+    write_all({path: content for path, content in contents.items() if path})
+    if not options.quiet and STDOUT not in contents:
+        print(fit.summary(alpha=options.alpha))
+
+
+def _report(fit: Any, data: pd.DataFrame, arguments: dict[str, Any], alpha: float) -> Writer:
+    """The page about the fit, made when it is written."""
+    from dsl.report import write_report
+
+    paired = arguments["predicted_var"]
+    return lambda path: write_report(
+        fit,
+        path,
+        data,
+        predicted_var=paired if isinstance(paired, dict) else None,
+        design=arguments.get("design"),
+        sl_method=arguments["sl_method"],
+        alpha=alpha,
+        n_jobs=arguments["n_jobs"],
+        progress=arguments["progress"],
+    )
+
+
+def fit_record(fit: Any, tidy: pd.DataFrame) -> dict[str, Any]:
+    """The numbers of a fit."""
+    learned = fit.folds is not None
+    return {
+        "glance": records(fit.glance())[0],
+        "tidy": records(tidy),
+        "names_r": fit.names_r,
+        "cov": fit.cov_params().to_numpy(),
+        "dropped": fit.dropped,
+        "fit_quality": records(fit.fit_quality.reset_index()) if learned else [],
+        "tuning": records(fit.tuning.rename_axis("term").reset_index()) if fit.splits.tuning is not None else [],
+    }
+
+
+def summary_text(summary: Any, path: str) -> str:
+    """A summary in the format that the file's ending says."""
+    lower = path.lower()
+    if lower.endswith((".html", ".htm")):
+        head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"></head><body>'
+        return f"{head}\n{summary.as_html()}\n</body></html>\n"
+    return f"{summary.as_latex()}\n" if lower.endswith(".tex") else f"{summary}\n"

@@ -1,0 +1,197 @@
+"""Options shared by the commands, and the arguments of `dsl.dsl` that they make."""
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import Any
+
+from dsl.cli.read import Table, read_table
+from dsl.exceptions import ArgumentError
+
+CALL = (
+    "model",
+    "labeled",
+    "sample_prob",
+    "cluster",
+    "fixed_effect",
+    "family",
+    "cross_fit",
+    "sample_split",
+    "seed",
+    "target",
+    "vcov",
+    "n_jobs",
+    "progress",
+)
+"""Arguments of `dsl.dsl` that options give as they are."""
+LISTS = ("prediction", "feature", "index", "sl_method")
+"""Arguments that may be given several times."""
+
+
+def add_data(parser: ArgumentParser) -> None:
+    """The file, and how to read it."""
+    parser.add_argument("data", help="CSV, TSV, Parquet, Stata (.dta), RDS or RData file")
+    group = parser.add_argument_group("reading the data")
+    group.add_argument("--id", dest="row_id", metavar="COL", help="column that tells rows apart (default: their order)")
+    group.add_argument("--sep", help="separator of a text file (default: ',' in .csv, a tab in .tsv)")
+    group.add_argument("--encoding", default="utf-8-sig", help="encoding of a text file (default: UTF-8)")
+    group.add_argument(
+        "--value-labels", action="store_true", help="Stata: labelled numbers are categories, not numbers"
+    )
+
+
+def read(options: Namespace) -> Table:
+    """The table that the options name."""
+    return read_table(
+        options.data,
+        sep="\t" if options.sep == "\\t" else options.sep,
+        encoding=options.encoding,
+        value_labels=options.value_labels,
+        row_id=options.row_id,
+    )
+
+
+def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
+    """What `dsl.dsl` takes."""
+    _add_variables(parser)
+    group = parser.add_argument_group("analysis")
+    group.add_argument("--model", default="lm", help="lm, logit, felm (default: lm)")
+    if estimator:
+        group.add_argument(
+            "--estimator", default="dsl", help="dsl, dsl+, ppi, ppi++, cdi, gold_only, naive (default: dsl)"
+        )
+        group.add_argument("--tune", type=_number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
+    group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
+    group.add_argument("--vcov", default="robust", help="robust, HC0, HC1, CR0, CR1 (default: robust)")
+    group.add_argument("--fixed-effect", default="oneway", help="oneway, twoways, multiway (default: oneway)")
+    group.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals (default: 0.05)")
+    group = parser.add_argument_group("learning")
+    group.add_argument(
+        "--sl-method", action="append", metavar="NAME", help="learner; repeated: stacked (default: auto)"
+    )
+    group.add_argument("--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]")
+    group.add_argument("--folds", "--cross-fit", dest="cross_fit", type=int, default=5, metavar="K", help="default: 5")
+    group.add_argument(
+        "--splits", "--sample-split", dest="sample_split", type=int, default=10, metavar="S", help="default: 10"
+    )
+    group.add_argument("--seed", type=int, default=1234, help="default: 1234")
+    group.add_argument(
+        "--jobs", "--n-jobs", dest="n_jobs", type=int, default=1, metavar="J", help="parallel fits (-1: all)"
+    )
+    group.add_argument("--progress", action="store_true", help="show a progress bar")
+
+
+def _add_variables(parser: ArgumentParser) -> None:
+    """The formula and the columns' roles."""
+    parser.add_argument("formula", help="as in R: 'y ~ x1 + factor(x2)', 'y ~ x | unit + year'")
+    group = parser.add_argument_group("variables (columns of the data; repeat an option to name several)")
+    group.add_argument(
+        "--predicted",
+        "--predicted-var",
+        dest="predicted_var",
+        action="append",
+        metavar="COL[=SURROGATE]",
+        required=True,
+        help="variable with gold labels on some rows, and perhaps its own surrogate",
+    )
+    group.add_argument("--prediction", action="append", metavar="COL", help="surrogate labels, on every row")
+    group.add_argument("--feature", action="append", metavar="COL", help="further column for the learner")
+    group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
+    group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
+    group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
+    group.add_argument("--cluster", metavar="COL", help="clusters of the standard errors and folds")
+    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm)")
+
+
+def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._ArgumentGroup:
+    """Files that every command can write."""
+    group = parser.add_argument_group("output (replaced in one step when all is done; '-' for CSV or JSON on stdout)")
+    group.add_argument("--out-csv", metavar="FILE", help=tidy)
+    group.add_argument("--json", metavar="FILE", help=record)
+    return group
+
+
+def call_arguments(options: Namespace) -> dict[str, Any]:
+    """Arguments of `dsl.dsl` besides formula and data."""
+    out = {name: getattr(options, name) for name in CALL if hasattr(options, name)}
+    for name in LISTS:
+        out[name] = _one_or_list(getattr(options, name))
+    out["sl_method"] = "auto" if out["sl_method"] is None else out["sl_method"]
+    out["predicted_var"] = _pairs(options.predicted_var)
+    for name in ("estimator", "tune"):
+        if hasattr(options, name):
+            out[name] = getattr(options, name)
+    if getattr(options, "design", None) is not None:
+        from dsl.sampling import LabelDesign
+
+        out["design"] = LabelDesign.load(options.design)
+    return out
+
+
+def call_record(options: Namespace, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The call as JSON can hold it: a design by its file and fingerprint."""
+    out = {"formula": options.formula, **arguments}
+    if "design" in out:
+        out["design"] = {"path": options.design, "fingerprint": arguments["design"].fingerprint}
+    return {name: value for name, value in out.items() if name not in ("n_jobs", "progress")}
+
+
+def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
+    """Predicted variables; with their surrogates if each names its own."""
+    split = [text.partition("=") for text in given]
+    if not any(equals for _, equals, _ in split):
+        return given
+    pairs: dict[str, list[str]] = {}
+    for gold, equals, surrogate in split:
+        if not gold or not equals or not surrogate:
+            raise ArgumentError(
+                f"--predicted {gold}{equals}{surrogate}: give every predicted variable its surrogate, as in --predicted y=llm_y, "
+                "or none"
+            )
+        pairs.setdefault(gold, []).append(surrogate)
+    return pairs
+
+
+def _one_or_list(given: list[str] | None) -> Any:
+    return given[0] if given is not None and len(given) == 1 else given
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def by_term(convert: Callable[[str], Any] = float) -> Callable[[str], tuple[str | None, Any]]:
+    """Type of an option that takes ``VALUE`` or ``NAME=VALUE``."""
+
+    def read_pair(text: str) -> tuple[str | None, Any]:
+        name, equals, value = text.rpartition("=")
+        try:
+            return (name if equals else None), convert(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor NAME=NUMBER") from None
+
+    return read_pair
+
+
+def one_or_mapping(given: list[tuple[str | None, Any]] | None, option: str) -> Any:
+    """A single value for all, or a dict of name to value; None if nothing was given."""
+    if given is None:
+        return None
+    if len(given) == 1 and given[0][0] is None:
+        return given[0][1]
+    if any(name is None for name, _ in given):
+        raise ArgumentError(f"{option} takes one number for all, or NAME=NUMBER for each; found both")
+    return dict(given)
+
+
+def codebook_of(given: list[str] | None) -> list[Any] | None:
+    """Labels of a codebook; whole numbers if all are."""
+    if given is None:
+        return None
+    try:
+        return [int(label) for label in given]
+    except ValueError:
+        return given

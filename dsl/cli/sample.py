@@ -1,0 +1,155 @@
+"""Draw the rows to label, with known probabilities, and write the coders' file."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+import pandas as pd
+
+from dsl.cli.options import add_data, codebook_of, read
+from dsl.cli.read import Table
+from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
+from dsl.exceptions import ArgumentError, CoderFileError
+
+HELP = "draw rows to label"
+EPILOG = """\
+methods and what they need:
+  srs         --size N                            exactly N rows, all alike
+  bernoulli   --size N or --prob P|COL            each row on its own
+  stratified  --size N --by COL                   within strata (--allocation proportional, equal, neyman with --spread COL)
+  pps         --size N --measure COL              in proportion to a measure (--floor P)
+  cluster     --clusters N --by COL               whole clusters
+  two_stage   --clusters N --per-cluster M --by COL
+
+examples:
+  dsl sample posts.csv --size 500 --columns text --label y --codebook 0 1 --design design.npz --coder coder.csv
+  dsl sample posts.csv --method stratified --size 500 --by source --by year --design design.npz
+  dsl sample posts.csv --method pps --size 500 --measure words --floor 0.01 --out drawn.csv
+"""
+METHODS = {
+    "srs": ("simple_random", ("size",), ()),
+    "bernoulli": ("bernoulli", (), ("size", "prob")),
+    "stratified": ("stratified", ("size", "by"), ("allocation", "spread")),
+    "pps": ("proportional_to_size", ("size", "measure"), ("floor",)),
+    "cluster": ("clustered", ("clusters", "by"), ()),
+    "two_stage": ("two_stage", ("clusters", "per_cluster", "by"), ()),
+}
+"""The function of `dsl.sampling` behind each method, and the options that it needs and may have."""
+EVERY = ("size", "by", "clusters", "per_cluster", "prob", "measure", "floor", "allocation", "spread")
+DRAWN, PROB = "drawn", "sample_prob"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of ``dsl sample``."""
+    add_data(parser)
+    group = parser.add_argument_group("design")
+    group.add_argument("--method", default="srs", choices=tuple(METHODS), help="default: srs")
+    group.add_argument("--size", type=int, metavar="N", help="rows to label")
+    group.add_argument("--by", action="append", metavar="COL", help="strata or clusters; may be repeated")
+    group.add_argument("--clusters", type=int, metavar="N", help="clusters to draw")
+    group.add_argument("--per-cluster", type=int, metavar="M", help="rows to draw in each")
+    group.add_argument("--prob", metavar="P", help="probability of each row: a number or a column")
+    group.add_argument("--measure", metavar="COL", help="measure of size")
+    group.add_argument("--floor", type=float, metavar="P", help="smallest probability")
+    group.add_argument("--allocation", help="proportional, equal, neyman (default: proportional)")
+    group.add_argument("--spread", metavar="COL", help="expected standard deviation, for neyman")
+    group.add_argument("--exclude", metavar="COL", help="1 on rows that are no part of the population")
+    group.add_argument("--seed", type=int, default=1234, help="default: 1234")
+    group = parser.add_argument_group("coders' file")
+    group.add_argument("--coder", metavar="FILE", help=".csv or .xlsx to fill in; an existing one is never replaced")
+    group.add_argument("--columns", action="append", metavar="COL", help="what the coder sees; may be repeated")
+    group.add_argument("--label", default="gold", metavar="NAME", help="column to fill in (default: gold)")
+    group.add_argument("--codebook", nargs="+", metavar="LABEL", help="labels that may be given")
+    group = parser.add_argument_group("output (replaced in one step when all is done)")
+    group.add_argument("--design", metavar="FILE", help="the design, for 'dsl collect' and 'dsl fit --design'")
+    group.add_argument(
+        "--out", metavar="FILE", help=f"CSV: the rows of the population with '{PROB}' and '{DRAWN}' added"
+    )
+    group.add_argument("--json", metavar="FILE", help="how it was drawn, versions, hash of the data")
+
+
+def run(options: Namespace) -> None:
+    """Draw, write, say what was drawn."""
+    outputs = {f"--{name}": getattr(options, name) for name in ("coder", "design", "out", "json")}
+    check_outputs(outputs, [options.data])
+    if not any(outputs.values()):
+        raise ArgumentError("name a file for the draw: --design design.npz, --coder coder.csv, or --out drawn.csv")
+    if STDOUT in (options.coder, options.design):
+        raise ArgumentError("--coder and --design need file names: stdout ('-') takes --out or --json")
+    if options.exclude is not None and options.row_id is None:
+        raise ArgumentError(
+            "--exclude needs --id, the column that tells rows apart: the order of those that stay changes"
+        )
+    table = read(options)
+    design = draw(options, table.data)
+    contents: dict[str, str | Writer] = {}
+    if options.coder:
+        contents[options.coder] = _coder(options, design, table)
+    if options.design:
+        contents[options.design] = design.save
+    if options.out:
+        contents[options.out] = csv_text(_with_draw(design, table.data))
+    if options.json:
+        facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
+        record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
+        contents[options.json] = json_text({**provenance(options), "data": table.facts(), **record})
+    write_all(contents)
+    if not options.quiet and STDOUT not in contents:
+        print(design)
+
+
+def draw(options: Namespace, data: pd.DataFrame) -> Any:
+    """The design that the options ask for."""
+    from dsl import sampling
+
+    function, needed, optional = METHODS[options.method]
+    given = {name: getattr(options, name) for name in EVERY if getattr(options, name) is not None}
+    lacking = [name for name in needed if name not in given]
+    extra = [name for name in given if name not in (*needed, *optional)]
+    if lacking or extra:
+        name = (lacking or extra)[0].replace("_", "-")
+        raise ArgumentError(
+            f"--method {options.method} {'needs' if lacking else 'takes no'} --{name}; see dsl sample --help"
+        )
+    if "prob" in given:
+        given["prob"] = _number_or_column(given["prob"], data)
+    return getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
+
+
+def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
+    if text in data.columns:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _coder(options: Namespace, design: Any, table: Table) -> Writer:
+    if not options.columns:
+        raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
+
+    def write(draft: Any) -> None:
+        from pathlib import Path
+
+        if Path(options.coder).exists():
+            raise CoderFileError(
+                f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
+            )
+        design.to_coder(
+            draft,
+            table.data,
+            columns=options.columns,
+            label=options.label,
+            codebook=codebook_of(options.codebook),
+            seed=options.seed,
+        )
+
+    return write
+
+
+def _with_draw(design: Any, data: pd.DataFrame) -> pd.DataFrame:
+    taken = [name for name in (PROB, DRAWN) if name in data.columns]
+    if taken:
+        raise ArgumentError(f"the data have a column '{taken[0]}', which --out would add; rename it")
+    table = design.table()
+    return data.loc[design.rows].assign(**{PROB: table["prob"], DRAWN: table["drawn"].astype(int)})

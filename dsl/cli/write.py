@@ -1,0 +1,132 @@
+"""Output files: all of them when everything is done, each in one step."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl import __version__
+from dsl.cli.read import PACKED
+from dsl.exceptions import ArgumentError
+
+Writer = Callable[[Path], object]
+PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "formulaic")
+"""Packages whose version may matter to the last digits."""
+STDOUT = "-"
+
+
+def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[str | None]) -> None:
+    """Raise ArgumentError, before any work, if an output cannot be written where it is wanted.
+
+    Parameters
+    ----------
+    outputs : mapping of option to path
+    inputs : paths that must not be overwritten
+    """
+    taken = {Path(path).resolve(): "an input" for path in inputs if path is not None}
+    for option, path in outputs.items():
+        if path is None or path == STDOUT:
+            continue
+        target = Path(path).resolve()
+        if target.is_dir() or not target.parent.is_dir():
+            what = "is a folder" if target.is_dir() else f"is in no folder: there is no '{target.parent}'"
+            raise ArgumentError(f"{option} '{path}' {what}; name a file in an existing folder")
+        if target.suffix.lower() in PACKED:
+            raise ArgumentError(f"{option} '{path}' would not be compressed; leave '{target.suffix}' out")
+        if target in taken and (not target.exists() or target.is_file()):
+            raise ArgumentError(f"{option} '{path}' is also {taken[target]}; choose another name")
+        taken[target] = option
+    if sum(path == STDOUT for path in outputs.values()) > 1:
+        raise ArgumentError("only one output can go to stdout ('-'); give the others file names")
+
+
+def check_ending(option: str, path: str | None, endings: Sequence[str]) -> None:
+    """Raise ArgumentError unless the file's ending is one of those that say its format."""
+    if path is not None and not path.lower().endswith(tuple(endings)):
+        raise ArgumentError(f"{option} '{path}' must end in {', '.join(endings)}, which says the format")
+
+
+def write_all(contents: Mapping[str, str | Writer]) -> None:
+    """Write every file beside its place under another name, then move all of them there.
+
+    Parameters
+    ----------
+    contents : mapping of path to text or function
+        A function writes the file whose path it is given. ``"-"`` stands for stdout, and takes text.
+    """
+    moves: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            target = Path(path)
+            if path == STDOUT:
+                continue
+            if path.startswith("/dev/") or (target.exists() and not target.is_file()):  # a pipe: nothing to replace
+                _write(target, content)
+            else:
+                target = target.resolve()
+                draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+                moves[draft] = target
+                _write(draft, content)
+        for draft, target in moves.items():
+            draft.replace(target)
+        if STDOUT in contents:
+            sys.stdout.write(str(contents[STDOUT]))
+    finally:
+        for draft in moves:
+            draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: str | Writer) -> None:
+    if isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        content(path)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """The table as CSV, numbers in full."""
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def json_text(record: Mapping[str, Any]) -> str:
+    """The record as JSON: the same text for the same numbers."""
+    return json.dumps(plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def provenance(options: Any) -> dict[str, Any]:
+    """What made the numbers: version, command, packages."""
+    return {
+        "version": __version__,
+        "command": options.argv,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """A table as a list of rows."""
+    return (
+        [] if table is None else [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    )
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: numbers that are missing or infinite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | np.ndarray | pd.Index):
+        return [plain(inner) for inner in value]
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,260 @@
+"""How many rows of a unit are labelled: probabilities under the design that drew them, from arrays.
+
+Rows are drawn in *groups*: strata, or primary sampling units that are drawn as a whole before rows are drawn in them.
+Within a group either a fixed number of rows was drawn, all with the same probability, or each row on its own.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import gammaln
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """How rows were drawn for labelling."""
+
+    prob: FloatArray = field(repr=False)
+    """(N,) probability of each row."""
+    group: IntArray = field(repr=False)
+    """(N,) codes 0, 1, ..., each of which occurs."""
+    rows: FloatArray = field(repr=False)
+    """(G,) rows of each group."""
+    first: FloatArray = field(repr=False)
+    """(G,) probability that rows of the group could be drawn at all: of the primary unit, else one."""
+    size: FloatArray = field(repr=False)
+    """(G,) rows drawn in the group (once it is reached), where that number was fixed; NaN where it was not."""
+
+    @property
+    def given(self) -> FloatArray:
+        """Probability of each row once its group is reached; (N,)."""
+        return np.minimum(self.prob / self.first[self.group], 1.0)
+
+
+def drawn_as(
+    prob: FloatArray,
+    drawn: BoolArray,
+    *,
+    fixed_size: bool,
+    stratum: IntArray | None = None,
+    unit: IntArray | None = None,
+    unit_prob: FloatArray | None = None,
+) -> Drawing:
+    """The drawing that a labelling design describes.
+
+    A fixed size with probabilities that differ within a group is taken for independent draws, to which such draws come
+    close where many rows are drawn.
+
+    Parameters
+    ----------
+    prob, drawn : (N,) arrays
+    fixed_size : bool
+    stratum, unit, unit_prob : (N,) arrays, optional
+        As in `dsl.sampling.LabelDesign`.
+    """
+    codes = unit if unit is not None else stratum
+    group = np.zeros(len(prob), dtype=np.int64) if codes is None else np.unique(codes, return_inverse=True)[1]
+    rows = np.bincount(group)
+    first = np.ones(len(rows))
+    if unit_prob is not None:
+        first[group] = unit_prob
+    size = np.bincount(group, drawn.astype(float))
+    if unit_prob is not None:
+        size = np.rint(np.bincount(group, prob) / first)  # of the groups that were not reached, too
+    low, high = np.full(len(rows), np.inf), np.zeros(len(rows))
+    np.minimum.at(low, group, prob)
+    np.maximum.at(high, group, prob)
+    equal = high - low <= 1e-12 * high
+    return Drawing(
+        prob=prob,
+        group=group,
+        rows=rows.astype(float),
+        first=first,
+        size=np.where(equal & fixed_size, size, np.nan),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """Where units and groups of the drawing cross."""
+
+    unit: IntArray = field(repr=False)
+    """(C,) unit of each crossing, ascending."""
+    group: IntArray = field(repr=False)
+    """(C,) its group."""
+    of_row: IntArray = field(repr=False)
+    """(N,) crossing of each row."""
+
+    @classmethod
+    def of(cls, unit: IntArray, group: IntArray) -> "Cells":
+        """The crossings that have rows."""
+        n_groups = int(group.max()) + 1
+        pairs, of_row = np.unique(unit * n_groups + group, return_inverse=True)
+        return cls(unit=pairs // n_groups, group=pairs % n_groups, of_row=of_row)
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        """Sums (C,) of one value per row."""
+        return np.asarray(np.bincount(self.of_row, values, minlength=len(self.unit)), dtype=np.float64)
+
+
+def prob_at_least(drawing: Drawing, unit: IntArray, least: IntArray) -> FloatArray:
+    """Probability that at least so many rows of each unit are labelled.
+
+    Exact for independent draws, simple random and stratified samples, and for primary units that hold whole units; primary
+    units between which a unit is divided are taken to be drawn independently of each other.
+
+    Parameters
+    ----------
+    drawing : Drawing
+    unit : (N,) int array
+        Codes 0, 1, ... of the units, each of which occurs.
+    least : (U,) int array
+        Number of rows of each unit, from 1 to all of them.
+
+    Returns
+    -------
+    (U,) array
+
+    Examples
+    --------
+    Two of four rows drawn at random; units of three rows and of one:
+
+    >>> import numpy as np
+    >>> four = drawn_as(np.full(4, 0.5), np.array([True, False, True, False]), fixed_size=True)
+    >>> prob_at_least(four, np.array([0, 0, 0, 1]), np.array([1, 1])).round(3)
+    array([1. , 0.5])
+    """
+    cells = Cells.of(unit, drawing.group)
+    rows = np.bincount(unit)
+    out = np.empty(len(rows))
+    one, every = least == 1, (least == rows) & (least > 1)
+    none = _reached(drawing, cells, _none_in(drawing, cells), missed=1.0)
+    full = _reached(drawing, cells, _all_in(drawing, cells), missed=0.0)
+    out[one] = 1.0 - _products(none, cells.unit, len(rows))[one]
+    out[every] = _products(full, cells.unit, len(rows))[every]
+    order = np.argsort(cells.of_row, kind="stable")
+    ends = np.append(0, np.cumsum(np.bincount(cells.of_row)))
+    bounds = np.searchsorted(cells.unit, np.arange(len(rows) + 1))
+    for u in np.flatnonzero(~one & ~every):
+        below = np.ones(1)
+        for cell in range(bounds[u], bounds[u + 1]):
+            members = order[ends[cell] : ends[cell + 1]]
+            below = np.convolve(below, _counts(drawing, members, int(least[u])))[: least[u]]
+        out[u] = 1.0 - below.sum()
+    return np.clip(out, 0.0, 1.0)
+
+
+def _products(values: FloatArray, unit: IntArray, n: int) -> FloatArray:
+    """Product (U,) of the crossings' values in each unit."""
+    out = np.ones(n)
+    np.multiply.at(out, unit, values)
+    return out
+
+
+def _reached(drawing: Drawing, cells: Cells, values: FloatArray, *, missed: float) -> FloatArray:
+    """Probabilities (C,) given that the group is reached -> without that condition; `missed` is the one if it is not."""
+    first = drawing.first[cells.group]
+    return first * values + (1.0 - first) * missed
+
+
+def _none_in(drawing: Drawing, cells: Cells) -> FloatArray:
+    """Probability that no row of a crossing is labelled, once its group is reached; (C,)."""
+    n, m, k = drawing.rows[cells.group], drawing.size[cells.group], cells.sums(np.ones(len(drawing.prob)))
+    with np.errstate(divide="ignore"):
+        alone = np.exp(cells.sums(np.log1p(-drawing.given)))
+    return np.where(np.isnan(m), alone, _ratio(n - k, m, n, m))
+
+
+def _all_in(drawing: Drawing, cells: Cells) -> FloatArray:
+    """Probability that all rows of a crossing are labelled, once its group is reached; (C,)."""
+    n, m, k = drawing.rows[cells.group], drawing.size[cells.group], cells.sums(np.ones(len(drawing.prob)))
+    with np.errstate(divide="ignore"):
+        alone = np.exp(cells.sums(np.log(drawing.given)))
+    return np.where(np.isnan(m), alone, _ratio(m, k, n, k))
+
+
+def _ratio(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
+    """binom(a, b) / binom(c, d), zero where b > a; elementwise, NaN where an argument is."""
+    possible = ~(b > a)
+    top = np.where(possible, a, b)
+    logs = _log_binomial(top, b) - _log_binomial(c, d)
+    return np.where(possible, np.exp(logs), 0.0)
+
+
+def _log_binomial(n: FloatArray | float, k: FloatArray | float) -> FloatArray:
+    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
+
+
+def _counts(drawing: Drawing, members: IntArray, least: int) -> FloatArray:
+    """Probabilities of 0, ..., least - 1 labelled rows among `members` of one group; (least,)."""
+    group = drawing.group[members[0]]
+    m, n, k = drawing.size[group], drawing.rows[group], float(len(members))
+    if np.isnan(m):
+        out = np.zeros(least)
+        out[0] = 1.0
+        for q in drawing.given[members]:
+            out = out * (1.0 - q) + np.append(0.0, out[:-1]) * q
+    else:
+        j = np.arange(least, dtype=float)
+        possible = (j <= min(k, m)) & (m - j <= n - k)
+        inside = np.where(possible, j, max(0.0, m - n + k))
+        logs = _log_binomial(k, inside) + _log_binomial(n - k, m - inside) - _log_binomial(n, m)
+        out = np.where(possible, np.exp(logs), 0.0)
+    out = np.asarray(drawing.first[group] * out)
+    out[0] += 1.0 - drawing.first[group]
+    return out
+
+
+def adjusted_means(
+    drawing: Drawing, unit: IntArray, labeled: BoolArray, guess: FloatArray, gold: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    r"""Design-adjusted means of units, and the variance that the choice of the labelled rows gives them.
+
+    The means of :math:`g_i + (R_i / \pi_i)(y_i - g_i)` are unbiased for the units' means of y over repeated labelling,
+    whatever g, also in units without labelled rows. With e = y - g and joint probabilities :math:`\pi_{ij}`, which are
+    :math:`\pi_i \pi_j` between groups, the variance of each is estimated without bias by
+
+    .. math:: \frac{1}{n_u^2} \Big[ \big(\sum_i R_i e_i / \pi_i\big)^2 - \sum_i R_i e_i^2 / \pi_i
+              - \sum_{i \ne j} R_i R_j e_i e_j / \pi_{ij} \Big],
+
+    that is, the squared correction less what it would be without the labels' luck (Horvitz and Thompson, JASA 1952).
+
+    Parameters
+    ----------
+    drawing : Drawing
+    unit : (N,) int array
+        Codes 0, 1, ...
+    labeled : (N,) bool array
+    guess : (N,) array
+        g: any prediction that does not depend on the row's own label.
+    gold : (n,) array
+        y of the labelled rows.
+
+    Returns
+    -------
+    mean : (U,) array
+    noise : (U,) array
+        Unbiased, hence meaningful on average over units only: zero in units without labels, negative in some. NaN where one
+        row was drawn in a group, which shows no spread.
+    """
+    rows = np.bincount(unit).astype(float)
+    gap = np.zeros(len(labeled))
+    gap[labeled] = (gold - guess[labeled]) / drawing.prob[labeled]
+    mean = (np.bincount(unit, guess) + np.bincount(unit, gap)) / rows
+    cells = Cells.of(unit, drawing.group)
+    total, square, once = (cells.sums(values) for values in (gap, gap**2, gap**2 * drawing.prob))
+    first, joint = drawing.first[cells.group], _joint(drawing)[cells.group]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pairs = (total**2 - square) / joint
+    noise = total**2 - first * pairs - once
+    return mean, np.bincount(cells.unit, noise, minlength=len(rows)) / rows**2
+
+
+def _joint(drawing: Drawing) -> FloatArray:
+    """Probability that two rows of a group are both drawn once it is reached, relative to independent draws; (G,)."""
+    n, m = drawing.rows, drawing.size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (m - 1.0) * n / (m * (n - 1.0))
+    return np.where(np.isnan(m) | (n == 1.0), 1.0, ratio)

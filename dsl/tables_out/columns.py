@@ -1,0 +1,94 @@
+"""One fit as a column: its coefficients as text, and the facts below them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl.exceptions import ArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A fit, read."""
+
+    name: str
+    outcome: str
+    coefficients: pd.DataFrame
+    """One row per term: estimate, se, z, p, low, high."""
+    facts: Mapping[str, str]
+
+    @property
+    def terms(self) -> list[str]:
+        """Names of the coefficients."""
+        return [str(term) for term in self.coefficients.index]
+
+    def estimate(self, term: str, digits: int, levels: tuple[float, ...]) -> str:
+        """The coefficient with its stars; empty if the fit has none of that name."""
+        if term not in self.coefficients.index:
+            return ""
+        row = self.coefficients.loc[term]
+        return number(row["estimate"], digits) + "*" * sum(bool(row["p"] < level) for level in levels)
+
+    def below(self, term: str, stat: str, digits: int) -> str:
+        """What stands below the coefficient."""
+        if term not in self.coefficients.index:
+            return ""
+        row = self.coefficients.loc[term]
+        if stat == "ci":
+            return f"[{number(row['low'], digits)}, {number(row['high'], digits)}]"
+        if stat == "p" and row["p"] < 10.0**-digits:
+            return f"(<{10.0**-digits:.{digits}f})"
+        return f"({number(row[stat], digits) if stat != 'p' else format(row['p'], f'.{digits}f')})"
+
+
+def number(value: float, digits: int) -> str:
+    """`digits` decimals, or as many significant digits where these would show little or nothing.
+
+    Examples
+    --------
+    >>> number(-12.3456, 3), number(0.00012345, 3), number(0.0, 2)
+    ('-12.346', '0.000123', '0.00')
+    """
+    if 0.0 < abs(value) < 0.5 * 10.0 ** (1 - digits):
+        return f"{value:#.{digits}g}"
+    return f"{value:.{digits}f}"
+
+
+def column_of(fit: Any, name: str, alpha: float) -> Column:
+    """Read a fit of this package, or of statsmodels."""
+    try:
+        parts = {"estimate": fit.params, "se": fit.bse, "z": fit.tvalues, "p": fit.pvalues}
+        frame = pd.DataFrame({key: pd.Series(value) for key, value in parts.items()})
+        frame[["low", "high"]] = np.asarray(fit.conf_int(alpha))
+    except (AttributeError, TypeError, ValueError):
+        raise ArgumentError(
+            f"{name} is no fit: a table is made of results of dsl.dsl (or statsmodels); found {type(fit).__name__}"
+        ) from None
+    outcome = str(getattr(getattr(fit, "model", None), "endog_names", ""))
+    frame.index = frame.index.map(str)
+    return Column(name=name, outcome=outcome, coefficients=frame, facts=_facts(fit))
+
+
+def _facts(fit: Any) -> dict[str, str]:
+    spec = getattr(fit, "specification", None)
+    if spec is None:
+        facts = {"Model": type(fit.model).__name__} if hasattr(fit, "model") else {}
+        return {**facts, "Rows": f"{int(fit.nobs):,}"} if hasattr(fit, "nobs") else facts
+    facts = {
+        "Estimator": spec.estimator + (" (tuned)" if spec.estimator == "dsl" and spec.tune is not None else ""),
+        "Model": spec.model,
+        "Rows": f"{fit.sample.nobs:,}",
+        "Labelled": "not used" if spec.estimator == "naive" else f"{fit.n_labeled:,}",
+    }
+    if spec.index:
+        facts["Fixed effects"] = ", ".join(spec.index)
+    if spec.cluster is not None:
+        facts["Clusters"] = f"{fit.sample.n_clusters:,} ({spec.cluster})"
+    if spec.vcov != "robust":
+        facts["Std. errors"] = spec.vcov
+    if spec.target != "superpopulation":
+        facts["Target"] = "these rows"
+    return facts

@@ -168,7 +168,7 @@ def fit_cross_fitted(
     """
     sample, gold = analysis.sample, analysis.gold
     options = {**asdict(learning), "groups": sample.cluster}
-    features = _evidence(analysis) if evidence else sample.features
+    features = evidence_of(analysis) if evidence else sample.features
     equations = analysis.blocks(tuned=tune is not None)
     if impute:
         support = find_support(gold, linear=analysis.design.linear, coded=analysis.design.covariates.coded)
@@ -199,7 +199,7 @@ def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Bloc
         ]
 
 
-def _evidence(analysis: Analysis) -> FloatArray:
+def evidence_of(analysis: Analysis) -> FloatArray:
     """What the learners of a score imputation see: the features and the observed variables of the analysis; (N, p)."""
     design = analysis.design
     parts = [analysis.sample.features, design.covariates.fixed]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.analysis import Analysis, _evidence
+from dsl.analysis import Analysis, evidence_of
 from dsl.api import MODELS
 from dsl.arguments import pair_surrogates
 from dsl.engine import Problem
@@ -191,7 +191,7 @@ def _distribution(fit: Any, rebuilt: Rebuilt, sl_method: Any) -> Distribution:
     support = find_support(gold, linear=design.linear, coded=design.covariates.coded)
     shares = _shares(support, gold, splits)
     if shares is None:
-        evidence = _evidence(analysis) if spec.estimator == "dsl+" else analysis.sample.features
+        evidence = evidence_of(analysis) if spec.estimator == "dsl+" else analysis.sample.features
         return cross_fit_distribution(
             support,
             gold,

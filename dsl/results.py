@@ -416,15 +416,15 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     def compare(self, data: Any, **options: Any) -> Any:
         """Other estimators on the same rows beside this one; `data` are those of the fit. See `dsl.comparison.compare_fit`."""
-        return import_module("dsl.comparison").compare_fit(self, data, **options)
+        return import_module("dsl.comparison").compare_fit(DSLResults(self), data, **options)
 
     def diagnostics(self, data: Any, **options: Any) -> Any:
         """What to look at before believing the fit; `data` are its data. See `dsl.diagnostics.diagnose`."""
-        return import_module("dsl.diagnostics").diagnose(self, data, **options)
+        return import_module("dsl.diagnostics").diagnose(DSLResults(self), data, **options)
 
     def report(self, path: Any, data: Any = None, **options: Any) -> Any:
         """Write one self-contained page about the fit. See `dsl.report.write_report`."""
-        return import_module("dsl.report").write_report(self, path, data, **options)
+        return import_module("dsl.report").write_report(DSLResults(self), path, data, **options)
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""

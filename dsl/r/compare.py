@@ -15,9 +15,9 @@ from dsl.engine import SplitFit, column_scale, fit_split, moment_sums
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, DSLError
 from dsl.frame import Sample
-from dsl.r.analysis import Rebuilt, rebuild
 from dsl.r.reference import ReferenceResult, reference_dsl
 from dsl.r.session import RError
+from dsl.rebuild import Rebuilt, rebuild
 
 R_OPTIM = 5e-3
 """Coefficients, in standard errors: the reference stops its optimiser early."""

@@ -18,8 +18,8 @@ from dsl.engine import moment_sums
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, DSLWarning
 from dsl.r import ReferenceResult, RLearner, cross_check, from_r, reference_dsl, to_r
-from dsl.r.analysis import rebuild
 from dsl.r.session import run
+from dsl.rebuild import rebuild
 from tests.live_r.r import r
 from tests.reference.cases import (
     CASES,

@@ -10,8 +10,8 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.covariance import Labeling
+from dsl.drawn import Drawn, gold_values, labeling_of, whole_units
 from dsl.exceptions import (
-    ArgumentError,
     ColumnTypeError,
     DataError,
     FoldError,
@@ -134,9 +134,9 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
         raise DataError("the data have no rows; look at the filter or join that made them")
     _check_kinds(frame, columns)
     for name in columns.predicted:
-        frame[name] = _gold(frame[name])
+        frame[name] = gold_values(frame[name])
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
-    drawn = None if design is None else _Drawn.of(design, frame.index)
+    drawn = None if design is None else Drawn.of(design, frame.index)
     labeled = _labeled(frame, columns) if drawn is None else _labeled_by(drawn, frame, columns)
     _check_predictions(frame, columns, labeled)
     probability = _sample_prob(frame, columns, labeled) if drawn is None else drawn.prob
@@ -151,7 +151,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
     if drawn is not None and drawn.design.unit is not None:
-        cluster, n_clusters = _units(drawn.design.unit[drawn.place[keep]], cluster, n_clusters, columns)
+        cluster, n_clusters = whole_units(drawn.design.unit[drawn.place[keep]], cluster, n_clusters, columns.cluster)
     features, feature_names = feature_matrix(frame, columns)
     return Sample(
         data=frame,
@@ -159,7 +159,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
         labeled=labeled,
         sample_prob=scaled,
         equal_prob=equal_prob,
-        labeling=_labeling(drawn, keep, labeled, scaled if equal_prob else probability, equal_prob),
+        labeling=labeling_of(drawn, keep, labeled, scaled if equal_prob else probability, equal_prob),
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
@@ -226,77 +226,11 @@ def _check_finite(frame: pd.DataFrame) -> None:
             )
 
 
-def _gold(column: pd.Series) -> pd.Series:
-    """Gold values as float64, or as categories where they are text or an ordered or textual category."""
-    kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        text = kind.categories.dtype == object or pd.api.types.is_string_dtype(kind.categories.dtype)
-        if not kind.ordered and not text:
-            return as_numbers(column, "predicted_var")
-    elif not pd.api.types.is_string_dtype(kind) or not isinstance(next(iter(column.dropna()), 0), str):
-        return as_numbers(column, "predicted_var")
-    values = pd.Series(column.dropna().unique().astype(object))
-    if len(values) < 2 or pd.to_numeric(values, errors="coerce").notna().mean() >= 0.5:  # numbers read as text
-        return column if isinstance(kind, pd.CategoricalDtype) and kind.ordered else as_numbers(column, "predicted_var")
-    return column if is_category(column) else column.astype("category")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawn:
-    """A labelling design in the order of the data's rows."""
-
-    design: Any
-    place: IntArray
-    prob: FloatArray
-    drawn: BoolArray
-
-    @classmethod
-    def of(cls, design: Any, labels: pd.Index) -> "_Drawn":
-        """Match the design's rows to the data's by their labels."""
-        if not labels.is_unique:
-            raise DataError(
-                "the data's row labels are not unique, so that a labelling design cannot be matched to them"
-            )
-        place = design.rows.get_indexer(labels)
-        unknown = place < 0
-        if unknown.any() or len(labels) != len(design.rows):
-            what = f"{first_rows(unknown, labels)} are not in it" if unknown.any() else "some of its rows are missing"
-            raise DataError(
-                f"the labelling design has {len(design.rows)} rows and the data {len(labels)}; {what}. Pass the table from which "
-                "rows were drawn, all rows under the labels they had then"
-            )
-        return cls(design=design, place=place, prob=design.prob[place], drawn=design.drawn[place])
-
-    def labeling(self, keep: BoolArray, labeled: BoolArray, prob: FloatArray) -> Labeling:
-        """What the finite-population variance needs of the labelled rows that are kept."""
-        place = self.place[keep][labeled]
-
-        def of(values: Any) -> Any:
-            return None if values is None else values[place]
-
-        design = self.design
-        return Labeling(
-            prob=self.design.prob[place],
-            fixed_size=design.fixed_size,
-            stratum=of(design.stratum),
-            unit=of(design.unit),
-            unit_prob=of(design.unit_prob),
-        )
-
-
-def _labeled_by(drawn: _Drawn, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+def _labeled_by(drawn: Drawn, frame: pd.DataFrame, columns: Columns) -> BoolArray:
     _check_labeled_gold(frame, columns, drawn.drawn, "drawn by the design", "not drawn by the design")
     if not drawn.drawn.any():
         raise LabelError("the labelling design drew no rows; draw again with a larger size")
     return drawn.drawn
-
-
-def _labeling(
-    drawn: _Drawn | None, keep: BoolArray, labeled: BoolArray, prob: FloatArray, equal_prob: bool
-) -> Labeling:
-    if drawn is None:
-        return Labeling(prob=prob[labeled], fixed_size=equal_prob)
-    return drawn.labeling(keep, labeled, prob)
 
 
 def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
@@ -456,22 +390,6 @@ def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
 def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
     codes, levels = pd.factorize(frame[name], sort=True)
     return codes, len(levels)
-
-
-def _units(
-    unit: IntArray, cluster: IntArray | None, n_clusters: int | None, columns: Columns
-) -> tuple[IntArray, int | None]:
-    """Clusters of rows that were drawn together: the design's units, or the given clusters if these hold units whole."""
-    if cluster is None:
-        levels, codes = np.unique(unit, return_inverse=True)
-        return codes, len(levels)
-    split = pd.Series(cluster).groupby(unit).nunique()
-    if split.max() > 1:
-        raise ArgumentError(
-            f"cluster={columns.cluster!r} puts rows of {int((split > 1).sum())} units, which the design drew whole, into several "
-            "clusters; leave cluster out (the units then serve), or name clusters of whole units"
-        )
-    return cluster, n_clusters
 
 
 def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:

@@ -3,8 +3,11 @@
 The only module that imports rpy2.
 """
 
+import os
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -51,6 +54,22 @@ class Session:
     thread: int
 
 
+@contextmanager
+def _own_libraries() -> Iterator[None]:
+    """Put the search path for shared libraries back, which starting R changes.
+
+    R's holds the system's folders, so that processes started later (parallel workers) could load another Python's library.
+    """
+    before = os.environ.get("LD_LIBRARY_PATH")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("LD_LIBRARY_PATH", None)
+        else:
+            os.environ["LD_LIBRARY_PATH"] = before
+
+
 @cache
 def session() -> Session:
     """Start R, once.
@@ -61,7 +80,7 @@ def session() -> Session:
         rpy2 or R is missing or does not work.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _own_libraries():
             warnings.simplefilter("ignore")
             import rpy2.rinterface
 

@@ -233,7 +233,9 @@ def dsl(
         tune=tuning,
         target=target,
     )
-    return results_of(analysis, estimation, specification)
+    results = results_of(analysis, estimation, specification)
+    results.remember(data, design)
+    return results
 
 
 def _prepared(data: Any, columns: Columns, parsed: ParsedFormula, *, model: str, design: Any, finite: bool) -> Analysis:

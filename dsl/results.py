@@ -13,6 +13,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError
 from dsl.intervals import normal_interval, normal_pvalue
 from dsl.moments import pseudo_values
+from dsl.quality import fit_quality, rmse
 
 Predictor = Any
 """Callable (params, data, which) -> Series of fitted means or linear predictors."""
@@ -194,12 +195,13 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self.converged = True
         self.cov_type = specification.vcov
         self._cross_fit = None if splits.folds is None else int(splits.folds.max()) + 1
+        self._source: tuple[Any, Any] = (None, None)
         self._rmse: pd.DataFrame | None = None
         self._fit_quality: pd.DataFrame | None = None
         if splits.predictions is not None:
             out_of_fold = splits.predictions[:, sample.labeled]
-            self._rmse = _rmse(out_of_fold, sample.gold, splits.targets)
-            self._fit_quality = _fit_quality(out_of_fold, sample.gold, splits.targets, splits.learners)
+            self._rmse = rmse(out_of_fold, sample.gold, splits.targets)
+            self._fit_quality = fit_quality(out_of_fold, sample.gold, splits.targets, splits.learners)
 
     @property
     def n_labeled(self) -> int:
@@ -414,20 +416,42 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         terms = self.model.exog_names if names == "python" else list(self.names_r)
         return summarize(self, alpha=alpha, title=title, terms=terms)
 
-    def compare(self, data: Any, **options: Any) -> Any:
-        """Other estimators on the same rows beside this one; `data` are those of the fit. See `dsl.comparison.compare_fit`."""
+    def remember(self, data: Any, design: Any = None) -> None:
+        """Keep the user's table and labelling design at hand (by reference, and not in files) for the methods below."""
+        self._source = data, design
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: everything but the user's data."""
+        return {**self.__dict__, "_source": (None, None)}
+
+    def _rows(self, data: Any, options: dict[str, Any]) -> Any:
+        """The data given, or those of the call; the design of the call goes into `options`."""
+        own, design = self._source
+        if data is None and own is None:
+            raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")
+        if design is not None:
+            options.setdefault("design", design)
+        return own if data is None else data
+
+    def compare(self, data: Any = None, **options: Any) -> Any:
+        """Other estimators on the same rows beside this one. See `dsl.comparison.compare_fit`."""
+        data = self._rows(data, options)
         return import_module("dsl.comparison").compare_fit(DSLResults(self), data, **options)
 
-    def diagnostics(self, data: Any, **options: Any) -> Any:
-        """What to look at before believing the fit; `data` are its data. See `dsl.diagnostics.diagnose`."""
+    def diagnostics(self, data: Any = None, **options: Any) -> Any:
+        """What to look at before believing the fit. See `dsl.diagnostics.diagnose`."""
+        data = self._rows(data, options)
         return import_module("dsl.diagnostics").diagnose(DSLResults(self), data, **options)
 
     def report(self, path: Any, data: Any = None, **options: Any) -> Any:
         """Write one self-contained page about the fit. See `dsl.report.write_report`."""
+        own, _ = self._source
+        data = self._rows(data, options) if data is not None or own is not None else None
         return import_module("dsl.report").write_report(DSLResults(self), path, data, **options)
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""
+        self._source = (None, None)
         scores = self.splits.label_scores[:0]
         self.splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)
         self.sample = replace(
@@ -437,33 +461,6 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             gold=self.sample.gold[:0],
             sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
         )
-
-
-def _rmse(out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...]) -> pd.DataFrame:
-    """Root mean squared errors (S, q) of predictions (S, n, q) of gold values (n, q)."""
-    index = pd.RangeIndex(1, len(out_of_fold) + 1, name="split")
-    return pd.DataFrame(np.sqrt(np.mean((out_of_fold - gold) ** 2, axis=1)), index=index, columns=list(names))
-
-
-def _fit_quality(
-    out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...], learners: tuple[str, ...]
-) -> pd.DataFrame:
-    """One row per predicted variable: learner, R2, accuracy (NaN where gold values are not 0/1)."""
-    rows = []
-    for v, name in enumerate(names):
-        spread = float(np.var(gold[:, v]))
-        error = float(np.mean((out_of_fold[:, :, v] - gold[:, v]) ** 2))
-        binary = bool(np.isin(gold[:, v], (0.0, 1.0)).all())
-        right = float(np.mean((out_of_fold[:, :, v] > 0.5) == (gold[:, v] > 0.5)))
-        rows.append(
-            {
-                "variable": name,
-                "learner": learners[v],
-                "r2": 1.0 - error / spread if spread > 0.0 else np.nan,
-                "accuracy": right if binary else np.nan,
-            }
-        )
-    return pd.DataFrame(rows).set_index("variable")
 
 
 class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101

@@ -11,6 +11,8 @@ from statsmodels.iolib.summary2 import summary_col
 
 import dsl
 
+from .posts import posts, run
+
 CALL = {
     "formula": "human_positive ~ negation + hedge + np.log1p(n_words) + source",
     "model": "logit",
@@ -232,3 +234,15 @@ def test_small_coefficients_are_shown(tweets: pd.DataFrame) -> None:
     line = next(line for line in str(fit.summary()).splitlines() if line.startswith("I(n_words"))
     assert float(line.split()[3]) == pytest.approx(fit.params.iloc[1], rel=5e-3)
     assert float(line.split()[4]) == pytest.approx(fit.bse.iloc[1], rel=5e-3)
+
+
+def test_the_data_are_at_hand_but_not_in_files(tmp_path: Path) -> None:
+    data = posts()
+    fit = run(data, "y ~ x + g")
+    pd.testing.assert_frame_equal(fit.compare().table, fit.compare(data).table)
+    assert list(fit.diagnostics().checks["check"]) == list(fit.diagnostics(data).checks["check"])
+    fit.save(tmp_path / "fit.pkl")
+    again = dsl.DSLResults.load(tmp_path / "fit.pkl")
+    with pytest.raises(dsl.exceptions.ArgumentError, match="data are not at hand"):
+        again.compare()
+    pd.testing.assert_frame_equal(again.compare(data).table, fit.compare().table)

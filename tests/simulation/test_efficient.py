@@ -18,8 +18,8 @@ WORSE = 1.03
 FAMILY = 3.0
 """Monte Carlo standard errors allowed where many coverages are judged at once (two would reject one in twenty)."""
 RARE, RARE_COVERAGE = "first_person_plural", 0.88
-"""One text in 25 has it: of 1000 labels about 28 carry its coefficient, and the summary's caution says that the interval may be too
-short. Tuned intervals for the texts at hand covered it in 90 to 93% of several hundred draws; at n = 2000, in 95%."""
+"""One text in 25 has it: of 1000 labels about 28 carry its coefficient, and the summary's caution says that the interval may
+be too short. Tuned intervals for the texts at hand covered it in 90 to 93% of several hundred draws; at n = 2000, in 95%."""
 SKEWED = "I(X1 ** 2)"
 """About 17 of 500 labels carry this coefficient of simulation A (`labels_behind`), and the labelled rows alone cover it
 in 93.4% of 1000 replications too: normal intervals are a little short, which the summary's caution says."""

@@ -13,7 +13,7 @@ from dsl.centre import Centring, shared_columns
 from dsl.combine import combine_splits
 from dsl.covariance import finite_meat, sandwich, small_sample_factor
 from dsl.crossfit import check_folds, cross_predict, draw_folds
-from dsl.engine import Problem, SplitFit, check_columns, fit_split, label_scores, row_scores
+from dsl.engine import Problem, SplitFit, check_columns, fit_split, label_scores, row_scores, shared_gram
 from dsl.equations import join
 from dsl.estimators import Blocks
 from dsl.exceptions import ArgumentError, JacobianWarning
@@ -221,9 +221,10 @@ def _fit_splits(
     centring: Centring | None = None
     for blocks in splits:
         if not fits:
-            check_columns(blocks[0], problem.names)
+            own_gram = shared_gram(blocks[0].fixed)
+            check_columns(blocks[0], problem.names, own_gram)
             intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
-            gram, centring = shared_columns(blocks[0].fixed, intercept)
+            gram, centring = shared_columns(blocks[0].fixed, intercept, own_gram)
             if problem.link.slope is None and problem.weights is design_weights:
                 problem = replace(problem, fixed_gram=gram)
             starts = [None] * len(blocks)
@@ -307,10 +308,11 @@ def fit_two_sample(
     blocks = Blocks(analysis.design, sample)
     block = blocks.adjusted([blocks.version(*raw) for raw in raw_versions(analysis, pairs, estimator)])
     problem = analysis.problem()
-    check_columns(block, problem.names)
+    gram = shared_gram(block.fixed)
+    check_columns(block, problem.names, gram)
     lam = None if isinstance(tune, str) else tune
     fit = two_sample(
-        block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters
+        block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters, gram=gram
     )
     chosen = Tuned(lambdas=np.full(len(fit.params), fit.lam), plain=None, without=None)
     if problem.labeling is not None:

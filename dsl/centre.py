@@ -81,8 +81,13 @@ def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centri
     return Centring(fixed=fixed - means, means=means, intercept=intercept)
 
 
-def shared_columns(fixed: FloatArray, intercept: int | None) -> tuple[FloatArray, Centring | None]:
-    """Gram matrix of the columns that the engine will see, and their centring if there is one."""
-    gram = shared_gram(fixed)
+def shared_columns(
+    fixed: FloatArray, intercept: int | None, gram: FloatArray | None = None
+) -> tuple[FloatArray, Centring | None]:
+    """Gram matrix of the columns that the engine will see, and their centring if there is one.
+
+    `gram` is that of `fixed`, where the caller has it.
+    """
+    gram = shared_gram(fixed) if gram is None else gram
     centring = centre(fixed, gram, intercept)
     return (gram if centring is None else shared_gram(centring.fixed)), centring

@@ -326,7 +326,7 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def check_columns(block: Block, names: tuple[str, ...]) -> None:
+def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
     """Raise CollinearityError, naming columns, unless all columns are linearly independent.
 
     A column counts as dependent if what the others leave of it is below `DEPENDENT` of its size.
@@ -338,12 +338,14 @@ def check_columns(block: Block, names: tuple[str, ...]) -> None:
     block : Block
     names : tuple of str
         (k,) column names.
+    fixed_gram : (f, f) array, optional
+        `shared_gram` of the fixed columns, where the caller has it.
     """
     if block.absorbed is not None:
         _check_absorbed(block, names)
         return
     rows = block.gold_rows
-    gram = _joint_gram(block.fixed, block.predicted)
+    gram = _joint_gram(block.fixed, block.predicted, fixed_gram)
     gold_fixed = block.fixed[rows]
     gram = gram + _joint_gram(gold_fixed, block.gold)
     norm = np.sqrt(np.diag(gram))
@@ -361,10 +363,11 @@ def check_columns(block: Block, names: tuple[str, ...]) -> None:
         _raise_dependent(directions[sizes <= DEPENDENT], names, columns)
 
 
-def _joint_gram(fixed: FloatArray, predicted: FloatArray) -> FloatArray:
+def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray | None = None) -> FloatArray:
     """Gram matrix of [fixed, predicted]."""
     cross = fixed.T @ predicted
-    return np.block([[shared_gram(fixed), cross], [cross.T, predicted.T @ predicted]])
+    own = shared_gram(fixed) if fixed_gram is None else fixed_gram
+    return np.block([[own, cross], [cross.T, predicted.T @ predicted]])
 
 
 def _raise_dependent(null: FloatArray, names: tuple[str, ...], columns: FloatArray) -> None:

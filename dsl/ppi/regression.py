@@ -61,6 +61,7 @@ def two_sample(
     lam: float | None,
     cluster: IntArray | None = None,
     n_clusters: int | None = None,
+    gram: FloatArray | None = None,
 ) -> TwoSampleFit:
     """Prediction-powered estimate from equally likely labels.
 
@@ -76,6 +77,8 @@ def two_sample(
     cluster : (N,) array, optional
         Cluster codes 0, 1, ...; rows of a cluster may be labelled, unlabelled, or both.
     n_clusters : int, optional
+    gram : (f, f) array, optional
+        `dsl.engine.shared_gram` of the fixed columns, where the caller has it.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def two_sample(
     """
     _check(block, lam)
     intercept = names.index("Intercept") if "Intercept" in names else None
-    gram, centring = shared_columns(block.fixed, intercept)
+    gram, centring = shared_columns(block.fixed, intercept, gram)
     centred = block if centring is None else centring.apply(block)
     samples = Samples(
         block=centred,

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -237,9 +239,9 @@ def test_any_table(kind: str) -> None:
     other: Any = data.reset_index(drop=True)
     frame = other
     if kind == "polars":
-        other = pytest.importorskip("polars").from_pandas(frame)
+        other = pl.from_pandas(frame)
     elif kind == "pyarrow":
-        other = pytest.importorskip("pyarrow").Table.from_pandas(frame)
+        other = pa.Table.from_pandas(frame)
     else:
         other = frame.to_dict("list")
     one, two = (begin(data=d, batches=2).run(lambda batch: gold[batch.index]) for d in (other, frame))

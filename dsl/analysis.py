@@ -23,7 +23,8 @@ from dsl.imputation import Distribution, Targets, cross_fit_distribution, find_s
 from dsl.moments import Block, Link, Version, augmentation_weights, design_weights, gold_weights
 from dsl.ppi import TwoSampleFit, two_sample
 from dsl.predictor import Predictor
-from dsl.results import DSLEstimates, DSLResults, SampleFacts, Specification, Splits, Tuning
+from dsl.records import SampleFacts, Specification, Splits, Tuning
+from dsl.results import DSLEstimates, DSLResults
 from dsl.surrogates import raw_versions
 from dsl.tuning import KINDS, Tuned, fit_tuned, side_by_side
 
@@ -126,6 +127,21 @@ def resolve_tune(estimator: str, tune: Any) -> str | float | None:
     if estimator == "ppi" and not number:
         raise ArgumentError(f"estimator='ppi' has a fixed lambda; with tune={tune!r} use estimator='ppi++' or 'cdi'")
     return float(tune) if number else str(tune)
+
+
+def resolve_use_t(estimator: str, tune: str | float | None, use_t: Any = None) -> bool:
+    """Whether intervals are Student's; `tune` is resolved.
+
+    Raises
+    ------
+    ArgumentError
+        Neither None nor a bool.
+    """
+    if use_t is None:
+        return isinstance(tune, str) and estimator != "ppi++"
+    if not isinstance(use_t, bool | np.bool_):
+        raise ArgumentError(f"use_t must be True, False or None (by the estimator); found {use_t!r}")
+    return bool(use_t)
 
 
 def estimate(
@@ -421,6 +437,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         labeled=sample.labeled,
         sample_prob=sample.sample_prob,
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
+        label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
     )
 
 

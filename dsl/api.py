@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsl.analysis import Analysis, Learning, estimate, folds_for, resolve_tune, results_of
+from dsl.analysis import Analysis, Learning, estimate, folds_for, resolve_tune, resolve_use_t, results_of
 from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
 from dsl.calls import formula_names
 from dsl.covariance import SMALL_SAMPLE
@@ -23,7 +23,8 @@ from dsl.formula import Design, ParsedFormula, build_each, parse
 from dsl.frame import Columns, Sample, prepare
 from dsl.learners import check_method
 from dsl.moments import LINEAR, LOGISTIC
-from dsl.results import DSLResults, Specification
+from dsl.records import Specification
+from dsl.results import DSLResults
 from dsl.tables import column_names, first_rows
 
 MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
@@ -58,6 +59,7 @@ def dsl(
     target: str = "superpopulation",
     design: Any = None,
     vcov: str = "robust",
+    use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> DSLResults:
@@ -133,6 +135,10 @@ def dsl(
     vcov : {"robust", "HC0", "HC1", "CR0", "CR1"}
         ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference; HC1 and CR1 have the usual
         small-sample factors.
+    use_t : bool, optional
+        Whether intervals and tests are those of Student's distribution, with degrees of freedom for each coefficient from the
+        labelled rows that carry its variance (`dsl.intervals.degrees_of_freedom`), rather than normal. By default where a
+        lambda was chosen from the data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``; plain estimates are normal, as in the reference.
     n_jobs : int
         Parallel learner fits (joblib); the numbers do not depend on it.
     progress : bool
@@ -185,6 +191,7 @@ def dsl(
     _check_options(model=model, estimator=estimator, vcov=vcov, target=target)
     _check_vcov(vcov, cluster)
     tuning = resolve_tune(estimator, tune)
+    use_t = resolve_use_t(estimator, tuning, use_t)
     check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
     check_method(sl_method, family)
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
@@ -232,6 +239,7 @@ def dsl(
         vcov=vcov,
         tune=tuning,
         target=target,
+        use_t=use_t,
     )
     results = results_of(analysis, estimation, specification)
     results.remember(data, design)

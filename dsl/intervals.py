@@ -1,10 +1,13 @@
-"""Normal-theory intervals and p values, two-sided or one-sided, with statsmodels' names for the alternatives."""
+"""Intervals and p values of estimates with standard errors, normal or t, two-sided or one-sided.
+
+The alternatives have statsmodels' names.
+"""
 
 from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from dsl._typing import FloatArray
 from dsl.exceptions import ArgumentError
@@ -13,10 +16,10 @@ ALTERNATIVES = ("two-sided", "larger", "smaller")
 """What is put against the null hypothesis; ``"larger"`` goes with an interval that is bounded from below."""
 
 
-def normal_interval(
-    estimate: ArrayLike, se: ArrayLike, alpha: float = 0.05, alternative: str = "two-sided"
+def wald_interval(
+    estimate: ArrayLike, se: ArrayLike, alpha: float = 0.05, alternative: str = "two-sided", df: ArrayLike = np.inf
 ) -> FloatArray:
-    """Confidence intervals of normally distributed estimates.
+    """Confidence intervals, estimate -+ quantile times standard error.
 
     Parameters
     ----------
@@ -26,6 +29,8 @@ def normal_interval(
     alternative : {"two-sided", "larger", "smaller"}
         ``"larger"`` leaves the upper end at infinity, ``"smaller"`` the lower end at minus infinity: the interval
         holds the values that the one-sided test of the same name does not reject.
+    df : (k,) array or number
+        Degrees of freedom of the standard errors; infinity for normal intervals.
 
     Returns
     -------
@@ -38,22 +43,28 @@ def normal_interval(
 
     Examples
     --------
-    >>> normal_interval(1.0, 0.5).round(3)
+    >>> wald_interval(1.0, 0.5).round(3)
     array([0.02, 1.98])
-    >>> normal_interval(1.0, 0.5, alternative="larger").round(3)
+    >>> wald_interval(1.0, 0.5, alternative="larger").round(3)
     array([0.178,   inf])
+    >>> wald_interval(1.0, 0.5, df=10).round(3)
+    array([-0.114,  2.114])
     """
     middle, spread = np.broadcast_arrays(np.asarray(estimate, dtype=float), np.asarray(se, dtype=float))
     below, above = tails(alpha, alternative)
-    lower = middle + ndtri(below) * spread if below else np.full(middle.shape, -np.inf)
-    upper = middle - ndtri(above) * spread if above else np.full(middle.shape, np.inf)
+    lower = middle + _quantile(below, df) * spread if below else np.full(middle.shape, -np.inf)
+    upper = middle - _quantile(above, df) * spread if above else np.full(middle.shape, np.inf)
     return np.stack([lower, upper], axis=-1)
 
 
-def normal_pvalue(
-    estimate: ArrayLike, se: ArrayLike, alternative: str = "two-sided", null: ArrayLike = 0.0
+def wald_pvalue(
+    estimate: ArrayLike,
+    se: ArrayLike,
+    alternative: str = "two-sided",
+    null: ArrayLike = 0.0,
+    df: ArrayLike = np.inf,
 ) -> FloatArray:
-    """P values of normally distributed estimates.
+    """P values of estimates less their values under the null hypothesis, over their standard errors.
 
     Parameters
     ----------
@@ -62,6 +73,8 @@ def normal_pvalue(
         ``"larger"``: small where the estimate lies far above `null`.
     null : (k,) array or number
         Value under the null hypothesis.
+    df : (k,) array or number
+        Degrees of freedom of the standard errors; infinity for normal p values.
 
     Returns
     -------
@@ -74,15 +87,67 @@ def normal_pvalue(
 
     Examples
     --------
-    >>> float(normal_pvalue(1.96, 1.0).round(4)), float(normal_pvalue(1.96, 1.0, "larger").round(4))
+    >>> float(wald_pvalue(1.96, 1.0).round(4)), float(wald_pvalue(1.96, 1.0, "larger").round(4))
     (0.05, 0.025)
     """
     check_alternative(alternative)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (np.asarray(estimate, dtype=float) - np.asarray(null, dtype=float)) / np.asarray(se, dtype=float)
     if alternative == "two-sided":
-        return np.asarray(2.0 * ndtr(-np.abs(z)))
-    return np.asarray(ndtr(-z) if alternative == "larger" else ndtr(z))
+        return 2.0 * _below(-np.abs(z), df)
+    return _below(-z if alternative == "larger" else z, df)
+
+
+def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: float) -> FloatArray:
+    r"""Degrees of freedom of variances that are made of squared contributions and a rest.
+
+    The labelled units' part :math:`V_1 = \sum c^2` counts for :math:`V_1^2 / \sum c^4` degrees of freedom: their number if
+    all contribute alike, few where some dominate. (Normal contributions have three times as many, which makes no
+    difference to intervals where there are hundreds; sample moments of heavy tails are too small.) With the rest,
+    :math:`V^2 / (V_1^2 / \nu_1 + (V - V_1)^2 / \nu_2)`.
+
+    Parameters
+    ----------
+    contributions : (n, k) array
+        What the labelled units (rows, clusters) add to each estimate's error.
+    variance : (k,) array
+        Variance of the estimates, all parts; never taken to be smaller than that of the contributions.
+    rest : float
+        Degrees of freedom of what remains: the number of all units less one.
+
+    Returns
+    -------
+    (k,) array
+
+    References
+    ----------
+    Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
+
+    Examples
+    --------
+    >>> even, uneven = np.ones(20), np.r_[np.ones(19), 10.0]
+    >>> degrees_of_freedom(np.column_stack([even, uneven]), np.zeros(2), np.inf).round(2)
+    array([20.  ,  1.41])
+    >>> degrees_of_freedom(even[:, None], np.array([40.0]), np.inf)
+    array([80.])
+    """
+    square = contributions**2
+    own = square.sum(axis=0)
+    part = (square**2).sum(axis=0) + np.maximum(variance - own, 0.0) ** 2 / rest
+    whole = np.maximum(variance, own) ** 2
+    return np.asarray(np.where(part > 0.0, whole / np.where(part > 0.0, part, 1.0), rest))
+
+
+def _quantile(p: float, df: ArrayLike) -> FloatArray:
+    """Quantile of Student's distribution, the normal one for infinitely many degrees of freedom."""
+    nu = np.asarray(df, dtype=float)
+    return np.asarray(np.where(np.isinf(nu), ndtri(p), stdtrit(np.where(np.isinf(nu), 1.0, nu), p)))
+
+
+def _below(t: FloatArray, df: ArrayLike) -> FloatArray:
+    """Its distribution function."""
+    nu = np.asarray(df, dtype=float)
+    return np.asarray(np.where(np.isinf(nu), ndtr(t), stdtr(np.where(np.isinf(nu), 1.0, nu), t)))
 
 
 def tails(alpha: float, alternative: str) -> tuple[float, float]:

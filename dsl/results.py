@@ -1,7 +1,7 @@
 """What `dsl.dsl` returns: a statsmodels results object that also knows the design."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -9,101 +9,16 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import FloatArray, IntArray
+from dsl.covariance import cluster_sums
 from dsl.exceptions import ArgumentError
-from dsl.intervals import normal_interval, normal_pvalue
+from dsl.intervals import degrees_of_freedom, wald_interval, wald_pvalue
 from dsl.moments import pseudo_values
 from dsl.quality import fit_quality, rmse
+from dsl.records import SampleFacts, Specification, Splits
 
 Predictor = Any
 """Callable (params, data, which) -> Series of fitted means or linear predictors."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Specification:
-    """The call, resolved."""
-
-    formula: str
-    model: str
-    estimator: str
-    predicted_var: tuple[str, ...]
-    prediction: tuple[str, ...]
-    feature: tuple[str, ...]
-    sample_prob: str | None
-    cluster: str | None
-    index: tuple[str, ...]
-    family: str
-    seed: int
-    vcov: str
-    tune: str | float | None = None
-    target: str = "superpopulation"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleFacts:
-    """The rows behind the estimate."""
-
-    n_input: int
-    nobs: int
-    n_labeled: int
-    n_clusters: int | None
-    dropped: Mapping[str, int]
-    notes: tuple[str, ...]
-    equal_prob: bool
-    labels: pd.Index = field(repr=False)
-    """(N,) the rows' labels in the input."""
-    labeled: BoolArray = field(repr=False)
-    """(N,)"""
-    sample_prob: FloatArray = field(repr=False)
-    """(N,) rescaled to mean n_labeled / N."""
-    gold: FloatArray = field(repr=False)
-    """(n, q) gold values of the labelled rows, in the columns of ``Splits.targets``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """How much each coefficient relies on the predictions, and what that gains."""
-
-    lambdas: FloatArray = field(repr=False)
-    """(S, k) 0: labelled rows alone; 1: plain DSL."""
-    plain: FloatArray | None = field(repr=False)
-    """(S, k) variances at lambda = 1; None where they were not computed."""
-    without: FloatArray | None = field(repr=False)
-    """(S, k) variances at lambda = 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """Estimates of the repeated splits."""
-
-    params: FloatArray = field(repr=False)
-    """(S, k)"""
-    vcovs: FloatArray = field(repr=False)
-    """(S, k, k) with the small-sample factor of ``vcov``."""
-    jacobians: FloatArray = field(repr=False)
-    """(S, k, k) summed over rows."""
-    meats: FloatArray = field(repr=False)
-    """(S, k, k) summed over rows, or clusters."""
-    label_meats: FloatArray = field(repr=False)
-    """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled."""
-    label_scores: FloatArray = field(repr=False)
-    """(n, k) what each labelled row adds to the moment, w (m - Lambda m_hat), mean over splits."""
-    tuning: Tuning | None = field(repr=False)
-    """Lambdas, where they were chosen."""
-    moment_norms: FloatArray
-    """(S,) largest mean moment at the solver's last check, columns scaled to root mean square one."""
-    iterations: IntArray
-    """(S,)"""
-    folds: IntArray | None = field(repr=False)
-    """(S, N)"""
-    targets: tuple[str, ...]
-    """(q,) what was predicted: the predicted variables, categories as one 0/1 column each."""
-    predictions: FloatArray | None = field(repr=False)
-    """(S, N, q) out-of-fold predictions."""
-    learners: tuple[str, ...]
-    """(q,) learner used for each predicted variable; empty without cross-fitting."""
-    learner_reasons: tuple[str, ...]
-    """(q,) why, where it was chosen by measurement; else empty."""
 
 
 class _Names:
@@ -139,13 +54,15 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     """Results of `dsl.dsl`.
 
     Everything that statsmodels results offer (``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,
-    ``cov_params``, ``t_test``, ``wald_test``, ``save``), with normal-theory inference, and what is
-    listed below.
+    ``cov_params``, ``t_test``, ``wald_test``, ``save``), and what is listed below. Intervals and tests are normal, or, with
+    ``use_t``, those of Student's distribution with the degrees of freedom `df`.
 
     Attributes
     ----------
     params, bse, zvalues, pvalues : Series, (k,)
         Estimates, standard errors, z values, two-sided p values.
+    df : Series, (k,)
+        Degrees of freedom of the standard errors.
     params_r : Series, (k,)
         The estimates under R's names.
     nobs, n_labeled, n_dropped : int
@@ -184,7 +101,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         predictor: Predictor,
     ) -> None:
         model = DSLModel(names, outcome, predictor)
-        super().__init__(model, params, normalized_cov_params=vcov, scale=1.0)
+        super().__init__(model, params, normalized_cov_params=vcov, scale=1.0, use_t=specification.use_t)
         self.names_r = names_r
         self.specification = specification
         self.sample = sample
@@ -194,6 +111,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self.df_resid = sample.nobs - len(params)
         self.converged = True
         self.cov_type = specification.vcov
+        self._df: FloatArray | None = None
         self._cross_fit = None if splits.folds is None else int(splits.folds.max()) + 1
         self._source: tuple[Any, Any] = (None, None)
         self._rmse: pd.DataFrame | None = None
@@ -317,10 +235,77 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
         dominate. Normal intervals need a few dozen.
         """
-        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
-        square = (self.splits.label_scores @ bread.T) ** 2
+        square = self._contributions() ** 2
         total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
         return pd.Series(square.sum(axis=0) ** 2 / total, index=self.model.exog_names)
+
+    def _contributions(self) -> FloatArray:
+        """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
+        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
+        return np.asarray(self.splits.label_scores @ bread.T)
+
+    @property
+    def df(self) -> FloatArray:
+        """Degrees of freedom of each standard error: how well the labelled rows show it; (k,).
+
+        They count for intervals and tests with ``use_t``, and are few where few labelled rows carry an estimate's variance
+        (`dsl.intervals.degrees_of_freedom`).
+        """
+        if self._df is None:
+            self._df = self.degrees_of_freedom(np.eye(len(self.params)))
+        return self._df
+
+    @property
+    def _reference(self) -> FloatArray | float:
+        """Degrees of freedom of the reference distribution: infinitely many for the normal one."""
+        return self.df if self.use_t else np.inf
+
+    @property
+    def df_resid_inference(self) -> FloatArray:
+        """The same under statsmodels' name."""
+        return self.df
+
+    def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
+        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,)."""
+        sample, spec = self.sample, self.specification
+        rest = (sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0
+        if spec.estimator == "naive":  # labelled rows add nothing
+            return np.full(len(combinations), rest)
+        if not len(self.splits.label_scores):
+            raise ArgumentError(
+                "remove_data() dropped the labelled rows' scores, from which the degrees of freedom of a combination follow; "
+                "test it before that, or with use_t=False"
+            )
+        parts = self._contributions() @ combinations.T
+        if sample.label_cluster is not None:
+            codes, own = np.unique(sample.label_cluster, return_inverse=True)
+            parts = cluster_sums(parts, own, len(codes))
+        superpopulation = spec.target != "finite"  # of a finite one, labelled rows are all that is random
+        variance = np.diag(combinations @ self.normalized_cov_params @ combinations.T) * superpopulation
+        return degrees_of_freedom(parts, variance, rest)
+
+    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
+        """Tests of linear combinations, as in statsmodels; with ``use_t`` each has degrees of freedom of its own."""
+        return self._with_degrees(r_matrix, np.asarray, use_t).t_test(r_matrix, cov_p, use_t)
+
+    def wald_test(self, r_matrix: Any, *args: Any, use_f: bool | None = None, **kwargs: Any) -> Any:
+        """Joint test, as in statsmodels; an F test has the fewest degrees of freedom of its combinations."""
+        return self._with_degrees(r_matrix, np.min, use_f).wald_test(r_matrix, *args, use_f=use_f, **kwargs)
+
+    def _with_degrees(
+        self, r_matrix: Any, choose: Callable[[FloatArray], Any], use_t: bool | None
+    ) -> LikelihoodModelResults:
+        """Plain statsmodels results with the degrees of freedom of these combinations, if they are asked for."""
+        plain = LikelihoodModelResults(self.model, self.params, self.normalized_cov_params, 1.0, use_t=self.use_t)
+        plain.df_resid = self.df_resid
+        if self.use_t if use_t is None else use_t:
+            rows = []
+            for unit in np.eye(len(self.params)):  # combinations are linear, however they are spelt
+                plain.params = unit
+                rows.append(plain.t_test(r_matrix, use_t=False).effect)
+            plain.params = self.params
+            plain.df_resid_inference = choose(self.degrees_of_freedom(np.stack(rows, axis=1)))
+        return plain
 
     def predict(self, data: Any, which: str = "mean") -> pd.Series:
         """Fitted means for new rows.
@@ -350,11 +335,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         alternative : {"two-sided", "larger", "smaller"}
             ``"larger"``: bounded from below only; ``"smaller"``: from above only.
         """
-        out = normal_interval(np.asarray(self.params), np.asarray(self.bse), alpha, alternative)
+        out = wald_interval(np.asarray(self.params), np.asarray(self.bse), alpha, alternative, self._reference)
         return out if cols is None else out[np.asarray(cols)]
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
-        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high.
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high; df with ``use_t``.
 
         `alternative` is that of the p values and intervals: ``"two-sided"``, ``"larger"`` or ``"smaller"`` than zero.
         """
@@ -364,9 +349,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "estimate": self.params,
                 "std_error": self.bse,
                 "statistic": self.tvalues,
-                "p_value": normal_pvalue(self.params, self.bse, alternative),
+                "p_value": wald_pvalue(self.params, self.bse, alternative, df=self._reference),
             }
         )
+        if self.use_t:
+            table.insert(4, "df", self.df)
         if conf_int:
             table[["conf_low", "conf_high"]] = self.conf_int(alpha, alternative=alternative)
         return table
@@ -389,6 +376,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "tune": [spec.tune],
                 "target": [spec.target],
                 "vcov": [spec.vcov],
+                "use_t": [spec.use_t],
                 "converged": [self.converged],
             }
         )
@@ -452,6 +440,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""
         self._source = (None, None)
+        self._df = self.df  # while the scores are there
         scores = self.splits.label_scores[:0]
         self.splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)
         self.sample = replace(
@@ -465,7 +454,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
 class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
     __doc__ = DSLEstimates.__doc__
-    _wrap_attrs: ClassVar[dict[str, str]] = {**LikelihoodResultsWrapper._wrap_attrs, "zvalues": "columns"}
+    _wrap_attrs: ClassVar[dict[str, str]] = {
+        **LikelihoodResultsWrapper._wrap_attrs,
+        "zvalues": "columns",
+        "df": "columns",
+    }
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> pd.DataFrame:
         """Confidence intervals at level 1 - `alpha`, two-sided or one-sided; (k, 2), columns 0 and 1."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from dsl._typing import BoolArray, FloatArray, IntArray
@@ -14,7 +15,7 @@ from dsl.api import EFFECTIVE_LABELS, dsl
 from dsl.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.cells import Cells, labeled_rows, make_categories, read_columns
 from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
-from dsl.intervals import normal_interval, normal_pvalue, tails
+from dsl.intervals import tails, wald_interval, wald_pvalue
 from dsl.results import DSLResults
 from dsl.tables import is_category
 
@@ -23,8 +24,8 @@ EMPTY = ("raise", "blank")
 LEARNING = ("dsl", "dsl+")
 """Estimators whose learner sees groups and time."""
 BEHIND = 10
-"""Labelled rows that carry a share's variance (`DSLResults.labels_behind`) below which its interval is doubtful: with one
-error of the surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
+"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
+surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
 FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
 """What `note` says."""
 
@@ -53,6 +54,7 @@ def proportions(
     sample_split: int = 10,
     seed: int = 1234,
     vcov: str = "robust",
+    use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,
 ) -> "Proportions":
@@ -89,7 +91,7 @@ def proportions(
     empty : {"raise", "blank"}
         What to do about cells without labelled rows, for which predictions alone would stand uncorrected: raise, or leave
         their shares missing.
-    sl_method, cross_fit, sample_split, seed, vcov, n_jobs, progress
+    sl_method, cross_fit, sample_split, seed, vcov, use_t, n_jobs, progress
         As in ``dsl.dsl``.
 
     Returns
@@ -109,8 +111,8 @@ def proportions(
     Warns
     -----
     FewLabelsWarning
-        Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or fewer than 10 carry the variance
-        (the others being predicted without error). Their intervals are too short; `note` marks them.
+        Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 10
+        degrees of freedom (most rows being predicted without error). Their intervals are too short; `note` marks them.
 
     Notes
     -----
@@ -118,7 +120,7 @@ def proportions(
     few; such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
     interval, cut at 0 and 1. The shares of exclusive categories sum to one but for the medians over splits (some 1e-3).
 
-    Logit intervals are those of R's ``survey::svyciprop(method="logit")``, with the normal quantile.
+    Logit intervals are those of R's ``survey::svyciprop(method="logit")``, with the normal quantile unless ``use_t``.
 
     Examples
     --------
@@ -165,6 +167,7 @@ def proportions(
             sample_split=sample_split,
             seed=seed,
             vcov=vcov,
+            use_t=use_t,
             n_jobs=n_jobs,
             progress=progress,
         )
@@ -173,7 +176,15 @@ def proportions(
     if estimator != "naive":
         _warn_if_few(table, cells)
     return Proportions(
-        table=table, vcov=shares.vcov, fit=fit, gold=gold, by=groups, time=time, alpha=alpha, interval=interval
+        table=table,
+        vcov=shares.vcov,
+        combinations=shares.combinations,
+        fit=fit,
+        gold=gold,
+        by=groups,
+        time=time,
+        alpha=alpha,
+        interval=interval,
     )
 
 
@@ -190,6 +201,8 @@ class Proportions:
         "near 0 or 1" (normal interval, cut), "no labelled rows".
     vcov : array, (k, k)
         Covariance of the shares, in the table's order.
+    combinations : array, (k, p)
+        What makes the shares, up to constants, of the regression's p coefficients.
     fit : DSLResults
         The regression behind them.
     gold, by, time, alpha, interval
@@ -198,6 +211,7 @@ class Proportions:
 
     table: pd.DataFrame
     vcov: FloatArray = field(repr=False)
+    combinations: FloatArray = field(repr=False)
     fit: DSLResults = field(repr=False)
     gold: str
     by: tuple[str, ...]
@@ -222,7 +236,7 @@ class Proportions:
             Column of `by` or `time` (all of them) to value. With ``"category"`` in both, the difference is between these
             two shares; else one for each category.
         alpha : float, optional
-            One minus the level of the (normal) intervals; by default that of the call.
+            One minus the level of the intervals; by default that of the call.
 
         Returns
         -------
@@ -260,7 +274,8 @@ class Proportions:
         std_error = np.where(np.isnan(estimate), np.nan, spread)
         names = self.table["category"].astype(str).to_numpy()
         same = names[first] == names[second]
-        ends = normal_interval(estimate, std_error, self.alpha if alpha is None else alpha)
+        df = _reference(self.fit, contrast * used @ self.combinations)
+        ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = estimate / std_error
         return pd.DataFrame(
@@ -269,7 +284,7 @@ class Proportions:
                 "estimate": estimate,
                 "std_error": std_error,
                 "statistic": statistic,
-                "p_value": normal_pvalue(estimate, std_error),
+                "p_value": wald_pvalue(estimate, std_error, df=df),
                 "conf_low": ends[:, 0],
                 "conf_high": ends[:, 1],
             }
@@ -315,7 +330,7 @@ class Proportions:
 
 
 def share_intervals(
-    share: FloatArray, std_error: FloatArray, *, alpha: float = 0.05, interval: str = "logit"
+    share: FloatArray, std_error: FloatArray, *, alpha: float = 0.05, interval: str = "logit", df: ArrayLike = np.inf
 ) -> tuple[FloatArray, BoolArray]:
     """Intervals of shares within [0, 1].
 
@@ -326,6 +341,8 @@ def share_intervals(
     interval : {"logit", "normal"}
         ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
         from 0 and 1; cut normal intervals for the others, whose log-odds say next to nothing.
+    df : (k,) array or number
+        Degrees of freedom of the standard errors; infinity for the normal quantile z.
 
     Returns
     -------
@@ -339,13 +356,14 @@ def share_intervals(
     array([[0.044, 0.21 ],
            [0.   , 0.049]])
     """
-    ends = np.clip(normal_interval(share, std_error, alpha), 0.0, 1.0)
+    nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
+    ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
     with np.errstate(invalid="ignore"):
         edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
     if interval == "logit":
         inside = ~edge & ~np.isnan(share)
         p, se = share[inside], std_error[inside]
-        ends[inside] = expit(normal_interval(logit(p), se / (p * (1.0 - p)), alpha))
+        ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
     return ends, edge
 
 
@@ -365,8 +383,8 @@ class _Shares:
     """(C K,) missing in cells that were not used."""
     vcov: FloatArray = field(repr=False)
     """(C K, C K)"""
-    behind: FloatArray = field(repr=False)
-    """(C K,) labelled rows that carry the variance."""
+    combinations: FloatArray = field(repr=False)
+    """(C K, k) what makes the shares of the coefficients; zero in cells that were not used."""
     n: IntArray = field(repr=False)
     """(C,) rows."""
     n_labeled: IntArray = field(repr=False)
@@ -379,10 +397,10 @@ class _Shares:
         places = np.flatnonzero(np.repeat(used, len(categories)))
         share = np.full(len(used) * len(categories), np.nan)
         vcov = np.full((len(share), len(share)), np.nan)
-        behind = np.full(len(share), np.nan)
+        combinations = np.zeros((len(share), len(fit.params)))
         share[places] = base + spread @ fit.params.to_numpy()
         vcov[np.ix_(places, places)] = spread @ fit.cov_params().to_numpy() @ spread.T
-        behind[places] = np.abs(spread) @ _rows_behind(fit)
+        combinations[places] = spread
         facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
         weight = 1.0 / facts.sample_prob[facts.labeled]
         total, square = (
@@ -392,7 +410,7 @@ class _Shares:
             categories=categories,
             share=share,
             vcov=vcov,
-            behind=behind,
+            combinations=combinations,
             n=cells.counts(cells.complete),
             n_labeled=np.bincount(code[facts.labeled], minlength=len(used)),
             n_effective=total**2 / np.maximum(square, np.finfo(float).tiny),
@@ -403,28 +421,23 @@ class _Shares:
         per = len(self.categories)
         out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
         std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
-        ends, edge = share_intervals(self.share, std_error, alpha=alpha, interval=interval)
+        df = _reference(fit, self.combinations)
+        ends, edge = share_intervals(self.share, std_error, alpha=alpha, interval=interval, df=df)
         out["category"] = pd.Categorical(self.categories * len(cells.values), self.categories)
         out["share"], out["std_error"] = self.share, std_error
         out["conf_low"], out["conf_high"] = ends[:, 0], ends[:, 1]
         for name in ("n", "n_labeled", "n_effective"):
             out[name] = np.repeat(getattr(self, name), per)
-        few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (self.behind < BEHIND)
+        behind = fit.degrees_of_freedom(self.combinations)
+        few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (behind < BEHIND)
         few &= fit.specification.estimator != "naive"
         out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
         return out
 
 
-def _rows_behind(fit: DSLResults) -> FloatArray:
-    """Labelled rows that carry the variance of each coefficient, as in a t distribution's degrees of freedom; (k,).
-
-    Only a part of the variance comes from the labels; Satterthwaite's rule for the rest being known: rows / part^2.
-    """
-    label, whole = (
-        np.median(np.diagonal(meats, axis1=1, axis2=2), axis=0) for meats in (fit.splits.label_meats, fit.splits.meats)
-    )
-    part = np.clip(label / np.maximum(whole, np.finfo(float).tiny), 1e-3, 1.0)
-    return np.asarray(fit.labels_behind / part**2)
+def _reference(fit: DSLResults, combinations: FloatArray) -> FloatArray | float:
+    """Degrees of freedom of the intervals of these combinations of coefficients; infinitely many for normal ones."""
+    return np.asarray(fit.degrees_of_freedom(combinations)) if fit.specification.use_t else np.inf
 
 
 def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
@@ -448,6 +461,6 @@ def _warn_if_few(table: pd.DataFrame, cells: Cells) -> None:
         warn_caller(
             FewLabelsWarning,
             f"{few.sum()} of {len(table)} shares rest on few labels (first: {first}): fewer than {EFFECTIVE_LABELS} labelled "
-            f"rows count in the cell, or fewer than {BEHIND} carry the share's variance. Their intervals may be too short; take "
+            f"rows count in the cell, or the standard error has fewer than {BEHIND} degrees of freedom. Their intervals may be too short; take "
             "broader groups or periods, or draw more labels there (dsl.sampling.stratified)",
         )

@@ -12,7 +12,7 @@ from dsl._typing import FloatArray
 from dsl.arguments import check_counts, explain_calls, warn_caller
 from dsl.bootstrap import Statistic, Three, name_of, replicates
 from dsl.exceptions import ArgumentError, StatisticWarning
-from dsl.intervals import normal_interval, normal_pvalue, tails
+from dsl.intervals import tails, wald_interval, wald_pvalue
 from dsl.paired import read
 
 METHODS = ("percentile", "normal")
@@ -225,7 +225,7 @@ class StatisticResults:
         if method not in METHODS:
             raise ArgumentError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
         if method == "normal":
-            values = normal_interval(self.params.to_numpy(), self.bse.to_numpy(), alpha, alternative)
+            values = wald_interval(self.params.to_numpy(), self.bse.to_numpy(), alpha, alternative)
         else:
             below, above = tails(alpha, alternative)
             k, draws = len(self.names), self.replicates.to_numpy()
@@ -236,7 +236,7 @@ class StatisticResults:
 
     def pvalues(self, null: Any = 0.0, alternative: str = "two-sided") -> pd.Series:
         """P values of the estimates against `null`, a number or one for each, from their standard errors; (k,)."""
-        return self._series(normal_pvalue(self.params.to_numpy(), self.bse.to_numpy(), alternative, null))
+        return self._series(wald_pvalue(self.params.to_numpy(), self.bse.to_numpy(), alternative, null))
 
     def tidy(self, alpha: float = 0.05, alternative: str = "two-sided", method: str = "percentile") -> pd.DataFrame:
         """One row per number: term, estimate, std_error, conf_low, conf_high, lam, and the labelled rows' own estimate."""

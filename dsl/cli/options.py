@@ -20,6 +20,7 @@ CALL = (
     "seed",
     "target",
     "vcov",
+    "use_t",
     "n_jobs",
     "progress",
 )
@@ -63,6 +64,11 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         group.add_argument("--tune", type=_number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
     group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
     group.add_argument("--vcov", default="robust", help="robust, HC0, HC1, CR0, CR1 (default: robust)")
+    group.add_argument(
+        "--use-t",
+        action=argparse.BooleanOptionalAction,
+        help="t rather than normal intervals (default: where a lambda is chosen from the data)",
+    )
     group.add_argument("--fixed-effect", default="oneway", help="oneway, twoways, multiway (default: oneway)")
     group.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals (default: 0.05)")
     group = parser.add_argument_group("learning")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsl.analysis import resolve_tune
+from dsl.analysis import resolve_tune, resolve_use_t
 from dsl.api import dsl
 from dsl.arguments import as_names, explain_calls
 from dsl.calls import call_among, formula_names
@@ -302,6 +302,7 @@ def _arguments(fit: Any, rebuilt: Rebuilt, chosen: Mapping[str, Mapping[str, Any
         "family": spec.family,
         "seed": spec.seed,
         "vcov": spec.vcov,
+        "use_t": None if spec.use_t == resolve_use_t(spec.estimator, spec.tune) else spec.use_t,
         "target": spec.target,
     }
     if spec.index:

@@ -11,7 +11,7 @@ from dsl._typing import FloatArray
 from dsl.comparison.conclusions import conclude
 from dsl.comparison.joint import Difference, WaldTest, wald_test
 from dsl.exceptions import ArgumentError
-from dsl.intervals import normal_interval, normal_pvalue
+from dsl.intervals import wald_interval, wald_pvalue
 
 INVALID = "naive"
 
@@ -178,9 +178,12 @@ def joint_test(bias: Difference) -> WaldTest:
 def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
     """One row per coefficient and estimator, coefficient by coefficient."""
     baseline = named(fits, "gold_only")
+    some_t = any(fit.specification.use_t for fit in fits.values())
     parts = []
     for name, fit in fits.items():
         part = fit.tidy(alpha=alpha)
+        if some_t and "df" not in part:
+            part.insert(part.columns.get_loc("p_value"), "df", np.inf)
         part.insert(1, "estimator", name)
         part["effective_labels"] = np.nan
         if baseline is not None and fit.specification.estimator != INVALID:
@@ -207,6 +210,6 @@ def _bias_table(bias: Difference, terms: tuple[str, ...], alpha: float) -> pd.Da
     table = pd.DataFrame({"difference": estimate, "std_error": bias.se}, index=pd.Index(terms, name="term"))
     with np.errstate(divide="ignore", invalid="ignore"):
         table["statistic"] = np.where(bias.constant, 0.0, estimate / bias.se)
-    table["p_value"] = np.where(bias.constant, 1.0, normal_pvalue(estimate, bias.se))
-    table[["conf_low", "conf_high"]] = normal_interval(estimate, bias.se, alpha)
+    table["p_value"] = np.where(bias.constant, 1.0, wald_pvalue(estimate, bias.se))
+    table[["conf_low", "conf_high"]] = wald_interval(estimate, bias.se, alpha)
     return table

@@ -13,7 +13,7 @@ from dsl.diagnostics import limits
 from dsl.diagnostics.case import Case, is_discrete, text_of
 from dsl.diagnostics.results import Findings, judged
 from dsl.diagnostics.scoretest import holm
-from dsl.intervals import normal_pvalue
+from dsl.intervals import wald_pvalue
 from dsl.rlang.syntax import names
 
 MOST_COLUMNS = 50
@@ -83,7 +83,7 @@ def _balance(case: Case) -> Findings:
     table = pd.DataFrame(_gaps(case))
     if table.empty:
         return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
-    table["p_value"] = normal_pvalue(table["statistic"], 1.0)
+    table["p_value"] = wald_pvalue(table["statistic"], 1.0)
     table["p_adjusted"] = holm(table["p_value"].to_numpy())
     worst = table.loc[table["p_adjusted"].idxmin()]
     check = judged(

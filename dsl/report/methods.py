@@ -272,9 +272,17 @@ def _errors(fit: Any, alpha: float) -> Part:
         else "the population that the rows were drawn from"
     )
     return (
-        f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are normal.",
+        f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are {_reference(fit)}.",
         keys,
     )
+
+
+def _reference(fit: Any) -> str:
+    """The distribution of intervals and tests."""
+    if not fit.specification.use_t:
+        return "normal"
+    few, most = float(np.min(fit.df)), float(np.max(fit.df))
+    return f"Student's t with {few:,.0f} to {most:,.0f} degrees of freedom ({_cite('SAT')})"
 
 
 def _results(fit: Any, alpha: float) -> str:
@@ -303,6 +311,7 @@ def _cite(key: str) -> str:
         "PPI": "Angelopoulos, Bates et al., 2023",
         "PPI++": "Angelopoulos, Duchi and Zrnic, 2023",
         "RRZ": "Robins, Rotnitzky and Zhao, 1994",
+        "SAT": "Satterthwaite, 1946",
     }[key]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl.analysis import folds_for, resolve_tune
+from dsl.analysis import folds_for, resolve_tune, resolve_use_t
 from dsl.api import dsl
 from dsl.exceptions import ArgumentError
 from dsl.fingerprint import table_fingerprint
@@ -165,6 +165,7 @@ def _arguments(fit: Any, rebuilt: Rebuilt | None, design: Any, sl_method: Any) -
         "fixed_effect": {1: "oneway", 2: "twoways"}.get(len(spec.index), "multiway" if spec.index else "oneway"),
         "family": spec.family,
         "vcov": spec.vcov,
+        "use_t": None if spec.use_t == resolve_use_t(spec.estimator, spec.tune) else spec.use_t,
         "seed": spec.seed,
     }
     if fit.cross_fit is not None:

@@ -67,7 +67,8 @@ def estimates_section(fit: Any, alpha: float) -> Section:
         ]
         for row in fit.tidy(alpha=alpha).itertuples(index=False)
     ]
-    header = ["coefficient", "estimate", "std. error", "z", "p", f"{level}: from", "to"]
+    z = "t" if fit.specification.use_t else "z"
+    header = ["coefficient", "estimate", "std. error", z, "p", f"{level}: from", "to"]
     parts = [
         table("estimates-table", f"Estimates of {fit.model.endog_names}", header, body),
         coefficient_plot("estimates-plot", {fit.specification.estimator: fit}, alpha, "estimates-table"),

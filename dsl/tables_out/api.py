@@ -13,7 +13,7 @@ from dsl.tables_out.regression import FORMATS, RegressionTable, Row
 STATS = {
     "se": "Standard errors in parentheses.",
     "ci": "{level:g}% confidence intervals in brackets.",
-    "z": "z values in parentheses.",
+    "z": "Estimates over standard errors (z, or t) in parentheses.",
     "p": "P values in parentheses.",
 }
 LEVELS = (0.05, 0.01, 0.001)

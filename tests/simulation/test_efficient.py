@@ -17,13 +17,15 @@ WORSE = 1.03
 """RMSE against the better of gold-only and plain DSL: choosing lambda from the labels costs a little."""
 FAMILY = 3.0
 """Monte Carlo standard errors allowed where many coverages are judged at once (two would reject one in twenty)."""
-RARE, RARE_COVERAGE = "first_person_plural", 0.88
-"""One text in 25 has it: of 1000 labels about 28 carry its coefficient, and the summary's caution says that the interval may
-be too short. Tuned intervals for the texts at hand covered it in 90 to 93% of several hundred draws; at n = 2000, in 95%."""
-SKEWED = "I(X1 ** 2)"
-"""About 17 of 500 labels carry this coefficient of simulation A (`labels_behind`), and the labelled rows alone cover it
-in 93.4% of 1000 replications too: normal intervals are a little short, which the summary's caution says."""
-SKEWED_COVERAGE = 0.92
+CONSERVATIVE = 0.985
+"""At accuracy .95 some ten wrong surrogates carry a coefficient of simulation A: so few degrees of freedom make t intervals too
+long rather than too short (95 to 97%; normal ones cover 93% for the squared covariate)."""
+
+
+def covers(coverage: pd.Series, replications: int, most: float | None = None) -> bool:
+    """Whether all coverages are .95 up to Monte Carlo error, or between that and `most`."""
+    error = FAMILY * coverage_error(replications)
+    return bool(coverage.between(0.95 - error, most or 0.95 + error).all())
 
 
 @cache
@@ -48,10 +50,9 @@ def test_tuned_is_as_precise_as_the_better_of_both(accuracy: float) -> None:
 
 @pytest.mark.parametrize("accuracy", [0.5, 0.7, 0.9, 0.95])
 def test_tuned_covers(accuracy: float) -> None:
+    """Fifteen labels carry the squared covariate: normal intervals cover it in 92 to 93%, t intervals in 93.5 to 95%."""
     coverage = simulation_a(accuracy).loc["tuned", "coverage"]
-    usual = coverage.drop(SKEWED)
-    assert (np.abs(usual - 0.95) <= FAMILY * coverage_error(REPLICATIONS)).all(), coverage
-    assert coverage[SKEWED] >= SKEWED_COVERAGE
+    assert covers(coverage, REPLICATIONS, CONSERVATIVE if accuracy == 0.95 else None), coverage
 
 
 def trial(seed: int, model: str, accuracy: float, effect: float) -> pd.DataFrame:
@@ -98,9 +99,8 @@ def test_dsl_plus_is_worth_more_than_twice_the_labels() -> None:
 
 @pytest.mark.parametrize("design", [LINEAR, LOGISTIC])
 def test_dsl_plus_covers(design: tuple[str, float, float]) -> None:
-    """The predicted covariate of the logit rests on about 53 labels: 93.8% in 3000 replications."""
     coverage = covariate(*design).loc["dsl+", "coverage"]
-    assert (np.abs(coverage - 0.95) <= FAMILY * coverage_error(REPLICATIONS)).all(), coverage
+    assert covers(coverage, REPLICATIONS), coverage
 
 
 @pytest.mark.parametrize("design", [LINEAR, LOGISTIC])
@@ -131,6 +131,4 @@ def test_real_data(surrogate: str) -> None:
     assert (rmse["tuned"] <= WORSE * np.minimum(rmse["gold_only"], rmse["dsl"])).all(), rmse
     assert (width["dsl+"] <= WORSE * width["dsl"]).all(), width
     for estimator in ("tuned", "dsl+"):
-        coverage = scores.loc[estimator, "coverage"]
-        assert (np.abs(coverage.drop(RARE) - 0.95) <= FAMILY * coverage_error(300)).all(), scores
-        assert coverage[RARE] >= RARE_COVERAGE, scores
+        assert covers(scores.loc[estimator, "coverage"], 300), scores

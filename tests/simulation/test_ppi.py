@@ -10,7 +10,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 import dsl
-from dsl.intervals import normal_interval
+from dsl.intervals import wald_interval
 from dsl.moments import LINEAR, LOGISTIC, Block, Link
 from dsl.ppi import TwoSampleFit, two_sample
 from dsl.quantile import ppi_quantile
@@ -62,7 +62,7 @@ def means(request: pytest.FixtureRequest) -> tuple[float, pd.DataFrame]:
         for name, lam in (("ppi", 1.0), ("ppi, all rows", 0.8), ("ppi++", None)):
             one = fit(np.ones((500, 1)), y, f, 100, LINEAR, lam)
             row[name] = one.params[0]
-            low, high = normal_interval(one.params[0], np.sqrt(one.vcov[0, 0]))
+            low, high = wald_interval(one.params[0], np.sqrt(one.vcov[0, 0]))
             row[f"{name} covers"] = low <= 0.5 <= high
         found.append(row)
     return accuracy, pd.DataFrame(found)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from statsmodels.stats.weightstats import _zconfint_generic, _zstat_generic
 
 from dsl.exceptions import ArgumentError
-from dsl.intervals import ALTERNATIVES, normal_interval, normal_pvalue, tails
+from dsl.intervals import ALTERNATIVES, tails, wald_interval, wald_pvalue
 
 ESTIMATE, SE = np.array([1.0, -2.0, 0.3]), np.array([0.5, 1.5, 0.1])
 
@@ -16,11 +16,11 @@ ESTIMATE, SE = np.array([1.0, -2.0, 0.3]), np.array([0.5, 1.5, 0.1])
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.5])
 def test_statsmodels_has_the_same(alternative: str, alpha: float) -> None:
-    ours = normal_interval(ESTIMATE, SE, alpha, alternative)
+    ours = wald_interval(ESTIMATE, SE, alpha, alternative)
     for row, estimate, se in zip(ours, ESTIMATE, SE, strict=True):
         np.testing.assert_allclose(row, _zconfint_generic(estimate, se, alpha, alternative), rtol=1e-12)
     theirs = _zstat_generic(ESTIMATE, 0.0, SE, alternative, 0.2)[1]
-    np.testing.assert_allclose(normal_pvalue(ESTIMATE, SE, alternative, null=0.2), theirs, rtol=1e-12)
+    np.testing.assert_allclose(wald_pvalue(ESTIMATE, SE, alternative, null=0.2), theirs, rtol=1e-12)
 
 
 @given(
@@ -33,30 +33,30 @@ def test_statsmodels_has_the_same(alternative: str, alpha: float) -> None:
 def test_interval_holds_what_the_test_does_not_reject(
     estimate: float, se: float, null: float, alpha: float, alternative: str
 ) -> None:
-    low, high = normal_interval(estimate, se, alpha, alternative)
-    kept = float(normal_pvalue(estimate, se, alternative, null=null)) >= alpha
+    low, high = wald_interval(estimate, se, alpha, alternative)
+    kept = float(wald_pvalue(estimate, se, alternative, null=null)) >= alpha
     edge = min(abs(null - low), abs(null - high)) < 1e-6
     assert edge or kept == (low <= null <= high)
 
 
 def test_far_tails_keep_their_digits() -> None:
     """1 - Phi(20) would be zero."""
-    assert float(normal_pvalue(20.0, 1.0, "larger")) == pytest.approx(norm.sf(20.0), rel=1e-10)
-    assert float(normal_pvalue(-20.0, 1.0)) == pytest.approx(2 * norm.sf(20.0), rel=1e-10)
+    assert float(wald_pvalue(20.0, 1.0, "larger")) == pytest.approx(norm.sf(20.0), rel=1e-10)
+    assert float(wald_pvalue(-20.0, 1.0)) == pytest.approx(2 * norm.sf(20.0), rel=1e-10)
 
 
 def test_shapes() -> None:
-    assert normal_interval(1.0, 0.5).shape == (2,)
-    assert normal_interval(ESTIMATE, SE).shape == (3, 2)
-    assert normal_interval(np.ones((4, 3)), 1.0).shape == (4, 3, 2)
-    assert normal_pvalue(ESTIMATE, SE).shape == (3,)
+    assert wald_interval(1.0, 0.5).shape == (2,)
+    assert wald_interval(ESTIMATE, SE).shape == (3, 2)
+    assert wald_interval(np.ones((4, 3)), 1.0).shape == (4, 3, 2)
+    assert wald_pvalue(ESTIMATE, SE).shape == (3,)
 
 
 def test_no_spread() -> None:
     """A standard error of zero: certain, but for the null hypothesis itself, of which nothing can be said."""
-    np.testing.assert_array_equal(normal_pvalue([1.0, -1.0, 0.0], 0.0), [0.0, 0.0, np.nan])
-    np.testing.assert_array_equal(normal_pvalue([1.0, -1.0], 0.0, "larger"), [0.0, 1.0])
-    np.testing.assert_array_equal(normal_interval(1.0, 0.0), [1.0, 1.0])
+    np.testing.assert_array_equal(wald_pvalue([1.0, -1.0, 0.0], 0.0), [0.0, 0.0, np.nan])
+    np.testing.assert_array_equal(wald_pvalue([1.0, -1.0], 0.0, "larger"), [0.0, 1.0])
+    np.testing.assert_array_equal(wald_interval(1.0, 0.0), [1.0, 1.0])
 
 
 def test_tails() -> None:
@@ -80,11 +80,11 @@ def test_tails() -> None:
 )
 def test_errors(arguments: dict[str, object], words: list[str]) -> None:
     with pytest.raises(ArgumentError) as caught:
-        normal_interval(1.0, 1.0, **arguments)
+        wald_interval(1.0, 1.0, **arguments)
     for word in words:
         assert word in str(caught.value)
 
 
 def test_p_value_checks_its_alternative() -> None:
     with pytest.raises(ArgumentError, match="smaller"):
-        normal_pvalue(1.0, 1.0, "less")
+        wald_pvalue(1.0, 1.0, "less")

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from dsl.engine import Problem, fit_split
-from dsl.intervals import normal_interval, normal_pvalue
+from dsl.intervals import wald_interval, wald_pvalue
 from dsl.moments import LINEAR, Block, gold_weights
 from dsl.ppi import two_sample
 
@@ -31,7 +31,7 @@ def test_tuned_interval_is_around_the_tuned_estimate() -> None:
     assert np.abs((low + high) / 2.0 - theirs).max() > 1e-5
     ours = study.fit(None)
     np.testing.assert_allclose(ours.params, theirs, rtol=CLOSED_FORM)
-    np.testing.assert_allclose(normal_interval(ours.params, bse(ours)).mean(axis=1), theirs, rtol=CLOSED_FORM)
+    np.testing.assert_allclose(wald_interval(ours.params, bse(ours)).mean(axis=1), theirs, rtol=CLOSED_FORM)
 
 
 def test_p_value_and_interval_agree() -> None:
@@ -43,8 +43,8 @@ def test_p_value_and_interval_agree() -> None:
     assert abs(float(rival("ppi_mean_pval")(*samples, null=end)[0]) - 0.05) > 0.01
     estimate, se = mean_fit(study)
     for alternative, side in (("two-sided", 0), ("two-sided", 1), ("larger", 0), ("smaller", 1)):
-        bound = normal_interval(estimate, se, 0.05, alternative)[side]
-        assert float(normal_pvalue(estimate, se, alternative, null=bound)) == pytest.approx(0.05)
+        bound = wald_interval(estimate, se, 0.05, alternative)[side]
+        assert float(wald_pvalue(estimate, se, alternative, null=bound)) == pytest.approx(0.05)
 
 
 def test_intervals_are_95_percent_by_default() -> None:
@@ -53,7 +53,7 @@ def test_intervals_are_95_percent_by_default() -> None:
     samples = study.y[: study.n], study.f[: study.n], study.f[study.n :]
     low, high = rival("ppi_mean_ci")(*samples)
     estimate, se = mean_fit(study)
-    ours = normal_interval(estimate, se)
+    ours = wald_interval(estimate, se)
     assert (ours[1] - ours[0]) / float(high[0] - low[0]) == pytest.approx(norm.ppf(0.975) / norm.ppf(0.95))
 
 

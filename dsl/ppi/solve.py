@@ -13,6 +13,8 @@ from dsl.solve import is_singular, newton
 
 ROUGH = 1e-8
 """Largest mean moment, columns scaled, from which the step that comes with the scores finishes the work."""
+CLOSE = 1e-6
+"""The same, from which one more step with a Jacobian that works leaves less than `NEGLIGIBLE` to do."""
 NEGLIGIBLE = 1e-6
 """A step of Newton's method, columns scaled, that leaves an error of its square, and standard errors as they are."""
 MAX_STEPS = 8
@@ -137,11 +139,11 @@ def _simplified_newton(
     for steps in range(MAX_STEPS):
         moment = mean_scores(samples, params).at(lam)
         norm = float(np.abs(moment * scale).max())
-        if norm <= ROUGH:
-            return params, steps
-        if not norm < 0.1 * last:
+        if not norm < max(0.1 * last, ROUGH):
             return None
         params, last = params + np.linalg.solve(jacobian, moment), norm
+        if norm <= CLOSE:
+            return params, steps + 1
     return None
 
 

@@ -16,6 +16,7 @@ from dsl.exceptions import ArgumentError, LabelError, SeparationError, SingularJ
 from dsl.moments import LINEAR, LOGISTIC, Block, Link, Version
 from dsl.ppi import TwoSampleFit, two_sample
 from dsl.ppi.regression import best_lam
+from dsl.ppi.solve import CLOSE
 from dsl.ppi.sums import Samples, sums_at
 
 CLOSED_FORM = 1e-9
@@ -278,7 +279,7 @@ def test_many_rows_start_from_some_of_them(monkeypatch: pytest.MonkeyPatch) -> N
     assert thin.lam == pytest.approx(plain.lam, rel=1e-8)
     np.testing.assert_allclose(thin.params, plain.params, atol=CLOSED_FORM)
     np.testing.assert_allclose(thin.vcov, plain.vcov, rtol=1e-7, atol=1e-14)
-    assert max(thin.moment_norm, plain.moment_norm) <= 1e-8
+    assert max(thin.moment_norm, plain.moment_norm) <= 0.1 * CLOSE  # before the last step, which squares it
 
 
 def test_columns_far_from_zero_lose_no_digits() -> None:

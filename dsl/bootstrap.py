@@ -1,4 +1,9 @@
-"""A statistic on gold values and on surrogates, on all rows and in bootstrap draws of rows or clusters."""
+"""A statistic on gold values and on surrogates, on all rows and in bootstrap draws.
+
+Rows or clusters are drawn again as if from the population; or, where the rows are the population, the labelled ones as if
+by the labelling design, whose weights then vary as Rao, Wu and Yue ("Some recent work on resampling methods for complex
+surveys", Survey Methodology 18, 1992) rescale them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
+from dsl.covariance import Labeling
 from dsl.exceptions import LabelError, StatisticError
 from dsl.paired import Paired, whole_frame
 
+WHOLE = 1e-9
+"""Relative difference of probabilities that rounding makes."""
 Statistic = Callable[[pd.DataFrame, FloatArray], Any]
 
 
@@ -42,20 +50,27 @@ class Three:
     unlabeled: IntArray
     cluster: IntArray | None
     n_clusters: int | None
+    labeling: Labeling | None
+    """How the labelled rows were drawn, if only that is random."""
 
     @classmethod
-    def of(cls, fn: Statistic, data: Any, paired: Paired) -> "Three":
-        """Fill in gold values and surrogates."""
+    def of(cls, fn: Statistic, data: Any, paired: Paired, *, finite: bool = False) -> "Three":
+        """Fill in gold values and surrogates; the surrogates of all rows are known of a finite population."""
         frame, sample = whole_frame(data, paired), paired.sample
         filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
         labeled, other = paired.labeled_rows, paired.other_rows
         if len(labeled) < 2:
             raise LabelError(f"a bootstrap needs two labelled rows at least; found {len(labeled)}: label more rows")
+        every = np.arange(len(frame)), np.ones(len(frame))
         parts = (
             ("the gold values", frame, labeled, paired.weight),
             ("the surrogates of the labelled rows", filled, labeled, paired.weight),
-            ("the surrogates of the other rows", filled, other, paired.other),
+            ("the surrogates of all rows", filled, *every)
+            if finite
+            else ("the surrogates of the other rows", filled, other, paired.other),
         )
+        if finite:
+            _check_strata(sample.labeling)
         return cls(
             fn=fn,
             name=name_of(fn),
@@ -67,6 +82,7 @@ class Three:
             unlabeled=np.flatnonzero(~sample.labeled),
             cluster=sample.cluster,
             n_clusters=sample.n_clusters,
+            labeling=sample.labeling if finite else None,
         )
 
     def first(self) -> tuple[tuple[str, ...], FloatArray]:
@@ -78,8 +94,13 @@ class Three:
         )
 
     def draw(self, names: tuple[str, ...], rng: np.random.Generator, number: int) -> FloatArray:
-        """The three values in one bootstrap draw; (3, k)."""
-        count, where = self._counts(rng), f" in bootstrap draw {number}"
+        """The values in one bootstrap draw, (3, k); without the last, which does not vary, for a finite population, (2, k)."""
+        where = f" in bootstrap draw {number}"
+        if self.labeling is not None:
+            times = rescaled(self.labeling, rng)
+            both = self.versions[:2]
+            return np.stack([self._checked(names, self._call(v, times, where), v, where) for v in both])
+        count = self._counts(rng)
         if not count[self.labeled].any() or not count[self.versions[2].rows].any():
             raise LabelError(
                 f"bootstrap draw {number} of {self.n_clusters} clusters holds no labelled row, or no other: clusters with both "
@@ -108,7 +129,9 @@ class Three:
             found.append(self._checked(names, self._call(version, count, ""), version, ""))
         return bool(np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2]))
 
-    def _call(self, version: Version, count: IntArray | None, where: str) -> tuple[tuple[str, ...], FloatArray]:
+    def _call(
+        self, version: Version, count: FloatArray | IntArray | None, where: str
+    ) -> tuple[tuple[str, ...], FloatArray]:
         """Names and values of the statistic on the rows drawn."""
         if count is None:
             count = np.ones(len(version.rows), dtype=np.int64)
@@ -144,6 +167,55 @@ class Three:
                 "rows), or label more rows"
             )
         return values
+
+
+def rescaled(labeling: Labeling, rng: np.random.Generator) -> FloatArray:
+    """How often each labelled row counts in a bootstrap draw, one on average; (n,).
+
+    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each; they count
+    1 + sqrt(1 - pi) (t m / (m - 1) - 1). The variance of a weighted sum is then that of `dsl.covariance.finite_meat` for
+    equal probabilities, and close to it for others. With a second stage pi counts as zero, which errs on the wide side.
+
+    Parameters
+    ----------
+    labeling : Labeling
+    rng : Generator
+
+    Returns
+    -------
+    (n,) array, not negative
+    """
+    first, unit, stratum, left = _units(labeling)
+    times = np.zeros(len(first))
+    for code in range(int(stratum.max()) + 1):
+        mine = np.flatnonzero(stratum == code)
+        m = len(mine)
+        times[mine] = rng.multinomial(m - 1, np.full(m, 1.0 / m)) * (m / (m - 1.0)) if m > 1 else 1.0
+    return np.asarray((1.0 + np.sqrt(left) * (times - 1.0))[unit])
+
+
+def _units(labeling: Labeling) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Position of each unit's first row, the rows' units, the units' strata 0, 1, ..., and 1 - pi of the units."""
+    rows = np.arange(len(labeling.prob))
+    first, unit, prob = rows, rows, labeling.prob
+    if labeling.unit is not None and labeling.unit_prob is not None:
+        _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
+        whole = bool((labeling.prob >= labeling.unit_prob * (1.0 - WHOLE)).all())
+        prob = labeling.unit_prob[first] if whole else np.zeros(len(first))
+    strata = np.zeros(len(rows)) if labeling.stratum is None or not labeling.fixed_size else labeling.stratum
+    stratum = np.unique(strata[first], return_inverse=True)[1]
+    return first, unit, stratum, np.maximum(1.0 - prob, 0.0)
+
+
+def _check_strata(labeling: Labeling) -> None:
+    """Raise LabelError where one unit alone stands for others: draws cannot show how much they differ."""
+    _, _, stratum, left = _units(labeling)
+    alone = (np.bincount(stratum) < 2) & (np.bincount(stratum, left) > 0.0)
+    if alone.any():
+        raise LabelError(
+            f"{int(alone.sum())} of {len(alone)} strata hold one labelled unit, from which a bootstrap cannot draw; draw two "
+            "from each stratum, merge strata, or use target='superpopulation'"
+        )
 
 
 def _named_values(value: Any, name: str) -> tuple[tuple[str, ...], FloatArray]:

@@ -61,32 +61,36 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
     -------
     (k, k) array
     """
+    return np.asarray(sum(part.T @ part for part in finite_deviations(label_scores, labeling)))
+
+
+def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[FloatArray]:
+    """Weighed deviations of rows, and of primary units if there are any, whose squares add up to `finite_meat`; (., k) each."""
     m = len(label_scores)
     label_scores = label_scores - label_scores.mean(axis=0)  # a ratio estimator: weights are scaled to the number drawn
     stratum = np.zeros(m, dtype=np.int64) if labeling.stratum is None else labeling.stratum
     if labeling.unit is None or labeling.unit_prob is None:
-        return _one_stage(label_scores, labeling.prob, stratum if labeling.fixed_size else None)
+        return [_one_stage(label_scores, labeling.prob, stratum if labeling.fixed_size else None)]
     _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
     totals = cluster_sums(label_scores, unit, len(first))
     between = _one_stage(totals, labeling.unit_prob[first], stratum[first] if labeling.fixed_size else None)
     given = np.minimum(labeling.prob / labeling.unit_prob, 1.0)  # probability of the row once its unit is drawn
     inner = label_scores * np.sqrt(labeling.unit_prob)[:, None]
-    return between + _one_stage(inner, given, unit if labeling.fixed_size else None)
+    return [between, _one_stage(inner, given, unit if labeling.fixed_size else None)]
 
 
 def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -> FloatArray:
-    """Sum of (1 - pi) c c'; with strata of fixed size, c less its mean there and n/(n - 1)."""
+    """sqrt(1 - pi) c; with strata of fixed size, c less its mean there and n/(n - 1)."""
     left = np.maximum(1.0 - prob, 0.0)
     if stratum is None:
-        return np.asarray((scores * left[:, None]).T @ scores)
+        return np.asarray(scores * np.sqrt(left)[:, None])
     _, code = np.unique(stratum, return_inverse=True)
     count = np.bincount(code).astype(float)
     total = np.maximum(np.bincount(code, left), np.finfo(float).tiny)
     centre = cluster_sums(scores * left[:, None], code, len(count)) / total[:, None]
     centre[count < 2] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
-    gap = scores - centre[code]
     factor = np.where(count > 1, count / np.maximum(count - 1.0, 1.0), 1.0)
-    return np.asarray((gap * (left * factor[code])[:, None]).T @ gap)
+    return np.asarray((scores - centre[code]) * np.sqrt(left * factor[code])[:, None])
 
 
 def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:

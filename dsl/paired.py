@@ -19,6 +19,8 @@ from dsl.frame import Columns, Sample, prepare
 from dsl.surrogates import raw_versions
 from dsl.tables import column_names, first_rows, to_pandas
 
+TARGETS = ("superpopulation", "finite")
+
 
 class _Named(Columns):
     """Columns under the argument names of the calls that compare gold values with surrogates."""
@@ -41,6 +43,8 @@ class Paired:
     """(N,) R / pi: the labelled rows stand for all."""
     other: FloatArray
     """(N,) (1 - R) / (1 - pi): the unlabelled rows stand for all; one where pi is one."""
+    prob: FloatArray
+    """(N,) pi"""
 
     @property
     def labeled_rows(self) -> IntArray:
@@ -89,6 +93,7 @@ def read(
         surrogates=surrogates[0][0],
         weight=sample.labeled / prob,
         other=np.where(certain, 1.0, ~sample.labeled / np.where(certain, 1.0, 1.0 - prob)),
+        prob=prob,
     )
 
 
@@ -124,6 +129,12 @@ def _warn_about(sample: Sample) -> None:
         warn_caller(
             AllLabeledWarning, "every row is labelled: surrogates are not used, these are the gold values alone"
         )
+
+
+def check_target(target: Any) -> None:
+    """Raise ArgumentError unless it is one of `TARGETS`."""
+    if target not in TARGETS:
+        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
 
 
 def _probability(sample: Sample, sample_prob: str | None, design: Any) -> FloatArray:

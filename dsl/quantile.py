@@ -10,12 +10,15 @@ from scipy.special import ndtri
 
 from dsl._typing import FloatArray, IntArray
 from dsl.arguments import explain_calls, warn_caller
+from dsl.covariance import Labeling, finite_deviations, finite_meat
 from dsl.exceptions import ArgumentError, ColumnTypeError, FewLabelsWarning
 from dsl.intervals import tails
-from dsl.paired import Paired, read
+from dsl.paired import Paired, check_target, read
 
 ROUNDING = 1e-12
 """Difference between a cumulative share and a level that sums of N shares can make."""
+CHUNK = 4_194_304
+"""Contributions of labelled rows handled at a time."""
 FEW = 5.0
 """Labelled rows beyond a quantile, weighed, below which normal intervals of a share are doubtful."""
 
@@ -32,6 +35,7 @@ def ppi_quantile(
     cluster: str | None = None,
     design: Any = None,
     lam: float | str | None = None,
+    target: str = "superpopulation",
     alpha: float = 0.05,
     alternative: str = "two-sided",
 ) -> pd.DataFrame:
@@ -61,6 +65,9 @@ def ppi_quantile(
     lam : float, "tuned" or None
         How much the surrogates count for; 0 leaves the labelled rows alone. By default ("tuned") the value in [0, 1]
         that minimises the variance of F at the labelled rows' own quantile, for each level.
+    target : {"superpopulation", "finite"}
+        What the intervals are about: the population that the rows were drawn from, or the rows themselves, of which only the
+        choice of the labelled ones is random (as the `design` says; without one as in ``dsl.dsl``).
     alpha : float
         One minus the level of the intervals.
     alternative : {"two-sided", "larger", "smaller"}
@@ -81,8 +88,8 @@ def ppi_quantile(
     F need not rise everywhere. The estimate inverts the increasing rearrangement of its values at the observed y and
     f (Chernozhukov, Fernandez-Val and Galichon 2010), which is F itself where F rises. An interval ends where F is next
     observed to change: on the step function F, everything before that point is as acceptable as the last accepted
-    value. Standard errors of F are those of weighted means, summed within clusters; like the intervals, they are for
-    the population that the rows were drawn from.
+    value. Standard errors of F are those of weighted means, summed within clusters, or over repeated labelling of these
+    rows (``target="finite"``, `dsl.covariance.finite_meat`).
 
     References
     ----------
@@ -102,6 +109,7 @@ def ppi_quantile(
     levels = _levels(q)
     below, above = tails(alpha, alternative)
     fixed = _lam(lam)
+    check_target(target)
     paired = read(
         data,
         gold=gold,
@@ -113,7 +121,7 @@ def ppi_quantile(
     )
     _check_one_number(paired)
     _warn_if_few(paired, levels)
-    curves = _curves(paired)
+    curves = _curves(paired, finite=target == "finite")
     rows = []
     for level in levels:
         chosen = curves.best_lam(curves.invert(0.0, level)) if fixed is None else fixed
@@ -165,6 +173,62 @@ def _warn_if_few(paired: Paired, levels: list[float]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Labels:
+    """What the choice of the labelled rows adds to F(t), where only that is random.
+
+    A row that is labelled counts p on that side, and no longer s = 1 / (1 - pi) / sum(wbar) on the other, whose rows are
+    the rest. What it adds is therefore p (1{y <= t} - A_y) - lam (p + s) (1{f <= t} - A_f).
+    """
+
+    y: FloatArray
+    """(n,)"""
+    f: FloatArray
+    """(n,)"""
+    p: FloatArray
+    """(n,)"""
+    s: FloatArray
+    """(n,)"""
+    labeling: Labeling
+
+    @property
+    def events(self) -> FloatArray:
+        """Values at which contributions change, ascending; (m,)."""
+        return np.unique(np.concatenate([self.y, self.f]))
+
+    def contributions(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Those of the gold values and of the surrogates, (n, T) each; F adds the first less lam times the second."""
+        y, f = ((values[:, None] <= t).astype(float) for values in (self.y, self.f))
+        weight = self.p[:, None]
+        return weight * (y - self.p @ y), (self.p + self.s)[:, None] * (f - self.p @ f)
+
+    def errors(self, lam: float, t: FloatArray) -> FloatArray:
+        """Standard errors of F(t); (T,)."""
+        size = max(CHUNK // len(self.y), 1)
+        squares = [np.zeros(0)]
+        for start in range(0, len(t), size):
+            gold, hat = self.contributions(t[start : start + size])
+            squares.append(sum((part**2).sum(axis=0) for part in finite_deviations(gold - lam * hat, self.labeling)))
+        return np.sqrt(np.concatenate(squares))
+
+    def bound(self, lam: float) -> float:
+        """What no standard error exceeds: contributions at their largest, n / (n - 1) at most two."""
+        size = self.p + abs(lam) * (self.p + self.s)
+        size = size + size.mean()
+        unit = (
+            np.arange(len(size))
+            if self.labeling.unit is None
+            else np.unique(self.labeling.unit, return_inverse=True)[1]
+        )
+        return float(np.sqrt(2.0 * (np.bincount(unit, size) ** 2).sum() + 2.0 * (size**2).sum()))
+
+    def best_lam(self, t: float) -> float:
+        """Value in [0, 1] that minimises the variance of F(t)."""
+        gold, hat = self.contributions(np.array([t]))
+        meat = finite_meat(np.hstack([gold, hat]), self.labeling)
+        return float(np.clip(meat[0, 1] / meat[1, 1], 0.0, 1.0)) if meat[1, 1] > 0.0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Curves:
     """Cumulative shares at the observed values, and what their variances are made of.
 
@@ -197,6 +261,8 @@ class _Curves:
     """(n + N,) events by cluster, by value within it."""
     first: IntArray
     """(n + N,) position in `grouped` at which the cluster of each of its events begins."""
+    labels: _Labels | None
+    """For a finite population."""
 
     def cdf(self, lam: float) -> FloatArray:
         """F on the grid; (G,)."""
@@ -210,7 +276,8 @@ class _Curves:
 
     def interval(self, lam: float, level: float, below: float, above: float) -> tuple[float, float]:
         """Values of t at which F(t) does not lie significantly under, nor F(t-) significantly over, `level`."""
-        share, se = self.cdf(lam), np.sqrt(self.variance(lam))
+        share = self.cdf(lam)
+        se = self.errors(lam, level, -min(ndtri(tail) for tail in (below, above) if tail))
         low, high = -np.inf, np.inf
         if below:
             reached = np.flatnonzero(share - ndtri(below) * se >= level - ROUNDING)
@@ -219,6 +286,18 @@ class _Curves:
             kept = np.flatnonzero(share + ndtri(above) * se <= level + ROUNDING)
             high = float(self.grid[min(kept[-1] + 1, len(self.grid) - 1)]) if len(kept) else float(self.grid[0])
         return low, high
+
+    def errors(self, lam: float, level: float, z: float) -> FloatArray:
+        """Standard errors of F on the grid, or zero where F is too far from `level` for any to matter; (G,)."""
+        if self.labels is None:
+            return np.sqrt(self.variance(lam))
+        out = np.zeros(len(self.grid))
+        near = np.flatnonzero(np.abs(self.cdf(lam) - level) <= z * self.labels.bound(lam) + ROUNDING)
+        events = self.labels.events  # between two of them the standard error does not change
+        place = np.searchsorted(events, self.grid[near], side="right")
+        needed, back = np.unique(place, return_inverse=True)
+        out[near] = self.labels.errors(lam, np.append(-np.inf, events)[needed])[back]
+        return out
 
     def variance(self, lam: float) -> FloatArray:
         """Variance of F on the grid, (G,): the sum over clusters of the square of their influence.
@@ -246,6 +325,8 @@ class _Curves:
 
     def best_lam(self, t: float) -> float:
         """Value in [0, 1] that minimises the variance of F(t)."""
+        if self.labels is not None:
+            return self.labels.best_lam(t)
         y, f, other = self.shares[:, int(np.searchsorted(self.grid, t))]
         gold = np.zeros(len(self.p))
         gold[self.labeled] = self.p[self.labeled] * ((self.y <= t) - y)
@@ -254,7 +335,20 @@ class _Curves:
         return float(np.clip(-(a @ b) / (b @ b), 0.0, 1.0)) if b @ b > 0.0 else 0.0
 
 
-def _curves(paired: Paired) -> _Curves:
+def _labels(paired: Paired) -> _Labels:
+    sample, rows, name = paired.sample, paired.labeled_rows, paired.predicted[0]
+    left = 1.0 - paired.prob[rows]
+    own = np.where(left > 0.0, 1.0 / np.where(left > 0.0, left, 1.0), 0.0)  # certain rows are never exchanged
+    return _Labels(
+        y=sample.data[name].to_numpy(dtype=float)[rows],
+        f=np.asarray(paired.surrogates[name], dtype=float)[rows],
+        p=paired.weight[rows] / paired.weight.sum(),
+        s=own / paired.other.sum(),
+        labeling=sample.labeling,
+    )
+
+
+def _curves(paired: Paired, *, finite: bool = False) -> _Curves:
     sample, labeled, name = paired.sample, paired.labeled_rows, paired.predicted[0]
     y = sample.data[name].to_numpy(dtype=float)[labeled]
     f = np.asarray(paired.surrogates[name], dtype=float)
@@ -289,4 +383,5 @@ def _curves(paired: Paired) -> _Curves:
         last=last,
         grouped=grouped,
         first=first,
+        labels=_labels(paired) if finite else None,
     )

@@ -13,7 +13,7 @@ from dsl.arguments import check_counts, explain_calls, warn_caller
 from dsl.bootstrap import Statistic, Three, name_of, replicates
 from dsl.exceptions import ArgumentError, StatisticWarning
 from dsl.intervals import tails, wald_interval, wald_pvalue
-from dsl.paired import read
+from dsl.paired import check_target, read
 
 METHODS = ("percentile", "normal")
 TUNES = ("coef", "scalar")
@@ -37,6 +37,7 @@ def ppi_statistic(
     design: Any = None,
     lam: float | str | None = None,
     tune: str = "coef",
+    target: str = "superpopulation",
     n_boot: int = 1000,
     seed: int = 1234,
     n_jobs: int = 1,
@@ -73,6 +74,9 @@ def ppi_statistic(
     tune : {"coef", "scalar"}
         One lam for each number that `fn` returns, or one for all: then the sum of their variances is minimised, each
         relative to that of the labelled rows alone.
+    target : {"superpopulation", "finite"}
+        What inference is about: the population that the rows were drawn from, or the rows themselves, of which only the choice
+        of the labelled ones is random. Then the surrogates of all rows take the place of those of the other rows.
     n_boot : int
         Bootstrap draws, at least 50; `fn` is called three times in each.
     seed : int
@@ -102,14 +106,16 @@ def ppi_statistic(
     Notes
     -----
     The bootstrap draws labelled and unlabelled rows separately, as many as there are (PPBoot), or clusters, each with
-    all its rows; inference is for the population that the rows were drawn from. Where labelled and other rows are
+    all its rows. For ``target="finite"`` it draws labelled rows (or units) as the design did, within strata, and rescales their
+    weights (`dsl.bootstrap.rescaled`), which need not be whole numbers. Where labelled and other rows are
     independent, the best lam is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]; in general, and here, it
     is Cov(T_gold, T_labelled - T_other) / Var(T_labelled - T_other), which allows for clusters with rows of both kinds.
 
     References
     ----------
     Kluger, Lu, Zrnic, Wang and Bates, "Prediction-powered inference with imputed covariates and nonuniform sampling"
-    (2025). Zrnic, "A note on the prediction-powered bootstrap" (2024).
+    (2025). Zrnic, "A note on the prediction-powered bootstrap" (2024). Rao, Wu and Yue, "Some recent work on resampling methods
+    for complex surveys", Survey Methodology 18 (1992).
 
     Examples
     --------
@@ -127,6 +133,7 @@ def ppi_statistic(
     """
     fixed = _check_arguments(fn, lam, tune, n_boot)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)
+    check_target(target)
     paired = read(
         data,
         gold=gold,
@@ -136,7 +143,8 @@ def ppi_statistic(
         cluster=cluster,
         design=design,
     )
-    three = Three.of(fn, data, paired)
+    finite = target == "finite"
+    three = Three.of(fn, data, paired, finite=finite)
     names, whole = three.first()
     if three.ignores_weights(names, seed):
         warn_caller(
@@ -145,6 +153,8 @@ def ppi_statistic(
             "drawn twice in the bootstrap count once, and standard errors are too small",
         )
     draws = np.stack([*replicates(three, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
+    if finite:  # what all rows' surrogates give does not vary
+        draws = np.concatenate([draws, np.broadcast_to(whole[2:], (len(draws), 1, len(names)))], axis=1)
     chosen = np.full(len(names), fixed) if fixed is not None else _best_lam(draws, tune)
     return StatisticResults(
         names=names,
@@ -155,6 +165,7 @@ def ppi_statistic(
         nobs=len(paired.sample.data),
         n_labeled=paired.sample.n_labeled,
         n_clusters=paired.sample.n_clusters,
+        target=target,
     )
 
 
@@ -166,7 +177,7 @@ class StatisticResults:
     statistic: str
     """Name of the function."""
     components: FloatArray = field(repr=False)
-    """(3, k) the statistic of gold values, of the labelled rows' surrogates, of the other rows' surrogates."""
+    """(3, k) the statistic of gold values, of the labelled rows' surrogates, of the other (or all) rows' surrogates."""
     lambdas: FloatArray
     """(k,)"""
     draws: FloatArray = field(repr=False)
@@ -174,6 +185,7 @@ class StatisticResults:
     nobs: int
     n_labeled: int
     n_clusters: int | None
+    target: str = "superpopulation"
 
     @property
     def params(self) -> pd.Series:
@@ -188,7 +200,8 @@ class StatisticResults:
     @property
     def parts(self) -> pd.DataFrame:
         """The three statistics that the estimates are made of; (k, 3)."""
-        return pd.DataFrame(self.components.T, index=list(self.names), columns=list(VERSIONS))
+        last = "surrogate_all" if self.target == "finite" else VERSIONS[2]
+        return pd.DataFrame(self.components.T, index=list(self.names), columns=[*VERSIONS[:2], last])
 
     @property
     def replicates(self) -> pd.DataFrame:

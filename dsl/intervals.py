@@ -101,10 +101,10 @@ def wald_pvalue(
 def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: float) -> FloatArray:
     r"""Degrees of freedom of variances that are made of squared contributions and a rest.
 
-    The labelled units' part :math:`V_1 = \sum c^2` counts for :math:`V_1^2 / \sum c^4` degrees of freedom: their number if
-    all contribute alike, few where some dominate. (Normal contributions have three times as many, which makes no
-    difference to intervals where there are hundreds; sample moments of heavy tails are too small.) With the rest,
-    :math:`V^2 / (V_1^2 / \nu_1 + (V - V_1)^2 / \nu_2)`.
+    Twice the squared variance over the variance of its estimate. The labelled units' part :math:`V_1 = \sum c^2` has
+    :math:`\nu_1 = 2 / (\sum c^4 / V_1^2 - 1/n)`, about n for normal contributions, few where some dominate, and never more
+    than n - 1; with the rest :math:`\nu = V^2 / (V_1^2 / \nu_1 + (V - V_1)^2 / \nu_2)`. Sample moments of very heavy tails are
+    too small, and so are then, a little, the intervals.
 
     Parameters
     ----------
@@ -127,13 +127,14 @@ def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: fl
     --------
     >>> even, uneven = np.ones(20), np.r_[np.ones(19), 10.0]
     >>> degrees_of_freedom(np.column_stack([even, uneven]), np.zeros(2), np.inf).round(2)
-    array([20.  ,  1.41])
+    array([19. ,  3.04])
     >>> degrees_of_freedom(even[:, None], np.array([40.0]), np.inf)
-    array([80.])
+    array([76.])
     """
-    square = contributions**2
+    square, n = contributions**2, len(contributions)
     own = square.sum(axis=0)
-    part = (square**2).sum(axis=0) + np.maximum(variance - own, 0.0) ** 2 / rest
+    spread = ((square**2).sum(axis=0) - own**2 / n) / 2.0
+    part = np.maximum(spread, own**2 / max(n - 1, 1)) + np.maximum(variance - own, 0.0) ** 2 / rest
     whole = np.maximum(variance, own) ** 2
     return np.asarray(np.where(part > 0.0, whole / np.where(part > 0.0, part, 1.0), rest))
 

@@ -233,7 +233,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """How many labelled rows carry the variance of each coefficient; (k,).
 
         (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
-        dominate. Normal intervals need a few dozen.
+        dominate. Normal intervals need a few dozen; `df` is what t intervals make of them.
         """
         square = self._contributions() ** 2
         total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)

@@ -23,7 +23,7 @@ INTERVALS = ("logit", "normal")
 EMPTY = ("raise", "blank")
 LEARNING = ("dsl", "dsl+")
 """Estimators whose learner sees groups and time."""
-BEHIND = 10
+FEWEST = 20
 """Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
 surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
 FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
@@ -111,7 +111,7 @@ def proportions(
     Warns
     -----
     FewLabelsWarning
-        Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 10
+        Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 20
         degrees of freedom (most rows being predicted without error). Their intervals are too short; `note` marks them.
 
     Notes
@@ -428,8 +428,8 @@ class _Shares:
         out["conf_low"], out["conf_high"] = ends[:, 0], ends[:, 1]
         for name in ("n", "n_labeled", "n_effective"):
             out[name] = np.repeat(getattr(self, name), per)
-        behind = fit.degrees_of_freedom(self.combinations)
-        few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (behind < BEHIND)
+        known = fit.degrees_of_freedom(self.combinations)
+        few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (known < FEWEST)
         few &= fit.specification.estimator != "naive"
         out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
         return out
@@ -461,6 +461,6 @@ def _warn_if_few(table: pd.DataFrame, cells: Cells) -> None:
         warn_caller(
             FewLabelsWarning,
             f"{few.sum()} of {len(table)} shares rest on few labels (first: {first}): fewer than {EFFECTIVE_LABELS} labelled "
-            f"rows count in the cell, or the standard error has fewer than {BEHIND} degrees of freedom. Their intervals may be "
+            f"rows count in the cell, or the standard error has fewer than {FEWEST} degrees of freedom. Their intervals may be "
             "too short; take broader groups or periods, or draw more labels there (dsl.sampling.stratified)",
         )

@@ -148,14 +148,20 @@ def _notes(results: Any) -> list[str]:
         notes.append(f"Rows left out for missing values, per column: {counts}.")
     notes += [f"{note}." for note in results.sample.notes]
     if results.use_t:
-        df = results.df
-        about = f"{df.min():,.0f}" + (f" to {df.max():,.0f}" if round(df.max()) > round(df.min()) else "")
-        notes.append(f"Intervals and tests: Student's t with {about} degrees of freedom.")
+        notes.append(f"Intervals and tests: {reference(results)}.")
     if results.splits.tuning is not None and results.splits.tuning.without is not None:
         notes += _tuning_notes(results)
     if spec.estimator == "naive":
         notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
     return notes
+
+
+def reference(results: Any) -> str:
+    """The distribution that intervals and tests refer to."""
+    if not results.use_t:
+        return "normal"
+    few, most = (f"{end:,.0f}" for end in (np.min(results.df), np.max(results.df)))
+    return f"Student's t with {few}{'' if most == few else f' to {most}'} degrees of freedom"
 
 
 def _tuning_notes(results: Any) -> list[str]:

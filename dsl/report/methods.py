@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsl.comparison.text import number, p_text
+from dsl.summary import reference
 
 SOURCES = {
     "CDI": "Gligorić, K., Zrnic, T., Lee, C., Candès, E. J., and Jurafsky, D. (2024). Can unconfident LLM annotations be used "
@@ -29,6 +30,8 @@ SOURCES = {
     "arXiv:2311.01453.",
     "RRZ": "Robins, J. M., Rotnitzky, A., and Zhao, L. P. (1994). Estimation of regression coefficients when some regressors are "
     "not always observed. Journal of the American Statistical Association 89(427), 846-866.",
+    "SAT": "Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance components. Biometrics Bulletin "
+    "2(6), 110-114.",
 }
 MODELS = {"lm": "linear regression", "logit": "logistic regression", "felm": "linear regression with fixed effects"}
 DRAWS = {
@@ -271,18 +274,11 @@ def _errors(fit: Any, alpha: float) -> Part:
         if spec.target == "finite"
         else "the population that the rows were drawn from"
     )
+    kinds = reference(fit) + (f" ({_cite('SAT')})" if spec.use_t else "")
     return (
-        f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are {_reference(fit)}.",
-        keys,
+        f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are {kinds}.",
+        (*keys, "SAT") if spec.use_t else keys,
     )
-
-
-def _reference(fit: Any) -> str:
-    """The distribution of intervals and tests."""
-    if not fit.specification.use_t:
-        return "normal"
-    few, most = float(np.min(fit.df)), float(np.max(fit.df))
-    return f"Student's t with {few:,.0f} to {most:,.0f} degrees of freedom ({_cite('SAT')})"
 
 
 def _results(fit: Any, alpha: float) -> str:

@@ -29,34 +29,50 @@ def tuned() -> dsl.DSLResults:
 
 
 @given(arrays(float, (12, 2), elements=st.floats(-3, 3).filter(lambda v: abs(v) > 1e-3)), st.floats(0.0, 100.0))
-def test_as_many_as_units_at_most_and_one_at_least(parts: np.ndarray, rest: float) -> None:
+def test_as_many_as_units_less_one_at_most_and_two_at_least(parts: np.ndarray, rest: float) -> None:
     own = (parts**2).sum(axis=0)
     alone = degrees_of_freedom(parts, np.zeros(2), np.inf)
-    assert (alone >= 1.0 - ALGEBRA).all()
-    assert (alone <= 12.0 + ALGEBRA).all()
+    assert (alone >= 2.0).all()
+    assert (alone <= 11.0 + ALGEBRA).all()
     np.testing.assert_allclose(degrees_of_freedom(7.0 * parts, np.zeros(2), np.inf), alone, rtol=ALGEBRA)
     more = degrees_of_freedom(parts, own + rest, np.inf)  # a part of the variance that is known
     np.testing.assert_allclose(more, alone * ((own + rest) / own) ** 2, rtol=ALGEBRA)
 
 
 def test_welch() -> None:
-    """Two groups of equal contributions, one the labelled rows: Welch's degrees of freedom, with n for n - 1."""
+    """Two groups, one of them the labelled rows, which contribute alike: Welch's degrees of freedom."""
     first, second, n, m = 4.0, 1.0, 25, 80
     parts = np.full((n, 1), np.sqrt(first / n))
-    welch = (first + second) ** 2 / (first**2 / n + second**2 / (m - 1))
+    welch = (first + second) ** 2 / (first**2 / (n - 1) + second**2 / (m - 1))
     assert degrees_of_freedom(parts, np.array([first + second]), m - 1.0) == pytest.approx(welch)
+
+
+def test_normal_contributions_have_those_of_chi_square() -> None:
+    """Their squares add up to a chi-square variable with as many degrees of freedom as there are."""
+    parts = np.random.default_rng(0).normal(size=(400, 200))
+    found = degrees_of_freedom(parts, np.zeros(200), np.inf)
+    assert np.median(found) == pytest.approx(400, rel=0.05)
+    totals = (parts**2).sum(axis=0)
+    assert 2 * totals.mean() ** 2 / totals.var() == pytest.approx(400, rel=4 * np.sqrt(2 / 200))  # Monte Carlo
+
+
+def test_rare_contributions() -> None:
+    """Alike where they are not zero: the variance is that of their Poisson number, which has twice as many."""
+    parts = np.zeros((100_000, 1))
+    parts[:25] = 0.2
+    assert degrees_of_freedom(parts, np.zeros(1), np.inf)[0] == pytest.approx(50, rel=1e-3)
 
 
 def test_no_contributions_leave_the_rest() -> None:
     assert degrees_of_freedom(np.zeros((5, 1)), np.zeros(1), 40.0) == 40.0
 
 
-def test_equal_labels_count_each() -> None:
+def test_equal_labels_are_as_many_less_one() -> None:
     """The mean of as many zeros as ones: every label is half a unit off."""
     data = pd.DataFrame({"y": [0.0, 1.0] * 15 + [np.nan] * 60, "s": [0.0, 1.0] * 45})
     fit = dsl.dsl("y ~ 1", data, predicted_var="y", prediction="s", estimator="gold_only", use_t=True)
-    assert fit.df["Intercept"] == pytest.approx(30.0)
-    low, high = stats.t.interval(0.95, 30, fit.params["Intercept"], fit.bse["Intercept"])
+    assert fit.df["Intercept"] == pytest.approx(29.0)
+    low, high = stats.t.interval(0.95, 29, fit.params["Intercept"], fit.bse["Intercept"])
     np.testing.assert_allclose(fit.conf_int().loc["Intercept"], [low, high])
 
 
@@ -64,8 +80,8 @@ def test_clusters_are_the_units() -> None:
     data = posts()
     rows, whole = (run(data, use_t=True, **by).df for by in ({}, {"cluster": "cl"}))
     labelled = data.loc[data["y"].notna(), "cl"].nunique()
-    assert (whole <= labelled * 2.0).all()
-    assert not np.allclose(whole, rows)
+    assert labelled == 20
+    assert (whole < rows).all()
     alone = run(data.assign(own=np.arange(len(data))), use_t=True, cluster="own", folds=run(data).folds).df
     np.testing.assert_allclose(alone, rows, rtol=ALGEBRA)
 
@@ -73,7 +89,9 @@ def test_clusters_are_the_units() -> None:
 def test_finite_population_knows_no_rest() -> None:
     """Only the labelled rows are random, so that their own degrees of freedom are all there are."""
     fit = run(posts(), tune="coef", target="finite")
-    np.testing.assert_allclose(fit.df, fit.labels_behind, rtol=ALGEBRA)
+    n = fit.n_labeled
+    expected = np.minimum(2 / (1 / fit.labels_behind - 1 / n), n - 1)
+    np.testing.assert_allclose(fit.df, expected, rtol=ALGEBRA)
 
 
 def test_naive_estimates_rest_on_all_rows() -> None:
@@ -144,8 +162,9 @@ def test_each_combination_has_its_own(tuned: dsl.DSLResults) -> None:
     contrast = np.array([[0.0, 1.0, -2.0]])
     bread = np.linalg.inv(np.median(tuned.splits.jacobians, axis=0))
     c = tuned.splits.label_scores @ bread.T @ contrast[0]
-    whole, own = float(np.squeeze(found.sd)) ** 2, (c**2).sum()
-    expected = whole**2 / ((c**4).sum() + (whole - own) ** 2 / (tuned.nobs - 1))
+    whole, own, n = float(np.squeeze(found.sd)) ** 2, (c**2).sum(), tuned.n_labeled
+    part = max(((c**4).sum() - own**2 / n) / 2, own**2 / (n - 1))
+    expected = whole**2 / (part + (whole - own) ** 2 / (tuned.nobs - 1))
     assert float(np.squeeze(found.df_denom)) == pytest.approx(expected)
     t = (tuned.params["x"] - 2 * tuned.params["z"] - 0.1) / np.sqrt(whole)
     assert float(found.pvalue) == pytest.approx(2 * stats.t.sf(abs(t), expected))

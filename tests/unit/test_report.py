@@ -267,10 +267,10 @@ def test_fingerprint_is_that_of_the_columns() -> None:
 
 CITED = {
     "dsl": {"DSL-2023", "DSL-2024", "DML"},
-    "dsl+": {"DSL-2023", "DSL-2024", "DML", "RRZ", "PPI++"},
+    "dsl+": {"DSL-2023", "DSL-2024", "DML", "RRZ", "PPI++", "SAT"},
     "ppi": {"PPI"},
     "ppi++": {"PPI", "PPI++"},
-    "cdi": {"CDI", "PPI++"},
+    "cdi": {"CDI", "PPI++", "SAT"},
     "gold_only": {"HT"},
     "naive": set(),
 }

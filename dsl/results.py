@@ -268,7 +268,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,)."""
         sample, spec = self.sample, self.specification
-        rest = (sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0
+        rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
         if spec.estimator == "naive":  # labelled rows add nothing
             return np.full(len(combinations), rest)
         if not len(self.splits.label_scores):

@@ -462,5 +462,6 @@ def _warn_if_few(table: pd.DataFrame, cells: Cells) -> None:
             FewLabelsWarning,
             f"{few.sum()} of {len(table)} shares rest on few labels (first: {first}): fewer than {EFFECTIVE_LABELS} labelled "
             f"rows count in the cell, or the standard error has fewer than {FEWEST} degrees of freedom. Their intervals may be "
-            "too short; take broader groups or periods, or draw more labels there (dsl.sampling.stratified)",
+            "too short; take broader groups or periods, draw more labels there (dsl.sampling.stratified), or let intervals "
+            "allow for it (use_t=True)",
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsl.analysis import Analysis, Learning, estimate, folds_for, resolve_tune, resolve_use_t, results_of
-from dsl.arguments import as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
+from dsl.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates, warn_caller
 from dsl.calls import formula_names
 from dsl.covariance import SMALL_SAMPLE
 from dsl.estimators import ESTIMATORS
@@ -28,7 +28,6 @@ from dsl.results import DSLResults
 from dsl.tables import column_names, first_rows
 
 MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
-TARGETS = ("superpopulation", "finite")
 FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
 EFFECTIVE_LABELS = 30
 """Kish's effective size of the labelled sample below which normal intervals are doubtful."""

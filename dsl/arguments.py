@@ -12,6 +12,8 @@ import numpy as np
 
 from dsl.exceptions import ArgumentError, CallError, FoldError
 
+TARGETS = ("superpopulation", "finite")
+"""What intervals are about."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -89,6 +91,12 @@ def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -
             raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
         raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+
+
+def check_target(target: Any) -> None:
+    """Raise ArgumentError unless it is one of `TARGETS`."""
+    if target not in TARGETS:
+        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
 
 
 def as_names(value: Any, argument: str) -> tuple[str, ...]:

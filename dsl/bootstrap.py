@@ -59,8 +59,6 @@ class Three:
         frame, sample = whole_frame(data, paired), paired.sample
         filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
         labeled, other = paired.labeled_rows, paired.other_rows
-        if len(labeled) < 2:
-            raise LabelError(f"a bootstrap needs two labelled rows at least; found {len(labeled)}: label more rows")
         every = np.arange(len(frame)), np.ones(len(frame))
         parts = (
             ("the gold values", frame, labeled, paired.weight),

@@ -13,13 +13,18 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.arguments import as_name, as_names, warn_caller
-from dsl.exceptions import AllLabeledWarning, ArgumentError, DroppedRowsWarning, LeakError, SampleProbabilityError
+from dsl.arguments import as_name, as_names, check_target, warn_caller
+from dsl.exceptions import (
+    AllLabeledWarning,
+    ArgumentError,
+    DroppedRowsWarning,
+    LabelError,
+    LeakError,
+    SampleProbabilityError,
+)
 from dsl.frame import Columns, Sample, prepare
 from dsl.surrogates import raw_versions
 from dsl.tables import column_names, first_rows, to_pandas
-
-TARGETS = ("superpopulation", "finite")
 
 
 class _Named(Columns):
@@ -66,8 +71,15 @@ def read(
     sample_prob: str | None,
     cluster: str | None,
     design: Any,
+    target: str = "superpopulation",
 ) -> Paired:
     """Check the data and weigh the rows; arguments as in ``dsl.ppi_statistic``."""
+    check_target(target)
+    if target == "finite" and cluster is not None:
+        raise ArgumentError(
+            f"cluster={cluster!r} has no meaning with target='finite': only the choice of the labelled rows is random. Where "
+            "whole clusters were drawn, pass the design (dsl.sampling.clustered); else leave cluster out"
+        )
     golds, predictions = as_names(gold, "gold"), as_names(prediction, "prediction")
     _check_pairs(golds, predictions)
     if design is not None and (labeled is not None or sample_prob is not None):
@@ -83,6 +95,10 @@ def read(
         cluster=as_name(cluster, "cluster"),
     )
     sample = prepare(data, columns, design)
+    if sample.n_labeled < 2:
+        raise LabelError(
+            f"intervals need two labelled rows at least; found {sample.n_labeled}: label more rows, drawn at random"
+        )
     _warn_about(sample)
     prob = _probability(sample, sample_prob, design)
     surrogates = raw_versions(_Rows(sample, golds), dict(zip(golds, ((p,) for p in predictions), strict=True)), "ppi")
@@ -129,12 +145,6 @@ def _warn_about(sample: Sample) -> None:
         warn_caller(
             AllLabeledWarning, "every row is labelled: surrogates are not used, these are the gold values alone"
         )
-
-
-def check_target(target: Any) -> None:
-    """Raise ArgumentError unless it is one of `TARGETS`."""
-    if target not in TARGETS:
-        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
 
 
 def _probability(sample: Sample, sample_prob: str | None, design: Any) -> FloatArray:

@@ -13,7 +13,7 @@ from dsl.arguments import explain_calls, warn_caller
 from dsl.covariance import Labeling, finite_deviations, finite_meat
 from dsl.exceptions import ArgumentError, ColumnTypeError, FewLabelsWarning
 from dsl.intervals import tails
-from dsl.paired import Paired, check_target, read
+from dsl.paired import Paired, read
 
 ROUNDING = 1e-12
 """Difference between a cumulative share and a level that sums of N shares can make."""
@@ -61,7 +61,8 @@ def ppi_quantile(
     q : float or list of float
         Levels in (0, 1).
     labeled, sample_prob, cluster, design
-        As in ``dsl.dsl``. Rows of a cluster may be correlated, whether labelled or not.
+        As in ``dsl.dsl``. Rows of a cluster may be correlated, whether labelled or not; not for
+        ``target="finite"``, where nothing but the labelling is random.
     lam : float, "tuned" or None
         How much the surrogates count for; 0 leaves the labelled rows alone. By default ("tuned") the value in [0, 1]
         that minimises the variance of F at the labelled rows' own quantile, for each level.
@@ -109,7 +110,6 @@ def ppi_quantile(
     levels = _levels(q)
     below, above = tails(alpha, alternative)
     fixed = _lam(lam)
-    check_target(target)
     paired = read(
         data,
         gold=gold,
@@ -118,6 +118,7 @@ def ppi_quantile(
         sample_prob=sample_prob,
         cluster=cluster,
         design=design,
+        target=target,
     )
     _check_one_number(paired)
     _warn_if_few(paired, levels)

@@ -274,7 +274,8 @@ class Proportions:
         std_error = np.where(np.isnan(estimate), np.nan, spread)
         names = self.table["category"].astype(str).to_numpy()
         same = names[first] == names[second]
-        df = _reference(self.fit, contrast * used @ self.combinations)
+        own = contrast * used @ self.combinations
+        df = self.fit.degrees_of_freedom(own) if self.fit.specification.use_t else np.inf
         ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = estimate / std_error
@@ -421,23 +422,18 @@ class _Shares:
         per = len(self.categories)
         out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
         std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
-        df = _reference(fit, self.combinations)
+        known = fit.degrees_of_freedom(self.combinations)
+        df = known if fit.specification.use_t else np.inf
         ends, edge = share_intervals(self.share, std_error, alpha=alpha, interval=interval, df=df)
         out["category"] = pd.Categorical(self.categories * len(cells.values), self.categories)
         out["share"], out["std_error"] = self.share, std_error
         out["conf_low"], out["conf_high"] = ends[:, 0], ends[:, 1]
         for name in ("n", "n_labeled", "n_effective"):
             out[name] = np.repeat(getattr(self, name), per)
-        known = fit.degrees_of_freedom(self.combinations)
         few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (known < FEWEST)
         few &= fit.specification.estimator != "naive"
         out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
         return out
-
-
-def _reference(fit: DSLResults, combinations: FloatArray) -> FloatArray | float:
-    """Degrees of freedom of the intervals of these combinations of coefficients; infinitely many for normal ones."""
-    return np.asarray(fit.degrees_of_freedom(combinations)) if fit.specification.use_t else np.inf
 
 
 def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str, ...], FloatArray, FloatArray]:

@@ -13,7 +13,7 @@ from dsl.arguments import check_counts, explain_calls, warn_caller
 from dsl.bootstrap import Statistic, Three, name_of, replicates
 from dsl.exceptions import ArgumentError, StatisticWarning
 from dsl.intervals import tails, wald_interval, wald_pvalue
-from dsl.paired import check_target, read
+from dsl.paired import read
 
 METHODS = ("percentile", "normal")
 TUNES = ("coef", "scalar")
@@ -67,7 +67,8 @@ def ppi_statistic(
     prediction : str or list of str
         Columns with their surrogates, in the same order, for every row.
     labeled, sample_prob, cluster, design
-        As in ``dsl.dsl``. With `cluster`, whole clusters are drawn in the bootstrap.
+        As in ``dsl.dsl``. With `cluster`, whole clusters are drawn in the bootstrap (not for ``target="finite"``, where the
+        `design` says what is drawn).
     lam : float, "tuned" or None
         How much the surrogates count for; 0 leaves the labelled rows alone. By default ("tuned") the value in [0, 1]
         that minimises the bootstrap variance.
@@ -133,7 +134,6 @@ def ppi_statistic(
     """
     fixed = _check_arguments(fn, lam, tune, n_boot)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)
-    check_target(target)
     paired = read(
         data,
         gold=gold,
@@ -142,6 +142,7 @@ def ppi_statistic(
         sample_prob=sample_prob,
         cluster=cluster,
         design=design,
+        target=target,
     )
     finite = target == "finite"
     three = Three.of(fn, data, paired, finite=finite)

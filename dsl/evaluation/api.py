@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dsl import __version__
-from dsl.arguments import check_counts, explain_calls, pair_surrogates, warn_caller
+from dsl.arguments import check_counts, check_target, explain_calls, pair_surrogates, warn_caller
 from dsl.calls import formula_names, used_functions
 from dsl.evaluation.checkpoint import Checkpoint, Key
 from dsl.evaluation.replicate import Cell, Setting, fit_truth, rehearse, run_cells
@@ -21,7 +21,6 @@ from dsl.frame import Columns, check_columns_exist
 from dsl.sampling.design import check_unique
 from dsl.tables import column_names, first_rows, to_pandas
 
-TARGETS = ("finite", "superpopulation")
 OWN = {
     "design": "evaluate draws the rows itself: use designs={'mine': function}",
     "labeled": "evaluate draws the rows itself: use designs={'mine': function}",
@@ -185,8 +184,7 @@ def _check_options(data: Any, call: Mapping[str, Any], *, target: str, alpha: fl
     own = next((name for name in OWN if name in call), None)
     if own is not None:
         raise ArgumentError(f"evaluate sets '{own}' itself: {OWN[own]}")
-    if target not in TARGETS:
-        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+    check_target(target)
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < 1.0:
         raise ArgumentError(f"alpha must be between 0 and 1, such as 0.05; found {alpha!r}")
 

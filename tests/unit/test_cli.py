@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import dsl
-from dsl.api import MODELS, TARGETS
+from dsl.api import MODELS
+from dsl.arguments import TARGETS
 from dsl.cli import main
 from dsl.covariance import SMALL_SAMPLE
 from dsl.estimators import ESTIMATORS

@@ -380,7 +380,7 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "seed": ({"seed": None}, e.ArgumentError, ["seed", "None"]),
     "n_jobs": ({"n_jobs": 0}, e.ArgumentError, ["n_jobs", "found 0"]),
     "alpha": ({"alpha": 95}, e.ArgumentError, ["alpha", "0.05", "95"]),
-    "target": ({"target": "population"}, e.ArgumentError, ["'population'", "finite, superpopulation"]),
+    "target": ({"target": "population"}, e.ArgumentError, ["'population'", "superpopulation, finite"]),
     "truth of another model": ({"truth": {"z": 1.0}}, e.ArgumentError, ["truth", "'z'", "Intercept, x"]),
     "truth a number": ({"truth": "x"}, e.ArgumentError, ["truth", "by name"]),
     "truth missing": ({"truth": {"x": np.nan}}, e.ArgumentError, ["truth", "not finite"]),

@@ -396,3 +396,17 @@ def read_pair(data: pd.DataFrame) -> Paired:
 
 def _cdf_at(curves: Any, t: float, lam: float) -> float:
     return float(curves.cdf(lam)[np.searchsorted(curves.grid, t, side="right") - 1]) if t >= curves.grid[0] else 0.0
+
+
+@pytest.mark.parametrize("target", ["superpopulation", "finite"])
+def test_one_labelled_row(target: str) -> None:
+    """It shows no spread: the interval would be a point."""
+    with pytest.raises(e.LabelError, match="two labelled rows at least; found 1"):
+        run(table(n=1), target=target)
+
+
+def test_clusters_mean_nothing_to_a_finite_population() -> None:
+    with pytest.raises(
+        e.ArgumentError, match=r"cluster='c' has no meaning with target='finite'.*dsl.sampling.clustered"
+    ):
+        run(table(), target="finite", cluster="c")

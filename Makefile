@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m dsl.demo
+	$(BIN)/python -m dsl.cli.demo
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from dsl.auto import gold_folds
-from dsl.learners import choose_auto, make_learner
+from dsl.learners.auto import gold_folds
+from dsl.learners.names import choose_auto, make_learner
 
 Draw = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -22,8 +22,9 @@ import pandas as pd
 
 import dsl
 from benchmarks import measure, tables
-from dsl.moments import LINEAR, LOGISTIC, Block
-from dsl.ppi import two_sample
+from dsl.engine.blocks import Block
+from dsl.engine.moments import LINEAR, LOGISTIC
+from dsl.engine.two_sample import two_sample
 
 ROWS, LABELED = 1_000_000, 10_000
 NAMES = ("Intercept", *tables.COVARIATES)

@@ -7,34 +7,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dsl import exceptions
+from dsl._version import __version__
 from dsl.exceptions import DSLError, DSLWarning
 
 if TYPE_CHECKING:
-    from dsl import datasets, plotting, sampling
-    from dsl.adaptive import AdaptiveDesign
-    from dsl.api import dsl
-    from dsl.comparison import compare
-    from dsl.evaluation import evaluate
-    from dsl.learners import available_method
-    from dsl.power import plan_dsl, power_dsl
-    from dsl.quantile import ppi_quantile
-    from dsl.results import DSLResults
-    from dsl.rfolds import folds_like_r
-    from dsl.shares import proportions
-    from dsl.statistic import ppi_statistic
-    from dsl.tables_out import table
-    from dsl.units import aggregate
+    from dsl import datasets, r, sampling
+    from dsl.analyses.aggregate import aggregate
+    from dsl.analyses.compare import compare
+    from dsl.analyses.proportions import proportions
+    from dsl.analyses.quantile import ppi_quantile
+    from dsl.analyses.regression import dsl
+    from dsl.analyses.results import DSLResults
+    from dsl.analyses.statistic import ppi_statistic
+    from dsl.learners.names import available_method
+    from dsl.learners.rfolds import folds_like_r
+    from dsl.planning.evaluation.evaluate import evaluate
+    from dsl.planning.power import plan_dsl, power_dsl
+    from dsl.reports import plots as plotting
+    from dsl.reports.diagnostics import diagnose
+    from dsl.reports.page import write_report
+    from dsl.reports.tables import table
+    from dsl.sampling.adaptive import AdaptiveDesign
 
-__version__ = "0.1.0"
 __all__ = [
     "AdaptiveDesign",
     "DSLError",
     "DSLResults",
     "DSLWarning",
+    "__version__",
     "aggregate",
     "available_method",
     "compare",
     "datasets",
+    "diagnose",
     "dsl",
     "evaluate",
     "exceptions",
@@ -45,37 +50,42 @@ __all__ = [
     "ppi_quantile",
     "ppi_statistic",
     "proportions",
+    "r",
     "sampling",
     "table",
+    "write_report",
 ]
 
 _HOMES = {
-    "AdaptiveDesign": "dsl.adaptive",
-    "DSLResults": "dsl.results",
-    "aggregate": "dsl.units",
-    "available_method": "dsl.learners",
-    "compare": "dsl.comparison",
-    "dsl": "dsl.api",
-    "evaluate": "dsl.evaluation",
-    "folds_like_r": "dsl.rfolds",
-    "plan_dsl": "dsl.power",
-    "power_dsl": "dsl.power",
-    "ppi_quantile": "dsl.quantile",
-    "ppi_statistic": "dsl.statistic",
-    "proportions": "dsl.shares",
-    "table": "dsl.tables_out",
+    "AdaptiveDesign": "dsl.sampling.adaptive",
+    "DSLResults": "dsl.analyses.results",
+    "aggregate": "dsl.analyses.aggregate",
+    "available_method": "dsl.learners.names",
+    "compare": "dsl.analyses.compare",
+    "diagnose": "dsl.reports.diagnostics",
+    "dsl": "dsl.analyses.regression",
+    "evaluate": "dsl.planning.evaluation",
+    "folds_like_r": "dsl.learners.rfolds",
+    "plan_dsl": "dsl.planning.power",
+    "power_dsl": "dsl.planning.power",
+    "ppi_quantile": "dsl.analyses.quantile",
+    "ppi_statistic": "dsl.analyses.statistic",
+    "proportions": "dsl.analyses.proportions",
+    "table": "dsl.reports.tables",
+    "write_report": "dsl.reports.page",
 }
-_MODULES = ("datasets", "plotting", "sampling")
+_MODULES = {"datasets": "dsl.datasets", "plotting": "dsl.reports.plots", "r": "dsl.r", "sampling": "dsl.sampling"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"dsl.{name}")
-    if name in _HOMES:
+        value = import_module(_MODULES[name])
+    elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'dsl' has no attribute {name!r}")
+    else:
+        raise AttributeError(f"module 'dsl' has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

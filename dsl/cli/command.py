@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dsl import __version__
+from dsl._version import __version__
 from dsl.cli import collect, compare, fit, power, sample
 from dsl.exceptions import DSLError, DSLWarning
 

@@ -56,7 +56,7 @@ def run(options: Namespace) -> None:
     check_ending("--summary", options.summary, SUMMARIES)
     arguments = call_arguments(options)
     table = read(options)
-    from dsl.comparison import compare
+    from dsl.analyses.compare import compare
 
     asked = {"estimators": options.estimators, "reference": options.reference, "alpha": options.alpha}
     found = call(compare, options.formula, table.data, {**arguments, **asked})
@@ -68,7 +68,7 @@ def run(options: Namespace) -> None:
     if options.out_csv:
         contents[options.out_csv] = csv_text(found.table)
     if options.table:
-        from dsl.tables_out import table as regression_table
+        from dsl.reports.tables import table as regression_table
 
         contents[options.table] = regression_table(found.fits, alpha=options.alpha).save
     if options.summary:

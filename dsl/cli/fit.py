@@ -64,7 +64,7 @@ def run(options: Namespace) -> None:
     check_ending("--report", options.report, (".html", ".htm"))
     arguments = call_arguments(options)
     table = read(options)
-    from dsl.api import dsl  # slow to import: not before what can go wrong at once
+    from dsl.analyses.regression import dsl
 
     fit = call(dsl, options.formula, table.data, arguments)
     tidy = fit.tidy(alpha=options.alpha)
@@ -83,7 +83,7 @@ def run(options: Namespace) -> None:
     if options.out_csv:
         contents[options.out_csv] = csv_text(tidy)
     if options.table:
-        from dsl.tables_out import table as regression_table
+        from dsl.reports.tables import table as regression_table
 
         contents[options.table] = regression_table(fit, alpha=options.alpha).save
     if options.summary:
@@ -97,7 +97,7 @@ def run(options: Namespace) -> None:
 
 def _report(fit: Any, data: pd.DataFrame, arguments: dict[str, Any], alpha: float) -> Writer:
     """The page about the fit, made when it is written."""
-    from dsl.report import write_report
+    from dsl.reports.page import write_report
 
     paired = arguments["predicted_var"]
     return lambda path: write_report(

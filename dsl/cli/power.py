@@ -106,7 +106,7 @@ def run(options: Namespace) -> None:
 
 def _results(options: Namespace, data: pd.DataFrame, arguments: dict[str, Any]) -> Any:
     """From the labels at hand, or from assumptions."""
-    from dsl.power import plan_dsl, power_dsl
+    from dsl.planning.power import plan_dsl, power_dsl
 
     accuracy, rmse = one_or_mapping(options.accuracy, "--accuracy"), one_or_mapping(options.rmse, "--rmse")
     if accuracy is None and rmse is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, DataError, MissingColumnError, MissingDependencyError
-from dsl.tables import first_rows
 
 KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .rds, .RData"
 PACKED = (".gz", ".bz2", ".xz", ".zst")

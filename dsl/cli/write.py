@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl import __version__
+from dsl._version import __version__
 from dsl.cli.read import PACKED
 from dsl.exceptions import ArgumentError
 

@@ -7,16 +7,10 @@ from importlib.resources import files
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl.datasets.labels import (
-    Labeled,
-    Seed,
-    check_probabilities,
-    draw_bernoulli,
-    draw_fixed,
-    hide_gold,
-    random_generator,
-)
+from dsl.data.arguments import Seed, check_probabilities, random_generator
+from dsl.datasets.labels import Labeled, draw_fixed, hide_gold
 from dsl.exceptions import ArgumentError
+from dsl.sampling.draw import draw_bernoulli
 
 SENTIMENT_GOLD = ("human_rating", "human_sd", "n_raters", "rater_1", "rater_2", "rater_3", "human_positive")
 

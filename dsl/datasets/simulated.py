@@ -8,17 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from dsl.data.arguments import Seed, check_count, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
-from dsl.datasets.labels import (
-    Labeled,
-    Seed,
-    check_count,
-    draw_bernoulli,
-    draw_fixed,
-    proportional_probabilities,
-    random_generator,
-)
+from dsl.datasets.labels import Labeled, draw_fixed, proportional_probabilities
 from dsl.exceptions import ArgumentError
+from dsl.sampling.draw import draw_bernoulli
 
 # The logit that solves the population moments of simulate_appendix_e, whose outcome is not exactly logistic.
 # Quasi-Monte Carlo integration of E[Y | X], 6 x 2^20 scrambled Sobol points; standard errors below 7e-5.

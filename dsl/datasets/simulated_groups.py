@@ -9,8 +9,9 @@ import pandas as pd
 from scipy.special import expit
 
 from dsl._typing import BoolArray, FloatArray
+from dsl.data.arguments import Seed, check_count, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
-from dsl.datasets.labels import Labeled, Seed, check_count, draw_fixed, random_generator
+from dsl.datasets.labels import Labeled, draw_fixed
 
 FIRST_YEAR = 2010
 

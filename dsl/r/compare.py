@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
-from dsl.combine import combine_splits
-from dsl.crossfit import cross_predict
-from dsl.engine import SplitFit, column_scale, fit_split, moment_sums
-from dsl.estimators import Blocks
+from dsl.data.sample import Sample
+from dsl.engine.combine import combine_splits
+from dsl.engine.fit import SplitFit, fit_split
+from dsl.engine.sums import column_scale, moment_sums
+from dsl.estimators.analysis import Rebuilt, rebuild
+from dsl.estimators.blocks import Blocks
 from dsl.exceptions import ArgumentError, DSLError
-from dsl.frame import Sample
+from dsl.learners.crossfit import cross_predict
 from dsl.r.reference import ReferenceResult, reference_dsl
 from dsl.r.session import RError
-from dsl.rebuild import Rebuilt, rebuild
 
 R_OPTIM = 5e-3
 """Coefficients, in standard errors: the reference stops its optimiser early."""

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.arguments import as_names, pair_surrogates
+from dsl.data.arguments import as_names, pair_surrogates
+from dsl.data.tables import column_names, to_pandas
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import from_sexp, to_sexp
 from dsl.r.session import Sexp, need_package, run
-from dsl.tables import column_names, to_pandas
 
 INSTALL = "its site, naokiegami.com/dsl, says how to install it from within R"
 

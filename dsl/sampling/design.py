@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.tables import check_unique, first_rows
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
-from dsl.tables import first_rows
 
 KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
 
@@ -231,7 +231,7 @@ class LabelDesign:
         >>> asked.columns.tolist()
         ['text', 'gold', 'key']
         """
-        from dsl.sampling.coder import write_coder_file
+        from dsl.sampling.coding.files import write_coder_file
 
         return write_coder_file(self, path, data, columns=columns, label=label, codebook=codebook, seed=seed)
 
@@ -292,7 +292,7 @@ class LabelDesign:
         >>> int(coded["gold"].notna().sum())
         2
         """
-        from dsl.sampling.coder import read_coder_files
+        from dsl.sampling.coding.files import read_coder_files
 
         return read_coder_files(
             self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding
@@ -340,19 +340,9 @@ class LabelDesign:
         >>> report.loc[0, ["n", "agreement", "kappa"]].tolist()
         [4.0, 0.75, 0.5]
         """
-        from dsl.sampling.agreement import agreement_table
+        from dsl.sampling.coding.agreement import agreement_table
 
         return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding)
-
-
-def check_unique(rows: pd.Index) -> None:
-    """Raise DesignError unless every row has a label of its own."""
-    if rows.hasnans or not rows.is_unique:
-        bad = rows.isna() | rows.duplicated(keep=False)
-        raise DesignError(
-            f"row labels are missing or repeated: {first_rows(np.asarray(bad), rows)}; a design finds rows by their label: "
-            "give every row its own, e.g. data.reset_index(drop=True)"
-        )
 
 
 def _frozen(value: Any, name: str, dtype: type, n: int) -> np.ndarray[Any, Any]:

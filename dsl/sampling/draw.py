@@ -96,3 +96,8 @@ def _whole_units(prob: FloatArray, size: int) -> IntArray:
         units[movable] += step
         gap -= step * len(movable)
     return units
+
+
+def draw_bernoulli(*, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
+    """Label each row with its own probability, independently of the others: mask of shape (n_rows,)."""
+    return rng.random(len(prob)) < prob

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.absorb import Absorber
-from dsl.crossfit import cross_predict, draw_folds
+from dsl.data.columns import Columns
+from dsl.data.formula.matrices import Design, build, parse
+from dsl.data.sample import Sample, prepare
+from dsl.data.tables import column_names
+from dsl.engine.absorb import Absorber
+from dsl.engine.moments import LINEAR, LOGISTIC, Link
 from dsl.exceptions import ArgumentError, DataError, DesignError
-from dsl.formula import Design, build, parse
-from dsl.frame import Columns, Sample, prepare
-from dsl.moments import LINEAR, LOGISTIC, Link
-from dsl.tables import column_names
+from dsl.learners.crossfit import cross_predict, draw_folds
 
 LINKS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
 FOLDS, SPLITS = 5, 1

@@ -8,32 +8,10 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.arguments import as_names
-from dsl.datasets.labels import Seed, check_count
+from dsl.data.arguments import Seed, as_names, check_count
+from dsl.data.columns import named_columns
+from dsl.data.tables import as_numbers, check_unique, column_names, first_rows
 from dsl.exceptions import ArgumentError, DataError
-from dsl.frame import Columns, check_columns_exist
-from dsl.sampling.design import check_unique
-from dsl.tables import as_numbers, column_names, first_rows, to_pandas
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedColumns(Columns):
-    """Columns by the argument that names them."""
-
-    formula: tuple[str, ...] = ()
-    predicted: tuple[str, ...] = ()
-    named: Mapping[str, str]
-    """Column to argument."""
-
-    def roles(self) -> dict[str, str]:
-        """Argument that names each column, for messages."""
-        return dict(self.named)
-
-
-def named_columns(data: Any, named: Mapping[str, str]) -> pd.DataFrame:
-    """The columns, keys of `named`, as a pandas frame under the table's row labels; values name the arguments."""
-    check_columns_exist(NamedColumns(named=named), column_names(data))
-    return to_pandas(data, list(named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

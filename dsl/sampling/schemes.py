@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.arguments import explain_calls
-from dsl.datasets.labels import Seed, check_count, check_probabilities, draw_bernoulli, random_generator
+from dsl.data.arguments import Seed, check_count, check_probabilities, explain_calls, random_generator
+from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, DataError
 from dsl.sampling.design import LabelDesign
-from dsl.sampling.draw import draw_fixed_size, draw_within
+from dsl.sampling.draw import draw_bernoulli, draw_fixed_size, draw_within
 from dsl.sampling.population import Population, groups, population, seed_setting
 from dsl.sampling.probability import allocate, scale_probabilities
-from dsl.tables import first_rows
 
 ALLOCATIONS = ("proportional", "neyman", "equal")
 

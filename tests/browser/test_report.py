@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsl.report import write_report
+from dsl.reports.page import write_report
+from tests.posts import posts, run
 
-from ..unit.posts import posts, run
 from .chromium import Chromium
 
 pytestmark = pytest.mark.browser

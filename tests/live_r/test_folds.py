@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dsl.rfolds import RSample, folds_like_r
+from dsl.learners.rfolds import RSample, folds_like_r
 
 from .rscript import rscript
 

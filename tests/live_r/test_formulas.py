@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dsl.data.formula.matrices import Design, build, parse
+from dsl.data.formula.rlang.syntax import names, parse_expression
 from dsl.exceptions import DSLError
-from dsl.formula import Design, build, parse
-from dsl.rlang.syntax import names, parse_expression
 
 from .rscript import RMatrix, model_matrices, quoted, rscript
 

@@ -17,7 +17,7 @@ def python(code: str) -> str:
 
 def test_importing_does_not_start_r() -> None:
     loaded = "print([name for name in sys.modules if name.startswith(('rpy2', 'rdata'))])"
-    assert python(f"import sys, dsl, dsl.r, dsl.api, dsl.learners; {loaded}") == "[]"
+    assert python(f"import sys, dsl, dsl.r, dsl.analyses.regression, dsl.learners.names; {loaded}") == "[]"
 
 
 def test_the_message_names_the_extra() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import dsl
 from dsl.exceptions import DSLWarning
-from dsl.power import power_dsl
+from dsl.planning.power import power_dsl
 from tests.reference.cases import CASES, arguments, load_table
 
 from .test_dslpy import SOURCE, quoted, run

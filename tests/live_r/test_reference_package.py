@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 
 import dsl
-from dsl.combine import combine_splits
-from dsl.engine import moment_sums
-from dsl.estimators import Blocks
+from dsl.engine.combine import combine_splits
+from dsl.engine.sums import moment_sums
+from dsl.estimators.analysis import rebuild
+from dsl.estimators.blocks import Blocks
 from dsl.exceptions import ArgumentError, DSLWarning
 from dsl.r import ReferenceResult, RLearner, cross_check, from_r, reference_dsl, to_r
 from dsl.r.session import run
-from dsl.rebuild import rebuild
 from tests.live_r.r import r
 from tests.reference.cases import (
     CASES,

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl.engine import Problem, label_meat, label_scores, row_scores, score_sums, unit_scores
-from dsl.moments import Block, augmentation_weights
+from dsl.engine.blocks import Block
+from dsl.engine.moments import augmentation_weights
+from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score_sums, unit_scores
 
 HERE = Path(__file__).parent
 CASES: list[dict[str, Any]] = json.loads((HERE / "cases.json").read_text())

@@ -9,9 +9,9 @@ import pytest
 
 import dsl
 from dsl.exceptions import DSLWarning, PowerWarning
-from dsl.power import PowerResults, power_dsl
-from dsl.power.curve import fill_from_last, variance_curve
-from dsl.rfolds import folds_like_r
+from dsl.learners.rfolds import folds_like_r
+from dsl.planning.power import PowerResults, power_dsl
+from dsl.planning.power.curve import fill_from_last, variance_curve
 from tests.reference.cases import (
     CASES,
     NAMES,

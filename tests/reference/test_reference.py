@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import dsl
-from dsl.api import MODELS
-from dsl.combine import combine_splits
-from dsl.engine import Problem, column_scale, fit_split, moment_sums
-from dsl.estimators import Blocks
-from dsl.formula import build, parse
-from dsl.frame import Columns, prepare
+from dsl.data.columns import Columns
+from dsl.data.formula.matrices import build, parse
+from dsl.data.sample import prepare
+from dsl.engine.combine import combine_splits
+from dsl.engine.fit import fit_split
+from dsl.engine.sums import Problem, column_scale, moment_sums
+from dsl.estimators.analysis import MODELS
+from dsl.estimators.blocks import Blocks
 from tests.reference.cases import (
     ARITHMETIC,
     CASES,

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from dsl.comparison import compare
-from dsl.diagnostics.case import LEAST
-from dsl.diagnostics.limits import DIFFERENTIAL
-from dsl.diagnostics.scoretest import score_test
+from dsl.analyses.compare import compare
+from dsl.reports.diagnostics.case import LEAST
+from dsl.reports.diagnostics.limits import DIFFERENTIAL
+from dsl.reports.diagnostics.tests import score_test
 from tests.simulation.replicate import coverage_error
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 import dsl
-from dsl.power import plan_dsl, power_dsl
+from dsl.planning.power import plan_dsl, power_dsl
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,12 @@ from scipy.special import expit
 from scipy.stats import norm
 
 import dsl
-from dsl.intervals import wald_interval
-from dsl.moments import LINEAR, LOGISTIC, Block, Link
-from dsl.ppi import TwoSampleFit, two_sample
-from dsl.quantile import ppi_quantile
-from dsl.statistic import ppi_statistic
+from dsl.analyses.quantile import ppi_quantile
+from dsl.analyses.statistic import ppi_statistic
+from dsl.engine.blocks import Block
+from dsl.engine.intervals import wald_interval
+from dsl.engine.moments import LINEAR, LOGISTIC, Link
+from dsl.engine.two_sample import TwoSampleFit, two_sample
 
 from .replicate import coverage_error
 

@@ -6,9 +6,9 @@ import pytest
 import statsmodels.api as sm
 
 import dsl
+from dsl.analyses.aggregate import aggregate
+from dsl.analyses.proportions import proportions, share_intervals
 from dsl.sampling import LabelDesign
-from dsl.shares import proportions, share_intervals
-from dsl.units import aggregate
 from tests.simulation.replicate import coverage_error
 
 pytestmark = [

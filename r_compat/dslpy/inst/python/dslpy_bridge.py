@@ -15,7 +15,8 @@ import pandas as pd
 
 import dsl
 from dsl.exceptions import ArgumentError, ColumnTypeError, DSLError, DSLWarning
-from dsl.power import curve, fitted, results
+from dsl.planning.power import curve, results
+from dsl.planning.power import from_fit as fitted
 
 NA = -(2**31)
 """R's NA_integer_; also that of logicals and of factors' codes."""

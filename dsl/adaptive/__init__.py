@@ -1,5 +1,0 @@
-"""Adaptive annotation: label in batches, each drawn where the labels before it say that labels tell most."""
-
-from dsl.adaptive.adaptive import AdaptiveDesign
-
-__all__ = ["AdaptiveDesign"]

@@ -1,0 +1,1 @@
+"""The calls that analyse data, and the results that they return."""

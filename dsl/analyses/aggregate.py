@@ -1,0 +1,406 @@
+"""From posts to the units that wrote them: a table with one row per candidate, user, newspaper."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.analyses.paired import Paired, read
+from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
+from dsl.data.columns import named_columns
+from dsl.data.tables import first_rows, is_category
+from dsl.engine.inclusion import Cells, Drawing, adjusted_means, drawn_as, prob_at_least
+from dsl.exceptions import ArgumentError, DataError, LabelError, SampleProbabilityError, UnequalPostsWarning
+
+STATISTICS = ("mean", "any")
+COUNTS = ("n_posts", "n_labeled", "labeled", "sample_prob", "unit_prob", "post_prob", "note")
+"""Columns that say how a unit's posts were labelled."""
+COMPLETE, PARTLY, UNEQUAL, NONE = "complete", "in part: outcome only", "in part, unequal: use adjusted", "not labelled"
+"""What `note` says."""
+
+
+@explain_calls
+def aggregate(
+    posts: Any,
+    *,
+    unit: str | Sequence[str],
+    gold: str | Sequence[str],
+    prediction: str | Sequence[str],
+    labeled: str | None = None,
+    sample_prob: str | None = None,
+    design: Any = None,
+    keep: str | Sequence[str] | None = None,
+    statistic: str = "mean",
+    at_least: int | str | None = None,
+) -> pd.DataFrame:
+    r"""One row per unit (candidate, user, newspaper) from the posts that make it up.
+
+    Some posts of some units have gold labels. The table has what analyses of units need: means of the gold labels and of the
+    predictions, the probability that a unit has gold labels at all, and design-adjusted means, which are unbiased for the
+    mean of all posts' gold labels whatever the predictions are worth:
+
+    .. math:: \tilde y_u = \frac{1}{n_u} \sum_{i \in u} \Big[ f_i + \frac{R_i}{\pi_i} (y_i - f_i) \Big].
+
+    Parameters
+    ----------
+    posts : data frame
+        pandas, polars, pyarrow, or a dict of columns; one row per post.
+    unit : str or list of str
+        Columns whose values make the units.
+    gold : str or list of str
+        Columns with the expert labels, missing where not labelled: numbers (0/1 for shares), or categories, of which each
+        gets columns of its own, ``topic[war]``.
+    prediction : str or list of str
+        Columns with their surrogates, in the same order, for every post. Out-of-fold predictions of ``dsl.dsl``
+        (``fit.predictions.mean(axis=0)``) do as well, and make the adjusted means more precise.
+    labeled, sample_prob, design
+        As in ``dsl.dsl``: which posts are labelled, and with which probability. Without any, the labelled posts are taken for
+        a simple random sample of all posts.
+    keep : str or list of str, optional
+        Columns that describe units (party, age), equal in all posts of a unit, to carry along.
+    statistic : {"mean", "any"}
+        Mean over the posts (a share, if gold is 0/1), or whether it is 1 in any post.
+    at_least : int or "all", optional
+        Labelled posts that a unit needs to count as labelled (all of them, in smaller units). By default 1, and "all" for
+        ``statistic="any"``, which is not known before.
+
+    Returns
+    -------
+    DataFrame, one row per unit
+        The unit's columns, those of `keep`, and
+
+        gold's name: mean (or any) over the labelled posts, weighted by inverse probability; missing unless `labeled`.
+        prediction's name: the same of the predictions of all posts.
+        ``<gold>_adjusted``: design-adjusted mean over all posts, for every unit (``statistic="mean"``).
+        ``<gold>_noise``: unbiased estimate of the variance that the choice of the labelled posts gives it, to be averaged over
+        units: in one unit it may be zero, or negative.
+        ``n_posts``, ``n_labeled``: posts, and labelled ones.
+        ``labeled``: 1 if the unit counts as labelled.
+        ``sample_prob``: probability that it does, for ``dsl.dsl(sample_prob="sample_prob")``.
+        ``unit_prob``, ``post_prob``: probability that the unit was reached in a first stage of drawing (1 if there was none),
+        and share of its posts to be labelled once it was.
+        ``note``: "complete" (all posts labelled), "in part: outcome only", "in part, unequal: use adjusted", "not labelled".
+
+    Raises
+    ------
+    DataError
+        The unit of some posts is missing, or a column of `keep` varies within units.
+    LabelError
+        No unit has as many labelled posts as `at_least` asks for, or ``"any"`` of labels that are not 0/1.
+    SampleProbabilityError
+        The design cannot label as many posts in some units.
+    DSLError
+        Named subclasses, as ``dsl.dsl`` raises for the same arguments.
+
+    Warns
+    -----
+    UnequalPostsWarning
+        Posts of the same unit had different probabilities: means over its labelled posts are then biased.
+
+    Notes
+    -----
+    What may be done with a unit's mean depends on its place in the analysis.
+
+    As an *outcome*, noise does not matter but bias does. ``<gold>_adjusted`` is unbiased for every unit: regress it on
+    anything, by least squares over all units with robust standard errors. The labelled mean, missing for some units, is
+    unbiased where a unit's posts had equal probabilities: ``dsl.dsl`` with the predicted mean and ``sample_prob`` is
+    valid too, for ``model="logit"`` as well, but it forgets the predictions of unlabelled posts in labelled units and so is
+    usually less precise.
+
+    As a *covariate*, noise attenuates. Only units with all posts labelled have the unit's mean: pass ``at_least="all"``
+    and draw whole units (``dsl.sampling.clustered``). How much a partly labelled mean would attenuate can be told from
+    ``noise.mean() / adjusted.var()``, the share of the adjusted means' variance that is due to labelling.
+
+    Where the question is about posts (does a post's tone move with the economy?), analyse posts, with
+    ``dsl.dsl(..., cluster=unit)``: units then count by their number of posts.
+
+    The probability of at least k labelled posts follows from the design: hypergeometric for simple random and stratified
+    samples, Poisson-binomial for independent draws (to which fixed sizes with unequal probabilities come close), multiplied
+    by that of the first stage.
+
+    References
+    ----------
+    Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe", JASA 1952. Sarndal,
+    Swensson and Wretman, "Model assisted survey sampling", 1992, sections 4.3 and 6.3 (two stages; difference estimator).
+    DSL-2024 on data at several levels.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.analyses.aggregate import aggregate
+    >>> posts = dsl.datasets.simulate_nested(n_candidates=100, n_posts=5, labeled=120, seed=1)
+    >>> units = aggregate(posts, unit="candidate", gold="tone", prediction="pred_tone", keep="incumbent")
+    >>> len(units), int(units["n_posts"].sum()), int(units["n_labeled"].sum())
+    (100, 479, 120)
+    >>> fit = dsl.dsl("tone ~ incumbent", units, predicted_var="tone", prediction="pred_tone",
+    ...               sample_prob="sample_prob", sl_method="lm")
+    >>> fit.nobs, fit.n_labeled == int(units["labeled"].sum())
+    (100, True)
+    """
+    units, kept = as_names(unit, "unit"), as_names(keep, "keep")
+    golds, predictions = as_names(gold, "gold"), as_names(prediction, "prediction")
+    least = _check_choice(statistic, at_least)
+    roles = {
+        **dict.fromkeys(kept, "keep"),
+        **dict.fromkeys(predictions, "prediction"),
+        **dict.fromkeys(golds, "gold"),
+        **{name: role for role, name in _singles(labeled, sample_prob).items() if name},
+        **dict.fromkeys(units, "unit"),
+    }
+    _check_names(units, kept, golds, predictions)
+    frame = named_columns(posts, roles)
+    codes, table = _units(frame, units)
+    paired = read(
+        frame.drop(columns=[name for name in frame if roles[name] in ("keep", "unit")]),
+        gold=golds,
+        prediction=predictions,
+        labeled=labeled,
+        sample_prob=sample_prob,
+        cluster=None,
+        design=design,
+    )
+    names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
+    for name in kept:
+        table[name] = _constant(frame[name], codes, names)
+    nested = _Nested.of(paired, codes, design)
+    _add_values(table, names, nested, paired, dict(zip(golds, predictions, strict=True)), statistic, least)
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nested:
+    """Posts in units, and how posts were drawn."""
+
+    code: IntArray = field(repr=False)
+    """(N,) unit of each post."""
+    labeled: BoolArray = field(repr=False)
+    """(N,)"""
+    drawing: Drawing = field(repr=False)
+
+    @classmethod
+    def of(cls, paired: Paired, code: IntArray, design: Any) -> "_Nested":
+        """Read the drawing from the design, or from the probabilities."""
+        labeled = paired.sample.labeled
+        weight, other = np.maximum(paired.weight, 1.0), np.maximum(paired.other, 1.0)
+        prob = np.where(labeled, 1.0 / weight, 1.0 - 1.0 / other)  # from R/pi and (1-R)/(1-pi)
+        if design is None:
+            drawing = drawn_as(prob, labeled, fixed_size=paired.sample.equal_prob)
+            return cls(code=code, labeled=labeled, drawing=drawing)
+        place = design.rows.get_indexer(paired.sample.labels)
+        parts = {
+            name: None if getattr(design, name) is None else getattr(design, name)[place]
+            for name in ("stratum", "unit", "unit_prob")
+        }
+        return cls(
+            code=code,
+            labeled=labeled,
+            drawing=drawn_as(design.prob[place], labeled, fixed_size=design.fixed_size, **parts),
+        )
+
+    @property
+    def rows(self) -> IntArray:
+        """Posts of each unit; (U,)."""
+        return np.bincount(self.code)
+
+    @property
+    def labels(self) -> IntArray:
+        """Labelled posts of each unit; (U,)."""
+        return np.bincount(self.code[self.labeled], minlength=len(self.rows))
+
+    @property
+    def unequal(self) -> BoolArray:
+        """Whether posts of a unit had different probabilities; (U,)."""
+        low, high = np.full(len(self.rows), np.inf), np.zeros(len(self.rows))
+        np.minimum.at(low, self.code, self.drawing.prob)
+        np.maximum.at(high, self.code, self.drawing.prob)
+        return np.asarray(high - low > 1e-9 * high)
+
+    def reached(self) -> FloatArray:
+        """Probability that the first stage reached the unit; (U,)."""
+        cells = Cells.of(self.code, self.drawing.group)
+        missed = np.ones(len(self.rows))
+        np.multiply.at(missed, cells.unit, 1.0 - self.drawing.first[cells.group])
+        return 1.0 - missed
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Means (U,) over all posts."""
+        return np.bincount(self.code, values) / self.rows
+
+    def labeled_mean(self, gold: FloatArray) -> FloatArray:
+        """Means (U,) over the labelled posts, weighted by inverse probability; NaN without any."""
+        code, weight = self.code[self.labeled], 1.0 / self.drawing.prob[self.labeled]
+        total, count = (np.bincount(code, values, minlength=len(self.rows)) for values in (weight * gold, weight))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / count)
+
+    def any(self, values: FloatArray, posts: BoolArray) -> FloatArray:
+        """Largest value (U,) among some posts; NaN without any."""
+        out = np.full(len(self.rows), -np.inf)
+        np.maximum.at(out, self.code[posts], values)
+        return np.where(np.isinf(out), np.nan, out)
+
+
+def _singles(labeled: Any, sample_prob: Any) -> dict[str, str | None]:
+    return {"labeled": as_name(labeled, "labeled"), "sample_prob": as_name(sample_prob, "sample_prob")}
+
+
+def _check_choice(statistic: str, at_least: Any) -> int | None:
+    """Labelled posts that a unit needs; None for all."""
+    if statistic not in STATISTICS:
+        raise ArgumentError(f"unknown statistic {statistic!r}: use one of {', '.join(STATISTICS)}")
+    if at_least == "all" or (at_least is None and statistic == "any"):
+        return None
+    least = 1 if at_least is None else at_least
+    if isinstance(least, bool) or not isinstance(least, int | np.integer) or least < 1:
+        raise ArgumentError(f"at_least must be a whole number of labelled posts, 1 or more, or 'all'; found {least!r}")
+    if statistic == "any":
+        raise ArgumentError(
+            f"at_least={least} does not go with statistic='any': whether any post of a unit is 1 is known once all are labelled; "
+            "leave at_least out"
+        )
+    return int(least)
+
+
+def _check_names(units: Sequence[str], kept: Sequence[str], golds: Sequence[str], predictions: Sequence[str]) -> None:
+    if not units:
+        raise ArgumentError("unit names no column; name the one that tells the units apart")
+    made = (*COUNTS, *(f"{name}_{what}" for name in golds for what in ("adjusted", "noise")))
+    clash = [name for name in (*units, *kept, *golds, *predictions) if name in made]
+    if clash:
+        raise ArgumentError(
+            f"column '{clash[0]}' would be overwritten by the one of that name in the result; rename it"
+        )
+    twice = sorted(set(units) & {*kept, *golds, *predictions} | set(kept) & {*golds, *predictions})
+    if twice:
+        raise ArgumentError(
+            f"'{twice[0]}' has two parts in the call: unit, keep, gold and prediction name different columns"
+        )
+
+
+def _units(frame: pd.DataFrame, units: tuple[str, ...]) -> tuple[IntArray, pd.DataFrame]:
+    """Code of each post's unit, and a table of the units in sorted order."""
+    if frame.empty:
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    for name in units:
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"unit '{name}' is missing in {first_rows(missing, frame.index)}: these posts belong to no unit. Fill it (one "
+                "value of its own for each, if they come from different units)"
+            )
+    grouped = frame.groupby(list(units), sort=True, observed=True)
+    table = grouped.size().index.to_frame(index=False)
+    return grouped.ngroup().to_numpy(dtype=np.int64), table
+
+
+def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> Any:
+    """The value of each unit; raises DataError where its posts differ."""
+    values, found = pd.factorize(column, use_na_sentinel=False)
+    cells = Cells.of(codes, values)
+    several = np.bincount(cells.unit) > 1
+    if several.any():
+        raise DataError(
+            f"'{column.name}' (keep) varies within {first_rows(several, names, 'unit')}; a column to keep describes units. Take "
+            f"its mean, data.groupby({list(names.names)})['{column.name}'].transform('mean'), or analyse posts with "
+            f"dsl.dsl(..., cluster='{names.names[0]}')"
+        )
+    out = pd.Series(found.take(cells.group))
+    return out.astype(column.dtype) if is_category(column) else out
+
+
+def _add_values(
+    table: pd.DataFrame,
+    units: pd.Index,
+    nested: _Nested,
+    paired: Paired,
+    pairs: dict[str, str],
+    statistic: str,
+    least: int | None,
+) -> None:
+    """Fill the table in."""
+    rows, labels = nested.rows, nested.labels
+    needed = rows if least is None else np.minimum(rows, least)
+    counted = labels >= needed
+    if not counted.any():
+        raise LabelError(
+            f"no unit has {'all its posts' if least is None else f'{least} posts'} labelled (the most is {labels.max()}, of "
+            f"{rows[labels.argmax()]}); "
+            + ("draw whole units, dsl.sampling.clustered" if least is None else "lower at_least, or label more")
+        )
+    chance = prob_at_least(nested.drawing, nested.code, needed)
+    _check_chance(chance, counted, needed, rows, units)
+    for name, own in pairs.items():
+        for label, other, gold, guess in _numeric(name, own, paired):
+            if statistic == "any":
+                _check_binary(gold, label)
+                own_values = nested.any(gold, nested.labeled), nested.any(guess, np.ones(len(guess), dtype=bool))
+            else:
+                own_values = nested.labeled_mean(gold), nested.mean(guess)
+            table[label], table[other] = np.where(counted, own_values[0], np.nan), own_values[1]
+            if statistic == "mean":
+                table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(
+                    nested.drawing, nested.code, nested.labeled, guess, gold
+                )
+    reached = nested.reached()
+    unequal = nested.unequal & (labels < rows)
+    if statistic == "mean":
+        _warn_if_unequal(unequal & (labels > 0), units, list(pairs))
+    table["n_posts"], table["n_labeled"], table["labeled"] = rows, labels, counted.astype(int)
+    table["sample_prob"], table["unit_prob"] = chance, reached
+    table["post_prob"] = nested.mean(nested.drawing.prob) / reached
+    table["note"] = np.select([labels == rows, labels == 0, unequal], [COMPLETE, NONE, UNEQUAL], PARTLY)
+
+
+def _numeric(name: str, own: str, paired: Paired) -> list[tuple[str, str, FloatArray, FloatArray]]:
+    """Labels of both columns, gold values (n,) and surrogates (N,): of a number, or of each category."""
+    gold, guess = paired.sample.data.loc[:, name], paired.surrogates[name]
+    labelled = gold[paired.sample.labeled]
+    if not is_category(gold):
+        return [(name, own, labelled.to_numpy(dtype=float), np.asarray(guess, dtype=float))]
+    return [
+        (
+            f"{name}[{level}]",
+            f"{own}[{level}]",
+            (labelled == level).to_numpy(dtype=float),
+            np.asarray(guess == level, dtype=float),
+        )
+        for level in gold.cat.categories
+    ]
+
+
+def _check_binary(gold: FloatArray, name: str) -> None:
+    other = gold[~np.isin(gold, (0.0, 1.0))]
+    if len(other):
+        raise LabelError(
+            f"statistic='any' asks whether '{name}' is 1 in any post, but it is {other[0]:g} in {len(other)} of {len(gold)} "
+            f"labelled posts; make it 0/1, e.g. data['{name}'] > {np.median(gold):g}, kept missing where not labelled"
+        )
+
+
+def _check_chance(chance: FloatArray, counted: BoolArray, needed: IntArray, rows: IntArray, units: pd.Index) -> None:
+    never = chance <= 0.0
+    if not never.any():
+        return
+    u = int(np.flatnonzero(never)[0])
+    raise SampleProbabilityError(
+        f"the labelling design can never label {needed[u]} of the {rows[u]} posts of a unit as asked for, in "
+        f"{first_rows(never, units, 'unit')}"
+        + (
+            ", some of which are labelled all the same: is this the design they were drawn by?"
+            if counted[never].any()
+            else ""
+        )
+        + ". Lower at_least, or draw whole units (dsl.sampling.clustered)"
+    )
+
+
+def _warn_if_unequal(unequal: BoolArray, units: pd.Index, golds: list[str]) -> None:
+    if unequal.any():
+        warn_caller(
+            UnequalPostsWarning,
+            f"posts of the same unit were labelled with different probabilities in {first_rows(unequal, units, 'unit')}: the "
+            f"mean of a few labelled posts, '{golds[0]}', is biased there even if weighted. Use '{golds[0]}_adjusted'",
+        )

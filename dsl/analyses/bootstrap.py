@@ -1,0 +1,270 @@
+"""A statistic on gold values and on surrogates, on all rows and in bootstrap draws.
+
+Rows or clusters are drawn again as if from the population; or, where the rows are the population, the labelled ones as if
+by the labelling design, whose weights then vary as Rao, Wu and Yue ("Some recent work on resampling methods for complex
+surveys", Survey Methodology 18, 1992) rescale them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray, IntArray
+from dsl.analyses.paired import Paired, whole_frame
+from dsl.engine.labeling import Labeling
+from dsl.exceptions import LabelError, StatisticError
+
+WHOLE = 1e-9
+"""Relative difference of probabilities that rounding makes."""
+Statistic = Callable[[pd.DataFrame, FloatArray], Any]
+
+
+def name_of(fn: Any) -> str:
+    """Name of a function or of a callable object."""
+    name = getattr(fn, "__name__", type(fn).__name__)
+    return "statistic" if name == "<lambda>" else str(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Rows on which the statistic is computed, their values filled in, and their weights."""
+
+    what: str
+    frame: pd.DataFrame
+    rows: IntArray
+    weight: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Three:
+    """A statistic and the three versions of the data on which it is computed."""
+
+    fn: Statistic
+    name: str
+    versions: tuple[Version, ...]
+    labeled: IntArray
+    """Positions of the labelled rows."""
+    unlabeled: IntArray
+    cluster: IntArray | None
+    n_clusters: int | None
+    labeling: Labeling | None
+    """How the labelled rows were drawn, if only that is random."""
+
+    @classmethod
+    def of(cls, fn: Statistic, data: Any, paired: Paired, *, finite: bool = False) -> "Three":
+        """Fill in gold values and surrogates; the surrogates of all rows are known of a finite population."""
+        frame, sample = whole_frame(data, paired), paired.sample
+        filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
+        labeled, other = paired.labeled_rows, paired.other_rows
+        every = np.arange(len(frame)), np.ones(len(frame))
+        parts = (
+            ("the gold values", frame, labeled, paired.weight),
+            ("the surrogates of the labelled rows", filled, labeled, paired.weight),
+            ("the surrogates of all rows", filled, *every)
+            if finite
+            else ("the surrogates of the other rows", filled, other, paired.other),
+        )
+        if finite:
+            _check_strata(sample.labeling)
+        return cls(
+            fn=fn,
+            name=name_of(fn),
+            versions=tuple(
+                Version(what=what, frame=table.iloc[rows], rows=rows, weight=weight[rows])
+                for what, table, rows, weight in parts
+            ),
+            labeled=labeled,
+            unlabeled=np.flatnonzero(~sample.labeled),
+            cluster=sample.cluster,
+            n_clusters=sample.n_clusters,
+            labeling=sample.labeling if finite else None,
+        )
+
+    def first(self) -> tuple[tuple[str, ...], FloatArray]:
+        """Names of the statistic's values, and the values on all rows; (3, k)."""
+        found = [self._call(version, None, "") for version in self.versions]
+        names = found[0][0]
+        return names, np.stack(
+            [self._checked(names, each, v, "") for each, v in zip(found, self.versions, strict=True)]
+        )
+
+    def draw(self, names: tuple[str, ...], rng: np.random.Generator, number: int) -> FloatArray:
+        """The values in one bootstrap draw, (3, k); without the last, which does not vary, for a finite population, (2, k)."""
+        where = f" in bootstrap draw {number}"
+        if self.labeling is not None:
+            times = rescaled(self.labeling, rng)
+            both = self.versions[:2]
+            return np.stack([self._checked(names, self._call(v, times, where), v, where) for v in both])
+        count = self._counts(rng)
+        if not count[self.labeled].any() or not count[self.versions[2].rows].any():
+            raise LabelError(
+                f"bootstrap draw {number} of {self.n_clusters} clusters holds no labelled row, or no other: clusters with both "
+                "kinds of rows are too few to draw from; label some rows of more clusters"
+            )
+        values = [self._checked(names, self._call(v, count[v.rows], where), v, where) for v in self.versions]
+        return np.stack(values)
+
+    def _counts(self, rng: np.random.Generator) -> IntArray:
+        """How often each row is drawn; (N,)."""
+        if self.cluster is not None and self.n_clusters is not None:
+            drawn = rng.integers(self.n_clusters, size=self.n_clusters)
+            return np.asarray(np.bincount(drawn, minlength=self.n_clusters)[self.cluster])
+        count = np.zeros(len(self.labeled) + len(self.unlabeled), dtype=np.int64)
+        for rows in (self.labeled, self.unlabeled):
+            if len(rows):
+                count[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
+        return count
+
+    def ignores_weights(self, names: tuple[str, ...], seed: int) -> bool:
+        """Whether three sets of weights give the same numbers."""
+        rng, version = np.random.default_rng(seed), self.versions[0]
+        found = []
+        for _ in range(3):
+            count = rng.integers(1, 9, size=len(version.rows))
+            found.append(self._checked(names, self._call(version, count, ""), version, ""))
+        return bool(np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2]))
+
+    def _call(
+        self, version: Version, count: FloatArray | IntArray | None, where: str
+    ) -> tuple[tuple[str, ...], FloatArray]:
+        """Names and values of the statistic on the rows drawn."""
+        if count is None:
+            count = np.ones(len(version.rows), dtype=np.int64)
+        drawn = np.flatnonzero(count)
+        frame, weight = version.frame.take(drawn), version.weight[drawn] * count[drawn]  # copies, the user's to change
+        try:
+            value = self.fn(frame, weight)
+        except Exception as error:
+            raise StatisticError(
+                f"{self.name} failed on {version.what}{where}: {type(error).__name__}: {error}"
+            ) from error
+        return _named_values(value, self.name)
+
+    def _checked(
+        self, names: tuple[str, ...], found: tuple[tuple[str, ...], FloatArray], version: Version, where: str
+    ) -> FloatArray:
+        own, values = found
+        if own != names and sorted(own) == sorted(names):
+            own, values = names, values[[own.index(name) for name in names]]
+        if own != names:
+            differ = sorted({*own} ^ {*names})[:3]
+            raise StatisticError(
+                f"{self.name} returned {len(own)} values on {version.what}{where}, but {len(names)} before"
+                + (f"; differing: {', '.join(differ)}" if differ else "")
+                + ". It must return the same values whichever rows are drawn: fix the list in advance, e.g. .reindex(words, "
+                "fill_value=0)"
+            )
+        if not np.isfinite(values).all():
+            bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value)]
+            raise StatisticError(
+                f"{self.name} returned {values[~np.isfinite(values)][0]} for {', '.join(bad[:3])} on {version.what}{where}; "
+                "too few rows for it, or a missing value among them: make it robust (add 1/2 to empty cells, drop missing "
+                "rows), or label more rows"
+            )
+        return values
+
+
+def rescaled(labeling: Labeling, rng: np.random.Generator) -> FloatArray:
+    """How often each labelled row counts in a bootstrap draw, one on average; (n,).
+
+    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each; they count
+    1 + sqrt(1 - pi) (t m / (m - 1) - 1). The variance of a weighted sum is then that of `dsl.engine.labeling.finite_meat` for
+    equal probabilities, and close to it for others. With a second stage pi counts as zero, which errs on the wide side.
+
+    Parameters
+    ----------
+    labeling : Labeling
+    rng : Generator
+
+    Returns
+    -------
+    (n,) array, not negative
+    """
+    first, unit, stratum, left = _units(labeling)
+    times = np.zeros(len(first))
+    for code in range(int(stratum.max()) + 1):
+        mine = np.flatnonzero(stratum == code)
+        m = len(mine)
+        times[mine] = rng.multinomial(m - 1, np.full(m, 1.0 / m)) * (m / (m - 1.0)) if m > 1 else 1.0
+    return np.asarray((1.0 + np.sqrt(left) * (times - 1.0))[unit])
+
+
+def _units(labeling: Labeling) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Position of each unit's first row, the rows' units, the units' strata 0, 1, ..., and 1 - pi of the units."""
+    rows = np.arange(len(labeling.prob))
+    first, unit, prob = rows, rows, labeling.prob
+    if labeling.unit is not None and labeling.unit_prob is not None:
+        _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
+        whole = bool((labeling.prob >= labeling.unit_prob * (1.0 - WHOLE)).all())
+        prob = labeling.unit_prob[first] if whole else np.zeros(len(first))
+    strata = np.zeros(len(rows)) if labeling.stratum is None or not labeling.fixed_size else labeling.stratum
+    stratum = np.unique(strata[first], return_inverse=True)[1]
+    return first, unit, stratum, np.maximum(1.0 - prob, 0.0)
+
+
+def _check_strata(labeling: Labeling) -> None:
+    """Raise LabelError where one unit alone stands for others: draws cannot show how much they differ."""
+    _, _, stratum, left = _units(labeling)
+    alone = (np.bincount(stratum) < 2) & (np.bincount(stratum, left) > 0.0)
+    if alone.any():
+        raise LabelError(
+            f"{int(alone.sum())} of {len(alone)} strata hold one labelled unit, from which a bootstrap cannot draw; draw two "
+            "from each stratum, merge strata, or use target='superpopulation'"
+        )
+
+
+def _named_values(value: Any, name: str) -> tuple[tuple[str, ...], FloatArray]:
+    """What a statistic returned, as names and float values."""
+    if isinstance(value, pd.Series):
+        names: tuple[str, ...] = tuple(map(str, value.index))
+    else:
+        size = np.size(value)
+        names = (name,) if np.ndim(value) == 0 else tuple(f"{name}[{j}]" for j in range(size))
+    try:
+        values = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        values = None
+    if values is None or values.ndim > 1 or not values.size:
+        shape = "" if values is None else f" of shape {values.shape}"
+        raise StatisticError(
+            f"{name} must return a number, a one-dimensional array or a Series of numbers; found {type(value).__name__}{shape}"
+        )
+    return names, np.atleast_1d(values)
+
+
+def replicates(
+    three: Three, names: tuple[str, ...], *, n_boot: int, seed: int, n_jobs: int, progress: bool
+) -> Iterator[FloatArray]:
+    """The three values (3, k) in every draw, in order; each draw has random numbers of its own."""
+    numbers: Iterable[int] = range(1, n_boot + 1)
+    if n_jobs == 1:
+        yield from (_replicate(three, names, seed, number) for number in _shown(numbers, progress))
+        return
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    chunks = np.array_split(np.arange(1, n_boot + 1), min(n_boot, 4 * effective_n_jobs(n_jobs)))
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_chunk)(three, names, seed, chunk) for chunk in _shown(chunks, progress)
+    )
+    for chunk in results:
+        yield from chunk
+
+
+def _shown(steps: Iterable[Any], progress: bool) -> Iterable[Any]:
+    if not progress:
+        return steps
+    from tqdm.auto import tqdm
+
+    shown: Iterable[Any] = tqdm(steps, desc="bootstrap")
+    return shown
+
+
+def _replicate(three: Three, names: tuple[str, ...], seed: int, number: int) -> FloatArray:
+    return three.draw(names, np.random.default_rng([seed, int(number)]), int(number))
+
+
+def _chunk(three: Three, names: tuple[str, ...], seed: int, numbers: IntArray) -> list[FloatArray]:
+    return [_replicate(three, names, seed, number) for number in numbers]

@@ -1,0 +1,108 @@
+"""Estimators side by side, from the arguments of `dsl.dsl`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dsl.data.arguments import as_names, explain_calls
+from dsl.data.formula.caller import formula_names
+from dsl.engine.intervals import tails
+from dsl.exceptions import ArgumentError
+from dsl.planning.evaluation.strategies import resolve_estimators
+from dsl.reports.comparison.compare import DEFAULT, _bias_of, _fit_all, _notes, _reference
+from dsl.reports.comparison.results import INVALID, Comparison, assemble
+
+
+@explain_calls
+def compare(
+    formula: str,
+    data: Any,
+    *,
+    estimators: Any = None,
+    reference: str | None = None,
+    alpha: float = 0.05,
+    **arguments: Any,
+) -> Comparison:
+    """Fit several estimators on the same rows and show them side by side.
+
+    Parameters
+    ----------
+    formula, data
+        As in `dsl.dsl`.
+    estimators : str, list of str, or dict, optional
+        Short names (``"naive"``, ``"gold_only"``, ``"dsl"``, ``"tuned"``, ``"dsl+"``, ``"ppi"``, ``"ppi++"``, ``"cdi"``), or
+        a dict of names to arguments of `dsl.dsl`, as in `dsl.evaluate`. By default naive, gold_only, dsl and dsl+.
+    reference : str, optional
+        The estimator that the naive one is judged by; by default ``"dsl"`` or else the first that is neither naive nor
+        gold_only.
+    alpha : float
+        One minus the level of intervals and conclusions.
+    **arguments
+        Arguments of `dsl.dsl`, for all estimators. With ``target="finite"`` the naive estimator keeps its superpopulation.
+
+    Returns
+    -------
+    Comparison
+        ``table``, ``bias``, ``hausman``, ``conclusions``, ``sentences``, ``effective_labels``, ``fits``, ``summary()``.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown estimators; an argument that differs between them is given for all.
+    DSLError
+        As `dsl.dsl`. An estimator without solution is named in ``failed`` unless it is the reference.
+
+    Notes
+    -----
+    The bias of the naive estimate is its difference from the reference, which is consistent whatever the surrogates. Both
+    rest on the same rows: the standard error of the difference comes from the stacked scores of both, summed over
+    clusters, and combines repeated splits as the estimates do. That all differences are zero is Hausman's test, without
+    the assumption that the naive estimate is efficient.
+
+    References
+    ----------
+    Hausman, "Specification tests in econometrics", Econometrica 1978. Weesie, "Seemingly unrelated estimation and the
+    cluster-adjusted sandwich estimator", Stata Technical Bulletin 52, 1999.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.analyses.compare import compare
+    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> found = compare("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
+    ...                 prediction="vader_positive", estimators=("naive", "gold_only", "dsl"), sample_split=2)
+    >>> found.conclusions["change"].to_dict()
+    {'Intercept': 'appears', 'negation': 'same', 'hedge': 'same'}
+    >>> print(found.hausman)
+    chi2(3) = ..., p < 0.001
+    >>> bool((found.effective_labels["dsl"] > 1000).all())
+    True
+    """
+    tails(alpha, "two-sided")
+    names = formula_names(2)  # past explain_calls
+    for taken in ("estimator", "tune"):
+        if taken in arguments:
+            raise ArgumentError(
+                f"{taken}={arguments[taken]!r} is for one estimator; say which to compare, e.g. estimators=('naive', "
+                "'gold_only', 'tuned'), or {'mine': {'estimator': 'dsl', 'tune': 0.5}}"
+            )
+    notes = []
+    if estimators is None:
+        estimators = DEFAULT
+        if not as_names(arguments.get("prediction"), "prediction") and not _paired(arguments.get("predicted_var")):
+            estimators = tuple(name for name in DEFAULT if name != INVALID)
+            notes.append("No naive estimate: without prediction there is no surrogate to take for the truth.")
+    chosen = resolve_estimators(estimators)
+    judge = _reference(reference, chosen)
+    fits, failed = _fit_all(names, formula, data, chosen, arguments, required=judge)
+    known = {
+        "predicted_var": arguments["predicted_var"] if _paired(arguments.get("predicted_var")) else None,
+        "design": arguments.get("design"),
+    }
+    learner = {"sl_method": "auto", **arguments, **chosen[judge]}["sl_method"]
+    bias = _bias_of(fits, judge, data, sl_method=learner, **known)
+    return assemble(fits, reference=judge, bias=bias, failed=failed, notes=_notes(fits, judge, notes), alpha=alpha)
+
+
+def _paired(predicted_var: Any) -> bool:
+    """Whether the argument says which surrogates stand for the predicted variables."""
+    return isinstance(predicted_var, Mapping) and any(predicted_var.values())

@@ -1,0 +1,186 @@
+"""Gold values and their surrogates, row by row, with the weights of the labelled and of the other rows.
+
+Labelled rows count w = R / pi, the others (1 - R) / (1 - pi): each set of weights makes its rows stand for all of them.
+Rows that were certain to be labelled, pi = 1, are never among the others; as nothing about them is left to chance, they
+count once on both sides, where they cancel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray, IntArray
+from dsl.data.arguments import as_name, as_names, check_target, warn_caller
+from dsl.data.columns import Columns
+from dsl.data.sample import Sample, prepare
+from dsl.data.tables import column_names, first_rows, to_pandas
+from dsl.estimators.surrogates import raw_versions
+from dsl.exceptions import (
+    AllLabeledWarning,
+    ArgumentError,
+    DroppedRowsWarning,
+    LabelError,
+    LeakError,
+    SampleProbabilityError,
+)
+
+
+class _Named(Columns):
+    """Columns under the argument names of the calls that compare gold values with surrogates."""
+
+    def roles(self) -> dict[str, str]:
+        named = Columns.roles(self)
+        return {name: "gold" if role == "predicted_var" else role for name, role in named.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Checked rows of one analysis."""
+
+    sample: Sample
+    predicted: tuple[str, ...]
+    """Names of the gold columns."""
+    surrogates: dict[str, Any]
+    """(N,) surrogate of each, in the kind of the gold values."""
+    weight: FloatArray
+    """(N,) R / pi: the labelled rows stand for all."""
+    other: FloatArray
+    """(N,) (1 - R) / (1 - pi): the unlabelled rows stand for all; one where pi is one."""
+    prob: FloatArray
+    """(N,) pi"""
+
+    @property
+    def labeled_rows(self) -> IntArray:
+        """Positions of the labelled rows."""
+        return np.flatnonzero(self.sample.labeled)
+
+    @property
+    def other_rows(self) -> IntArray:
+        """Positions of the rows whose surrogates stand for all rows: the unlabelled ones, and the certain ones."""
+        return np.flatnonzero(self.other > 0.0)
+
+
+def read(
+    data: Any,
+    *,
+    gold: str | Sequence[str],
+    prediction: str | Sequence[str],
+    labeled: str | None,
+    sample_prob: str | None,
+    cluster: str | None,
+    design: Any,
+    target: str = "superpopulation",
+) -> Paired:
+    """Check the data and weigh the rows; arguments as in ``dsl.ppi_statistic``."""
+    check_target(target)
+    if target == "finite" and cluster is not None:
+        raise ArgumentError(
+            f"cluster={cluster!r} has no meaning with target='finite': only the choice of the labelled rows is random. Where "
+            "whole clusters were drawn, pass the design (dsl.sampling.clustered); else leave cluster out"
+        )
+    golds, predictions = as_names(gold, "gold"), as_names(prediction, "prediction")
+    _check_pairs(golds, predictions)
+    if design is not None and (labeled is not None or sample_prob is not None):
+        raise ArgumentError(
+            "design says which rows were drawn with which probability; leave out labeled and sample_prob"
+        )
+    columns = _Named(
+        formula=(),
+        predicted=golds,
+        prediction=predictions,
+        labeled=as_name(labeled, "labeled"),
+        sample_prob=as_name(sample_prob, "sample_prob"),
+        cluster=as_name(cluster, "cluster"),
+    )
+    sample = prepare(data, columns, design)
+    if sample.n_labeled < 2:
+        raise LabelError(
+            f"intervals need two labelled rows at least; found {sample.n_labeled}: label more rows, drawn at random"
+        )
+    _warn_about(sample)
+    prob = _probability(sample, sample_prob, design)
+    surrogates = raw_versions(_Rows(sample, golds), dict(zip(golds, ((p,) for p in predictions), strict=True)), "ppi")
+    certain = prob >= 1.0
+    return Paired(
+        sample=sample,
+        predicted=golds,
+        surrogates=surrogates[0][0],
+        weight=sample.labeled / prob,
+        other=np.where(certain, 1.0, ~sample.labeled / np.where(certain, 1.0, 1.0 - prob)),
+        prob=prob,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What `raw_versions` reads."""
+
+    sample: Sample
+    predicted: tuple[str, ...]
+
+
+def _check_pairs(golds: tuple[str, ...], predictions: tuple[str, ...]) -> None:
+    if not golds:
+        raise ArgumentError("gold names no column; name the one with the expert labels")
+    if len(golds) != len(predictions):
+        raise ArgumentError(
+            f"gold names {len(golds)} column(s) and prediction {len(predictions)}; give one surrogate for each gold column, "
+            "in the same order"
+        )
+    both = sorted(set(golds) & set(predictions))
+    if both:
+        raise LeakError(f"'{both[0]}' is gold and prediction at once; name the column with the surrogate labels")
+
+
+def _warn_about(sample: Sample) -> None:
+    if sample.n_input > len(sample.data):
+        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
+        warn_caller(
+            DroppedRowsWarning,
+            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows left out; missing values per column: {counts}",
+        )
+    if sample.labeled.all():
+        warn_caller(
+            AllLabeledWarning, "every row is labelled: surrogates are not used, these are the gold values alone"
+        )
+
+
+def _probability(sample: Sample, sample_prob: str | None, design: Any) -> FloatArray:
+    """(N,) each row's probability as it was, not rescaled: a probability of one stays one.
+
+    Without probabilities all rows had the same, the share of labelled rows.
+    """
+    if design is not None:
+        return np.asarray(design.prob[design.rows.get_indexer(sample.labels)], dtype=float)
+    if sample_prob is not None and not sample.equal_prob:
+        prob = sample.data[sample_prob].to_numpy(dtype=float)
+        missed = (prob >= 1.0) & ~sample.labeled
+        if missed.any():
+            raise SampleProbabilityError(
+                f"{first_rows(missed, sample.labels)} have sampling probability 1 in '{sample_prob}' but no gold value; label "
+                "them, or correct the probabilities"
+            )
+        return np.asarray(prob)
+    return np.full(len(sample.data), sample.labeled.mean())
+
+
+def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:
+    """All columns of the data, rows of the analysis; gold columns in their checked kind."""
+    frame = to_pandas(data, column_names(data)).iloc[paired.sample.rows].copy(deep=False)
+    for name in paired.predicted:
+        frame[name] = paired.sample.data[name]
+    return frame
+
+
+def _lam(lam: Any) -> float | None:
+    """A fixed value, or None for the best one."""
+    if lam is None or (isinstance(lam, str) and lam == "tuned"):
+        return None
+    if isinstance(lam, bool) or not isinstance(lam, int | float | np.number) or not np.isfinite(lam):
+        raise ArgumentError(
+            f"lam must be a number (1 for plain prediction-powered inference), or 'tuned'; found {lam!r}"
+        )
+    return float(lam)

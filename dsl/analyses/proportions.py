@@ -1,0 +1,464 @@
+"""Category shares over time or groups, from imperfect labels of all rows and gold labels of some."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import expit, logit
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns
+from dsl.analyses.regression import dsl
+from dsl.analyses.results import DSLResults
+from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
+from dsl.data.tables import is_category
+from dsl.engine.intervals import tails, wald_interval, wald_pvalue
+from dsl.estimators.analysis import EFFECTIVE_LABELS
+from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
+
+INTERVALS = ("logit", "normal")
+EMPTY = ("raise", "blank")
+LEARNING = ("dsl", "dsl+")
+"""Estimators whose learner sees groups and time."""
+FEWEST = 20
+"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
+surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
+FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
+"""What `note` says."""
+
+
+@explain_calls
+def proportions(
+    data: Any,
+    *,
+    gold: str,
+    prediction: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | None = None,
+    time: str | None = None,
+    labeled: str | None = None,
+    sample_prob: str | None = None,
+    design: Any = None,
+    cluster: str | None = None,
+    feature: str | Sequence[str] | None = None,
+    estimator: str = "dsl",
+    tune: str | float | None = None,
+    target: str = "superpopulation",
+    alpha: float = 0.05,
+    interval: str = "logit",
+    empty: str = "raise",
+    sl_method: Any = "auto",
+    cross_fit: int = 5,
+    sample_split: int = 10,
+    seed: int = 1234,
+    vcov: str = "robust",
+    use_t: bool | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> "Proportions":
+    """Shares of categories in every group and period, repaired with the gold labels of a random subsample.
+
+    The regression ``gold ~ 0 + cell`` of `dsl.dsl`, with a cell for each combination of `by` and `time` that has rows and an
+    equation for each category: every share is that of all rows of its cell, not of the labelled ones only, and all come with
+    their joint covariance.
+
+    Parameters
+    ----------
+    data : data frame
+        pandas, polars, pyarrow, or a dict of columns.
+    gold : str
+        Column with the expert labels, missing where not labelled: 0/1, or categories (text, or up to 20 whole numbers).
+    prediction : str or list of str, optional
+        Columns with the surrogates, for every row; not needed by ``estimator="gold_only"``.
+    by : str or list of str, optional
+        Columns whose values make groups.
+    time : str, optional
+        Column with periods: years, months, waves. The plot's horizontal axis.
+    labeled, sample_prob, design, cluster
+        As in ``dsl.dsl``.
+    feature : str or list of str, optional
+        Further columns for the learner. It sees time (in order) and groups (up to 20 in a column) in any case, since
+        surrogates err more in some periods than in others.
+    estimator, tune, target
+        As in ``dsl.dsl``. ``target="finite"`` is for an archive: shares of these very rows.
+    alpha : float
+        One minus the level of the intervals.
+    interval : {"logit", "normal"}
+        ``"logit"``: symmetric on the log-odds scale, better where a share is small or large. ``"normal"``: share plus and
+        minus standard errors. Both stay within [0, 1].
+    empty : {"raise", "blank"}
+        What to do about cells without labelled rows, for which predictions alone would stand uncorrected: raise, or leave
+        their shares missing.
+    sl_method, cross_fit, sample_split, seed, vcov, use_t, n_jobs, progress
+        As in ``dsl.dsl``.
+
+    Returns
+    -------
+    Proportions
+        ``table``, ``plot()``, ``difference(a, b)``.
+
+    Raises
+    ------
+    LabelError
+        Cells without labelled rows.
+    OutcomeError
+        Gold labels that are no categories.
+    DSLError
+        Named subclasses, as ``dsl.dsl`` raises for the same arguments.
+
+    Warns
+    -----
+    FewLabelsWarning
+        Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 20
+        degrees of freedom (most rows being predicted without error). Their intervals are too short; `note` marks them.
+
+    Notes
+    -----
+    DSL shares are means of design-adjusted values. They are unbiased and may therefore leave [0, 1] by chance where labels are
+    few; such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
+    interval, cut at 0 and 1. The shares of exclusive categories sum to one but for the medians over splits (some 1e-3).
+
+    Logit intervals are those of R's ``survey::svyciprop(method="logit")``, with the normal quantile unless ``use_t``.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.analyses.proportions import proportions
+    >>> posts = dsl.datasets.simulate_yearly(n=900, labeled=300, n_years=3, seed=1)
+    >>> shares = proportions(posts, gold="Y", prediction="pred_Y", time="year")
+    >>> shares
+    <Proportions of 'Y' by year (dsl): 3 shares, 900 rows, 300 labelled>
+    >>> rise = shares.difference({"year": 2012}, {"year": 2010})
+    >>> bool(rise["conf_low"].iloc[0] > 0)
+    True
+    """
+    _check_options(alpha, interval, empty)
+    groups, extra, predictions = as_names(by, "by"), as_names(feature, "feature"), as_names(prediction, "prediction")
+    single = {
+        role: as_name(name, role)
+        for role, name in (("cluster", cluster), ("sample_prob", sample_prob), ("labeled", labeled), ("time", time))
+    }
+    frame = read_columns(data, gold, single, {"feature": extra, "prediction": predictions, "by": groups})
+    make_categories(frame, gold, predictions)
+    cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=extra, cluster=cluster)
+    marked = labeled_rows(frame, gold, labeled, design)
+    used = np.ones(len(cells.values), dtype=bool) if estimator == "naive" else cells.with_labels(marked, empty)
+    learnt = cells.features(time) if estimator in LEARNING else {}
+    alone = used.sum() == 1
+    with warnings.catch_warnings():
+        # rows of blank cells: asked for, and said in the note
+        warnings.filterwarnings("ignore", rf".*per column: '{cells.column}' \(\d+\)\.", DroppedRowsWarning)
+        fit = dsl(
+            f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),
+            frame.assign(**{cells.column: cells.factor(used)}, **learnt),
+            predicted_var={gold: list(predictions)},
+            feature=[*extra, *learnt, *([cells.column] if alone and not used.all() else [])],  # leaves out the others
+            labeled=labeled,
+            sample_prob=sample_prob,
+            design=design,
+            cluster=cluster,
+            estimator=estimator,
+            tune=tune,
+            target=target,
+            sl_method=sl_method,
+            cross_fit=cross_fit,
+            sample_split=sample_split,
+            seed=seed,
+            vcov=vcov,
+            use_t=use_t,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+    shares = _Shares.of(fit, frame[gold], cells, used)
+    table = shares.table(cells, fit, alpha=alpha, interval=interval)
+    if estimator != "naive":
+        _warn_if_few(table, cells)
+    return Proportions(
+        table=table,
+        vcov=shares.vcov,
+        combinations=shares.combinations,
+        fit=fit,
+        gold=gold,
+        by=groups,
+        time=time,
+        alpha=alpha,
+        interval=interval,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Proportions:
+    """What `proportions` returns.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per cell and category, cells in order: the columns of `by` and `time`, ``category`` (for 0/1 labels gold's
+        name), ``share``, ``std_error``, ``conf_low``, ``conf_high``, ``n`` (rows of the cell), ``n_labeled``,
+        ``n_effective`` (Kish's effective number of labelled rows: fewer if weights are uneven), ``note``: "few labels",
+        "near 0 or 1" (normal interval, cut), "no labelled rows".
+    vcov : array, (k, k)
+        Covariance of the shares, in the table's order.
+    combinations : array, (k, p)
+        What makes the shares, up to constants, of the regression's p coefficients.
+    fit : DSLResults
+        The regression behind them.
+    gold, by, time, alpha, interval
+        As in the call.
+    """
+
+    table: pd.DataFrame
+    vcov: FloatArray = field(repr=False)
+    combinations: FloatArray = field(repr=False)
+    fit: DSLResults = field(repr=False)
+    gold: str
+    by: tuple[str, ...]
+    time: str | None
+    alpha: float
+    interval: str
+
+    def __repr__(self) -> str:
+        """One line: what, how many, from how many labels."""
+        cells = ", ".join((*self.by, *as_names(self.time, "time")))
+        return (
+            f"<Proportions of '{self.gold}'{' by ' if cells else ''}{cells} ({self.fit.specification.estimator}): "
+            f"{len(self.table)} shares, {self.fit.nobs} rows, {self.fit.n_labeled} labelled>"
+        )
+
+    def difference(self, a: Mapping[str, Any], b: Mapping[str, Any], *, alpha: float | None = None) -> pd.DataFrame:
+        """Shares in one place less those in another, with the standard error that their covariance gives.
+
+        Parameters
+        ----------
+        a, b : dict
+            Column of `by` or `time` (all of them) to value. With ``"category"`` in both, the difference is between these
+            two shares; else one for each category.
+        alpha : float, optional
+            One minus the level of the intervals; by default that of the call.
+
+        Returns
+        -------
+        DataFrame
+            One row per category: category, estimate, std_error, statistic, p_value (two-sided), conf_low, conf_high.
+
+        Raises
+        ------
+        ArgumentError
+            A place that is not in the table, or that fits several of its rows.
+
+        Examples
+        --------
+        >>> import dsl
+        >>> from dsl.analyses.proportions import proportions
+        >>> texts = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+        >>> shares = proportions(texts, gold="human_positive", prediction="vader_positive", by="source")
+        >>> gap = shares.difference({"source": "tweets"}, {"source": "nyt"})
+        >>> bool(gap["conf_low"].iloc[0] > 0)
+        True
+        """
+        first, second = self._places(a, "a"), self._places(b, "b")
+        if len(first) != len(second):
+            raise ArgumentError("name a 'category' in both a and b, or in neither")
+        contrast = np.zeros((len(first), len(self.table)))
+        rows = np.arange(len(first))
+        np.add.at(contrast, (rows, first), 1.0)
+        np.add.at(contrast, (rows, second), -1.0)
+        share = self.table["share"].to_numpy()
+        estimate = share[first] - share[second]
+        used = np.where(np.isnan(share), 0.0, 1.0)  # a blank share makes its own differences missing, and no others
+        spread = np.sqrt(
+            np.maximum(np.diag(contrast @ np.where(np.outer(used, used), self.vcov, 0.0) @ contrast.T), 0.0)
+        )
+        std_error = np.where(np.isnan(estimate), np.nan, spread)
+        names = self.table["category"].astype(str).to_numpy()
+        same = names[first] == names[second]
+        own = contrast * used @ self.combinations
+        df = self.fit.degrees_of_freedom(own) if self.fit.specification.use_t else np.inf
+        ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = estimate / std_error
+        return pd.DataFrame(
+            {
+                "category": np.where(same, names[first], names[first] + " - " + names[second]),
+                "estimate": estimate,
+                "std_error": std_error,
+                "statistic": statistic,
+                "p_value": wald_pvalue(estimate, std_error, df=df),
+                "conf_low": ends[:, 0],
+                "conf_high": ends[:, 1],
+            }
+        )
+
+    def plot(self, ax: Any = None, *, categories: Any = None, groups: Any = None, label: str | None = None) -> Any:
+        """Shares with their intervals: over time if there is a `time`, else by group. See `dsl.plotting.proportions`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        categories, groups : str or list of str, optional
+        label : str, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ArgumentError, MissingDependencyError
+        """
+        from dsl.reports.plots.shares import proportions as draw
+
+        return draw(self, ax, categories=categories, groups=groups, label=label)
+
+    def _places(self, where: Mapping[str, Any], argument: str) -> IntArray:
+        """Rows of the table that `where` names: one, or one for each category."""
+        columns = (*self.by, *as_names(self.time, "time"))
+        if not isinstance(where, Mapping) or set(where) - {"category"} != set(columns):
+            example = ", ".join(f"'{name}': ..." for name in columns) or "'category': ..."
+            raise ArgumentError(f"{argument} must be a dict that names a cell, {{{example}}}; found {where!r}")
+        found = np.ones(len(self.table), dtype=bool)
+        for name, value in where.items():
+            here = (self.table[name] == value).to_numpy()
+            if not here.any():
+                known = ", ".join(str(known) for known in self.table[name].unique()[:20])
+                raise ArgumentError(f"{argument} names {name}={value!r}, which is not in the table; there are {known}")
+            found &= here
+        if not found.any():
+            raise ArgumentError(f"{argument} names {dict(where)!r}, a combination without rows")
+        return np.flatnonzero(found)
+
+
+def share_intervals(
+    share: FloatArray, std_error: FloatArray, *, alpha: float = 0.05, interval: str = "logit", df: ArrayLike = np.inf
+) -> tuple[FloatArray, BoolArray]:
+    """Intervals of shares within [0, 1].
+
+    Parameters
+    ----------
+    share, std_error : (k,) arrays
+    alpha : float
+    interval : {"logit", "normal"}
+        ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
+        from 0 and 1; cut normal intervals for the others, whose log-odds say next to nothing.
+    df : (k,) array or number
+        Degrees of freedom of the standard errors; infinity for the normal quantile z.
+
+    Returns
+    -------
+    ends : (k, 2) array
+    edge : (k,) bool array
+        Shares within one standard error of 0 or 1, or outside.
+
+    Examples
+    --------
+    >>> share_intervals(np.array([0.1, 0.01]), np.array([0.04, 0.02]))[0].round(3)
+    array([[0.044, 0.21 ],
+           [0.   , 0.049]])
+    """
+    nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
+    ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
+    with np.errstate(invalid="ignore"):
+        edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
+    if interval == "logit":
+        inside = ~edge & ~np.isnan(share)
+        p, se = share[inside], std_error[inside]
+        ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
+    return ends, edge
+
+
+def _check_options(alpha: float, interval: str, empty: str) -> None:
+    tails(alpha, "two-sided")
+    for name, value, known in (("interval", interval, INTERVALS), ("empty", empty, EMPTY)):
+        if value not in known:
+            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shares:
+    """Estimates of all cells and categories, cell after cell."""
+
+    categories: tuple[str, ...]
+    share: FloatArray = field(repr=False)
+    """(C K,) missing in cells that were not used."""
+    vcov: FloatArray = field(repr=False)
+    """(C K, C K)"""
+    combinations: FloatArray = field(repr=False)
+    """(C K, k) what makes the shares of the coefficients; zero in cells that were not used."""
+    n: IntArray = field(repr=False)
+    """(C,) rows."""
+    n_labeled: IntArray = field(repr=False)
+    n_effective: FloatArray = field(repr=False)
+
+    @classmethod
+    def of(cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray) -> "_Shares":
+        """From the coefficients, equation after equation, to shares, cell after cell."""
+        categories, spread, base = _categories(gold, fit, int(used.sum()))
+        places = np.flatnonzero(np.repeat(used, len(categories)))
+        share = np.full(len(used) * len(categories), np.nan)
+        vcov = np.full((len(share), len(share)), np.nan)
+        combinations = np.zeros((len(share), len(fit.params)))
+        share[places] = base + spread @ fit.params.to_numpy()
+        vcov[np.ix_(places, places)] = spread @ fit.cov_params().to_numpy() @ spread.T
+        combinations[places] = spread
+        facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
+        weight = 1.0 / facts.sample_prob[facts.labeled]
+        total, square = (
+            np.bincount(code[facts.labeled], values, minlength=len(used)) for values in (weight, weight**2)
+        )
+        return cls(
+            categories=categories,
+            share=share,
+            vcov=vcov,
+            combinations=combinations,
+            n=cells.counts(cells.complete),
+            n_labeled=np.bincount(code[facts.labeled], minlength=len(used)),
+            n_effective=total**2 / np.maximum(square, np.finfo(float).tiny),
+        )
+
+    def table(self, cells: Cells, fit: DSLResults, *, alpha: float, interval: str) -> pd.DataFrame:
+        """The tidy table."""
+        per = len(self.categories)
+        out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
+        std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
+        known = fit.degrees_of_freedom(self.combinations)
+        df = known if fit.specification.use_t else np.inf
+        ends, edge = share_intervals(self.share, std_error, alpha=alpha, interval=interval, df=df)
+        out["category"] = pd.Categorical(self.categories * len(cells.values), self.categories)
+        out["share"], out["std_error"] = self.share, std_error
+        out["conf_low"], out["conf_high"] = ends[:, 0], ends[:, 1]
+        for name in ("n", "n_labeled", "n_effective"):
+            out[name] = np.repeat(getattr(self, name), per)
+        few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (known < FEWEST)
+        few &= fit.specification.estimator != "naive"
+        out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
+        return out
+
+
+def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
+    """Names (K,); matrix (cells K, k) and constant (cells K,) that make shares, cell after cell, of the coefficients."""
+    k = len(fit.params)
+    if not is_category(gold) and pd.api.types.is_numeric_dtype(gold.dtype):
+        return (str(gold.name),), np.eye(k), np.zeros(k)
+    labels = gold.dropna().astype("category").cat.remove_unused_categories()
+    names = tuple(str(level) for level in labels.cat.categories)
+    if len(names) == 2:  # an equation for the second
+        return names, np.asarray(np.kron(np.eye(k), [[-1.0], [1.0]]), dtype=np.float64), np.tile([1.0, 0.0], k)
+    order = np.arange(k).reshape(-1, cells).T.ravel()
+    return names, np.eye(k)[order], np.zeros(k)
+
+
+def _warn_if_few(table: pd.DataFrame, cells: Cells) -> None:
+    few = table["note"].str.startswith(FEW).to_numpy()
+    if few.any():
+        per = len(table) // len(cells.values)
+        first = "; ".join(dict.fromkeys(cells.name(row // per) for row in np.flatnonzero(few)[: 3 * per]))
+        warn_caller(
+            FewLabelsWarning,
+            f"{few.sum()} of {len(table)} shares rest on few labels (first: {first}): fewer than {EFFECTIVE_LABELS} labelled "
+            f"rows count in the cell, or the standard error has fewer than {FEWEST} degrees of freedom. Their intervals may be "
+            "too short; take broader groups or periods, draw more labels there (dsl.sampling.stratified), or let intervals "
+            "allow for it (use_t=True)",
+        )

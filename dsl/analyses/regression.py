@@ -1,0 +1,310 @@
+"""The public call: check arguments, then hand data from one module to the next."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from dsl.analyses.results import DSLResults
+from dsl.data.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates
+from dsl.data.columns import Columns
+from dsl.data.formula.caller import formula_names
+from dsl.data.formula.matrices import ParsedFormula, parse
+from dsl.data.tables import column_names
+from dsl.engine.covariance import SMALL_SAMPLE
+from dsl.estimators.analysis import MODELS, _prepared
+from dsl.estimators.assemble import results_of
+from dsl.estimators.call import Specification
+from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
+from dsl.estimators.run import Learning, estimate, folds_for
+from dsl.exceptions import (
+    ArgumentError,
+    LeakError,
+)
+from dsl.learners.names import check_method
+
+FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
+
+
+@explain_calls
+def dsl(
+    formula: str,
+    data: Any,
+    *,
+    predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
+    prediction: str | Sequence[str] | None = None,
+    model: str = "lm",
+    labeled: str | None = None,
+    sample_prob: str | None = None,
+    cluster: str | None = None,
+    index: str | Sequence[str] | None = None,
+    fixed_effect: str = "oneway",
+    sl_method: Any = "auto",
+    feature: str | Sequence[str] | None = None,
+    family: str = "gaussian",
+    cross_fit: int = 5,
+    sample_split: int = 10,
+    seed: int = 1234,
+    folds: Any = None,
+    estimator: str = "dsl",
+    tune: str | float | None = None,
+    target: str = "superpopulation",
+    design: Any = None,
+    vcov: str = "robust",
+    use_t: bool | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> DSLResults:
+    r"""Regression on imperfectly labelled variables, repaired with gold labels of a random subsample.
+
+    Every row has surrogate labels (`prediction`) of the predicted variables; a sample drawn with known
+    probability has expert (gold) labels too. The estimate solves the design-adjusted moment equation
+
+    .. math:: \sum_i \hat m_i + \frac{R_i}{\pi_i} (m_i - \hat m_i) = 0,
+
+    which is consistent whatever the quality of the surrogates, because the sampling probabilities
+    are known (DSL-2024, eq. 8).
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x1 + factor(x2) * x3 + I(x4^2)"``: R's formula language (`dsl.data.formula.rlang` lists what works and what is
+        refused), with Python's spellings (``np.log1p(x)``, ``C(g)``) and the caller's functions besides.
+        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``).
+    data : data frame
+        pandas, polars, pyarrow, or a dict of columns. Gold values are missing where not labelled.
+    predicted_var : str, list of str, or dict
+        Variables of the formula with gold labels on some rows only. A dict maps each to its
+        surrogate(s), which then need not be repeated in `prediction`.
+    prediction : str or list of str, optional
+        Columns with the surrogates, known for every row. All of them serve to predict every variable.
+    model : {"lm", "logit", "felm"}
+        Linear regression, logistic regression, linear regression with fixed effects.
+    labeled : str, optional
+        Column that is 1 on labelled rows and 0 elsewhere. By default the rows where no `predicted_var` is
+        missing.
+    sample_prob : str, optional
+        Column with each row's probability of being labelled, in (0, 1]. By default all rows had the same.
+    cluster : str, optional
+        Column with clusters: standard errors allow for correlation within them, and folds keep them whole.
+    index : str or list of str, optional
+        Columns of the fixed effects (``model="felm"``).
+    fixed_effect : {"oneway", "twoways", "multiway"}
+        How many columns `index` names: one, two, or any number.
+    sl_method : str, list, scikit-learn estimator, or callable
+        Learner that predicts the gold values; see ``dsl.available_method()``. A list is stacked. ``"auto"``
+        chooses among a few by cross-validation.
+    feature : str or list of str, optional
+        Further columns for the learner.
+    family : {"gaussian", "binomial"}
+        ``"binomial"`` keeps the learner's predictions in [0, 1].
+    cross_fit : int
+        Number of cross-fitting folds K.
+    sample_split : int
+        Number of times S the rows are split anew; estimates are combined by medians.
+    seed : int
+        Draws the folds and seeds the learners.
+    folds : (S, rows) integer array, optional
+        Fold of every row of `data` in every split, instead of drawn ones; overrides `cross_fit` and
+        `sample_split`.
+    estimator : {"dsl", "dsl+", "ppi", "ppi++", "cdi", "gold_only", "naive"}
+        ``"dsl"``, the design-based estimator. ``"dsl+"``: its moment averaged over the cross-fitted distribution of the
+        predicted variables given surrogates, features and the observed variables of the analysis (score imputation), and
+        tuned. ``"ppi"``, ``"ppi++"``: prediction-powered inference with the raw surrogates, for equal probabilities;
+        ``"cdi"``: the same for any known probabilities. ``"gold_only"``: the labelled rows alone, weighted by inverse
+        probability. ``"naive"``: the surrogates taken for the truth (for comparison only: not valid).
+    tune : {None, "scalar", "coef", "matrix"} or float
+        How much to rely on the predictions: Lambda in w m + Lambda (1 - w) m_hat. None: 1 for ``"dsl"`` and ``"ppi"``, one
+        lambda for each coefficient (``"coef"``) for ``"dsl+"``, one for all (``"scalar"``) for ``"cdi"``; ``"ppi++"`` always
+        chooses one. A number is used as it is.
+    target : {"superpopulation", "finite"}
+        What the intervals are about: the population that the rows were drawn from, or these rows themselves (an archive, a
+        census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.
+    design : dsl.sampling.LabelDesign, optional
+        How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` then knows strata,
+        clusters and fixed sizes; without it, it takes equal probabilities for a simple random sample of fixed size, and
+        unequal ones for independent draws.
+    vcov : {"robust", "HC0", "HC1", "CR0", "CR1"}
+        ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference; HC1 and CR1 have the usual
+        small-sample factors.
+    use_t : bool, optional
+        Whether intervals and tests are those of Student's distribution, with degrees of freedom for each coefficient from the
+        labelled rows that carry its variance (`dsl.engine.intervals.degrees_of_freedom`), rather than normal. By default where a
+        lambda was chosen from the data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``; plain estimates are normal, as in the reference.
+    n_jobs : int
+        Parallel learner fits (joblib); the numbers do not depend on it.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DSLResults
+        statsmodels-style results: ``params``, ``bse``, ``conf_int()``, ``summary()``, ``tidy()``, ``t_test()``, ...
+
+    Raises
+    ------
+    DSLError
+        Every check raises a named subclass that says what was found and what to do.
+
+    Notes
+    -----
+    P values are two-sided; ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
+
+    A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
+    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``), with an equation for each category
+    and the covariance between them (for the second alone if there are two). Its moment is averaged over its cross-fitted
+    class probabilities under every estimator that learns.
+
+    References
+    ----------
+    DSL-2023: Egami, Hinck, Stewart and Wei, "Using imperfect surrogates for downstream inference: design-based
+    supervised learning for social science applications of large language models", NeurIPS 2023.
+    DSL-2024: the same authors, "Using large language model annotations for the social sciences: a general framework
+    of using predicted variables in downstream analyses", 2024.
+    PPI: Angelopoulos, Bates, Fannjiang, Jordan and Zrnic, "Prediction-powered inference", Science 2023. PPI++: Angelopoulos,
+    Duchi and Zrnic, "PPI++: efficient prediction-powered inference", 2023. CDI: Gligoric, Zrnic, Lee, Candes and Jurafsky,
+    "Can unconfident LLM annotations be used for confident conclusions?", 2024. Score imputation: Robins, Rotnitzky and Zhao,
+    "Estimation of regression coefficients when some regressors are not always observed", JASA 1994.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> fit = dsl.dsl("human_positive ~ negation + hedge", data=tweets, model="logit",
+    ...               predicted_var="human_positive", prediction="vader_positive", cluster="doc_id")
+    >>> fit.nobs, fit.n_labeled
+    (9390, 1000)
+    >>> fit.params.index.tolist()
+    ['Intercept', 'negation', 'hedge']
+    >>> bool(fit.conf_int().loc["negation", 1] < 0)
+    True
+    """
+    functions = formula_names(2)  # past explain_calls
+    _check_options(model=model, estimator=estimator, vcov=vcov, target=target)
+    _check_vcov(vcov, cluster)
+    tuning = resolve_tune(estimator, tune)
+    use_t = resolve_use_t(estimator, tuning, use_t)
+    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
+    check_method(sl_method, family)
+    predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
+    single = {
+        role: as_name(name, role)
+        for role, name in (("labeled", labeled), ("sample_prob", sample_prob), ("cluster", cluster))
+    }
+    _check_target(target, estimator, design, single)
+    parsed = parse(
+        formula,
+        column_names(data),
+        functions,
+        outside_dot={*surrogates, *as_names(index, "index"), *filter(None, single.values())},
+    )
+    columns = Columns(
+        formula=parsed.variables,
+        predicted=predicted,
+        prediction=surrogates,
+        feature=as_names(feature, "feature"),
+        **single,
+        absorbed=_absorbed(parsed, as_names(index, "index"), fixed_effect, model),
+    )
+    _check_surrogates(columns, estimator)
+    analysis = _prepared(data, columns, parsed, model=model, design=design, finite=target == "finite")
+    estimation = estimate(
+        analysis,
+        estimator,
+        tuning,
+        pairs,
+        Learning(sl_method=sl_method, family=family, seed=seed, n_jobs=n_jobs, progress=progress),
+        lambda: folds_for(analysis.sample, folds, cross_fit=cross_fit, sample_split=sample_split, seed=seed),
+    )
+    specification = Specification(
+        formula=formula,
+        model=model,
+        estimator=estimator,
+        predicted_var=predicted,
+        prediction=columns.prediction,
+        feature=columns.feature,
+        sample_prob=sample_prob,
+        cluster=cluster,
+        index=columns.absorbed,
+        family=family,
+        seed=seed,
+        vcov=vcov,
+        tune=tuning,
+        target=target,
+        use_t=use_t,
+    )
+    results = results_of(analysis, estimation, specification)
+    results.remember(data, design)
+    return results
+
+
+def _check_options(**chosen: str) -> None:
+    known = {"model": tuple(MODELS), "estimator": ESTIMATORS, "vcov": SMALL_SAMPLE, "target": TARGETS}
+    for name, value in chosen.items():
+        if value not in known[name]:
+            close = get_close_matches(str(value), known[name], n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known[name])}{hint}")
+
+
+def _check_vcov(vcov: str, cluster: str | None) -> None:
+    if vcov.startswith("CR") and cluster is None:
+        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use 'HC0' or 'HC1'")
+    if vcov.startswith("HC") and cluster is not None:
+        raise ArgumentError(
+            f"vcov='{vcov}' ignores clusters; use 'CR0' or 'CR1' with cluster={cluster!r}, or drop cluster"
+        )
+
+
+def _check_target(target: str, estimator: str, design: Any, single: Mapping[str, str | None]) -> None:
+    if target == "finite" and estimator == "naive":
+        raise ArgumentError(
+            "estimator='naive' uses no labelled rows: with target='finite' nothing about it is random; use target="
+            "'superpopulation', or another estimator"
+        )
+    both = [role for role in ("labeled", "sample_prob") if single[role]]
+    if design is not None and both:
+        raise ArgumentError(f"design and {both[0]}={single[both[0]]!r} say the same thing twice; pass one of them")
+    if design is not None and not all(hasattr(design, part) for part in ("rows", "prob", "drawn", "fixed_size")):
+        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
+
+
+def _absorbed(parsed: ParsedFormula, index: tuple[str, ...], fixed_effect: str, model: str) -> tuple[str, ...]:
+    """Columns of the fixed effects, from the formula's ``|`` part or from `index`."""
+    if fixed_effect not in FIXED_EFFECTS:
+        raise ArgumentError(f"unknown fixed_effect {fixed_effect!r}: use one of {', '.join(FIXED_EFFECTS)}")
+    if model != "felm":
+        if parsed.absorbed or index:
+            where = "index" if index else "the formula's part behind '|'"
+            raise ArgumentError(f"{where} names fixed effects, which model='{model}' does not have; use model='felm'")
+        return ()
+    if parsed.absorbed:
+        if index and set(index) != set(parsed.absorbed):
+            raise ArgumentError(
+                f"index={list(index)} and the formula's '| {' + '.join(parsed.absorbed)}' differ; give one"
+            )
+        return parsed.absorbed
+    if not index:
+        raise ArgumentError("model='felm' needs fixed effects: index='unit', or 'y ~ x | unit'")
+    count = FIXED_EFFECTS[fixed_effect]
+    if count is not None and len(index) != count:
+        raise ArgumentError(
+            f"fixed_effect='{fixed_effect}' absorbs {count} column(s), but index names {len(index)}: {', '.join(index)}; "
+            f"write 'y ~ x | {' + '.join(index)}', or fixed_effect='{'twoways' if len(index) == 2 else 'multiway'}'"
+        )
+    return index
+
+
+def _check_surrogates(columns: Columns, estimator: str) -> None:
+    if not columns.predicted:
+        raise ArgumentError("predicted_var names no variable; name those with gold labels on some rows only")
+    if estimator != "gold_only" and not columns.prediction and not columns.feature:
+        raise ArgumentError(
+            "neither prediction nor feature is given: name the column(s) with the surrogate labels, or features to "
+            "predict the gold labels from"
+        )
+    both = sorted({*columns.prediction, *columns.feature} & set(columns.predicted))
+    if both:
+        raise LeakError(
+            f"'{both[0]}' is a predicted variable and a prediction or feature at once: its gold labels cannot predict "
+            "themselves; name the column with the surrogate labels"
+        )

@@ -1,0 +1,1 @@
+"""From any table to checked rows and columns, and to design matrices."""

@@ -1,0 +1,184 @@
+"""Arguments of the public calls: names, counts, and calls that do not fit the signature."""
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.exceptions import ArgumentError, CallError, FoldError, SampleProbabilityError
+
+TARGETS = ("superpopulation", "finite")
+"""What intervals are about."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SYNONYMS = {
+    "covariates": "feature",
+    "cores": "n_jobs",
+    "df": "data",
+    "fe": "index",
+    "fixed_effects": "index",
+    "learner": "sl_method",
+    "method": "sl_method",
+    "n_folds": "cross_fit",
+    "n_splits": "sample_split",
+    "outcome": "predicted_var",
+    "prob": "sample_prob",
+    "random_state": "seed",
+    "se": "vcov",
+    "surrogate": "prediction",
+    "weights": "sample_prob",
+}
+"""What other packages call an argument, where it does not resemble its name here."""
+
+
+def warn_caller(category: type[Warning], message: str) -> None:
+    """Warn at the line that called this package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "dsl":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
+    """Raise CallError, which names the right argument, where Python would raise a bare TypeError."""
+    signature = inspect.signature(function)
+    own = [name for name in signature.parameters if name == "self"]
+    shown = signature.replace(parameters=[p for name, p in signature.parameters.items() if name not in own])
+    name = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError:
+            raise CallError(f"{name}() {_misfit(shown, args[len(own) :], kwargs)}") from None
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _misfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What is wrong with a call that `signature` does not accept."""
+    names = list(signature.parameters)
+    unknown = next((name for name in kwargs if name not in names), None)
+    if unknown is not None:
+        close = get_close_matches(unknown.replace(".", "_").lower(), names, n=1)
+        meant = SYNONYMS.get(unknown.lower(), close[0] if close else None)
+        hint = f"did you mean '{meant}'?" if meant in names else f"the arguments are {', '.join(names)}"
+        return f"has no argument '{unknown}'; {hint}"
+    first = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(first):
+        advice = f"pass the others by name, as in {names[len(first)]}=..."
+        return f"takes {len(first)} arguments by position, {' and '.join(first)}; {advice}"
+    twice = next((name for name in first[: len(args)] if name in kwargs), None)
+    if twice is not None:
+        return f"got '{twice}' twice, by position and by name; the first arguments are {' and '.join(first)}"
+    needed = [p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    lacking = [name for name in needed if name not in {*first[: len(args)], *kwargs}]
+    return f"needs {', '.join(needed)}; not given: {', '.join(lacking)}"
+
+
+def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -> None:
+    """Raise ArgumentError unless all are whole numbers in range."""
+    for name, value, least in (("cross_fit", cross_fit, 2), ("sample_split", sample_split, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+
+
+def check_target(target: Any) -> None:
+    """Raise ArgumentError unless it is one of `TARGETS`."""
+    if target not in TARGETS:
+        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+
+
+def as_names(value: Any, argument: str) -> tuple[str, ...]:
+    """A column name or a list of them as a tuple without repetitions."""
+    if value is None:
+        return ()
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, Mapping) or not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
+        raise ArgumentError(f"{argument} must be a column name or a list of column names; found {value!r}")
+    return tuple(dict.fromkeys(names))
+
+
+def as_name(value: Any, argument: str) -> str | None:
+    """One column name, or None."""
+    if value is None or isinstance(value, str):
+        return value
+    found = repr(value) if isinstance(value, int | float | list | tuple) else type(value).__name__
+    raise ArgumentError(
+        f"{argument} must be the name of one column; found {found}. Add what you have to the data as a column, name that"
+    )
+
+
+def pair_surrogates(
+    predicted_var: Any, prediction: Any
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Predicted variables, surrogate columns, and which surrogates stand for which variable, where that is known."""
+    listed = as_names(prediction, "prediction")
+    if isinstance(predicted_var, Mapping):
+        paired = {str(gold): as_names(names, "predicted_var") for gold, names in predicted_var.items()}
+        every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
+        return tuple(paired), every, {gold: names for gold, names in paired.items() if names}
+    predicted = as_names(predicted_var, "predicted_var")
+    pairs = zip(predicted, listed, strict=True) if len(predicted) == len(listed) else ()
+    return predicted, listed, {gold: (name,) for gold, name in pairs}
+
+
+def as_rectangle(folds: Any) -> np.ndarray[Any, Any]:
+    """Supplied folds as an array."""
+    try:
+        return np.asarray(folds)
+    except ValueError:
+        sizes = ", ".join(str(np.size(split)) for split in folds)
+        raise FoldError(
+            f"folds must have one entry for each row of data in every split; found {sizes} entries"
+        ) from None
+
+
+Seed: TypeAlias = int | np.random.Generator
+
+
+def check_count(value: object, *, name: str, least: int = 0) -> int:
+    """Return `value` as an int of at least `least`; `name` is the argument named in the error."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise ArgumentError(f"{name} must be a whole number, not {value!r}.")
+    if value < least:
+        raise ArgumentError(f"{name} is {value}; it must be at least {least}.")
+    return int(value)
+
+
+def random_generator(seed: Seed) -> np.random.Generator:
+    """Return the generator itself, or a new one started from an integer."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(check_count(seed, name="seed"))
+
+
+def check_probabilities(prob: object, *, n_rows: int) -> FloatArray:
+    """Return one number or one number per row as an array of shape (n_rows,), all in (0, 1]."""
+    try:
+        values = np.asarray(prob, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"sample_prob must be a number or one number per row, not {prob!r}.") from None
+    if values.ndim == 0:
+        values = np.full(n_rows, float(values))
+    if values.shape != (n_rows,):
+        raise ArgumentError(f"sample_prob has shape {values.shape}; give one number or shape ({n_rows},).")
+    bad = np.flatnonzero(~((values > 0) & (values <= 1)))
+    if bad.size:
+        first = ", ".join(f"row {i}: {values[i]:g}" for i in bad[:3])
+        raise SampleProbabilityError(
+            f"{bad.size} values of sample_prob are missing or outside (0, 1] ({first}); every row needs a "
+            "known, positive probability of being labelled."
+        )
+    return values

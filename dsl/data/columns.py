@@ -1,0 +1,85 @@
+"""Names of columns by role."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dsl.data.tables import column_names, to_pandas
+from dsl.exceptions import DataError, MissingColumnError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of the columns an analysis uses, by role."""
+
+    formula: tuple[str, ...]
+    predicted: tuple[str, ...]
+    prediction: tuple[str, ...] = ()
+    feature: tuple[str, ...] = ()
+    labeled: str | None = None
+    sample_prob: str | None = None
+    cluster: str | None = None
+    absorbed: tuple[str, ...] = ()
+
+    def roles(self) -> dict[str, str]:
+        """Argument that names each column, for messages; the first one where several do."""
+        named: list[tuple[str, Iterable[str]]] = [
+            ("predicted_var", self.predicted),
+            ("formula", self.formula),
+            ("prediction", self.prediction),
+            ("feature", self.feature),
+            ("labeled", [self.labeled] if self.labeled else []),
+            ("sample_prob", [self.sample_prob] if self.sample_prob else []),
+            ("cluster", [self.cluster] if self.cluster else []),
+            ("index", self.absorbed),
+        ]
+        out: dict[str, str] = {}
+        for role, names in named:
+            for name in names:
+                out.setdefault(name, role)
+        return out
+
+
+def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
+    """Raise MissingColumnError or DataError unless every named column is there once."""
+    roles = columns.roles()
+    missing = [name for name in roles if name not in set(available)]
+    if missing:
+        name = missing[0]
+        close = difflib.get_close_matches(name, available, n=3)
+        hint = f"did you mean {_quote(close)}?" if close else f"the columns are {_quote(list(available)[:20])}"
+        others = f" (nor are {_quote(missing[1:])})" if missing[1:] else ""
+        raise MissingColumnError(f"column '{name}', named in {roles[name]}, is not in the data{others}; {hint}")
+    twice = sorted({name for name in roles if list(available).count(name) > 1})
+    if twice:
+        raise DataError(
+            f"the data have more than one column named {_quote(twice)}; keep one of them, e.g. "
+            "data.loc[:, ~data.columns.duplicated()]"
+        )
+
+
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedColumns(Columns):
+    """Columns by the argument that names them."""
+
+    formula: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+    named: Mapping[str, str]
+    """Column to argument."""
+
+    def roles(self) -> dict[str, str]:
+        """Argument that names each column, for messages."""
+        return dict(self.named)
+
+
+def named_columns(data: Any, named: Mapping[str, str]) -> pd.DataFrame:
+    """The columns, keys of `named`, as a pandas frame under the table's row labels; values name the arguments."""
+    check_columns_exist(NamedColumns(named=named), column_names(data))
+    return to_pandas(data, list(named))

@@ -1,0 +1,286 @@
+"""Model matrices: which coding each factor gets in each term, the columns, and their names in R and in Python.
+
+The coding rule is R's (Chambers and Hastie 1992, "Statistical Models in S", p. 38): a factor in a term has
+contrasts if the term without it is empty or part of an earlier term, and one column per level otherwise. Without an
+intercept the first factor of the first term that has one gets all its levels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray
+from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States
+from dsl.data.formula.rlang.syntax import Name, Node, names, python_text, r_text
+from dsl.data.formula.rlang.terms import Terms
+from dsl.data.formula.rlang.values import Factor, Matrix, Value, as_factor, is_dates, matched, numbers
+from dsl.data.tables import first_rows
+from dsl.exceptions import CollinearityError, ColumnTypeError, FormulaError, InfiniteValueError
+
+Fitted = FloatArray | Factor
+"""Values of a variable: (N, p) numbers, or a factor with the fitted levels."""
+CHUNK = 32_768
+"""Rows handled at a time: few enough that temporary arrays stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One expression of a formula, fitted."""
+
+    node: Node
+    levels: Factor | None
+    """Levels and contrasts if it is categorical."""
+    logical: bool
+    suffixes: tuple[str, ...]
+    """What R appends to the name of each of its numeric columns."""
+
+    @property
+    def r_name(self) -> str:
+        """The expression in R."""
+        return r_text(self.node)
+
+    @property
+    def python_name(self) -> str:
+        """The expression in Python."""
+        return python_text(self.node)
+
+    def r_names(self, full: bool) -> list[str]:
+        """R's names of the columns, with all levels (`full`) or contrasts."""
+        if self.levels is None:
+            return [self.r_name + suffix for suffix in (self.suffixes if len(self.suffixes) > 1 else ("",))]
+        ends = self.levels.levels if full else self.levels.coding.r_names(self.levels.levels)
+        return [self.r_name + end for end in ends]
+
+    def python_names(self, full: bool) -> list[str]:
+        """Formulaic's names of the columns."""
+        if self.levels is None:
+            return [self.python_name + (f"[{suffix}]" if suffix else "") for suffix in self.suffixes]
+        if self.logical and not full:
+            return [self.python_name]
+        labels = self.levels.labels
+        ends = [f"[{label}]" for label in labels] if full else self.levels.coding.python_names(labels)
+        return [self.python_name + end for end in ends]
+
+    def coding(self, full: bool) -> FloatArray | None:
+        """What stands for each level; (levels, columns). None for numbers."""
+        if self.levels is None:
+            return None
+        count = len(self.levels.levels)
+        return np.eye(count) if full else self.levels.coding.matrix(count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One term: its variables, and which of them have all their levels."""
+
+    variables: tuple[int, ...]
+    full: tuple[bool, ...]
+
+
+def coded_terms(terms: Terms, categorical: Sequence[bool], *, intercept: bool) -> tuple[Term, ...]:
+    """Coding of every factor in every term."""
+    sets = [frozenset(term) for term in terms.terms]
+    out = []
+    free = not intercept
+    for t, term in enumerate(terms.terms):
+        full = []
+        for j in term:
+            margin = sets[t] - {j}
+            contrasts = not margin or any(margin <= earlier for earlier in sets[:t])
+            full.append(categorical[j] and not contrasts)
+        first = next((p for p, j in enumerate(term) if categorical[j]), None)
+        if free and first is not None:
+            full[first] = True
+            free = False
+        out.append(Term(variables=term, full=tuple(full)))
+    return tuple(out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The right-hand side (or the outcome) of a formula, fitted: levels, contrasts and knots are fixed."""
+
+    variables: tuple[Variable, ...]
+    terms: tuple[Term, ...]
+    intercept: bool
+    offsets: tuple[Node, ...] = ()
+    columns_used: tuple[str, ...]
+    """Columns of the data in the whole formula."""
+    functions: Functions = field(repr=False)
+    states: States = field(repr=False)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Column names, as formulaic writes them."""
+        return self._names("Intercept", Variable.python_names)
+
+    @property
+    def r_names(self) -> tuple[str, ...]:
+        """Column names, as R's ``model.matrix`` writes them."""
+        return self._names("(Intercept)", Variable.r_names)
+
+    def _names(self, intercept: str, names_of: object) -> tuple[str, ...]:
+        out = [intercept] if self.intercept else []
+        for term in self.terms:
+            parts = [names_of(self.variables[j], full) for j, full in _places(term)]  # type: ignore[operator]
+            out += [":".join(reversed(choice)) for choice in product(*reversed(parts))]
+        return tuple(out)
+
+    def widths(self) -> list[int]:
+        """Number of columns of each term."""
+        return [
+            int(np.prod([len(self.variables[j].r_names(full)) for j, full in _places(term)])) for term in self.terms
+        ]
+
+    def names_of(self, term: Term) -> set[str]:
+        """Columns of the data, and constants, that a term uses."""
+        return {name for j in term.variables for name in names(self.variables[j].node)}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns of the data that new rows need."""
+        used = {name for term in self.terms for name in self.names_of(term)}
+        used |= {name for node in self.offsets for name in names(node)}
+        return tuple(sorted(used & set(self.columns_used)))
+
+    @property
+    def kinds(self) -> dict[str, Factor | None]:
+        """Columns that stand alone in the formula, with their levels (None for numbers)."""
+        return {v.node.id: v.levels for v in self.variables if isinstance(v.node, Name) and (v.levels or v.suffixes)}
+
+    def evaluator(self, data: pd.DataFrame) -> Evaluator:
+        """Evaluator of this formula's expressions on the rows of `data`."""
+        return Evaluator({str(name): data[name] for name in data.columns}, len(data), self.functions, self.states)
+
+    def columns(
+        self,
+        data: pd.DataFrame,
+        places: Sequence[int] | None = None,
+        intercept: bool | None = None,
+        known: Mapping[int, Fitted] | None = None,
+    ) -> FloatArray:
+        """Columns of some terms (all by default) on the rows of `data`; (N, columns).
+
+        `known` holds values of variables, by position, where the caller has them already.
+        """
+        evaluate = self.evaluator(data)
+        chosen = self.terms if places is None else [self.terms[t] for t in places]
+        values = dict(known or {})
+        for j in sorted({j for term in chosen for j in term.variables} - set(values)):
+            values[j] = fitted_value(self.variables[j], evaluate(self.variables[j].node))
+        codings = [[self.variables[j].coding(full) for j, full in _places(term)] for term in chosen]
+        widths = [int(self.intercept if intercept is None else intercept)]
+        widths += [int(np.prod([self._width(j, full) for j, full in _places(term)])) for term in chosen]
+        ends = np.cumsum(widths)
+        out = np.empty((len(data), int(ends[-1])))
+        out[:, : widths[0]] = 1.0
+        for start in range(0, len(data), CHUNK):
+            rows = slice(start, start + CHUNK)
+            for term, coding, end, width in zip(chosen, codings, ends[1:], widths[1:], strict=True):
+                out[rows, end - width : end] = _product(term, coding, values, rows)
+        return out
+
+    def _width(self, j: int, full: bool) -> int:
+        return len(self.variables[j].r_names(full))
+
+    def offset(self, data: pd.DataFrame) -> FloatArray | None:
+        """Sum of the offsets on the rows of `data`; None if there are none."""
+        if not self.offsets:
+            return None
+        evaluate = self.evaluator(data)
+        parts = [numbers(evaluate(node), f"offset({r_text(node)})") for node in self.offsets]
+        total = np.asarray(np.sum(parts, axis=0))
+        check_finite(total[:, None], [f"offset({python_text(node)})" for node in self.offsets], data.index)
+        return total
+
+
+def _places(term: Term) -> list[tuple[int, bool]]:
+    return list(zip(term.variables, term.full, strict=True))
+
+
+def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[tuple[Variable, ...], dict[int, Fitted]]:
+    """Kind, levels and contrasts of every variable, each seen by its own evaluator, and its values there."""
+    used = {j for term in terms.terms for j in term}
+    variables, values = [], dict[int, Fitted]()
+    for j, (node, evaluate) in enumerate(zip(terms.variables, evaluators, strict=True)):
+        if j not in used:
+            variables.append(Variable(node=node, levels=None, logical=False, suffixes=("",)))
+            continue
+        value = evaluate(node)
+        variable = fit_variable(node, value)
+        if variable.levels is not None and not isinstance(value, Factor):
+            value = as_factor(value)
+        variables.append(variable)
+        values[j] = fitted_value(variable, value)
+    return tuple(variables), values
+
+
+def fit_variable(node: Node, value: Value) -> Variable:
+    """Kind, levels and contrasts of an expression's value."""
+    if is_dates(value):
+        name = python_text(node)
+        raise ColumnTypeError(
+            f"column '{name}' (formula) holds dates or durations; use numbers made of them, such as "
+            f"data['{name}'].dt.year or .dt.days, or factor({name}) for a coefficient for each"
+        )
+    if isinstance(value, Matrix):
+        return Variable(node=node, levels=None, logical=False, suffixes=value.suffixes)
+    if value is None:
+        raise FormulaError(f"'{python_text(node)}' has no values")
+    logical = not isinstance(value, Factor) and value.dtype.kind == "b"
+    if not isinstance(value, Factor) and value.dtype.kind in "if":
+        return Variable(node=node, levels=None, logical=False, suffixes=("",))
+    levels = as_factor(value).used()
+    if len(levels.levels) < 2:
+        raise CollinearityError(f"'{python_text(node)}' has the same value in every row; take it out of the formula")
+    return Variable(node=node, levels=levels.without_rows(), logical=logical, suffixes=())
+
+
+def fitted_value(variable: Variable, value: Value) -> Fitted:
+    """A value as the fitted variable has it: (N, p) numbers, or a factor with the fitted levels."""
+    name = variable.python_name
+    if variable.levels is None:
+        if isinstance(value, Matrix):
+            return value.values
+        return numbers(value, f"'{name}'")[:, None]
+    if variable.logical and isinstance(value, np.ndarray) and value.dtype.kind in "if":
+        value = value != 0
+    found = as_factor(value)
+    if found.levels == variable.levels.levels:
+        return found
+    return matched(found.text(), variable.levels, name)
+
+
+def rows_of(value: Fitted, rows: BoolArray) -> Fitted:
+    """Values on some rows."""
+    return value[rows] if isinstance(value, np.ndarray) else replace(value, codes=value.codes[rows])
+
+
+def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[int, Fitted], rows: slice) -> FloatArray:
+    """Products of the columns of a term's variables, the first variable's changing fastest; (rows, columns)."""
+    out: FloatArray | None = None
+    for j, coding in zip(term.variables, codings, strict=True):
+        value = values[j]
+        if isinstance(value, np.ndarray) or coding is None:
+            block = np.asarray(value)[rows]
+        else:
+            block = np.take(coding, value.codes[rows], axis=0)
+        out = block if out is None else (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)
+    assert out is not None
+    return out
+
+
+def check_finite(matrix: FloatArray, column_names: Sequence[str], index: pd.Index) -> None:
+    """Raise InfiniteValueError if a column is infinite or undefined."""
+    if np.isfinite(matrix.sum()):
+        return
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        column = int(bad.any(axis=0).argmax())
+        raise InfiniteValueError(
+            f"'{column_names[column]}' is infinite or undefined in {first_rows(bad[:, column], index)}; transform it so that it "
+            "exists for every row (log1p for counts), where it is predicted for every prediction too"
+        )

@@ -1,0 +1,235 @@
+"""R's vectors on numpy: numbers, logicals, text, factors and matrices, and their conversions.
+
+A vector is an array: float64 (numeric), int64 (integer), bool (logical) or object (character). It has one
+element per row, or one element, which is recycled. Nothing is missing: rows with missing values are left
+out before a formula is evaluated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray, IntArray
+from dsl.data.formula.rlang.collate import collation_key
+from dsl.data.formula.rlang.contrasts import POLYNOMIAL, TREATMENT, Contrast
+from dsl.data.formula.rlang.syntax import r_number
+from dsl.exceptions import ColumnTypeError, DataError, FormulaError
+
+Vector = np.ndarray[Any, np.dtype[Any]]
+LARGEST_INTEGER = 2**31 - 1
+"""R's integers have 32 bits; larger whole numbers are doubles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """A categorical vector."""
+
+    codes: IntArray
+    """(N,) positions among the levels; -1 where there is none."""
+    levels: tuple[str, ...]
+    labels: tuple[str, ...]
+    """Levels as Python writes them (2001.0 for 2001), in coefficients' names."""
+    ordered: bool = False
+    contrast: Contrast | None = None
+
+    @property
+    def coding(self) -> Contrast:
+        """The contrasts asked for, or R's default ones."""
+        return self.contrast or (POLYNOMIAL if self.ordered else TREATMENT)
+
+    def text(self) -> Vector:
+        """Level of each row; (N,) of text."""
+        return np.array([*self.levels, None], dtype=object)[self.codes]
+
+    def without_rows(self) -> "Factor":
+        """The levels alone."""
+        return replace(self, codes=self.codes[:0])
+
+    def used(self) -> "Factor":
+        """The factor without levels that no row has."""
+        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels))
+        if counts.all():
+            return self
+        kept = np.flatnonzero(counts)
+        return self.relevelled([int(j) for j in kept])
+
+    def relevelled(self, order: Sequence[int]) -> "Factor":
+        """The factor with its levels in another order, or fewer of them."""
+        new = np.full(len(self.levels) + 1, -1)
+        new[list(order)] = np.arange(len(order))
+        return replace(
+            self,
+            codes=new[self.codes],
+            levels=tuple(self.levels[j] for j in order),
+            labels=tuple(self.labels[j] for j in order),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Several numeric columns that one expression makes."""
+
+    values: FloatArray
+    """(N, p)"""
+    suffixes: tuple[str, ...]
+    """(p,) what R appends to the expression for each column's name."""
+
+
+Value = Vector | Factor | Matrix | None
+
+
+def column_value(column: pd.Series, known: Factor | None = None) -> Value:
+    """A column of a data frame as R's ``data.frame`` would hold it.
+
+    Parameters
+    ----------
+    column : Series
+        Without missing values.
+    known : Factor, optional
+        The factor that this column was when the formula was fitted: the levels to use.
+    """
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        if known is not None:
+            return matched(
+                _texts(column.cat.categories.to_numpy())[column.cat.codes.to_numpy()], known, str(column.name)
+            )
+        categories = column.cat.categories
+        return Factor(
+            codes=column.cat.codes.to_numpy().astype(np.int64),
+            levels=tuple(_texts(categories.to_numpy())),
+            labels=tuple(str(level) for level in categories),
+            ordered=bool(column.cat.ordered),
+        )
+    if known is not None:
+        return matched(_texts(column.to_numpy()), known, str(column.name))
+    if kind.kind in "mM" or isinstance(kind, pd.PeriodDtype | pd.IntervalDtype | pd.DatetimeTZDtype):
+        return np.array([str(value) for value in column], dtype=object).view(_Dates)
+    return plain_vector(column.to_numpy())
+
+
+class _Dates(np.ndarray[Any, np.dtype[Any]]):
+    """Text of dates: categories if asked for, numbers never."""
+
+
+def is_dates(value: Value) -> bool:
+    """Whether a vector holds dates."""
+    return isinstance(value, _Dates)
+
+
+def plain_vector(values: Any) -> Vector:
+    """An array of numbers, logicals or text with one of the four types of this module."""
+    out = np.asarray(values)
+    if out.dtype.kind == "b":
+        return out
+    if out.dtype.kind in "iu":
+        whole: Vector = out.astype(np.int64)
+        small = not whole.size or bool(np.abs(whole).max() <= LARGEST_INTEGER)
+        return whole if small else whole.astype(float)
+    if out.dtype.kind == "f":
+        return out.astype(float, copy=False)
+    if out.dtype.kind in "OUST":
+        return out.astype(object)
+    raise ColumnTypeError(f"values of type {out.dtype} cannot be used in a formula")
+
+
+def matched(texts: Vector, known: Factor, name: str) -> Factor:
+    """Texts as a factor with the levels of `known`; raises DataError if there are others."""
+    codes = pd.Index(known.levels, dtype=object).get_indexer(texts)
+    if (codes < 0).any():
+        new = sorted({str(text) for text in texts[codes < 0]})[:4]
+        raise DataError(
+            f"{name} has categories outside those of the analysis: {', '.join(new)}; it had "
+            f"{', '.join(known.levels[:8])}{', ...' if len(known.levels) > 8 else ''}"
+        )
+    return replace(known, codes=codes.astype(np.int64))
+
+
+def level_texts(column: pd.Series) -> Vector:
+    """Levels of a column's rows, as text."""
+    return characters(column_value(column))
+
+
+def _texts(values: Vector) -> Vector:
+    return characters(plain_vector(values) if values.dtype.kind not in "mM" else values.astype(str).astype(object))
+
+
+def characters(value: Value) -> Vector:
+    """R's ``as.character``."""
+    if isinstance(value, Factor):
+        return value.text()
+    if not isinstance(value, np.ndarray):
+        raise FormulaError("a matrix or NULL cannot be turned into text")
+    if value.dtype.kind == "b":
+        return np.where(value, "TRUE", "FALSE").astype(object)
+    if value.dtype.kind == "f":
+        distinct, position = np.unique(value, return_inverse=True)
+        return np.array([r_number(float(v)) for v in distinct], dtype=object)[position]
+    if value.dtype.kind == "i":
+        distinct, position = np.unique(value, return_inverse=True)
+        return np.array([str(v) for v in distinct], dtype=object)[position]
+    return np.array([v if isinstance(v, str) else str(v) for v in value], dtype=object)
+
+
+def numbers(value: Value, what: str = "arithmetic") -> FloatArray:
+    """A vector as float64; raises FormulaError for text and factors, as R does."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "bif":
+        return value.astype(float, copy=False)
+    if isinstance(value, Factor):
+        raise FormulaError(
+            f"{what} needs numbers, found a factor (levels {', '.join(value.levels[:4])}); if the levels are numbers, "
+            "as.numeric(as.character(x)) turns them back"
+        )
+    if isinstance(value, np.ndarray):
+        found = "dates" if is_dates(value) else f"text ({', '.join(repr(v) for v in dict.fromkeys(value[:50]))[:60]})"
+        raise FormulaError(
+            f"{what} needs numbers, found {found}; compute the column first, or check that it holds numbers"
+        )
+    raise FormulaError(f"{what} needs one column of numbers, found {'NULL' if value is None else 'a matrix'}")
+
+
+def logicals(value: Value, what: str) -> Vector:
+    """A vector of conditions as bool."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        return value
+    return np.asarray(numbers(value, what) != 0.0)
+
+
+def as_factor(value: Value) -> Factor:
+    """A vector as a factor: numbers sorted by size, text as R does in its usual locales (`collate`)."""
+    if isinstance(value, Factor):
+        return value
+    if not isinstance(value, np.ndarray):
+        raise FormulaError("a matrix or NULL cannot be turned into a factor")
+    if value.dtype.kind == "O":
+        codes, found = pd.factorize(np.asarray(value), use_na_sentinel=False)
+        order = sorted(range(len(found)), key=lambda j: collation_key(str(found[j])))
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        levels = tuple(str(found[j]) for j in order)
+        return Factor(codes=rank[codes], levels=levels, labels=levels)
+    distinct, codes = np.unique(value, return_inverse=True)
+    text = characters(distinct)
+    if len(set(text)) < len(text):  # doubles that agree in 15 digits
+        levels = tuple(dict.fromkeys(text))
+        codes = np.array([levels.index(t) for t in text])[codes]
+        return Factor(codes=codes, levels=levels, labels=levels)
+    return Factor(codes=codes.astype(np.int64), levels=tuple(text), labels=tuple(str(v) for v in distinct))
+
+
+def one(value: Value, what: str) -> Any:
+    """The single element of an argument such as a degree; raises FormulaError if it is not single."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return value.item()
+    raise FormulaError(f"{what} must be a single number, text, TRUE or FALSE")
+
+
+def whole(value: Value, what: str) -> int:
+    """A single whole number."""
+    found = one(value, what)
+    if isinstance(found, str) or float(found) != int(found):
+        raise FormulaError(f"{what} must be a whole number; found {found!r}")
+    return int(found)

@@ -1,0 +1,151 @@
+"""Gold labels, predictions and sampling probabilities of the rows, checked."""
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray
+from dsl.data.columns import Columns, _quote
+from dsl.data.design import Drawn
+from dsl.data.tables import as_numbers, first_rows, is_category
+from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
+
+
+def gold_values(column: pd.Series) -> pd.Series:
+    """Gold values as float64, or as categories where they are text or an ordered or textual category."""
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        text = kind.categories.dtype == object or pd.api.types.is_string_dtype(kind.categories.dtype)
+        if not kind.ordered and not text:
+            return as_numbers(column, "predicted_var")
+    elif not pd.api.types.is_string_dtype(kind) or not isinstance(next(iter(column.dropna()), 0), str):
+        return as_numbers(column, "predicted_var")
+    values = pd.Series(column.dropna().unique().astype(object))
+    if len(values) < 2 or pd.to_numeric(values, errors="coerce").notna().mean() >= 0.5:  # numbers read as text
+        return column if isinstance(kind, pd.CategoricalDtype) and kind.ordered else as_numbers(column, "predicted_var")
+    return column if is_category(column) else column.astype("category")
+
+
+def _labeled_by(drawn: Drawn, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    _check_labeled_gold(frame, columns, drawn.drawn, "drawn by the design", "not drawn by the design")
+    if not drawn.drawn.any():
+        raise LabelError("the labelling design drew no rows; draw again with a larger size")
+    return drawn.drawn
+
+
+def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
+    gold = frame[list(columns.predicted)].notna().to_numpy()
+    everything, something = gold.all(axis=1), gold.any(axis=1)
+    if columns.labeled is None:
+        labeled = everything
+        if (something & ~everything).any():
+            part = first_rows(something & ~everything, frame.index)
+            raise LabelError(
+                f"{part} have a gold value of some of {_quote(columns.predicted)} but not of all; a labelled row needs "
+                "all of them: complete them, or set the ones that are there to missing"
+            )
+    else:
+        labeled = _zero_one(frame[columns.labeled], columns.labeled).astype(bool)
+        yes, no = (f"with {columns.labeled} = {value}" for value in (1, 0))
+        _check_labeled_gold(frame, columns, labeled, yes, no)
+    if not labeled.any():
+        raise LabelError(
+            f"no labelled rows: {_quote(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
+            "every row; DSL needs gold labels for a random part of the rows"
+        )
+    return np.asarray(labeled)
+
+
+def _zero_one(column: pd.Series, name: str) -> FloatArray:
+    values = as_numbers(column, "labeled").to_numpy()
+    bad = ~np.isin(values, (0.0, 1.0))
+    if bad.any():
+        found = ", ".join(str(v) for v in pd.unique(values[bad])[:4])
+        raise LabelError(
+            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found} in {first_rows(bad, column.index)}. "
+            "Recode it, or leave `labeled` out: then the rows without missing gold values are the labelled ones"
+        )
+    return np.asarray(values)
+
+
+def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArray, yes: str, no: str) -> None:
+    """Raise LabelError unless gold values are there exactly on the labelled rows; `yes` and `no` describe the two kinds."""
+    for name in columns.predicted:
+        there = frame[name].notna().to_numpy()
+        if (labeled & ~there).any():
+            other = f"or set {columns.labeled} to 0 there" if columns.labeled else "for every row that was drawn"
+            raise LabelError(
+                f"'{name}' is missing in {first_rows(labeled & ~there, frame.index)} {yes}; supply the gold label, {other}"
+            )
+        if (~labeled & there).any():
+            remedy = f"set {columns.labeled} to 1 if an expert labelled them, else " if columns.labeled else ""
+            raise LabelError(
+                f"'{name}' has a gold value in {first_rows(~labeled & there, frame.index)} {no}; "
+                f"{remedy}set '{name}' to missing there"
+            )
+
+
+def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+    for name in (*columns.prediction, *columns.feature):
+        _check_not_filled(frame, name, columns, labeled)
+        missing = frame[name].isna().to_numpy()
+        if not missing.any():
+            continue
+        for gold in columns.predicted:
+            if (missing == ~labeled).all() and _same(frame[name], frame[gold], labeled):
+                role = "prediction" if name in columns.prediction else "feature"
+                raise LeakError(
+                    f"{role} '{name}' equals the gold label '{gold}' on all labelled rows and is missing elsewhere: it "
+                    "is a copy of the gold label, not a surrogate. Pass the labels that the model gave to every row"
+                )
+        if name not in columns.prediction:
+            continue  # its rows are dropped
+        only = ", all of them unlabelled" if not missing[labeled].any() else ""
+        raise PredictionError(
+            f"prediction '{name}' is missing in {first_rows(missing, frame.index)}{only}; predictions are needed for "
+            f"all rows: get them from the model, or leave these rows out yourself, data.dropna(subset=['{name}']), if they "
+            "are not part of the population that you study"
+        )
+
+
+def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:
+    """Raise LeakError for a copy of the gold label whose gaps were filled with one value."""
+    rest = frame[name].to_numpy()[~labeled]
+    if len(rest) < 20 or pd.isna(rest[0]) or not bool((rest == rest[0]).all()):
+        return
+    for gold in columns.predicted:
+        if frame[gold].nunique() > 1 and _same(frame[name], frame[gold], labeled):
+            raise LeakError(
+                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {rest[0]} on all others: it is a copy of "
+                "the gold label with its gaps filled, not a surrogate. Pass the labels that the model gave to every row"
+            )
+
+
+def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
+    if is_category(gold):
+        return bool(np.array_equal(prediction[labeled].astype(object), gold[labeled].astype(object)))
+    try:
+        values = as_numbers(prediction, "prediction").to_numpy()
+    except ColumnTypeError:
+        return False
+    return bool(np.array_equal(values[labeled], gold.to_numpy()[labeled]))
+
+
+def _sample_prob(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> FloatArray:
+    if columns.sample_prob is None:
+        return np.full(len(frame), labeled.mean())
+    name = columns.sample_prob
+    values = as_numbers(frame[name], "sample_prob").to_numpy()
+    advice = "supply the probability with which each row was drawn for labelling, for unlabelled rows too"
+    for bad, what, kind in (
+        (labeled & np.isnan(values), "missing", "labelled row"),
+        (np.isnan(values), "missing", "row"),
+        (labeled & (values == 0.0), "zero", "labelled row"),
+        ((values <= 0.0) | (values > 1.0), "outside (0, 1]", "row"),
+    ):
+        if bad.any():
+            percent = " (percentages divided by 100)" if 2.0 < values[bad].max() <= 100.0 else ""
+            raise SampleProbabilityError(
+                f"the sampling probability '{name}' is {what} in {first_rows(bad, frame.index, kind)}; {advice}{percent}"
+            )
+    return np.asarray(values, dtype=float)

@@ -1,0 +1,241 @@
+"""From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.columns import Columns, check_columns_exist
+from dsl.data.design import Drawn, labeling_of, whole_units
+from dsl.data.labels import _check_predictions, _labeled, _labeled_by, _sample_prob, gold_values
+from dsl.data.tables import column_names, first_rows, is_category, recode, to_pandas
+from dsl.engine.labeling import Labeling
+from dsl.exceptions import (
+    ColumnTypeError,
+    DataError,
+    FoldError,
+    InfiniteValueError,
+    LabelError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows that enter the analysis."""
+
+    data: pd.DataFrame
+    """The analysis columns under the input's row labels; predicted variables are float or categories, missing off the
+    labelled rows."""
+    rows: IntArray
+    """(N,) the rows' positions in the input."""
+    labeled: BoolArray
+    """(N,)"""
+    sample_prob: FloatArray
+    """(N,) probability of being labelled, rescaled to mean n_labeled / N."""
+    equal_prob: bool
+    labeling: Labeling
+    """How the labelled rows were drawn; without a design, a fixed number if all probabilities are equal, else one by one."""
+    cluster: IntArray | None
+    """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
+    n_clusters: int | None
+    absorbed: tuple[IntArray, ...]
+    """(N,) level codes of each fixed-effect factor."""
+    features: FloatArray
+    """(N, p) what the learners see: predictions, then features, categories as dummies."""
+    feature_names: tuple[str, ...]
+    dropped: dict[str, int]
+    """Rows left out, per column with missing values (a row counts for each such column)."""
+    n_input: int
+    notes: tuple[str, ...]
+
+    @property
+    def labels(self) -> pd.Index:
+        """The rows' labels in the input; (N,)."""
+        return self.data.index
+
+    @property
+    def n_labeled(self) -> int:
+        """Number of labelled rows."""
+        return int(self.labeled.sum())
+
+    @property
+    def weight(self) -> FloatArray:
+        """1 / sampling probability of the labelled rows; (n_labeled,)."""
+        return np.asarray(1.0 / self.sample_prob[self.labeled])
+
+
+def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
+    """Check the data and cut them to the rows of the analysis.
+
+    Rows are dropped only for missing values in covariates, features, clusters and fixed effects;
+    `Sample.dropped` counts them. Anything else that is missing or contradictory raises. A `design`
+    (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
+    """
+    check_columns_exist(columns, column_names(data))
+    names = list(columns.roles())
+    frame = to_pandas(data, names)
+    if frame.empty:
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    _check_kinds(frame, columns)
+    for name in columns.predicted:
+        frame[name] = gold_values(frame[name])
+    _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
+    drawn = None if design is None else Drawn.of(design, frame.index)
+    labeled = _labeled(frame, columns) if drawn is None else _labeled_by(drawn, frame, columns)
+    _check_predictions(frame, columns, labeled)
+    probability = _sample_prob(frame, columns, labeled) if drawn is None else drawn.prob
+    keep, dropped = _complete_rows(frame, columns)
+    n_input = len(frame)
+    if not keep.all():
+        _check_left(keep, labeled, dropped)
+        frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
+    scaled = probability * (labeled.mean() / probability.mean())
+    equal_prob = bool(np.ptp(probability) == 0.0)
+    frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
+    notes = _drop_unused_categories(frame)
+    cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
+    if drawn is not None and drawn.design.unit is not None:
+        cluster, n_clusters = whole_units(drawn.design.unit[drawn.place[keep]], cluster, n_clusters, columns.cluster)
+    features, feature_names = feature_matrix(frame, columns)
+    return Sample(
+        data=frame,
+        rows=np.flatnonzero(keep),
+        labeled=labeled,
+        sample_prob=scaled,
+        equal_prob=equal_prob,
+        labeling=labeling_of(drawn, keep, labeled, scaled if equal_prob else probability, equal_prob),
+        cluster=cluster,
+        n_clusters=n_clusters,
+        absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
+        features=features,
+        feature_names=feature_names,
+        dropped=dropped,
+        n_input=n_input,
+        notes=notes,
+    )
+
+
+MANY_LEVELS = 20
+"""Distinct text values from which a column is looked at: numbers read as text, free text."""
+
+
+def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
+    """Raise ColumnTypeError for values that no role can use, and for text that cannot be meant as categories."""
+    for name, role in columns.roles().items():
+        column = frame[name]
+        if pd.api.types.is_complex_dtype(column.dtype):
+            raise ColumnTypeError(f"column '{name}' ({role}) holds complex numbers; use real ones, e.g. np.real")
+        if column.dtype == object:
+            try:
+                column.unique()
+            except TypeError:
+                kind = type(column.dropna().iloc[0]).__name__
+                raise ColumnTypeError(
+                    f"column '{name}' ({role}) holds a {kind} in each row; it must hold one number or text in each: "
+                    "spread its elements over several columns"
+                ) from None
+        if role in ("formula", "feature", "prediction") and pd.api.types.is_string_dtype(column):
+            _check_text(column, role)
+
+
+def _check_text(column: pd.Series, role: str) -> None:
+    values = column.dropna().unique()
+    if len(values) <= MANY_LEVELS:
+        return
+    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").notna().to_numpy()
+    if numbers.mean() >= 0.8:
+        other = "" if numbers.all() else f" and some others ({', '.join(repr(v) for v in values[~numbers][:3])})"
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) holds {int(numbers.sum())} different numbers{other} as text. "
+            f"{recode(str(column.name), values)}; if they are codes of categories, .astype('category')"
+        )
+    if role != "feature" and len(values) > max(50, len(column) // 2):
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) has {len(values)} different text values in {len(column)} rows, too many to "
+            "serve as a category; use numbers derived from it, or broader categories"
+        )
+
+
+def _check_finite(frame: pd.DataFrame) -> None:
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            raise InfiniteValueError(
+                f"column '{name}' is infinite in {first_rows(np.isinf(values), frame.index)}; "
+                "set these values to missing, or correct them"
+            )
+
+
+def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:
+    keep, dropped = np.ones(len(frame), dtype=bool), {}
+    for name in frame.columns:
+        if name in columns.predicted:
+            continue
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            dropped[name] = int(missing.sum())
+            keep &= ~missing
+    return keep, dropped
+
+
+def _check_left(keep: BoolArray, labeled: BoolArray, dropped: dict[str, int]) -> None:
+    counts = ", ".join(f"'{name}' ({count})" for name, count in dropped.items())
+    advice = f"missing values per column are {counts}: fill them, or leave the column out"
+    if not keep.any():
+        raise DataError(f"no row is complete; {advice}")
+    if not labeled[keep].any():
+        raise LabelError(f"every labelled row has a missing value; {advice}")
+    if labeled[keep].all() and not labeled.all():
+        raise DataError(f"every unlabelled row has a missing value; {advice}")
+
+
+def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
+    notes = []
+    for name in frame.columns:
+        if is_category(frame[name]):
+            used = frame[name].cat.remove_unused_categories()
+            gone = [str(level) for level in frame[name].cat.categories.difference(used.cat.categories)]
+            if gone:
+                notes.append(f"'{name}': levels without rows left out: {', '.join(gone)}")
+                frame[name] = used
+    return tuple(notes)
+
+
+def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
+    codes, levels = pd.factorize(frame[name], sort=True)
+    return codes, len(levels)
+
+
+def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:
+    """What the learners see: predictions, then features; categories as dummies without the first level."""
+    parts: list[FloatArray] = []
+    names: list[str] = []
+    for name in dict.fromkeys((*columns.prediction, *columns.feature)):
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            parts.append(column.to_numpy(dtype=float)[:, None])
+            names.append(name)
+            continue
+        dummies = pd.get_dummies(column.astype("category"), prefix=name, drop_first=True, dtype=float)
+        if dummies.shape[1] > max(50, len(frame) // 20):
+            raise ColumnTypeError(
+                f"column '{name}' has {dummies.shape[1] + 1} different {column.dtype} values in {len(frame)} rows, too "
+                "many to serve as a category; pass numbers derived from it (embeddings, counts, years) as features"
+            )
+        parts.append(dummies.to_numpy())
+        names.extend(dummies.columns)
+    if not parts:
+        return np.zeros((len(frame), 0)), ()
+    return (parts[0] if len(parts) == 1 else np.hstack(parts)), tuple(names)
+
+
+def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit: int) -> None:
+    """Raise FoldError unless every fold can hold a labelled row (or cluster with one)."""
+    units = int(labeled.sum()) if cluster is None else len(np.unique(cluster[labeled]))
+    what = "labelled rows" if cluster is None else "clusters with labelled rows"
+    if units < cross_fit:
+        raise FoldError(
+            f"{units} {what} cannot be spread over cross_fit={cross_fit} folds; label more, or pass a smaller cross_fit"
+        )

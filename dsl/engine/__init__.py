@@ -1,0 +1,1 @@
+"""From arrays to estimates and covariances; numpy and scipy only."""

@@ -1,0 +1,120 @@
+"""Blocks of rows: predicted and gold versions, as the moments need them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+
+BLOCK_VALUES = 262_144
+"""Values of x handled at a time: temporary arrays stay in the processor's cache, and products are too small for the
+linear algebra library to share among threads, which on a busy machine takes many times longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One imputed version of the rows, and what it counts for."""
+
+    predicted: FloatArray
+    """(n, p) the predicted columns."""
+    outcome: FloatArray
+    """(n,)"""
+    share: FloatArray | None = None
+    """(n,) probability of this version; None for one."""
+
+    def rows(self, rows: slice | IntArray) -> "Version":
+        """Some of the rows."""
+        share = None if self.share is None else self.share[rows]
+        return Version(predicted=self.predicted[rows], outcome=self.outcome[rows], share=share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some rows of one split, as the moments need them.
+
+    Parameters are ordered as the columns are: ``fixed`` first, then ``predicted``.
+    """
+
+    fixed: FloatArray
+    """(n, f) columns that hold no predicted variable."""
+    predicted: FloatArray
+    """(n, p) the other columns, at the out-of-fold predictions."""
+    outcome: FloatArray
+    """(n,) the outcome; at the out-of-fold predictions if it is predicted."""
+    gold_rows: IntArray
+    """(m,) positions of the labelled rows in this block, ascending."""
+    gold: FloatArray
+    """(m, p) the predicted columns at the gold values."""
+    gold_outcome: FloatArray
+    """(m,) the outcome at the gold values."""
+    weight: FloatArray
+    """(m,) 1 / sampling probability of the labelled rows."""
+    offset: FloatArray | None = None
+    """(n,) known part of the linear predictor, None for zero."""
+    absorbed: FloatArray | None = None
+    """(n, f + p) projection of the pseudo-columns on the fixed effects (`dsl.engine.absorb`)."""
+    absorbed_outcome: FloatArray | None = None
+    """(n,) projection of the pseudo-outcome on the fixed effects."""
+    imputed: tuple[Version, ...] = ()
+    """Versions whose moments are averaged; ``predicted`` and ``outcome`` are their means. Empty if these stand alone."""
+    within: "Block | None" = None
+    """The rows within the fixed effects, predicted versions only: what tuning scales. None where that is the block itself."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and parameters."""
+        return len(self.outcome), self.fixed.shape[1] + self.predicted.shape[1]
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The imputed versions of the rows; at least one."""
+        return self.imputed or (Version(predicted=self.predicted, outcome=self.outcome),)
+
+    def pieces(self, size: int | None = None) -> Iterator["Block"]:
+        """Cut into blocks of at most `size` rows, about `BLOCK_VALUES` values by default."""
+        n, k = self.shape
+        size = size or max(BLOCK_VALUES // max(k, 1), 2_048)
+        if n <= size:
+            yield self
+            return
+        for start in range(0, n, size):
+            yield self._cut(slice(start, min(start + size, n)))
+
+    def _cut(self, rows: slice) -> "Block":
+        gold = slice(*np.searchsorted(self.gold_rows, (rows.start, rows.stop)))
+        return replace(
+            self,
+            fixed=self.fixed[rows],
+            predicted=self.predicted[rows],
+            outcome=self.outcome[rows],
+            gold_rows=self.gold_rows[gold] - rows.start,
+            gold=self.gold[gold],
+            gold_outcome=self.gold_outcome[gold],
+            weight=self.weight[gold],
+            offset=_rows_of(self.offset, rows),
+            absorbed=_rows_of(self.absorbed, rows),
+            absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            imputed=tuple(version.rows(rows) for version in self.imputed),
+            within=None if self.within is None else self.within._cut(rows),
+        )
+
+    def labeled(self) -> "Block":
+        """The labelled rows alone."""
+        rows = self.gold_rows
+        return replace(
+            self,
+            fixed=self.fixed[rows],
+            predicted=self.predicted[rows],
+            outcome=self.outcome[rows],
+            gold_rows=np.arange(len(rows)),
+            offset=_rows_of(self.offset, rows),
+            absorbed=_rows_of(self.absorbed, rows),
+            absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            imputed=tuple(version.rows(rows) for version in self.imputed),
+            within=None if self.within is None else self.within.labeled(),
+        )
+
+
+def _rows_of(array: FloatArray | None, rows: slice | IntArray) -> FloatArray | None:
+    return None if array is None else array[rows]

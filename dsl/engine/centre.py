@@ -1,0 +1,94 @@
+"""Columns whose mean dwarfs their spread (a calendar year), centred before the engine sums their squares.
+
+With an intercept in the model, centring only moves the intercept: x'theta is the same for x - m and an intercept
+larger by m'theta. Sums of products of uncentred years lose as many digits as the square of mean over spread has; of
+centred ones, none.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.fit import SplitFit
+from dsl.engine.sums import shared_gram
+
+FAR = 10.0
+"""Mean over standard deviation from which a column is centred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Centring:
+    """Centred columns, and the way back."""
+
+    fixed: FloatArray
+    """(N, f) the fixed columns less their means."""
+    means: FloatArray
+    """(f,) zero for columns left as they are."""
+    intercept: int
+    """Position of the intercept among the fixed columns."""
+
+    def apply(self, block: Block) -> Block:
+        """The block with centred columns."""
+        return replace(block, fixed=self.fixed)
+
+    def back(self, k: int) -> FloatArray:
+        """T in theta = T theta_c: the identity but for minus the means in the intercept's row; (k, k)."""
+        out = np.eye(k)
+        out[self.intercept, : len(self.means)] -= self.means
+        return out
+
+    def undo(self, fit: SplitFit, equations: int = 1) -> SplitFit:
+        """The fit in terms of the columns as they were.
+
+        theta = T theta_c and V = T V_c T'; sums over rows change by the inverse, J = T^-T J_c T^-1. Several equations
+        side by side change one by one.
+        """
+        back = np.kron(np.eye(equations), self.back(len(fit.params) // equations))
+        forth = 2.0 * np.eye(len(back)) - back  # its inverse
+        return replace(
+            fit,
+            params=back @ fit.params,
+            vcov=back @ fit.vcov @ back.T,
+            jacobian=forth.T @ fit.jacobian @ forth,
+            meat=forth.T @ fit.meat @ forth,
+            label_scores=fit.label_scores @ forth,
+            label_meat=forth.T @ fit.label_meat @ forth,
+        )
+
+
+def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:
+    """Centre the columns that need it; None where none does, or there is no intercept to take up the means.
+
+    Parameters
+    ----------
+    fixed : (N, f) array
+    gram : (f, f) array
+        `dsl.engine.sums.shared_gram` of them.
+    intercept : int or None
+        Position of the column of ones.
+    """
+    if intercept is None:
+        return None
+    n = len(fixed)
+    means = gram[intercept] / n
+    variance = np.diag(gram) / n - means**2
+    far = means**2 > FAR**2 * np.maximum(variance, 0.0)
+    far[intercept] = False
+    if not far.any():
+        return None
+    means = np.where(far, means, 0.0)
+    return Centring(fixed=fixed - means, means=means, intercept=intercept)
+
+
+def shared_columns(
+    fixed: FloatArray, intercept: int | None, gram: FloatArray | None = None
+) -> tuple[FloatArray, Centring | None]:
+    """Gram matrix of the columns that the engine will see, and their centring if there is one.
+
+    `gram` is that of `fixed`, where the caller has it.
+    """
+    gram = shared_gram(fixed) if gram is None else gram
+    centring = centre(fixed, gram, intercept)
+    return (gram if centring is None else shared_gram(centring.fixed)), centring

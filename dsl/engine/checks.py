@@ -1,0 +1,149 @@
+"""Checks of columns and roots, whose errors name the columns at fault."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import scipy.linalg
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.moments import fitted_means, pseudo_values
+from dsl.engine.solve import Root
+from dsl.engine.sums import Problem, _squares, shared_gram
+from dsl.exceptions import CollinearityError, ConvergenceError, SeparationError, SingularJacobianError
+
+DEPENDENT = 1e-9
+"""Relative size of a column's own part, given the others, below which it is a linear combination."""
+
+
+PINNED = 1e-7
+"""Distance of a fitted probability from 0 or 1 at which a logit has run away."""
+
+
+def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
+    """Raise the error that says why the root cannot be used, if it cannot."""
+    _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
+    runaway = root.problem is not None or values[-1] < PINNED
+    if problem.link.slope is not None and runaway:
+        _check_separation(block, problem, root, scale)
+    if root.problem == "singular":
+        raise SingularJacobianError(
+            "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell apart "
+            f"{_quoted(_loading(directions[-1], problem.names))}; label more rows, or take columns "
+            "out of the formula"
+        )
+    if root.problem is not None:
+        raise _no_root(root.norm, root.iterations, problem)
+
+
+def _no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
+    return ConvergenceError(
+        f"no root of the moment equation was found: its largest mean moment is still {norm:.1e} after {iterations} "
+        f"iterations; the labelled sample may be too small for {len(problem.names)} coefficients, or its weights too uneven"
+    )
+
+
+def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
+    """Raise SeparationError if fitted probabilities are 0 or 1; what runs away dominates the parameters."""
+    pinned = 0
+    for piece in block.pieces():
+        for mu in fitted_means(piece, root.params * scale, problem.link).predicted:
+            pinned += int(np.count_nonzero(np.minimum(mu, 1.0 - mu) < PINNED))
+    if pinned:
+        raise SeparationError(
+            f"perfect separation: {pinned} fitted probabilities are 0 or 1, so that the coefficient of "
+            f"{_quoted(_loading(root.params, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
+            "or all are 1, or too few labels make their design-adjusted mean leave [0, 1]. Label more rows of that "
+            "group, merge it with another, or take the column out of the formula"
+        )
+
+
+def _loading(direction: FloatArray, names: tuple[str, ...]) -> list[str]:
+    """Names of the columns that make up most of a direction, largest first."""
+    size = np.abs(direction)
+    return [names[j] for j in np.argsort(-size) if size[j] > 0.2 * size.max()]
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
+    """Raise CollinearityError, naming columns, unless all columns are linearly independent.
+
+    A column counts as dependent if what the others leave of it is below `DEPENDENT` of its size.
+    Predicted columns are judged over predicted and gold versions together; with fixed effects, all
+    are judged by what these leave.
+
+    Parameters
+    ----------
+    block : Block
+    names : tuple of str
+        (k,) column names.
+    fixed_gram : (f, f) array, optional
+        `shared_gram` of the fixed columns, where the caller has it.
+    """
+    if block.absorbed is not None:
+        _check_absorbed(block, names)
+        return
+    rows = block.gold_rows
+    gram = _joint_gram(block.fixed, block.predicted, fixed_gram)
+    gold_fixed = block.fixed[rows]
+    gram = gram + _joint_gram(gold_fixed, block.gold)
+    norm = np.sqrt(np.diag(gram))
+    if np.any(norm == 0.0):
+        zero = [name for name, size in zip(names, norm, strict=True) if size == 0.0]
+        raise CollinearityError(f"column(s) {_quoted(zero)} are zero in every row; take them out")
+    if np.linalg.eigvalsh(gram / norm[:, None] / norm)[0] > len(norm) * DEPENDENT:
+        return
+    # the Gram matrix squares the condition number: look again at the columns themselves
+    columns = np.vstack([np.hstack([block.fixed, block.predicted]), np.hstack([gold_fixed, block.gold])])
+    triangle = scipy.linalg.qr(columns / norm, mode="r")[0][: len(norm)]
+    _, sizes, directions = np.linalg.svd(triangle)
+    sizes = np.pad(sizes, (0, len(norm) - len(sizes)))
+    if sizes[-1] <= DEPENDENT:
+        _raise_dependent(directions[sizes <= DEPENDENT], names, columns)
+
+
+def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray | None = None) -> FloatArray:
+    """Gram matrix of [fixed, predicted]."""
+    cross = fixed.T @ predicted
+    own = shared_gram(fixed) if fixed_gram is None else fixed_gram
+    return np.block([[own, cross], [cross.T, predicted.T @ predicted]])
+
+
+def _raise_dependent(null: FloatArray, names: tuple[str, ...], columns: FloatArray) -> None:
+    involved = [j for j in range(len(names)) if np.abs(null[:, j]).max() > 1e-6]
+    constant = [j for j in involved if np.ptp(columns[:, j]) == 0.0]
+    if len(constant) == len(null) + 1:
+        extra = [names[j] for j in constant if names[j] != "Intercept"]
+        raise CollinearityError(
+            f"column(s) {_quoted(extra)} are constant, which the intercept is already; take them out of the formula"
+        )
+    raise CollinearityError(
+        f"{len(null)} of the columns {_quoted(names[j] for j in involved)} are linear combinations of the "
+        f"others; take {len(null)} out of the formula (for a full set of categories, write '- 1' instead)"
+    )
+
+
+def _check_absorbed(block: Block, names: tuple[str, ...]) -> None:
+    k = len(names)
+    within, before = np.zeros((k, k)), np.zeros(k)
+    for piece in block.pieces():
+        predicted = pseudo_values(piece.predicted, piece.gold, piece.gold_rows, piece.weight)
+        columns = np.hstack([piece.fixed, predicted])
+        before += _squares(columns)
+        columns -= piece.absorbed
+        within += columns.T @ columns
+    norm = np.sqrt(np.diag(within))
+    lost = [name for name, left, size in zip(names, norm, np.sqrt(before), strict=True) if left <= DEPENDENT * size]
+    if lost:
+        raise CollinearityError(
+            f"column(s) {_quoted(lost)} do not vary within the fixed effects, which absorb them; take them out"
+        )
+    values, vectors = np.linalg.eigh(within / norm[:, None] / norm)
+    if values[0] <= 1e-13 * k:
+        raise CollinearityError(
+            f"within the fixed effects, the columns {_quoted(_loading(vectors[:, 0], names))} are linear "
+            "combinations of each other; take one out of the formula"
+        )

@@ -1,0 +1,52 @@
+"""Several equations over the same rows: their estimates side by side, with the covariance between them.
+
+One equation for each category of a categorical outcome. Each has its own parameters, so that the Jacobian is block
+diagonal; the meat is that of the equations' scores next to each other.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import scipy.linalg
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.covariance import sandwich
+from dsl.engine.fit import SplitFit
+from dsl.engine.labeling import finite_meat
+from dsl.engine.sums import Problem, label_meat, score_sums, unit_scores
+
+
+def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: Block, problem: Problem) -> SplitFit:
+    """One fit with the parameters of all.
+
+    Parameters
+    ----------
+    fits : sequence of SplitFit
+        One for each equation.
+    rows : sequence of iterables of (., k) arrays
+        Scores of each equation at its estimate, row by row, in the same pieces.
+    block : Block
+        Rows of any of them.
+    problem : Problem
+    """
+    if len(fits) == 1:
+        return fits[0]
+    jacobian = scipy.linalg.block_diag(*(fit.jacobian for fit in fits))
+    on_labels = np.hstack([fit.label_scores for fit in fits])
+    if problem.labeling is not None:
+        meat = finite_meat(on_labels, problem.labeling)
+    else:
+        side_by_side = (np.hstack(pieces) for pieces in zip(*rows, strict=True))
+        meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
+    return SplitFit(
+        params=np.concatenate([fit.params for fit in fits]),
+        vcov=sandwich(jacobian, meat),
+        jacobian=jacobian,
+        meat=meat,
+        label_scores=on_labels,
+        label_meat=label_meat(block, problem, on_labels),
+        moment_norm=max(fit.moment_norm for fit in fits),
+        iterations=max(fit.iterations for fit in fits),
+        positive_definite=all(fit.positive_definite for fit in fits),
+    )

@@ -1,0 +1,155 @@
+"""One split from its rows to estimate and covariance: moments -> sums -> solve -> covariance.
+
+Arrays in, arrays out. The rows come as one `Block`, whose pieces are summed one after the other.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.checks import _check_root, _no_root
+from dsl.engine.covariance import sandwich
+from dsl.engine.labeling import finite_meat
+from dsl.engine.moments import (
+    Link,
+    augmentation_weights,
+    imputed_weights,
+)
+from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
+from dsl.engine.sums import (
+    Problem,
+    _squares,
+    column_scale,
+    label_meat,
+    label_scores,
+    moment_sums,
+    row_scores,
+    score_sums,
+    unit_scores,
+)
+from dsl.exceptions import SingularJacobianError
+
+MAX_REFINEMENTS = 4
+NEGLIGIBLE = 1e-9
+"""A refinement step, in standard errors, after which there is nothing left to refine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitFit:
+    """Estimate of one split."""
+
+    params: FloatArray  # (k,)
+    vcov: FloatArray  # (k, k), no small-sample factor
+    jacobian: FloatArray  # (k, k), summed over rows
+    meat: FloatArray  # (k, k), summed over rows or clusters
+    label_scores: FloatArray  # (m, k), w (m - Lambda m_hat) of the labelled rows
+    label_meat: FloatArray  # (k, k), the part of the superpopulation's meat that shrinks with more labels
+    moment_norm: float  # largest mean moment at the solver's last check, scaled columns
+    iterations: int
+    positive_definite: bool
+
+
+def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -> SplitFit:
+    """Solve the design-adjusted moment equation on `block` and estimate the covariance.
+
+    Parameters
+    ----------
+    block : Block
+        All rows of one split.
+    problem : Problem
+    start : (k,) array, optional
+        Where Newton's method begins; zero by default.
+
+    Returns
+    -------
+    SplitFit
+
+    Raises
+    ------
+    SeparationError, SingularJacobianError, ConvergenceError
+    """
+    n = len(block.outcome)
+    scale = column_scale(block, problem.fixed_gram)
+    tolerance = _tolerance(block, problem.link)
+    root = _solve(block, problem, scale, start, tolerance)
+    _check_root(block, problem, root, scale)
+    refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
+    params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
+    jacobian = root.jacobian * n / scale[:, None] / scale
+    on_labels = label_scores(block, problem, params)
+    if problem.labeling is not None:
+        meat = finite_meat(on_labels, problem.labeling)
+        vcov = sandwich(jacobian, meat)
+    if not np.all(np.diag(vcov) >= 0.0):
+        raise SingularJacobianError(
+            f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
+            "rows do not tell them apart; take columns out of the formula, or label more rows"
+        )
+    return SplitFit(
+        params=params,
+        vcov=vcov,
+        jacobian=jacobian,
+        meat=meat,
+        label_scores=on_labels,
+        label_meat=label_meat(block, problem, on_labels),
+        moment_norm=norm,
+        iterations=root.iterations,
+        positive_definite=bool(np.linalg.eigvalsh(root.jacobian + root.jacobian.T)[0] > 0.0),
+    )
+
+
+def _tolerance(block: Block, link: Link) -> float:
+    """Largest mean moment accepted: relative to the outcome's size where the model is linear."""
+    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / len(block.outcome))) if link.slope is None else 1.0
+    return TOLERANCE * (size or 1.0)
+
+
+def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:
+    """Closed form or Newton's method, in columns of root mean square one.
+
+    Without a start that works, Newton's method begins again from the fit on the predictions alone, whose
+    Jacobian is positive definite.
+    """
+    n = len(block.outcome)
+
+    def evaluator(problem: Problem) -> Evaluate:
+        def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
+            moment, jacobian = moment_sums(block, problem, params * scale)
+            return moment * scale / n, jacobian * scale[:, None] * scale / n
+
+        return evaluate
+
+    k = len(scale)
+    if problem.link.slope is None:
+        return closed_form(evaluator(problem), k)
+    root = newton(evaluator(problem), np.zeros(k) if start is None else start / scale, tolerance=tolerance)
+    if root.problem is None:
+        return root
+    imputed = replace(problem, weights=imputed_weights, tuning=None)
+    first = newton(evaluator(imputed), np.zeros(k), tolerance=1e-6)
+    return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
+
+
+def _refine(
+    block: Block, problem: Problem, root: Root, scale: FloatArray, tolerance: float
+) -> tuple[FloatArray, FloatArray, float, FloatArray]:
+    """Iterative refinement with the Jacobian at hand: parameters and covariance (scaled), moment norm, meat.
+
+    The pass that sums the scores for the meat gives the moment too, and with it a last step. It is repeated while that
+    step is not negligible, which takes an ill-conditioned design.
+    """
+    params, n = root.params, len(block.outcome)
+    for _ in range(MAX_REFINEMENTS):
+        rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
+        moment, meat = score_sums(unit_scores(rows, problem), len(params))
+        vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
+        step = np.linalg.solve(root.jacobian, moment * scale / n)
+        params = params + step
+        if np.all(np.abs(step) <= NEGLIGIBLE * np.sqrt(np.maximum(np.diag(vcov), 0.0))):
+            break
+    norm = float(np.abs(moment * scale).max(initial=0.0)) / n
+    if norm > tolerance:
+        raise _no_root(norm, root.iterations + MAX_REFINEMENTS, problem)
+    return params, vcov, norm, meat

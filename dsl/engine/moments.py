@@ -1,0 +1,212 @@
+r"""Design-adjusted moments of one block of rows: residuals, scores, Jacobians.
+
+A row's moment is m = x (y - mu(x'theta)), with mu the identity (``LINEAR``) or the logistic
+function (``LOGISTIC``). With gold values seen on labelled rows only, each row contributes
+
+    psi_i = m_hat_i + w_i (m_i - m_hat_i),        w_i = R_i / pi_i
+
+(Egami et al. 2024, eq. 8), where m_hat has every predicted variable at its out-of-fold
+prediction. Writing psi_i = (1 - w_i) m_hat_i + w_i m_i shows that a labelled row is two weighted
+rows. Columns of x that are not predicted are the same in both, so their scores are the column
+times one *pseudo-residual* (1 - w_i) e_hat_i + w_i e_i: the algebra below never builds them twice.
+
+Where a predicted variable enters the moment otherwise than linearly, m_hat can be a mixture instead: the moment
+averaged over several imputed *versions* of the row, sum_d p_i(d) m(D = d) (Robins, Rotnitzky and Zhao 1994). An imputed
+row is several weighted rows, and nothing else changes.
+
+Everything here is a sum over rows: the sums of two blocks add up to the sums of their union.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block, Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The mean function of a model and its derivative."""
+
+    name: str
+    mean: Callable[[FloatArray], FloatArray]
+    slope: Callable[[FloatArray], FloatArray] | None
+    """Derivative as a function of the mean; None where it is one everywhere."""
+
+
+def _identity(eta: FloatArray) -> FloatArray:
+    return eta
+
+
+LINEAR = Link(name="linear", mean=_identity, slope=None)
+LOGISTIC = Link(name="logistic", mean=expit, slope=lambda mu: mu * (1.0 - mu))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What the predicted and the gold version of a row count for."""
+
+    predicted: FloatArray
+    """(n,)"""
+    gold: FloatArray
+    """(m,)"""
+
+
+def design_weights(block: Block) -> Weights:
+    """Weights of psi: 1 - w on every row's predicted version, w on the gold version."""
+    predicted = np.ones(len(block.outcome))
+    predicted[block.gold_rows] -= block.weight
+    return Weights(predicted=predicted, gold=block.weight)
+
+
+def gold_weights(block: Block) -> Weights:
+    """Weights of w m, inverse-probability weighting of the labelled rows alone."""
+    return Weights(predicted=np.zeros(len(block.outcome)), gold=block.weight)
+
+
+def imputed_weights(block: Block) -> Weights:
+    """Weights of m_hat: every row at its predicted version."""
+    return Weights(predicted=np.ones(len(block.outcome)), gold=np.zeros(len(block.weight)))
+
+
+def correction_weights(block: Block) -> Weights:
+    """Weights of w (m - m_hat), the part of psi that the labelled rows add."""
+    predicted = np.zeros(len(block.outcome))
+    predicted[block.gold_rows] = -block.weight
+    return Weights(predicted=predicted, gold=block.weight)
+
+
+def augmentation_weights(block: Block) -> Weights:
+    """Weights of (1 - w) m_hat, whose expectation over the labelling is zero: what tuning scales."""
+    return Weights(predicted=design_weights(block).predicted, gold=np.zeros(len(block.weight)))
+
+
+def removed_weights(block: Block) -> Weights:
+    """Weights of -w m_hat, what the labelled rows take away from m_hat."""
+    return Weights(predicted=correction_weights(block).predicted, gold=np.zeros(len(block.weight)))
+
+
+def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: FloatArray) -> FloatArray:
+    """Design-adjusted values hat + w (gold - hat); (n,) or (n, p), with gold on `rows` only."""
+    out: FloatArray = hat.copy()
+    w = weight if hat.ndim == 1 else weight[:, None]
+    out[rows] += w * (gold - hat[rows])
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """Fitted means of all versions of each row."""
+
+    predicted: tuple[FloatArray, ...]
+    """(n,) for each version."""
+    gold: FloatArray
+    """(m,)"""
+
+
+def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
+    """Fitted means at `params` (k,), for the predicted and the gold versions of each row."""
+    f = block.fixed.shape[1]
+    shared = block.fixed @ params[:f] if params.any() else np.zeros(len(block.outcome))
+    if block.offset is not None:
+        shared = shared + block.offset
+    if block.absorbed is not None and block.absorbed_outcome is not None:
+        shared = shared + (block.absorbed_outcome - block.absorbed @ params)
+    gold = shared[block.gold_rows] + block.gold @ params[f:]
+    if not block.predicted.shape[1]:
+        mean = link.mean(shared)
+        return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold))
+    hat = tuple(link.mean(shared + version.predicted @ params[f:]) for version in block.versions)
+    return Means(predicted=hat, gold=link.mean(gold))
+
+
+def _residuals(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
+    """Weighted residuals of the predicted versions (n,) each, and of the gold one (m,)."""
+    hats = [
+        _share(weights.predicted, version) * (version.outcome - mean)
+        for version, mean in zip(block.versions, means.predicted, strict=True)
+    ]
+    return hats, weights.gold * (block.gold_outcome - means.gold)
+
+
+def _share(weight: FloatArray, version: Version) -> FloatArray:
+    return weight if version.share is None else weight * version.share
+
+
+def _total(hats: list[FloatArray], gold: FloatArray, rows: IntArray) -> FloatArray:
+    """Sum of the versions, with `gold` added on `rows`."""
+    out: FloatArray = hats[0].copy()
+    for hat in hats[1:]:
+        out += hat
+    out[rows] += gold
+    return out
+
+
+def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
+    """Sum of the moments over the block; (k,)."""
+    hats, gold = _residuals(block, means, weights)
+    own = block.gold.T @ gold
+    for version, hat in zip(block.versions, hats, strict=True):
+        own += version.predicted.T @ hat
+    return np.concatenate([block.fixed.T @ _total(hats, gold, block.gold_rows), own])
+
+
+def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
+    """Moments row by row; (n, k). With fixed effects, their estimation is accounted for."""
+    hats, gold = _residuals(block, means, weights)
+    pseudo = _total(hats, gold, block.gold_rows)
+    out = np.empty(block.shape, order="F")  # as formula.py makes columns
+    f = block.fixed.shape[1]
+    np.multiply(block.fixed, pseudo[:, None], out=out[:, :f])
+    np.multiply(block.versions[0].predicted, hats[0][:, None], out=out[:, f:])
+    for version, hat in zip(block.versions[1:], hats[1:], strict=True):
+        out[:, f:] += version.predicted * hat[:, None]
+    out[block.gold_rows, f:] += block.gold * gold[:, None]
+    if block.absorbed is not None:
+        out -= block.absorbed * pseudo[:, None]
+    return out
+
+
+def jacobian_sum(
+    block: Block, means: Means, weights: Weights, link: Link, fixed_gram: FloatArray | None = None
+) -> FloatArray:
+    """Sum of minus the derivatives of the moments in the parameters; (k, k).
+
+    `fixed_gram` (f, f) is the part of the fixed columns, where the caller has it already: in the
+    linear model at `design_weights` it is the same in every split.
+    """
+    hats, gold = _slopes(block, means, weights, link)
+    total = _total(hats, gold, block.gold_rows)
+    if fixed_gram is None:
+        fixed_gram = _weighted_gram(block.fixed, total)
+    gold_columns = block.gold * gold[:, None]
+    inner = block.gold.T @ gold_columns
+    parts = [version.predicted * hat[:, None] for version, hat in zip(block.versions, hats, strict=True)]
+    for version, part in zip(block.versions, parts, strict=True):
+        inner += version.predicted.T @ part
+    own = _total(parts, gold_columns, block.gold_rows)
+    cross = block.fixed.T @ own
+    out = np.block([[fixed_gram, cross], [cross.T, inner]])
+    if block.absorbed is not None:
+        out -= _weighted_gram(block.absorbed, total)
+    return out
+
+
+def _weighted_gram(x: FloatArray, weight: FloatArray) -> FloatArray:
+    """Sum of weight x x', made of squares, which take half the work of other products; (k, k)."""
+    root = x * np.sqrt(np.abs(weight))[:, None]
+    negative = root[weight < 0.0]
+    return np.asarray(root.T @ root - 2.0 * (negative.T @ negative))
+
+
+def _slopes(block: Block, means: Means, weights: Weights, link: Link) -> tuple[list[FloatArray], FloatArray]:
+    """Weighted slopes of the mean, as `_residuals`."""
+    hats = [_share(weights.predicted, version) for version in block.versions]
+    slope = link.slope
+    if slope is None:
+        return hats, weights.gold
+    sloped = [hat * slope(mean) for hat, mean in zip(hats, means.predicted, strict=True)]
+    return sloped, weights.gold * slope(means.gold)

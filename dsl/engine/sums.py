@@ -1,0 +1,143 @@
+"""Sums of a block, piece by piece: moments, Jacobians, scores, meat. Sums of two blocks are the sums of their union."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block
+from dsl.engine.covariance import cluster_sums
+from dsl.engine.labeling import Labeling
+from dsl.engine.moments import (
+    Link,
+    Weights,
+    augmentation_weights,
+    correction_weights,
+    design_weights,
+    fitted_means,
+    jacobian_sum,
+    moment_sum,
+    removed_weights,
+    scores,
+)
+
+WeightRule = Callable[[Block], Weights]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is the same in every split."""
+
+    link: Link
+    names: tuple[str, ...]
+    """(k,) column names in the block's order, for messages."""
+    weights: WeightRule = design_weights
+    label_weights: WeightRule = correction_weights
+    """Weights of the part of the moments that more labels would make smaller."""
+    cluster: IntArray | None = None
+    """(n,) codes 0, 1, ..."""
+    n_clusters: int | None = None
+    fixed_gram: FloatArray | None = None
+    """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
+    tuning: FloatArray | None = None
+    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat; None for the identity."""
+    labeling: Labeling | None = None
+    """How the labelled rows were drawn, if only that is random (finite population); None for a superpopulation."""
+
+
+def shared_gram(fixed: FloatArray) -> FloatArray:
+    """Sum of x x' over the columns that no split changes; (f, f)."""
+    return np.asarray(fixed.T @ fixed)
+
+
+def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:
+    """1 / root mean square of each column, over predicted and gold versions; (k,)."""
+    rows = len(block.outcome) + len(block.gold)
+    fixed = (_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
+    predicted = (_squares(block.predicted) + _squares(block.gold)) / rows
+    square = np.concatenate([fixed, predicted])
+    return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))
+
+
+def _squares(x: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("ij,ij->j", x, x))
+
+
+def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
+    k = len(params)
+    moment, jacobian = np.zeros(k), np.zeros((k, k))
+    gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
+    change = None if problem.tuning is None else problem.tuning - np.eye(k)
+    for piece in block.pieces():
+        part, slope = _piece_sums(piece, problem.link, params, problem.weights, gram)
+        moment += part
+        jacobian += slope
+        if change is not None:
+            part, slope = _piece_sums(piece.within or piece, problem.link, params, augmentation_weights)
+            moment += change @ part
+            jacobian += change @ slope
+    if problem.fixed_gram is not None:
+        f = len(problem.fixed_gram)
+        jacobian[:f, :f] += problem.fixed_gram
+    return moment, jacobian
+
+
+def _piece_sums(
+    piece: Block, link: Link, params: FloatArray, rule: WeightRule, gram: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    means, weights = fitted_means(piece, params, link), rule(piece)
+    return moment_sum(piece, means, weights), jacobian_sum(piece, means, weights, link, gram)
+
+
+def _piece_scores(piece: Block, link: Link, params: FloatArray, rule: WeightRule) -> FloatArray:
+    return scores(piece, fitted_means(piece, params, link), rule(piece))
+
+
+def row_scores(
+    block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
+) -> Iterator[FloatArray]:
+    """Scores at `params` row by row, in pieces; `tuned_rule` weighs the part that Lambda scales."""
+    change = None if problem.tuning is None else problem.tuning - np.eye(len(params))
+    for piece in block.pieces():
+        part = _piece_scores(piece, problem.link, params, rule)
+        if change is not None:
+            part += _piece_scores(piece.within or piece, problem.link, params, tuned_rule) @ change.T
+        yield part
+
+
+def unit_scores(rows: Iterable[FloatArray], problem: Problem) -> Iterator[FloatArray]:
+    """Scores of the independent units: the rows' as they come, or their sums over clusters, all at once."""
+    if problem.cluster is None:
+        yield from rows
+        return
+    total, first = None, 0
+    for part in rows:
+        cluster = problem.cluster[first : first + len(part)]
+        sums = cluster_sums(part, cluster, problem.n_clusters or 0)
+        total = sums if total is None else total + sums
+        first += len(part)
+    if total is not None:
+        yield total
+
+
+def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatArray]:
+    """Sum of the units' scores (k,), and of score score' (k, k): moment and meat in one pass."""
+    moment, meat = np.zeros(k), np.zeros((k, k))
+    for part in units:
+        moment += part.sum(axis=0)
+        meat += part.T @ part
+    return moment, meat
+
+
+def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """What each labelled row adds, w (m - Lambda m_hat); (m, k)."""
+    labels = row_scores(block.labeled(), problem, params, problem.label_weights, removed_weights)
+    return np.concatenate([*labels])
+
+
+def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:
+    """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat); (k, k)."""
+    cluster = None if problem.cluster is None else problem.cluster[block.gold_rows]
+    return score_sums(unit_scores([on_labels], replace(problem, cluster=cluster)), on_labels.shape[1])[1]

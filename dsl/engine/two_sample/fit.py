@@ -1,0 +1,192 @@
+r"""Prediction-powered regressions in their two-sample form: labelled rows against unlabelled ones.
+
+With lam = 1 this is prediction-powered inference, with lam chosen from the data PPI++ (Angelopoulos, Duchi and Zrnic
+2023), lam = 0 is the regression of the labelled rows alone. Numbers are those of the Python package ppi-python 0.2.3.
+
+Linear models whose covariates are all known add three regressions, as that package does,
+
+    theta = OLS(X_L, y) + lam [OLS(X_U, f) - OLS(X_L, f)];
+
+others solve mean_L g + lam (mean_U h - mean_L h) = 0 (`dsl.engine.two_sample.sums`). This is the gradient of PPI's
+rectified loss, and stays valid where predicted variables are among the covariates: h then holds their surrogates, g
+their gold values.
+
+The covariance is H^-1 Var(a + lam b) H^-1. Where all covariates are known, H is the Hessian over all rows (over the
+labelled ones at lam = 0), else the derivative of the moment equation, because the Hessian at the surrogates is not the
+one at the gold values. lam minimises the trace of the covariance,
+
+    lam = -tr(H^-1 Cov(a, b) H^-1) / tr(H^-1 Var(b) H^-1),
+
+at the estimate for lam = 1, clipped to [0, 1]. With predicted covariates it is taken at the estimate for lam = 0, which
+exists whenever the labelled rows suffice. Clusters enter through the covariance of a and b.
+
+The covariance is that of the rectified loss's root, for the sum of regressions too, as in ppi-python. It takes the
+surrogates' residuals at theta, where the sum of regressions has them at the surrogates' own coefficients: intervals of a
+linear model are too wide, and lam too small, where these differ much from theta (tests/simulation/test_ppi.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block
+from dsl.engine.centre import shared_columns
+from dsl.engine.covariance import sandwich
+from dsl.engine.fit import SplitFit
+from dsl.engine.moments import Link
+from dsl.engine.sums import Problem
+from dsl.engine.two_sample.solve import Root, hessian, solve
+from dsl.engine.two_sample.sums import Samples, Spread
+from dsl.exceptions import ArgumentError, EstimationError, LabelError
+
+NOTHING = 1e-20
+"""Variance of useless surrogates, relative to that of the labelled rows alone, that rounding can make."""
+SAME_WEIGHT = 1e-9
+"""Relative difference of weights that rounding can make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoSampleFit(SplitFit):
+    """Two-sample estimate; what `SplitFit` sums over rows is here N times the means over the two samples."""
+
+    lam: float
+    """How much the surrogates count for: 0 the labelled rows alone, 1 in full."""
+    tuned: bool
+    """Whether `lam` was chosen from the data."""
+
+
+def two_sample(
+    block: Block,
+    names: tuple[str, ...],
+    link: Link,
+    *,
+    lam: float | None,
+    cluster: IntArray | None = None,
+    n_clusters: int | None = None,
+    gram: FloatArray | None = None,
+) -> TwoSampleFit:
+    """Prediction-powered estimate from equally likely labels.
+
+    Parameters
+    ----------
+    block : Block
+        All N rows: surrogates in the outcome and the predicted columns, gold values on the labelled rows.
+    names : tuple of str
+        (k,) names of the block's columns. A column named Intercept takes up the means of columns far from zero.
+    link : Link
+    lam : float or None
+        How much the surrogates count for; None chooses it from the data.
+    cluster : (N,) array, optional
+        Cluster codes 0, 1, ...; rows of a cluster may be labelled, unlabelled, or both.
+    n_clusters : int, optional
+    gram : (f, f) array, optional
+        `dsl.engine.sums.shared_gram` of the fixed columns, where the caller has it.
+
+    Returns
+    -------
+    TwoSampleFit
+
+    Raises
+    ------
+    ArgumentError
+        Unequal sampling probabilities, absorbed fixed effects, or `lam` not a finite number.
+    LabelError
+        Fewer than two labelled or two unlabelled rows.
+    SeparationError, SingularJacobianError, ConvergenceError
+
+    References
+    ----------
+    Angelopoulos, Duchi and Zrnic, "PPI++: efficient prediction-powered inference" (2023), algorithms 1 to 3.
+    """
+    _check(block, lam)
+    intercept = names.index("Intercept") if "Intercept" in names else None
+    gram, centring = shared_columns(block.fixed, intercept, gram)
+    centred = block if centring is None else centring.apply(block)
+    samples = Samples(
+        block=centred,
+        labeled=centred.labeled(),
+        problem=Problem(link=link, names=names, cluster=cluster, n_clusters=n_clusters),
+        gram=gram,
+        ddof=0 if _is_mean(block) else 1,  # as ppi_mean and ppi_ols
+    )
+    basis = np.eye(len(names)) if centring is None else centring.back(len(names))
+    fit = _fit(samples, lam, basis)
+    return fit if centring is None else centring.undo(fit)  # type: ignore[return-value]  # replace() keeps the class
+
+
+def _check(block: Block, lam: float | None) -> None:
+    if lam is not None and not np.isfinite(lam):
+        raise ArgumentError(f"lam must be a finite number, or None to choose it from the data; found {lam!r}")
+    if block.absorbed is not None:
+        raise ArgumentError(
+            "prediction-powered inference does not absorb fixed effects; write them as dummies, 'y ~ x + factor(unit)' with "
+            "model='lm', or use estimator='dsl'"
+        )
+    n, weight = len(block.gold_rows), block.weight
+    for count, what, advice in (
+        (n, "labelled", "label more rows"),
+        (len(block.outcome) - n, "unlabelled", "with every row labelled use estimator='gold_only'"),
+    ):
+        if count < 2:
+            raise LabelError(f"prediction-powered inference needs two {what} rows at least; found {count}: {advice}")
+    if np.ptp(weight) > SAME_WEIGHT * weight.max():
+        raise ArgumentError(
+            f"prediction-powered inference takes all rows to be labelled with equal probability, but the weights of the {n} "
+            f"labelled rows vary from {weight.min():.3g} to {weight.max():.3g}; use estimator='cdi' (the surrogate as it "
+            "is, these probabilities) or estimator='dsl'"
+        )
+
+
+def _is_mean(block: Block) -> bool:
+    """Whether there is but one constant column."""
+    return block.shape[1] == 1 and block.fixed.shape[1] == 1 and bool(np.ptp(block.fixed) == 0.0)
+
+
+def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit:
+    tuned = lam is None
+    root: Root | None = None
+    if lam is None:
+        root, lam = _tuned(samples, basis)
+    root = solve(samples, lam, near=root)
+    sums, bread = root.sums, hessian(samples, root.sums.jacobians, lam)
+    n_rows, n = len(samples.block.outcome), samples.n
+    label = sums.gold - lam * sums.hat
+    left = label - label.mean(axis=0)
+    meat = n_rows**2 * sums.spread.at(lam)
+    return TwoSampleFit(
+        params=root.params,
+        vcov=sandwich(n_rows * bread, meat),
+        jacobian=n_rows * bread,
+        meat=meat,
+        label_scores=label * (n_rows / n),
+        label_meat=left.T @ left / (n - samples.ddof) * n_rows**2 / n,
+        moment_norm=root.norm,
+        iterations=root.iterations,
+        positive_definite=bool(np.linalg.eigvalsh(bread + bread.T)[0] > 0.0),
+        lam=lam,
+        tuned=tuned,
+    )
+
+
+def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:
+    """The estimate at which lam is chosen, and that lam."""
+    try:
+        root = solve(samples, 1.0 if samples.known else 0.0)
+    except EstimationError:  # poor surrogates may leave no root at lam = 1 where others have one
+        root = solve(samples, 0.0)
+    bread = hessian(samples, root.sums.jacobians, 1.0 if samples.known else 0.0)
+    return root, best_lam(root.sums.spread, bread, basis, samples)
+
+
+def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samples) -> float:
+    """Value in [0, 1] that minimises the trace of the covariance of the coefficients; 0 for useless surrogates.
+
+    As in ppi-python, Cov(a, b) divides by n, and Var(b) takes h to vary alike in labelled and unlabelled rows.
+    """
+    shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n
+    half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
+    covariance = -shrink * float(np.trace(half @ spread.cross @ half.T))
+    variance = float(np.trace(half @ spread.hat_pooled @ half.T))
+    own = float(np.trace(half @ spread.gold @ half.T))
+    return min(max(covariance / variance, 0.0), 1.0) if variance > NOTHING * own else 0.0

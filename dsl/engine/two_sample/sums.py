@@ -1,0 +1,250 @@
+r"""Sums over labelled and unlabelled rows that two-sample estimates are made of.
+
+Write g for a labelled row's score x (y - mu) at the gold values, h for any row's score at the surrogates. The
+estimating equation of prediction-powered inference is
+
+    mean_L g + lam (mean_U h - mean_L h) = 0,
+
+with L the n labelled and U the N' unlabelled rows. To first order the estimate is off by the bread times
+
+    a + lam b,   a = mean_L g,   b = mean_U h - mean_L h,
+
+so that everything needed is the covariance of (a, b). Rows that are independent of each other give
+
+    Var a = cov_L(g)/n,   Cov(a, b) = -cov_L(g, h)/n,   Var b = cov_L(h)/n + cov_U(h)/N'.
+
+A cluster has rows on both sides, so that its parts of a and b are correlated: deviations are then summed within the
+clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - (h - mean_L h)/n over its rows, and the
+covariance is the sum over clusters of the products of these sums. Clusters of one row give the formulas above.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block
+from dsl.engine.covariance import cluster_sums
+from dsl.engine.moments import Weights, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
+from dsl.engine.sums import Problem, shared_gram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Labelled and unlabelled rows of one analysis."""
+
+    block: Block
+    """All N rows."""
+    labeled: Block
+    """The n labelled ones."""
+    problem: Problem
+    """Link, names and clusters."""
+    gram: FloatArray
+    """(f, f) sum of x x' over all rows, for the columns that are not predicted."""
+    ddof: int
+    """What variances over rows subtract from their number of rows."""
+
+    @property
+    def n(self) -> int:
+        """Labelled rows."""
+        return len(self.block.gold_rows)
+
+    @property
+    def n_unlabeled(self) -> int:
+        """Unlabelled rows, N'."""
+        return len(self.block.outcome) - self.n
+
+    @property
+    def k(self) -> int:
+        """Parameters."""
+        return self.block.shape[1]
+
+    @property
+    def known(self) -> bool:
+        """Whether all covariates are known for all rows."""
+        return not self.block.predicted.shape[1]
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether the estimate is a sum of least-squares regressions."""
+        return self.known and self.problem.link.slope is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """Mean scores (k,) or Jacobians (k, k) at one value of the parameters."""
+
+    gold: FloatArray
+    """Gold version of the labelled rows."""
+    hat: FloatArray
+    """Surrogate version of the labelled rows."""
+    unlabeled: FloatArray
+    """Surrogate version of the unlabelled rows."""
+
+    def at(self, lam: float) -> FloatArray:
+        """Gold + lam (unlabelled - surrogate of the labelled)."""
+        return self.gold + lam * (self.unlabeled - self.hat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Covariance of a and b, (k, k) each."""
+
+    gold: FloatArray
+    """Var a"""
+    cross: FloatArray
+    """Cov(a, b)"""
+    hat: FloatArray
+    """Var b"""
+    hat_pooled: FloatArray
+    """Var b with one covariance of h for all rows, labelled or not; Var b itself with clusters."""
+
+    def at(self, lam: float) -> FloatArray:
+        """Var(a + lam b)."""
+        return np.asarray(self.gold + lam * (self.cross + self.cross.T) + lam**2 * self.hat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Everything at one value of the parameters."""
+
+    params: FloatArray
+    """(k,)"""
+    scores: Means
+    """(k,) each"""
+    jacobians: Means
+    """(k, k) each"""
+    spread: Spread
+    gold: FloatArray
+    """(n, k) scores of the labelled rows, gold version"""
+    hat: FloatArray
+    """(n, k) scores of the labelled rows, surrogate version"""
+
+
+def mean_scores(samples: Samples, params: FloatArray) -> Means:
+    """Mean scores at `params`, and nothing else."""
+    link = samples.problem.link
+
+    def total(block: Block, gold: bool) -> FloatArray:
+        parts = [moment_sum(p, fitted_means(p, params, link), _version(p, gold)) for p in block.pieces()]
+        return np.asarray(np.sum(parts, axis=0))
+
+    every, hat = total(samples.block, False), total(samples.labeled, False)
+    return _means(samples, every, hat, total(samples.labeled, True))
+
+
+def gram_means(samples: Samples) -> Means:
+    """Mean Jacobians of a linear model whose covariates are all known: the Gram matrices of its columns."""
+    labeled = shared_gram(samples.labeled.fixed)
+    return _means(samples, samples.gram, labeled, labeled)
+
+
+def sums_at(samples: Samples, params: FloatArray) -> Sums:
+    """Means and covariances of the scores at `params`, and mean Jacobians, in one pass over the rows."""
+    gold_scores, gold_jacobian = _labeled(samples, params, True)
+    hat_scores, hat_jacobian = _labeled(samples, params, False)
+    every = _Every(samples)
+    for piece in samples.block.pieces():
+        every.add(piece, params)
+    jacobians = _means(samples, every.jacobian, hat_jacobian, gold_jacobian)
+    scores = _means(samples, every.score, hat_scores.sum(axis=0), gold_scores.sum(axis=0))
+    summarise = _row_spread if samples.problem.cluster is None else _cluster_spread
+    return Sums(
+        params=params,
+        scores=scores,
+        jacobians=gram_means(samples) if samples.closed_form else jacobians,
+        spread=summarise(samples, scores, gold_scores, hat_scores, every.second),
+        gold=gold_scores,
+        hat=hat_scores,
+    )
+
+
+class _Every:
+    """Running sums over all rows' surrogate versions."""
+
+    def __init__(self, samples: Samples) -> None:
+        problem, k = samples.problem, samples.k
+        self._samples, self._first = samples, 0
+        self.score, self.jacobian = np.zeros(k), np.zeros((k, k))
+        self.second = np.zeros((k if problem.cluster is None else problem.n_clusters or 0, k))
+        """Sum of h h' over the rows (k, k), or sums of h over the clusters' rows (G, k)."""
+
+    def add(self, piece: Block, params: FloatArray) -> None:
+        """Count in the next rows."""
+        problem, weights = self._samples.problem, imputed_weights(piece)
+        means = fitted_means(piece, params, problem.link)
+        part = scores(piece, means, weights)
+        self.score += np.ones(len(part)) @ part
+        if not self._samples.closed_form:
+            self.jacobian += jacobian_sum(piece, means, weights, problem.link)
+        if problem.cluster is None:
+            self.second += part.T @ part
+        else:
+            self.second += cluster_sums(part, problem.cluster[self._first : self._first + len(part)], len(self.second))
+        self._first += len(part)
+
+
+def _labeled(samples: Samples, params: FloatArray, gold: bool) -> tuple[FloatArray, FloatArray]:
+    """Scores (n, k) and summed Jacobian (k, k) of one version of the labelled rows."""
+    link, parts, jacobian = samples.problem.link, [], np.zeros((samples.k, samples.k))
+    for piece in samples.labeled.pieces():
+        means, weights = fitted_means(piece, params, link), _version(piece, gold)
+        parts.append(scores(piece, means, weights))
+        if not samples.closed_form:
+            jacobian += jacobian_sum(piece, means, weights, link)
+    return np.concatenate(parts), jacobian
+
+
+def _version(block: Block, gold: bool) -> Weights:
+    """One for each row's gold version, or for each row's surrogate version."""
+    return gold_version(block) if gold else imputed_weights(block)
+
+
+def gold_version(block: Block) -> Weights:
+    """Each labelled row once, at the gold values."""
+    return Weights(predicted=np.zeros(len(block.outcome)), gold=np.ones(len(block.weight)))
+
+
+def _means(samples: Samples, every: FloatArray, hat: FloatArray, gold: FloatArray) -> Means:
+    """From sums over all rows, and over both versions of the labelled ones."""
+    n = samples.n
+    return Means(gold=gold / n, hat=hat / n, unlabeled=(every - hat) / samples.n_unlabeled)
+
+
+def _row_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, second: FloatArray) -> Spread:
+    """Rows independent; `second` (k, k) is the sum of h h' over all of them."""
+    n, n_unlabeled, ddof = samples.n, samples.n_unlabeled, samples.ddof
+    g, h = gold - means.gold, hat - means.hat
+    unlabeled = second - hat.T @ hat - n_unlabeled * np.outer(means.unlabeled, means.unlabeled)
+    every = (n * means.hat + n_unlabeled * means.unlabeled) / (n + n_unlabeled)
+    pooled = (second - (n + n_unlabeled) * np.outer(every, every)) / (n + n_unlabeled - 1)
+    return Spread(
+        gold=g.T @ g / (n - ddof) / n,
+        cross=-g.T @ h / (n - ddof) / n,
+        hat=h.T @ h / (n - ddof) / n + unlabeled / (n_unlabeled - ddof) / n_unlabeled,
+        hat_pooled=pooled * (1.0 / n + 1.0 / n_unlabeled),
+    )
+
+
+def _cluster_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, units: FloatArray) -> Spread:
+    """Rows of a cluster correlated; `units` (G, k) are the sums of h over the clusters' rows.
+
+    The factors n/(n - ddof) make clusters of one row give what `_row_spread` does.
+    """
+    cluster, n_clusters = _clusters(samples.problem)
+    n, n_unlabeled, ddof = samples.n, samples.n_unlabeled, samples.ddof
+    mine = cluster[samples.block.gold_rows]
+    count = np.bincount(mine, minlength=n_clusters)[:, None]
+    others = np.bincount(cluster, minlength=n_clusters)[:, None] - count
+    labeled = 1.0 / np.sqrt(n * (n - ddof))
+    unlabeled = 1.0 / np.sqrt(n_unlabeled * (n_unlabeled - ddof))
+    hat_units = cluster_sums(hat, mine, n_clusters)
+    a = labeled * (cluster_sums(gold, mine, n_clusters) - count * means.gold)
+    b = unlabeled * (units - hat_units - others * means.unlabeled) - labeled * (hat_units - count * means.hat)
+    return Spread(gold=a.T @ a, cross=a.T @ b, hat=b.T @ b, hat_pooled=b.T @ b)
+
+
+def _clusters(problem: Problem) -> tuple[IntArray, int]:
+    assert problem.cluster is not None
+    assert problem.n_clusters is not None
+    return problem.cluster, problem.n_clusters

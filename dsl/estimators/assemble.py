@@ -1,0 +1,112 @@
+"""Results from the fits of all splits."""
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+from dsl.analyses.results import DSLEstimates, DSLResults
+from dsl.engine.combine import combine_splits
+from dsl.engine.covariance import small_sample_factor
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.blocks import Blocks
+from dsl.estimators.call import Specification
+from dsl.estimators.predictor import Predictor
+from dsl.estimators.records import SampleFacts, Splits, Tuning
+from dsl.estimators.run import Estimation
+
+
+def results_of(analysis: Analysis, estimation: Estimation, specification: Specification) -> DSLResults:
+    """Combine the splits, bring coefficients into the formula's order, and wrap them."""
+    design, order, fits = analysis.design, _order(analysis), estimation.fits
+    params = np.stack([fit.params for fit in fits])[:, order]
+    factor = _small_sample(analysis, estimation, specification.vcov)
+    vcovs = factor * _in_order([fit.vcov for fit in fits], order)
+    estimate, vcov = combine_splits(params, vcovs)
+    part, targets = design.covariates, estimation.targets
+    fitted = None if targets is None else targets.cross_fit
+    return DSLResults(
+        DSLEstimates(
+            names=_each_equation(analysis, part.names, "[{}]:"),
+            names_r=_each_equation(analysis, design.r_names, "{}:"),
+            outcome=analysis.outcome,
+            params=estimate,
+            vcov=vcov,
+            specification=specification,
+            sample=_facts(analysis, estimation),
+            splits=Splits(
+                params=params,
+                vcovs=vcovs,
+                jacobians=_in_order([fit.jacobian for fit in fits], order),
+                meats=_in_order([fit.meat for fit in fits], order),
+                label_meats=_in_order([fit.label_meat for fit in fits], order),
+                label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
+                tuning=_tuning(estimation, order, factor),
+                moment_norms=np.array([fit.moment_norm for fit in fits]),
+                iterations=np.array([fit.iterations for fit in fits]),
+                folds=estimation.folds,
+                targets=() if targets is None else targets.names,
+                predictions=None if fitted is None else fitted.predictions,
+                learners=() if fitted is None else fitted.learners,
+                learner_reasons=() if fitted is None else fitted.reasons,
+            ),
+            predictor=Predictor(part.spec, None if analysis.absorbed else analysis.link.mean, analysis.levels),
+        )
+    )
+
+
+def _order(analysis: Analysis) -> IntArray:
+    """Positions that bring the block's columns into the formula's order, equation after equation."""
+    own = analysis.design.order
+    return np.concatenate([own + j * len(own) for j in range(len(analysis.designs))])
+
+
+def _each_equation(analysis: Analysis, names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Names of the coefficients of all equations."""
+    if not analysis.levels:
+        return names
+    return tuple(f"{analysis.outcome}{prefix.format(level)}{name}" for level in analysis.levels for name in names)
+
+
+def _in_order(matrices: list[FloatArray], order: IntArray) -> FloatArray:
+    """Stack (k, k) matrices in block order into (S, k, k) in the formula's order."""
+    return np.stack(matrices)[:, order][:, :, order]
+
+
+def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | None:
+    """Lambdas and variances of all splits, in the formula's order."""
+    if not estimation.tuned:
+        return None
+    lambdas = np.stack([tuned.lambdas for tuned in estimation.tuned])[:, order]
+    plain, without = (
+        [value for tuned in estimation.tuned if (value := getattr(tuned, name)) is not None]
+        for name in ("plain", "without")
+    )
+    return Tuning(
+        lambdas=lambdas,
+        plain=factor * np.stack(plain)[:, order] if plain else None,
+        without=factor * np.stack(without)[:, order] if without else None,
+    )
+
+
+def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
+    sample, targets = analysis.sample, estimation.targets
+    return SampleFacts(
+        n_input=sample.n_input,
+        nobs=len(sample.data),
+        n_labeled=sample.n_labeled,
+        n_clusters=sample.n_clusters,
+        dropped=sample.dropped,
+        notes=sample.notes,
+        equal_prob=sample.equal_prob,
+        labels=sample.labels,
+        labeled=sample.labeled,
+        sample_prob=sample.sample_prob,
+        gold=analysis.gold.to_numpy() if targets is None else targets.gold,
+        label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
+    )
+
+
+def _small_sample(analysis: Analysis, estimation: Estimation, vcov: str) -> float:
+    corrected = vcov in ("HC1", "CR1")
+    absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
+    k = len(analysis.design.block_names) + absorbed
+    return small_sample_factor(vcov, n=estimation.n, k=k, n_clusters=estimation.n_clusters)

@@ -1,0 +1,157 @@
+"""The blocks of the named estimators: what each makes of gold labels and predictions.
+
+All solve sum_i psi_i = 0 with psi_i a weighting of a row's gold and predicted versions, so they share
+the engine and differ only in the block that they hand to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dsl._typing import FloatArray, IntArray
+from dsl.data.formula.matrices import Design
+from dsl.data.sample import Sample
+from dsl.engine.absorb import Absorber
+from dsl.engine.blocks import Block, Version
+from dsl.engine.moments import pseudo_values
+
+
+class Blocks:
+    """Makes the blocks of one analysis; what no split changes is computed once.
+
+    Parameters
+    ----------
+    design : Design
+    sample : Sample
+    tuned : bool
+        Whether Lambda is to be chosen, for which absorbed fixed effects need more.
+    """
+
+    def __init__(self, design: Design, sample: Sample, *, tuned: bool = False) -> None:
+        self._design = design
+        self._tuned = tuned
+        self._sample = sample
+        self._gold_rows: IntArray = np.flatnonzero(sample.labeled)
+        self._weight = sample.weight
+        self._absorber = Absorber(sample.absorbed) if sample.absorbed else None
+        self._absorbed_fixed: FloatArray | None = None
+
+    @property
+    def absorbed_rank(self) -> int:
+        """Number of free parameters in the fixed effects."""
+        return 0 if self._absorber is None else self._absorber.rank
+
+    def version(self, values: Mapping[str, Any], share: FloatArray | None = None) -> Version:
+        """All rows with the predicted variables at `values`, each (N,), and the probability of these."""
+        outcome = self._design.outcome_at(values)
+        return Version(predicted=self._design.covariates.at(values), outcome=outcome, share=share)
+
+    def dsl(self, values: Mapping[str, Any]) -> Block:
+        """All rows, the predicted variables at predictions `values`, each (N,)."""
+        return self.adjusted([self.version(values)])
+
+    def adjusted(self, versions: Sequence[Version]) -> Block:
+        """All rows, the predicted moment averaged over `versions`."""
+        design, weight, rows, imputed = self._design, self._weight, self._gold_rows, tuple(versions)
+        predicted, outcome = _mean(imputed)
+        block = Block(
+            fixed=design.covariates.fixed,
+            predicted=predicted,
+            outcome=outcome,
+            gold_rows=rows,
+            gold=design.gold,
+            gold_outcome=design.gold_outcome,
+            weight=weight,
+            offset=design.offset,
+            imputed=imputed if len(imputed) > 1 else (),
+        )
+        return block if self._absorber is None else self._absorb(block, self._absorber)
+
+    def _absorb(self, block: Block, absorber: Absorber) -> Block:
+        """The block with its fixed effects: projections of the pseudo-values; for tuning, the predicted versions within."""
+        predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
+        outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
+        return replace(
+            block,
+            absorbed=np.hstack([self._fixed_projection(absorber), absorber.project(predicted)]),
+            absorbed_outcome=absorber.project(outcome),
+            within=self._within(block, absorber) if self._tuned else None,
+        )
+
+    def _within(self, block: Block, absorber: Absorber) -> Block:
+        predicted, outcome = absorber.project(block.predicted), absorber.project(block.outcome)
+        return replace(
+            block,
+            fixed=block.fixed - self._fixed_projection(absorber),
+            predicted=block.predicted - predicted,
+            outcome=block.outcome - outcome,
+            imputed=tuple(
+                replace(version, predicted=version.predicted - predicted, outcome=version.outcome - outcome)
+                for version in block.imputed
+            ),
+        )
+
+    def gold_only(self) -> Block:
+        """The labelled rows alone, for `dsl.engine.moments.gold_weights`: inverse-probability weighting."""
+        design, sample, rows = self._design, self._sample, self._gold_rows
+        fixed = design.covariates.fixed[rows]
+        absorbed, absorbed_outcome = None, None
+        if sample.absorbed:
+            codes = [np.unique(factor[rows], return_inverse=True)[1] for factor in sample.absorbed]
+            absorber = Absorber(codes, self._weight)
+            absorbed = absorber.project(np.hstack([fixed, design.gold]))
+            absorbed_outcome = absorber.project(design.gold_outcome)
+        return Block(
+            fixed=fixed,
+            predicted=design.gold,
+            outcome=design.gold_outcome,
+            gold_rows=np.arange(len(rows)),
+            gold=design.gold,
+            gold_outcome=design.gold_outcome,
+            weight=self._weight,
+            offset=None if design.offset is None else design.offset[rows],
+            absorbed=absorbed,
+            absorbed_outcome=absorbed_outcome,
+        )
+
+    def naive(self, versions: Sequence[Version]) -> Block:
+        """All rows with surrogates taken for the truth and gold labels ignored."""
+        imputed = tuple(versions)
+        predicted, outcome = _mean(imputed)
+        absorbed, absorbed_outcome = None, None
+        if self._absorber is not None:
+            absorbed = np.hstack([self._fixed_projection(self._absorber), self._absorber.project(predicted)])
+            absorbed_outcome = self._absorber.project(outcome)
+        return Block(
+            fixed=self._design.covariates.fixed,
+            predicted=predicted,
+            outcome=outcome,
+            gold_rows=np.empty(0, dtype=np.int64),
+            gold=np.empty((0, predicted.shape[1])),
+            gold_outcome=np.empty(0),
+            weight=np.empty(0),
+            offset=self._design.offset,
+            absorbed=absorbed,
+            absorbed_outcome=absorbed_outcome,
+            imputed=imputed if len(imputed) > 1 else (),
+        )
+
+    def _fixed_projection(self, absorber: Absorber) -> FloatArray:
+        if self._absorbed_fixed is None:
+            self._absorbed_fixed = absorber.project(self._design.covariates.fixed)
+        return self._absorbed_fixed
+
+
+def _mean(versions: tuple[Version, ...]) -> tuple[FloatArray, FloatArray]:
+    """Predicted columns and outcome averaged over the versions."""
+    first = versions[0]
+    if first.share is None:
+        return first.predicted, first.outcome
+    predicted, outcome = np.zeros_like(first.predicted), np.zeros_like(first.outcome)
+    for version in versions:
+        share = np.asarray(version.share)
+        predicted += share[:, None] * version.predicted
+        outcome += share * version.outcome
+    return predicted, outcome

@@ -1,0 +1,77 @@
+"""What a fit keeps besides its estimates: the call, the rows, the splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFacts:
+    """The rows behind the estimate."""
+
+    n_input: int
+    nobs: int
+    n_labeled: int
+    n_clusters: int | None
+    dropped: Mapping[str, int]
+    notes: tuple[str, ...]
+    equal_prob: bool
+    labels: pd.Index = field(repr=False)
+    """(N,) the rows' labels in the input."""
+    labeled: BoolArray = field(repr=False)
+    """(N,)"""
+    sample_prob: FloatArray = field(repr=False)
+    """(N,) rescaled to mean n_labeled / N."""
+    gold: FloatArray = field(repr=False)
+    """(n, q) gold values of the labelled rows, in the columns of ``Splits.targets``."""
+    label_cluster: IntArray | None = field(default=None, repr=False)
+    """(n,) cluster codes of the labelled rows, where there are clusters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How much each coefficient relies on the predictions, and what that gains."""
+
+    lambdas: FloatArray = field(repr=False)
+    """(S, k) 0: labelled rows alone; 1: plain DSL."""
+    plain: FloatArray | None = field(repr=False)
+    """(S, k) variances at lambda = 1; None where they were not computed."""
+    without: FloatArray | None = field(repr=False)
+    """(S, k) variances at lambda = 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """Estimates of the repeated splits."""
+
+    params: FloatArray = field(repr=False)
+    """(S, k)"""
+    vcovs: FloatArray = field(repr=False)
+    """(S, k, k) with the small-sample factor of ``vcov``."""
+    jacobians: FloatArray = field(repr=False)
+    """(S, k, k) summed over rows."""
+    meats: FloatArray = field(repr=False)
+    """(S, k, k) summed over rows, or clusters."""
+    label_meats: FloatArray = field(repr=False)
+    """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled."""
+    label_scores: FloatArray = field(repr=False)
+    """(n, k) what each labelled row adds to the moment, w (m - Lambda m_hat), mean over splits."""
+    tuning: Tuning | None = field(repr=False)
+    """Lambdas, where they were chosen."""
+    moment_norms: FloatArray
+    """(S,) largest mean moment at the solver's last check, columns scaled to root mean square one."""
+    iterations: IntArray
+    """(S,)"""
+    folds: IntArray | None = field(repr=False)
+    """(S, N)"""
+    targets: tuple[str, ...]
+    """(q,) what was predicted: the predicted variables, categories as one 0/1 column each."""
+    predictions: FloatArray | None = field(repr=False)
+    """(S, N, q) out-of-fold predictions."""
+    learners: tuple[str, ...]
+    """(q,) learner used for each predicted variable; empty without cross-fitting."""
+    learner_reasons: tuple[str, ...]
+    """(q,) why, where it was chosen by measurement; else empty."""

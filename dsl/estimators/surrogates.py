@@ -1,0 +1,114 @@
+"""Raw surrogates in the place of predicted variables, for the estimators that use no learner."""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.data.sample import Sample
+from dsl.data.tables import as_numbers, first_rows, is_category
+from dsl.exceptions import ArgumentError, PredictionError
+
+SUM_TOLERANCE = 0.005 + 1e-9
+"""Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
+
+Raw = tuple[dict[str, Any], FloatArray | None]
+"""Values (N,) of the predicted variables and their probability (N,); None for one."""
+
+
+class HasSample(Protocol):
+    """What is needed of an analysis."""
+
+    @property
+    def sample(self) -> Sample:
+        """Rows of the analysis."""
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """The predicted variables."""
+
+
+def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[Raw]:
+    """The surrogates as values of the predicted variables.
+
+    One version of the rows where every variable has one surrogate (the first of those that stand for a number); where
+    a category's surrogates are probabilities, one for each category, weighted by them.
+
+    Raises
+    ------
+    ArgumentError
+        A variable without surrogate of its own, or with several that are not the probabilities of its categories.
+    PredictionError
+        Labels that the gold values do not have, probabilities outside [0, 1] or that do not sum to one.
+    """
+    sample = analysis.sample
+    out: list[Raw] = [({}, None)]
+    for gold in analysis.predicted:
+        column, names = sample.data[gold], pairs.get(gold, ())
+        category = is_category(column)
+        if len(names) == 1 or (names and not category):
+            one = _labels(sample.data[names[0]], column)
+            out = [({**values, gold: one}, share) for values, share in out]
+        elif names and len(names) == len(column.cat.categories):
+            each = _probabilities(sample.data[list(names)], column)
+            out = [
+                ({**values, gold: level}, weight if share is None else share * weight)
+                for (values, share), (level, weight) in product(out, each)
+            ]
+        else:
+            raise ArgumentError(
+                f"estimator='{estimator}' needs to know which prediction stands for '{gold}': pass "
+                f"predicted_var={{'{gold}': 'its_prediction'}}, or as many predictions as predicted variables"
+                + (f"; or one probability for each of {', '.join(map(str, column.cat.categories))}" if category else "")
+            )
+    return out
+
+
+def _labels(surrogate: pd.Series, gold: pd.Series) -> Any:
+    """One surrogate column in the kind of the gold values; (N,)."""
+    if not is_category(gold):
+        return as_numbers(surrogate, "prediction").to_numpy()
+    values = surrogate.astype(object)
+    known = values.isin(list(gold.cat.categories)).to_numpy()
+    if not known.all():
+        raise PredictionError(
+            f"prediction '{surrogate.name}' is {values[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a category "
+            f"that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
+        )
+    return pd.Categorical(values, dtype=gold.dtype)
+
+
+def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[Any, FloatArray]]:
+    """Each category (N,) and its probability (N,), from one column each."""
+    values = np.column_stack([as_numbers(columns[name], "prediction").to_numpy() for name in columns])
+    outside = np.asarray(((values < 0.0) | (values > 1.0)).any(axis=1))
+    off = np.asarray(np.abs(values.sum(axis=1) - 1.0) > SUM_TOLERANCE * values.shape[1])
+    for bad, what in ((outside, "outside [0, 1]"), (off, "not one in sum")):
+        if bad.any():
+            raise PredictionError(
+                f"the probabilities {', '.join(columns)} of '{gold.name}' are {what} in {first_rows(bad, columns.index)}; pass "
+                "one probability for each category"
+            )
+    levels = _levels_of([str(name) for name in columns], gold)
+    shares = values / values.sum(axis=1, keepdims=True)
+    n = len(values)
+    return [
+        (pd.Categorical.from_codes(np.full(n, level), dtype=gold.dtype), share)
+        for level, share in zip(levels, shares.T, strict=True)
+    ]
+
+
+def _levels_of(names: list[str], gold: pd.Series) -> list[int]:
+    """Which category each column is for: the one that its name ends with."""
+    categories = [str(category) for category in gold.cat.categories]
+    found = [[j for j, category in enumerate(categories) if name.endswith(category)] for name in names]
+    best = [max(options, key=lambda j: len(categories[j])) if options else -1 for options in found]
+    if sorted(best) != list(range(len(categories))):
+        raise ArgumentError(
+            f"which category of '{gold.name}' each of {', '.join(names)} is for cannot be told: name each column so that it "
+            f"ends with its category ({', '.join(categories)})"
+        )
+    return best

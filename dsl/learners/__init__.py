@@ -1,0 +1,1 @@
+"""Gold labels predicted out of fold."""

@@ -1,0 +1,237 @@
+"""Folds and out-of-fold predictions of the gold variables, for every repeated split."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.exceptions import FoldError
+from dsl.learners.names import choose_auto, make_learner, method_label
+
+SAMPLED_ROWS = 10_000
+"""Rows looked at to tell whether feature rows repeat enough to be worth finding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossFit:
+    """Out-of-fold predictions: no row's prediction comes from a learner that saw its fold."""
+
+    predictions: FloatArray
+    """(S, N, q) predictions of the q predicted variables."""
+    learners: tuple[str, ...]
+    """(q,) learner used for each variable."""
+    reasons: tuple[str, ...]
+    """(q,) why, where the learner was chosen by measurement; else empty."""
+
+
+def draw_folds(
+    labeled: BoolArray,
+    cluster: IntArray | None,
+    *,
+    cross_fit: int,
+    sample_split: int,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Draw folds 0, ..., K - 1 anew for every split: labelled units spread evenly, the others at random.
+
+    Parameters
+    ----------
+    labeled : (N,) bool array
+    cluster : (N,) int array or None
+        Cluster codes; a cluster stays in one fold.
+    cross_fit : int
+        Number of folds K.
+    sample_split : int
+        Number of splits S.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (S, N) array
+    """
+    with_gold = np.flatnonzero(labeled) if cluster is None else np.unique(cluster[labeled])
+    n_units = len(labeled) if cluster is None else int(cluster.max()) + 1
+    turn = (np.arange(len(with_gold)) % cross_fit).astype(np.int16)
+    out = np.empty((sample_split, len(labeled)), dtype=np.int16)
+    for split in out:
+        fold = rng.integers(cross_fit, size=n_units, dtype=np.int16)
+        fold[with_gold] = rng.permutation(turn)
+        split[:] = fold if cluster is None else fold[cluster]
+    return out
+
+
+def check_folds(folds: Any, rows: IntArray, n_input: int, labeled: BoolArray, cluster: IntArray | None) -> IntArray:
+    """Folds supplied by the user as an (S, N) array of codes 0, 1, ... for the rows of the analysis.
+
+    Raises
+    ------
+    FoldError
+        Wrong shape, missing values, a fold without labelled rows outside it, or a cluster in several folds.
+    """
+    given = np.atleast_2d(np.asarray(folds))
+    if given.ndim != 2 or given.shape[1] != n_input:
+        hint = "; transpose it" if given.ndim == 2 and given.shape[0] == n_input else ""
+        raise FoldError(
+            f"folds must have one row per split and one column per row of data, here (S, {n_input}); found shape "
+            f"{given.shape}{hint}"
+        )
+    if given.dtype.kind == "f":
+        if not np.array_equal(given, np.floor(given)):  # NaN included
+            raise FoldError("folds must be whole numbers; found missing or fractional values")
+    elif given.dtype.kind not in "iub":
+        raise FoldError(f"folds must be whole numbers; found {given.dtype}")
+    out = np.empty((len(given), len(rows)), dtype=np.int16)
+    for s, row in enumerate(given[:, rows]):
+        labels, codes = np.unique(row, return_inverse=True)
+        out[s] = codes
+        lonely = [str(label) for j, label in enumerate(labels) if not np.any(labeled & (codes != j))]
+        if len(labels) < 2 or lonely:
+            raise FoldError(
+                f"folds, split {s + 1}: no labelled row outside fold {', '.join(lonely)} to train on; spread the labelled "
+                "rows over at least two folds"
+            )
+        if cluster is not None:
+            spread = pd.Series(codes).groupby(cluster).nunique()
+            if spread.max() > 1:
+                raise FoldError(
+                    f"folds, split {s + 1}: {int((spread > 1).sum())} clusters have rows in several folds; give all rows of a "
+                    "cluster the same fold"
+                )
+    return out
+
+
+def cross_predict(
+    features: FloatArray,
+    gold: FloatArray,
+    labeled: BoolArray,
+    folds: IntArray,
+    *,
+    sl_method: Any,
+    family: str,
+    seed: int,
+    groups: IntArray | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> CrossFit:
+    """Predict every gold variable on every row by learners trained on the labelled rows of the other folds.
+
+    Parameters
+    ----------
+    features : (N, p) array
+    gold : (n, q) array
+        Gold values of the labelled rows.
+    labeled : (N,) bool array
+    folds : (S, N) int array
+        Codes 0, 1, ... in each split.
+    sl_method, family, seed
+        As in ``dsl.dsl``.
+    groups : (N,) int array, optional
+        Clusters, kept whole where a learner is chosen by cross-validation.
+    n_jobs : int
+        Parallel fits; the numbers do not depend on it.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    CrossFit
+    """
+    x = features[labeled]
+    methods, reasons = [], []
+    for y in gold.T:
+        chosen, reason = sl_method, ""
+        if isinstance(sl_method, str) and method_label(sl_method) == "auto":
+            labeled_groups = None if groups is None else groups[labeled]
+            choice = choose_auto(x, y, family=family, seed=seed, groups=labeled_groups, n_rows=len(labeled))
+            chosen, reason = choice.method, choice.reason
+        methods.append(chosen)
+        reasons.append(reason)
+    distinct = distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
+    tasks = [
+        _Task(s, k, v, method, family, _task_seed(seed, s, k, v))
+        for s, split in enumerate(folds)
+        for k in range(int(split.max()) + 1)
+        for v, method in enumerate(methods)
+    ]
+    out = np.empty((*folds.shape, gold.shape[1]))
+    labeled_folds = folds[:, labeled]
+
+    @lru_cache(maxsize=1)
+    def rows_of(split: int, fold: int) -> IntArray:
+        return np.flatnonzero(folds[split] == fold)
+
+    def arguments(task: _Task) -> tuple[FloatArray, FloatArray, FloatArray]:
+        train = labeled_folds[task.split] != task.fold
+        new = features[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
+        return x[train], gold[train, task.variable], new
+
+    for task, values in zip(tasks, _run(tasks, arguments, n_jobs, progress), strict=True):
+        rows = rows_of(task.split, task.fold)
+        out[task.split, :, task.variable][rows] = values if distinct is None else values[distinct[1][rows]]
+    return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One learner to fit: without one fold of one split, for one variable."""
+
+    split: int
+    fold: int
+    variable: int
+    method: Any
+    family: str
+    seed: int
+
+
+def _task_seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _run(tasks: list[_Task], arguments: Any, n_jobs: int, progress: bool) -> Iterator[FloatArray]:
+    """Predictions of the tasks, in order."""
+    jobs: Iterable[_Task] = tasks
+    if progress:
+        from tqdm.auto import tqdm
+
+        jobs = tqdm(tasks, desc="cross-fitting")
+    if n_jobs == 1:
+        yield from (_fit_predict(task, *arguments(task)) for task in jobs)
+        return
+    from joblib import Parallel, delayed
+
+    results: Iterator[FloatArray] = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_fit_predict)(task, *arguments(task)) for task in jobs
+    )
+    yield from results
+
+
+def _fit_predict(task: _Task, x: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
+    learner = make_learner(task.method, family=task.family, seed=task.seed)
+    learner.fit(x, y)
+    return np.asarray(learner.predict(new), dtype=float)
+
+
+def distinct_rows(x: FloatArray, most: int) -> tuple[FloatArray, IntArray] | None:
+    """Distinct rows of `x` and, for each row, which one it is; None if there are more than `most`.
+
+    A sample is looked at first, so that continuous features cost next to nothing.
+    """
+    n, p = x.shape
+    if p == 0 or n == 0:
+        return None
+    sample = x[:: max(1, n // SAMPLED_ROWS)]
+    if len(pd.DataFrame(sample).drop_duplicates()) > max(most * len(sample) / n, len(sample) / 2):
+        return None
+    code = np.zeros(n, dtype=np.int64)
+    for column in x.T:
+        values, levels = pd.factorize(column)
+        code, seen = pd.factorize(code * (len(levels) + 1) + values)
+        if len(seen) > most:
+            return None
+    first = np.empty(int(code.max()) + 1, dtype=np.int64)
+    first[code[::-1]] = np.arange(n)[::-1]
+    return x[first], code

@@ -1,0 +1,1 @@
+"""How many labels are needed, and what they will bring."""

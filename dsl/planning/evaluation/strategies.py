@@ -1,0 +1,227 @@
+"""What is compared: designs, which choose the rows to label, and estimators, which use the labels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from dsl.data.arguments import as_names
+from dsl.data.formula.caller import call_among
+from dsl.exceptions import ArgumentError
+from dsl.sampling.design import LabelDesign
+
+if TYPE_CHECKING:
+    from dsl.sampling.adaptive import AdaptiveDesign
+
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "naive": {
+        "estimator": "naive",
+        "target": "superpopulation",
+    },  # no labels, so that nothing about these rows is random
+    "gold_only": {"estimator": "gold_only"},
+    "dsl": {"estimator": "dsl"},
+    "tuned": {"estimator": "dsl", "tune": "coef"},
+    "dsl+": {"estimator": "dsl+"},
+    "ppi": {"estimator": "ppi"},
+    "ppi++": {"estimator": "ppi++"},
+    "cdi": {"estimator": "cdi"},
+}
+"""Arguments of `dsl.dsl` behind each short name."""
+
+BASELINE = ("srs", "gold_only")
+"""Design and estimator that others are measured against."""
+
+
+@dataclass(slots=True)
+class Oracle:
+    """The coder of an evaluation: gives gold labels to the rows named, and remembers which they were.
+
+    Called with row labels, or a table or series indexed by them; returns a Series with the gold labels of one predicted
+    variable, a DataFrame with those of several.
+    """
+
+    gold: pd.DataFrame
+    asked: set[Any] = field(default_factory=set)
+
+    def __call__(self, rows: Any) -> Any:
+        """Gold labels of the rows, indexed by row label."""
+        labels = rows.index if isinstance(rows, pd.DataFrame | pd.Series) else pd.Index(rows)
+        unknown = labels.difference(self.gold.index)
+        if len(unknown):
+            raise ArgumentError(
+                f"the design asks for {len(unknown)} rows that the data do not have (first: {unknown[0]})"
+            )
+        self.asked.update(labels)
+        answer = self.gold.loc[labels]
+        return answer.iloc[:, 0] if answer.shape[1] == 1 else answer
+
+
+class Strategy(Protocol):
+    """A design of an evaluation."""
+
+    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+        """Choose about `budget` rows of `data` (without gold labels); `ask` tells gold labels of rows, which then count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A design that needs no labels: a function of data, budget and generator."""
+
+    function: Callable[[pd.DataFrame, int, np.random.Generator], LabelDesign]
+
+    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+        """Call the function."""
+        return self.function(data, budget, rng)
+
+
+def simple_random(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
+    """Exactly `budget` rows, all equally likely."""
+    from dsl import sampling
+
+    design: LabelDesign = sampling.simple_random(data, budget, seed=rng)
+    return design
+
+
+def bernoulli(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
+    """Every row on its own with the same probability; `budget` rows on average."""
+    from dsl import sampling
+
+    design: LabelDesign = sampling.bernoulli(data, budget, seed=rng)
+    return design
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Adaptive:
+    """`dsl.AdaptiveDesign` as a design of an evaluation.
+
+    Parameters
+    ----------
+    **options
+        Arguments of `dsl.AdaptiveDesign`, such as ``target="hedge"`` or ``confidence="p"``. What is not given is taken from
+        the evaluation (formula, model, surrogates, features, clusters, learner); budget and seed always are.
+
+    Examples
+    --------
+    >>> from dsl.planning.evaluation import Adaptive
+    >>> Adaptive(target="hedge", burn_in=250)
+    Adaptive(options={'target': 'hedge', 'burn_in': 250})
+    """
+
+    options: Mapping[str, Any]
+    functions: Mapping[str, Any] = field(repr=False)
+    """The user's functions and numbers that the formula names."""
+
+    def __init__(self, **options: Any) -> None:
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "functions", {})
+
+    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+        """Run the batches, asking for the labels of each."""
+        return self.begun(data, budget, seed=int(rng.integers(2**32))).run(ask).design()
+
+    def begun(self, data: pd.DataFrame, budget: int, seed: int = 0) -> "AdaptiveDesign":
+        """The adaptive design before its first batch; raises what cannot be used for it."""
+        from dsl.sampling.adaptive import AdaptiveDesign
+
+        arguments = {**self.options, "data": data, "budget": budget, "seed": seed}
+        return call_among(self.functions, AdaptiveDesign, arguments)
+
+    def completed(self, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> "Adaptive":
+        """With the evaluation's arguments where none are given, as far as an adaptive design has them."""
+        from dsl.sampling.adaptive import AdaptiveDesign
+
+        known = signature(AdaptiveDesign).parameters
+        out = Adaptive(**{**{name: value for name, value in shared.items() if name in known}, **self.options})
+        object.__setattr__(out, "functions", functions)
+        return out
+
+
+BUILT_IN: dict[str, Strategy] = {"srs": Plain(simple_random), "bernoulli": Plain(bernoulli)}
+
+
+def resolve_estimators(estimators: Any) -> dict[str, dict[str, Any]]:
+    """Arguments of `dsl.dsl` by name of the estimator."""
+    if not isinstance(estimators, Mapping):
+        estimators = {name: name for name in as_names(estimators, "estimators")}
+    if not estimators:
+        raise ArgumentError("estimators names nothing to compare; use e.g. estimators=('gold_only', 'dsl')")
+    out = {}
+    for name, given in estimators.items():
+        if isinstance(given, Mapping):
+            drawn = next((key for key in ("design", "labeled", "sample_prob") if key in given), None)
+            if drawn is not None:
+                raise ArgumentError(
+                    f"estimator '{name}' sets '{drawn}', but the designs decide which rows are labelled"
+                )
+            out[str(name)] = {str(key): value for key, value in given.items()}
+        elif isinstance(given, str):
+            out[str(name)] = dict(ESTIMATORS[_known(given, ESTIMATORS, "estimator")])
+        else:
+            raise ArgumentError(
+                f"estimator '{name}' must be a short name or a dict of arguments of dsl.dsl, e.g. {{'estimator': 'dsl', 'tune': "
+                f"'scalar'}}; found {type(given).__name__}"
+            )
+    if out.get(BASELINE[1], ESTIMATORS[BASELINE[1]]) != ESTIMATORS[BASELINE[1]]:
+        raise ArgumentError("'gold_only' is the baseline of every evaluation; give this estimator another name")
+    return out
+
+
+def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str, Strategy]:
+    """Strategies by name; an adaptive one takes over the evaluation's arguments, `shared`, and the formula's functions."""
+    if isinstance(designs, str) or not isinstance(designs, Mapping):
+        designs = {name: name for name in as_names(designs, "designs")}
+    if not designs:
+        raise ArgumentError("designs names nothing to compare; use e.g. designs='srs'")
+    out: dict[str, Strategy] = {}
+    for name, given in designs.items():
+        if name == BASELINE[0] and given != name:
+            raise ArgumentError("'srs' is the baseline's design, simple random sampling; give yours another name")
+        if isinstance(given, str):
+            known = _known(given, (*BUILT_IN, "adaptive"), "design")
+            out[str(name)] = Adaptive().completed(shared, functions) if known == "adaptive" else BUILT_IN[known]
+        elif isinstance(given, Adaptive):
+            out[str(name)] = given.completed(shared, functions)
+        elif hasattr(given, "draw"):
+            out[str(name)] = given
+        elif callable(given):
+            out[str(name)] = Plain(given)
+        else:
+            raise ArgumentError(
+                f"design '{name}' must be a name, a function of (data, budget, rng) that returns a LabelDesign, or an object "
+                f"with draw(data, budget, rng, ask); found {type(given).__name__}"
+            )
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A design, and the estimators that use its labels."""
+
+    strategy: Strategy
+    estimators: Mapping[str, Mapping[str, Any]]
+    """Arguments of `dsl.dsl` by name of the estimator."""
+
+
+def with_baseline(
+    strategies: Mapping[str, Strategy], estimators: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Contender]:
+    """Contenders by name of the design; simple random sampling with the labelled rows alone is always among them."""
+    design, estimator = BASELINE
+    out = {name: Contender(strategy, estimators) for name, strategy in strategies.items()}
+    if design not in out:
+        return {design: Contender(BUILT_IN[design], {estimator: ESTIMATORS[estimator]}), **out}
+    if estimator not in estimators:
+        out[design] = Contender(strategies[design], {estimator: ESTIMATORS[estimator], **estimators})
+    return out
+
+
+def _known(name: str, known: Any, what: str) -> str:
+    if name in known:
+        return name
+    close = get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    raise ArgumentError(f"unknown {what} {name!r}: use one of {', '.join(known)}{hint}")

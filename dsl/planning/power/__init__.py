@@ -1,0 +1,12 @@
+"""Planning: standard errors at other numbers of labels, and what follows from them.
+
+- `power_dsl`: from a fit, a pilot's for instance (DSL-2024, power analysis).
+- `plan_dsl`: before anything is labelled, from an assumed accuracy of the surrogates.
+- `PowerResults`: what both return.
+"""
+
+from dsl.planning.power.before import plan_dsl
+from dsl.planning.power.from_fit import power_dsl
+from dsl.planning.power.results import PowerResults
+
+__all__ = ["PowerResults", "plan_dsl", "power_dsl"]

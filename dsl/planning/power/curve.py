@@ -1,0 +1,204 @@
+"""Standard errors as a function of the number of labelled rows: arrays in, arrays out.
+
+The variance of a design-adjusted estimate is J^-1 [ M1 / c + M23 ] J^-T / N with c the number of labels relative to that
+of the fit. M1, the mean of w^2 d d' with d = m - m_hat, is what labelling costs and shrinks as labels are added; M23, the
+mean of m_hat m_hat' + w (m_hat d' + d m_hat'), is what remains when every row is labelled (DSL-2024, power analysis).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special, stats
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+
+ROUNDING = 1e-12
+"""Share of the part that shrinks below which a variance is zero: every row of a finite population is labelled."""
+GRID = 2_048
+"""Label counts at which a curve is looked at before its crossings are refined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VarianceCurve:
+    """Variances of k coefficients in each of S splits, as V(c) = `shrinking` / c + `staying`."""
+
+    shrinking: FloatArray
+    """(S, k)"""
+    staying: FloatArray
+    """(S, k) may be negative in small samples: it is a difference."""
+    n_labeled: int
+    """Labelled rows at c = 1."""
+
+    def of(self, columns: list[int]) -> "VarianceCurve":
+        """The curve of some coefficients."""
+        return replace(self, shrinking=self.shrinking[:, columns], staying=self.staying[:, columns])
+
+    def variances(self, sizes: FloatArray) -> FloatArray:
+        """Variances at `sizes` (m,) labelled rows; (m, S, k)."""
+        c = np.asarray(sizes, dtype=float)[:, None, None] / self.n_labeled
+        return np.asarray(self.shrinking / c + self.staying)
+
+    def se(self, sizes: FloatArray) -> FloatArray:
+        """Median over splits of the standard errors, splits of no positive variance left out; NaN without any; (m, k)."""
+        c = np.asarray(sizes, dtype=float)[:, None, None] / self.n_labeled
+        variance = self.variances(sizes)
+        variance[np.abs(variance) < ROUNDING * self.shrinking / c] = 0.0
+        root = np.sqrt(np.where(variance >= 0.0, variance, np.nan))
+        out = np.full(root.shape[::2], np.nan)
+        known = np.isfinite(root).any(axis=1)
+        out[known] = np.nanmedian(np.moveaxis(root, 1, 2)[known], axis=-1)
+        return out
+
+
+def variance_curve(
+    *, jacobians: FloatArray, meats: FloatArray, label_meats: FloatArray, n_labeled: int, factor: float = 1.0
+) -> VarianceCurve:
+    """The curve of a fit.
+
+    Parameters
+    ----------
+    jacobians, meats, label_meats : (S, k, k) arrays
+        Sums over rows (the powers of N cancel); `label_meats` (also (k, k), the same in all splits) is N M1, `meats`
+        N (M1 + M23).
+    n_labeled : int
+    factor : float
+        Small-sample factor on the covariance.
+    """
+    bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
+    return VarianceCurve(
+        shrinking=factor * _variances(bread, label_meats),
+        staying=factor * _variances(bread, meats - label_meats),
+        n_labeled=n_labeled,
+    )
+
+
+def finite_curve(
+    *,
+    jacobians: FloatArray,
+    meats: FloatArray,
+    label_scores: FloatArray,
+    prob: FloatArray,
+    n_labeled: int,
+    factor: float = 1.0,
+) -> VarianceCurve:
+    """The curve of a fit whose rows are the population, so that only the labelling is random.
+
+    A labelled row's share in the variance, (1 - pi) c c' at the centred scores c = w (m - m_hat), is (1/r - pi) c c' with r
+    times the labels. Exact for independent draws and for equal probabilities; other designs' variances, in `meats`,
+    are taken to shrink in the same proportion.
+
+    Parameters
+    ----------
+    jacobians, meats : (S, k, k) arrays
+    label_scores : (n, k) array
+    prob : (n,) array
+        Probability of each labelled row.
+    n_labeled : int
+    factor : float
+    """
+    bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
+    now = factor * _variances(bread, meats)
+    label_scores = label_scores - label_scores.mean(axis=0)  # as dsl.engine.labeling.finite_meat
+    gross = _variances(bread, label_scores.T @ label_scores)
+    spared = _variances(bread, (label_scores * prob[:, None]).T @ label_scores)
+    left = np.where(gross > spared, gross - spared, 1.0)
+    return VarianceCurve(shrinking=now * gross / left, staying=-now * spared / left, n_labeled=n_labeled)
+
+
+def _variances(bread: FloatArray, meat: FloatArray) -> FloatArray:
+    """Diagonal of bread meat bread' in each split; (S, k)."""
+    return np.asarray(np.einsum("sij,sjl,sil->si", bread, np.broadcast_to(meat, bread.shape), bread))
+
+
+def rescaled(curve: VarianceCurve, *, nobs: int, planned: int) -> VarianceCurve:
+    """The curve for `planned` rows like the `nobs` of the fit: c is the share of rows labelled, relative to the fit's."""
+    scale = nobs / planned
+    return replace(curve, staying=curve.staying * scale)
+
+
+def fill_from_last(se: FloatArray, sizes: FloatArray, start: FloatArray, start_size: float) -> FloatArray:
+    """Standard errors (m, k) at ascending `sizes`, gaps filled by se sqrt(size / new size) from the last size without one.
+
+    `start` (k,) is the standard error at `start_size`, from which a gap at the beginning is filled.
+    """
+    out = se.copy()
+    last, at = start.copy(), np.full(len(start), float(start_size))
+    for row, size in zip(out, sizes, strict=True):
+        gap = np.isnan(row)
+        row[gap] = (last * np.sqrt(at / size))[gap]
+        last, at = np.where(gap, last, row), np.where(gap, at, size)
+    return out
+
+
+def minimum_effect(se: FloatArray, *, power: float, alpha: float) -> FloatArray:
+    """Smallest effect that a two-sided z test at level `alpha` finds with probability `power`; shape of `se`.
+
+    The square of z is noncentral chi-squared with one degree of freedom and noncentrality (effect / se)^2.
+    """
+    critical = special.chdtri(1.0, alpha)
+    return np.asarray(se * np.sqrt(special.chndtrinc(critical, 1.0, 1.0 - power)))
+
+
+def power_of(effect: FloatArray, se: FloatArray, *, alpha: float) -> FloatArray:
+    """Probability that a two-sided z test at level `alpha` finds `effect`; both tails."""
+    with np.errstate(divide="ignore"):
+        shift = np.abs(effect) / se
+    z = stats.norm.isf(alpha / 2.0)
+    return np.asarray(stats.norm.sf(z - shift) + stats.norm.cdf(-z - shift))
+
+
+def smallest_size(curve: VarianceCurve, target: FloatArray, most: int) -> IntArray:
+    """Fewest labelled rows, up to `most`, at which the standard errors are at most `target` (k,); 0 where none; (k,)."""
+    low, high = np.zeros(len(target), dtype=np.int64), np.full(len(target), most, dtype=np.int64)
+    coefficient = np.arange(len(target))
+
+    def reached(sizes: IntArray) -> BoolArray:
+        return np.asarray(curve.se(sizes.astype(float))[coefficient, coefficient] <= target)
+
+    possible = reached(high)
+    while np.any(high - low > 1):
+        middle = (low + high) // 2
+        enough = reached(np.maximum(middle, 1))
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(possible, high, 0)
+
+
+def labels_saved(curve: VarianceCurve, gold_only: VarianceCurve, sizes: FloatArray) -> FloatArray:
+    """Labels that a gold-only analysis would need for the same standard errors, less those used; (m, k).
+
+    Solves shrinking / c + staying = V for the gold-only curve, medians over its splits (mostly one).
+    """
+    variance = curve.se(sizes) ** 2
+    left = variance - np.median(gold_only.staying, axis=0)
+    needed = gold_only.n_labeled * np.median(gold_only.shrinking, axis=0) / np.where(left > 0.0, left, np.nan)
+    return np.asarray(needed - np.asarray(sizes, dtype=float)[:, None])
+
+
+def stretch_above(values: Callable[[FloatArray], FloatArray], threshold: float, most: int) -> tuple[IntArray, IntArray]:
+    """First and last whole number in 1, ..., `most` at which each of k functions is at least `threshold`; 0 where never.
+
+    `values` takes (m,) sizes to (m, k). Looks at `GRID` sizes and refines the two crossings by bisection.
+    """
+    grid = np.unique(np.linspace(1, most, min(GRID, most)).round().astype(np.int64))
+    above = values(grid.astype(float)) >= threshold
+    first, last = np.zeros(above.shape[1], dtype=np.int64), np.zeros(above.shape[1], dtype=np.int64)
+    for j in np.flatnonzero(above.any(axis=0)):
+        where = np.flatnonzero(above[:, j])
+        outer = [grid[max(where[0] - 1, 0)], grid[min(where[-1] + 1, len(grid) - 1)]]
+        first[j] = _crossing(values, threshold, int(j), outside=int(outer[0]), inside=int(grid[where[0]]))
+        last[j] = _crossing(values, threshold, int(j), outside=int(outer[1]), inside=int(grid[where[-1]]))
+    return first, last
+
+
+def _crossing(
+    values: Callable[[FloatArray], FloatArray], threshold: float, j: int, *, outside: int, inside: int
+) -> int:
+    """The size next to the crossing between `outside` and `inside`, on the side where function j is above."""
+    while abs(outside - inside) > 1:
+        middle = (outside + inside) // 2
+        if values(np.array([float(middle)]))[0, j] >= threshold:
+            inside = middle
+        else:
+            outside = middle
+    return inside

@@ -1,0 +1,220 @@
+"""Power from a fit: a study so far, or a pilot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dsl.analyses.results import DSLResults
+from dsl.data.arguments import explain_calls
+from dsl.data.formula.caller import call_among, formula_names
+from dsl.engine.covariance import sandwich
+from dsl.exceptions import ArgumentError
+from dsl.planning.power.curve import VarianceCurve, finite_curve, rescaled, variance_curve
+from dsl.planning.power.results import PowerResults, Study, check_sizes, default_sizes, evaluate
+
+FACTORS = np.arange(10, 21) / 10.0
+"""Default sizes relative to the labels at hand: 1, 1.1, ..., 2."""
+DRAWN = ("rows", "clusters")
+REFUSED = {
+    "naive": "its standard errors do not depend on expert labels; use a fit with estimator='dsl'",
+    "ppi": "each label that is added takes a row from its unlabelled sample; use estimator='cdi', tune=1.0",
+    "ppi++": "each label that is added takes a row from its unlabelled sample; use estimator='cdi'",
+}
+
+
+@explain_calls
+def power_dsl(
+    fit: DSLResults | str | None = None,
+    data: Any = None,
+    *,
+    labeled_size: Any = None,
+    drawn: str = "rows",
+    nobs: int | None = None,
+    **arguments: Any,
+) -> PowerResults:
+    r"""Standard errors that other numbers of expert labels would give.
+
+    .. math:: V(c) = J^{-1} [M_1 / c + M_{23}] J^{-\top} / N
+
+    with c the number of labels relative to the present one, M1 the mean of w^2 d d', d = m - m_hat, and M23 the mean of
+    m_hat m_hat' + w (m_hat d' + d m_hat'). Standard errors are medians over the splits; at the present number of labels
+    they are those of the fit.
+
+    Parameters
+    ----------
+    fit : DSLResults or str
+        A fit of `dsl.dsl`: a study so far, or a pilot. Or the formula of one, with the other arguments of `dsl.dsl`.
+    data : data frame, optional
+        The data, with a formula.
+    labeled_size : number or list of numbers, optional
+        Numbers of labelled rows, shown below the present one; 1.1, 1.2, ..., 2 times that by default, up to where some
+        row would be labelled for certain.
+    drawn : {"rows", "clusters"}
+        With clusters: whether single rows are labelled, or whole clusters. It matters: single rows do not average out what
+        the rows of a cluster share. The reference takes for granted that whole clusters are, and where they are not
+        promises too much, down to variances below zero.
+    nobs : int, optional
+        Rows of the planned study, all of them with surrogates, if not those of the fit: a pilot on part of an archive.
+        With clusters or fixed effects the further rows come in further groups.
+    **arguments
+        Arguments of `dsl.dsl`, when a formula is given.
+
+    Returns
+    -------
+    PowerResults
+        ``predicted_se``, ``labeled_size``, ``mde()``, ``power()``, ``labels_needed()``, ``cost()``, ``worth()``,
+        ``plot()``, ``summary()``.
+
+    Raises
+    ------
+    ArgumentError
+        A size is not above 0 or is above the number of rows; the estimator is one whose variance is of another form
+        (``"ppi"``, ``"ppi++"``), or does not depend on labels (``"naive"``).
+
+    Warns
+    -----
+    PowerWarning
+        A predicted variance is not positive, or a size needs a sampling probability above one.
+
+    Notes
+    -----
+    Labels to come are taken to be drawn as those at hand, every probability scaled by c, and the quality of the
+    predictions (and Lambda, where it was tuned) to stay as it is. More labels train a better learner: with few labels the
+    prediction errs on the wide side. With ``target="finite"`` the standard errors shrink to zero when every row
+    is labelled; between, they are exact for equal probabilities and for independent draws.
+
+    References
+    ----------
+    DSL-2024: Egami, Hinck, Stewart and Wei, "Using large language model annotations for the social sciences", 2024.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.planning.power import power_dsl
+    >>> tweets = dsl.datasets.load_sentiment(labeled=500, seed=1)
+    >>> fit = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit",
+    ...               predicted_var="human_positive", prediction="vader_positive")
+    >>> power = power_dsl(fit, labeled_size=[1000, 2000])
+    >>> power.predicted_se.round(2)
+                  Intercept  negation  hedge
+    labeled_size
+    500.0              0.09      0.25   0.32
+    1000.0             0.06      0.18   0.23
+    2000.0             0.05      0.13   0.16
+    >>> float(power.mde().loc[2000, "negation"].round(1))
+    0.4
+    >>> int(power.labels_needed(se={"negation": 0.15}).loc["negation", "labeled_size"])
+    1433
+    """
+    fitted = _fit_of(fit, data, arguments, formula_names(2))
+    return predict(study_of(fitted, drawn, nobs), labeled_size)
+
+
+def predict(study: Study, labeled_size: Any) -> PowerResults:
+    """The results at the present size and those asked for, or at the default ones."""
+    if labeled_size is None:
+        return evaluate(study, default_sizes(study, FACTORS))
+    sizes = check_sizes(labeled_size, study.nobs)
+    return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
+
+
+def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, Any]) -> Any:
+    """The fit given, or made from a formula."""
+    if fit is None:
+        fit = arguments.pop("formula", None)
+    if isinstance(fit, DSLResults):
+        if arguments:
+            raise ArgumentError(
+                f"'{next(iter(arguments))}' was settled when the fit was made; leave it out, or give a formula"
+            )
+        return fit
+    if not isinstance(fit, str):
+        found = "nothing" if fit is None else type(fit).__name__
+        raise ArgumentError(
+            f"power_dsl needs a fit of dsl.dsl, or a formula with the arguments of dsl.dsl; found {found}"
+        )
+    return call_dsl(names, fit, data, **arguments)
+
+
+def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> Any:
+    """`dsl.dsl` as if called where `names` are."""
+    from dsl.analyses.regression import dsl
+
+    return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
+
+
+def study_of(fit: Any, drawn: str, nobs: int | None) -> Study:
+    """What a fit says about the study that is planned."""
+    spec, sample = fit.specification, fit.sample
+    if drawn not in DRAWN:
+        raise ArgumentError(f"unknown drawn {drawn!r}: use one of {', '.join(DRAWN)}")
+    planned = _check_nobs(nobs, fit)
+    curve = rescaled(curve_of(fit, drawn), nobs=fit.nobs, planned=planned)
+    how = "" if spec.cluster is None else f"; {drawn} are drawn"
+    highest = float(np.max(sample.sample_prob)) * fit.nobs / planned
+    return Study(
+        terms=tuple(fit.params.index),
+        formula=spec.formula,
+        estimator=spec.estimator,
+        basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{how}",
+        se=np.asarray(fit.bse) if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],
+        n_labeled=fit.n_labeled,
+        at_hand=fit.n_labeled,
+        nobs=planned,
+        exact_to=fit.n_labeled / highest,
+        curve=curve,
+        gold_only=gold_only_curve(fit, curve, drawn, planned),
+    )
+
+
+def check_estimator(fit: Any) -> None:
+    """Raise ArgumentError unless the estimator's variance splits into what more labels shrink and what stays."""
+    estimator = fit.specification.estimator
+    if estimator in REFUSED:
+        raise ArgumentError(f"no power analysis of estimator='{estimator}': {REFUSED[estimator]}")
+
+
+def curve_of(fit: Any, drawn: str) -> VarianceCurve:
+    """Variances of a fit as a function of the number of labels, if `drawn` ("rows" or "clusters") are labelled."""
+    check_estimator(fit)
+    spec, splits = fit.specification, fit.splits
+    factor = 1.0
+    if spec.vcov in ("HC1", "CR1"):
+        factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
+    sums = {"jacobians": splits.jacobians, "meats": splits.meats, "n_labeled": fit.n_labeled, "factor": factor}
+    finite = spec.target == "finite"
+    if not finite and (spec.cluster is None or drawn == "clusters"):
+        return variance_curve(label_meats=splits.label_meats, **sums)
+    scores = splits.label_scores
+    if not len(scores):
+        raise ArgumentError(
+            "remove_data() dropped the labelled rows' scores, which this needs; use the fit before that"
+        )
+    if not finite:
+        return variance_curve(label_meats=scores.T @ scores, **sums)
+    prob = fit.sample.sample_prob[fit.sample.labeled]
+    return finite_curve(label_scores=scores, prob=prob, **sums)
+
+
+def gold_only_curve(fit: Any, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:
+    """The curve of the labelled rows alone, N/n times the variances with every row labelled; None where that is wrong."""
+    spec = fit.specification
+    mixed = spec.cluster is not None and drawn == "rows"
+    if mixed or not fit.sample.equal_prob or spec.target == "finite":
+        return None
+    full = np.median(curve.variances(np.array([float(nobs)]))[0], axis=0, keepdims=True)
+    return VarianceCurve(
+        shrinking=full * nobs / curve.n_labeled, staying=np.zeros_like(full), n_labeled=curve.n_labeled
+    )
+
+
+def _check_nobs(nobs: Any, fit: Any) -> int:
+    """Rows of the planned study."""
+    if nobs is None:
+        return int(fit.nobs)
+    if isinstance(nobs, bool) or not isinstance(nobs, int | np.integer) or nobs < fit.n_labeled:
+        raise ArgumentError(
+            f"nobs must be a whole number of rows, at least the {fit.n_labeled} labelled ones of the fit; found {nobs!r}"
+        )
+    return int(nobs)

@@ -1,0 +1,1 @@
+"""What to make of a fit: summary, comparison, diagnostics, tables, plots, page."""

@@ -1,0 +1,265 @@
+"""Two estimates from the same rows: their difference, and the covariance that takes the shared rows into account.
+
+Each estimate is, to first order, the truth plus a sum over rows of J^-1 psi_i. The variance of a difference is therefore
+the sum over rows (or clusters) of the squared difference of these terms, which is the sandwich of the stacked moment
+equations (Weesie, "Seemingly unrelated estimation and the cluster-adjusted sandwich estimator", Stata Technical Bulletin
+52, 1999). The test that all differences are zero is Hausman's ("Specification tests in econometrics", Econometrica 1978),
+without his assumption that one of the two estimators is efficient.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.combine import combine_splits
+from dsl.engine.covariance import cluster_sums, sandwich
+from dsl.engine.labeling import finite_meat
+from dsl.engine.moments import Weights, augmentation_weights, gold_weights
+from dsl.engine.sums import Problem, label_scores, row_scores
+from dsl.engine.tuning import fit_tuned
+from dsl.estimators.again import split_blocks
+from dsl.estimators.analysis import Rebuilt, rebuild
+from dsl.exceptions import ArgumentError
+from dsl.reports.text import p_text
+
+REPRODUCED = 1e-3
+"""Relative error of a standard error, or distance in standard errors, up to which a fit counts as made again: ours differ
+by rounding and the solver's tolerance, other data by chance."""
+NO_VARIANCE = 1e-10
+"""Variance of a difference, relative to those of the two estimates, below which it is rounding error."""
+NO_DIFFERENCE = 1e-4
+"""Difference without variance, in standard errors of the estimates, below which it is rounding error too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One estimate less another."""
+
+    estimate: FloatArray  # (k,)
+    vcov: FloatArray  # (k, k)
+    scale: FloatArray = field(repr=False)
+    """(k,) root of the sum of the two estimates' variances: what counts as small is relative to it."""
+
+    @property
+    def constant(self) -> Any:
+        """Where the two estimates always agree, up to rounding; (k,) bool array."""
+        none = np.diag(self.vcov) <= NO_VARIANCE * self.scale**2
+        return none & (np.abs(self.estimate) <= NO_DIFFERENCE * self.scale)
+
+    @property
+    def se(self) -> FloatArray:
+        """Standard errors; zero where the estimates always agree; (k,)."""
+        return np.where(self.constant, 0.0, np.sqrt(np.maximum(np.diag(self.vcov), 0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaldTest:
+    """Chi-squared test that several numbers are zero."""
+
+    statistic: float
+    df: int
+    p_value: float
+
+    def __str__(self) -> str:
+        """The test in one phrase."""
+        return f"chi2({self.df}) = {self.statistic:.2f}, {p_text(self.p_value)}"
+
+
+def wald_test(estimate: FloatArray, vcov: FloatArray, scale: FloatArray) -> WaldTest:
+    """Test that `estimate` is zero; directions without variance, relative to `scale`, do not count.
+
+    Parameters
+    ----------
+    estimate : (k,) array
+    vcov : (k, k) array
+    scale : (k,) array
+        Sizes of the numbers' errors, to tell small from zero.
+
+    Returns
+    -------
+    WaldTest
+        With zero degrees of freedom, statistic 0 and p value 1 if nothing varies.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(wald_test(np.array([2.0, 0.0]), np.diag([1.0, 4.0]), np.array([1.0, 2.0])))
+    chi2(2) = 4.00, p = 0.135
+    """
+    size = np.where(scale > 0.0, scale, 1.0)
+    values, vectors = np.linalg.eigh(vcov / size[:, None] / size)
+    kept = values > NO_VARIANCE
+    along = vectors[:, kept].T @ (estimate / size)
+    statistic, df = float((along**2 / values[kept]).sum()), int(kept.sum())
+    return WaldTest(statistic=statistic, df=df, p_value=float(chi2.sf(statistic, df)) if df else 1.0)
+
+
+def difference(fit: Any, other: Any, data: Any, *, sl_method: Any = None, **known: Any) -> Difference:
+    """Estimates of `fit` less those of `other`, both on the same rows.
+
+    Parameters
+    ----------
+    fit : DSLResults
+        Without repeated splits (``"naive"``, ``"gold_only"``, ...).
+    other : DSLResults
+        Of any estimator. With ``target="finite"`` its standard errors are taken for those of the difference, because only the
+        labelling is random and `fit` does not depend on it.
+    data : data frame
+    sl_method
+        The learner of `other`; see `dsl.estimators.again.split_blocks`.
+    **known
+        Arguments of `dsl.estimators.analysis.rebuild`.
+
+    Raises
+    ------
+    ArgumentError
+        `data` are not those of the fits.
+    """
+    estimates = np.asarray(fit.params) - other.splits.params
+    own = np.diagonal(other.splits.vcovs, axis1=1, axis2=2)
+    if other.specification.target == "finite":
+        vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
+    else:
+        first = next(influences(fit, rebuild(fit, data, **known)))
+        gaps = (first - each for each in influences(other, rebuild(other, data, **known), sl_method=sl_method))
+        vcovs = np.stack([gap.T @ gap for gap in gaps])
+        scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
+    estimate, vcov = combine_splits(estimates, vcovs)
+    return Difference(estimate=estimate, vcov=vcov, scale=np.sqrt(scale))
+
+
+def influences(fit: Any, rebuilt: Rebuilt, *, sl_method: Any = None) -> Iterator[FloatArray]:
+    """What every independent unit adds to the estimate in each split; their squares sum to the split's covariance.
+
+    Parameters
+    ----------
+    fit : DSLResults
+    rebuilt : Rebuilt
+    sl_method
+        See `dsl.estimators.again.split_blocks`.
+
+    Yields
+    ------
+    (units, k) array
+        Units are the rows of the analysis, or the clusters; coefficients in the formula's order, with the root of the
+        small-sample factor.
+
+    Raises
+    ------
+    ArgumentError
+        They do not make the fit's estimates and standard errors: the data changed, or the learner is another one.
+    """
+    problem, splits = rebuilt.problem, fit.splits
+    for split, blocks in enumerate(split_blocks(fit, rebuilt, sl_method=sl_method)):
+        per_equation = np.asarray(splits.params[split]).reshape(len(blocks), -1)
+        parts = [
+            np.concatenate([*_scores(fit, block, problem, params[rebuilt.places])])[:, rebuilt.design.order]
+            for block, params in zip(blocks, per_equation, strict=True)
+        ]
+        units = _units(np.hstack(parts), fit, rebuilt)
+        sums = sandwich(splits.jacobians[split], splits.meats[split])
+        factor = (
+            float(np.trace(splits.vcovs[split]) / np.trace(sums)) if fit.specification.vcov in ("HC1", "CR1") else 1.0
+        )
+        own = np.sqrt(factor) * np.linalg.solve(splits.jacobians[split], units.T).T
+        _check_reproduced(own, splits.vcovs[split], fit)
+        yield own
+
+
+def _scores(fit: Any, block: Block, problem: Problem, params: FloatArray) -> Iterator[FloatArray]:
+    """Scores of one equation at `params`, both in the block's order."""
+    if fit.specification.estimator in ("ppi", "ppi++"):
+        yield _two_sample_scores(block, problem, params, lam=float(fit.splits.tuning.lambdas[0, 0]))
+        return
+    problem, at = _point(fit, block, problem, params)
+    yield from row_scores(block, problem, at, problem.weights, augmentation_weights)
+
+
+def _point(fit: Any, block: Block, problem: Problem, params: FloatArray) -> tuple[Problem, FloatArray]:
+    """The problem with the fit's weights and Lambda, and the parameters at which it took the scores."""
+    spec = fit.specification
+    if spec.estimator == "gold_only":
+        return replace(problem, weights=gold_weights, label_weights=gold_weights), params
+    if spec.tune is None:
+        return problem, params
+    _, chosen = fit_tuned(block, problem, spec.tune, start=params)
+    assert chosen.at is not None
+    return replace(problem, tuning=chosen.tuning), chosen.at
+
+
+def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, lam: float) -> FloatArray:
+    """N times each row's part in mean_L g + lam (mean_U h - mean_L h), less its mean over the labelled or the other rows."""
+    n, rows = len(block.gold_rows), len(block.outcome)
+
+    def weights(piece: Block) -> Weights:
+        predicted = np.full(len(piece.outcome), lam / (rows - n))
+        predicted[piece.gold_rows] = -lam / n
+        return Weights(predicted=predicted, gold=np.full(len(piece.gold_rows), 1.0 / n))
+
+    out = rows * np.concatenate([*row_scores(block, problem, params, weights, augmentation_weights)])
+    ddof = 0 if block.shape[1] == 1 and not np.ptp(block.fixed) else 1  # as `dsl.engine.two_sample`
+    labeled = np.zeros(rows, dtype=bool)
+    labeled[block.gold_rows] = True
+    for sample in (labeled, ~labeled):
+        count = int(sample.sum())
+        out[sample] = (out[sample] - out[sample].mean(axis=0)) * np.sqrt(count / (count - ddof))
+    return out
+
+
+def _units(scores: FloatArray, fit: Any, rebuilt: Rebuilt) -> FloatArray:
+    """Scores (rows, K) of all rows or clusters, in their order; rows that a gold-only fit leaves out count nothing."""
+    sample = rebuilt.sample
+    if fit.specification.estimator == "gold_only":
+        every = np.zeros((len(sample.data), scores.shape[1]))
+        every[sample.labeled] = scores
+        scores = every
+    if sample.cluster is None:
+        return scores
+    return cluster_sums(scores, sample.cluster, sample.n_clusters or 0)
+
+
+def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Any) -> None:
+    """Raise ArgumentError unless the units' influences sum to zero and their squares to the fit's variances."""
+    if fit.specification.target == "finite":
+        return
+    se = np.sqrt(np.diag(vcov))
+    made = np.sqrt((own**2).sum(axis=0))
+    shift = np.abs(own.sum(axis=0)) if fit.specification.tune is None else np.zeros(len(se))
+    worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
+    if worst > REPRODUCED:
+        raise ArgumentError(
+            f"these data do not make the fit's numbers again (standard errors differ by {worst:.1%}): values changed since, or "
+            "its learner is not the one given; pass the table that was fitted, and sl_method= if the learner was your own"
+        )
+
+
+def check_labeling(fit: Any, rebuilt: Rebuilt, *, sl_method: Any = None) -> None:
+    """Raise ArgumentError unless a finite-population fit's variance is that of the labelling that `rebuilt` knows.
+
+    Strata, units and whether sizes were fixed come from a design, which results do not keep.
+    """
+    splits, sample = fit.splits, rebuilt.sample
+    if fit.specification.target != "finite":
+        return
+    if len(splits.params) == 1:
+        scores = splits.label_scores
+    else:
+        blocks = next(split_blocks(fit, rebuilt, sl_method=sl_method))
+        per_equation = np.asarray(splits.params[0]).reshape(len(blocks), -1)
+        parts = []
+        for block, params in zip(blocks, per_equation, strict=True):
+            problem, at = _point(fit, block, rebuilt.problem, params[rebuilt.places])
+            parts.append(label_scores(block, problem, at)[:, rebuilt.design.order])
+        scores = np.hstack(parts)
+    made = np.sqrt(np.diag(finite_meat(scores, sample.labeling)))
+    kept = np.sqrt(np.diag(splits.meats[0]))
+    if np.abs(made - kept).max() > REPRODUCED * kept.max():
+        raise ArgumentError(
+            "the fit's labelled rows were drawn by a labelling design (strata, clusters or independent draws), which results do "
+            "not keep; pass it again, design=..."
+        )

@@ -1,0 +1,215 @@
+"""What `dsl.compare` returns: the estimators' coefficients side by side, and the naive estimate's bias."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.engine.intervals import wald_interval, wald_pvalue
+from dsl.exceptions import ArgumentError
+from dsl.reports.comparison.conclusions import conclude
+from dsl.reports.comparison.difference import Difference, WaldTest, wald_test
+
+INVALID = "naive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Comparison:
+    """Estimators side by side; returned by `dsl.compare` and ``fit.compare(data)``.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per coefficient and estimator: term, estimator, estimate, std_error, statistic, p_value, conf_low,
+        conf_high, and ``effective_labels``: how many labels the labelled rows alone would need for the same standard
+        error (NaN for the naive estimator, whose standard error leaves out its bias).
+    bias : DataFrame or None
+        Naive estimate less that of the `reference`, one row per coefficient: difference, std_error, statistic, p_value,
+        conf_low, conf_high. The standard error knows that both rest on the same rows. None without either of them.
+    hausman : WaldTest or None
+        Joint test that none of the naive estimates is biased: statistic, df, p_value.
+    conclusions : DataFrame or None
+        One row per coefficient: ``change`` ("same", "vanishes", "appears", "reverses") and ``sentence``, which says in words
+        what happens to the naive conclusion.
+    reference : str
+        The estimator that the others are judged by.
+    fits : dict
+        The fits, by name.
+    failed : dict
+        Estimators that had no solution, and why.
+    notes : tuple of str
+    alpha : float
+        One minus the level of intervals and conclusions.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.analyses.compare import compare
+    >>> posts = dsl.datasets.simulate_linear(n=2000, labeled=400, seed=1)
+    >>> found = compare("Y ~ X1 + X2", posts, predicted_var="Y", prediction="pred_Y", sl_method="lm", sample_split=2)
+    >>> found
+    <Comparison Y ~ X1 + X2: naive, gold_only, dsl, dsl+; reference dsl>
+    >>> found.bias["difference"].round(1).to_dict()
+    {'Intercept': 0.1, 'X1': -0.5, 'X2': 0.3}
+    >>> found.hausman.df, found.hausman.p_value < 0.001
+    (3, True)
+    >>> found.conclusions.loc["X2", "change"]
+    'appears'
+    >>> found.effective_labels.loc["X2"].round(-2).astype(int).to_dict()
+    {'gold_only': 400, 'dsl': 500, 'dsl+': 800}
+    """
+
+    formula: str
+    model: str
+    alpha: float
+    reference: str
+    table: pd.DataFrame = field(repr=False)
+    bias: pd.DataFrame | None = field(repr=False)
+    hausman: WaldTest | None
+    conclusions: pd.DataFrame | None = field(repr=False)
+    fits: Mapping[str, Any] = field(repr=False)
+    failed: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What happens to the conclusion about each coefficient, in a sentence or two."""
+        if self.conclusions is None:
+            raise ArgumentError(
+                f"there is nothing to conclude without 'naive' and '{self.reference}'; compare with both among the estimators"
+            )
+        return list(self.conclusions["sentence"])
+
+    @property
+    def effective_labels(self) -> pd.DataFrame:
+        """Labels that each estimate is worth; one row per coefficient, one column per estimator."""
+        wide = self.table.pivot(index="term", columns="estimator", values="effective_labels")
+        valid = [name for name, fit in self.fits.items() if fit.specification.estimator != INVALID]
+        return wide.loc[self.table["term"].unique(), valid].rename_axis(columns=None)
+
+    def summary(self) -> Any:
+        """Design, coefficients, bias and conclusions.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+            Prints as text; ``as_html()``, ``as_latex()``.
+        """
+        from dsl.reports.comparison.printed import summarize
+
+        return summarize(self)
+
+    def __repr__(self) -> str:
+        """One line: formula and estimators."""
+        return f"<Comparison {self.formula}: {', '.join(self.fits)}; reference {self.reference}>"
+
+    def __str__(self) -> str:
+        """The summary as text."""
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return str(self.summary().as_html())
+
+
+def assemble(
+    fits: Mapping[str, Any],
+    *,
+    reference: str,
+    bias: Difference | None,
+    failed: Mapping[str, str],
+    notes: tuple[str, ...],
+    alpha: float,
+) -> Comparison:
+    """Put fits of the same rows side by side.
+
+    Parameters
+    ----------
+    fits : mapping of str to DSLResults
+    reference : str
+        Name of the fit that the others are judged by.
+    bias : Difference or None
+        Naive less reference.
+    failed, notes, alpha
+        As in `Comparison`.
+    """
+    fit, naive = fits[reference], named(fits, INVALID)
+    terms = tuple(fit.model.exog_names)
+    _check_terms(fits, reference)
+    table = coefficients(fits, alpha)
+    biases = None if bias is None else _bias_table(bias, terms, alpha)
+    return Comparison(
+        formula=fit.specification.formula,
+        model=fit.specification.model,
+        alpha=alpha,
+        reference=reference,
+        table=table,
+        bias=biases,
+        hausman=None if bias is None else joint_test(bias),
+        conclusions=None if biases is None else conclude(table, biases, str(naive), reference, alpha),
+        fits=dict(fits),
+        failed=dict(failed),
+        notes=notes,
+    )
+
+
+def named(fits: Mapping[str, Any], estimator: str) -> str | None:
+    """Name of the first fit with this estimator."""
+    return next((name for name, fit in fits.items() if fit.specification.estimator == estimator), None)
+
+
+def _check_terms(fits: Mapping[str, Any], reference: str) -> None:
+    expected = list(fits[reference].model.exog_names)
+    for name, fit in fits.items():
+        if list(fit.model.exog_names) != expected:
+            raise ArgumentError(
+                f"'{name}' has coefficients ({', '.join(fit.model.exog_names)}) than '{reference}' ({', '.join(expected)}); "
+                "compare estimators of one formula"
+            )
+
+
+def joint_test(bias: Difference) -> WaldTest:
+    """Test that all differences are zero; those that are always zero do not count."""
+    return wald_test(np.where(bias.constant, 0.0, bias.estimate), bias.vcov, bias.scale)
+
+
+def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
+    """One row per coefficient and estimator, coefficient by coefficient."""
+    baseline = named(fits, "gold_only")
+    some_t = any(fit.specification.use_t for fit in fits.values())
+    parts = []
+    for name, fit in fits.items():
+        part = fit.tidy(alpha=alpha)
+        if some_t and "df" not in part:
+            part.insert(part.columns.get_loc("p_value"), "df", np.inf)
+        part.insert(1, "estimator", name)
+        part["effective_labels"] = np.nan
+        if baseline is not None and fit.specification.estimator != INVALID:
+            part["effective_labels"] = worth(fit, fits[baseline])
+        parts.append(part.assign(_place=np.arange(len(part))))
+    table = pd.concat(parts, ignore_index=True)
+    return table.sort_values("_place", kind="stable", ignore_index=True).drop(columns="_place")
+
+
+def worth(fit: Any, gold: Any) -> FloatArray:
+    """Labels that the labelled rows alone would need for the standard errors of `fit`; (k,).
+
+    Their variance is taken to go with 1/n and, for a finite population of N rows, with 1/n - 1/N.
+    """
+    n, ratio = gold.n_labeled, (np.asarray(fit.bse) / np.asarray(gold.bse)) ** 2
+    if gold.specification.target != "finite":
+        return np.asarray(n / ratio)
+    rest = 1.0 / gold.nobs
+    return np.asarray(1.0 / (rest + ratio * (1.0 / n - rest)))
+
+
+def _bias_table(bias: Difference, terms: tuple[str, ...], alpha: float) -> pd.DataFrame:
+    estimate = np.where(bias.constant, 0.0, bias.estimate)
+    table = pd.DataFrame({"difference": estimate, "std_error": bias.se}, index=pd.Index(terms, name="term"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["statistic"] = np.where(bias.constant, 0.0, estimate / bias.se)
+    table["p_value"] = np.where(bias.constant, 1.0, wald_pvalue(estimate, bias.se))
+    table[["conf_low", "conf_high"]] = wald_interval(estimate, bias.se, alpha)
+    return table

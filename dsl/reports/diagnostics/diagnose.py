@@ -1,0 +1,83 @@
+"""The call: run every check that applies."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dsl.data.arguments import as_names, explain_calls
+from dsl.estimators.analysis import rebuild
+from dsl.exceptions import ArgumentError
+from dsl.reports.diagnostics import coefficients, labels, stability, surrogates
+from dsl.reports.diagnostics.case import Case, covariates_of
+from dsl.reports.diagnostics.results import Diagnostics, Findings, table_of
+
+
+@explain_calls
+def diagnose(
+    fit: Any,
+    data: Any,
+    *,
+    by: str | Sequence[str] | None = None,
+    predicted_var: Any = None,
+    design: Any = None,
+) -> Diagnostics:
+    """Check what a fit rests on: surrogates, weights, labels, stability, the model.
+
+    Parameters
+    ----------
+    fit : DSLResults
+        Of any estimator; checks that do not apply to it are listed as skipped, with the reason.
+    data : data frame
+        The data that it was fitted to: results do not keep them.
+    by : str or list of str, optional
+        Further columns across which errors of the surrogates are compared, besides those of the formula.
+    predicted_var : dict, optional
+        Which surrogate stands for which predicted variable, where the fit has more surrogates than variables.
+    design : LabelDesign, optional
+        The fit's, if it had one.
+
+    Returns
+    -------
+    Diagnostics
+        ``checks``, ``alarms``, ``notes``, ``details``, ``skipped``; prints as text.
+
+    Raises
+    ------
+    ArgumentError
+        `data` are not those of the fit; ``remove_data()`` dropped its rows; a column of `by` cannot be used.
+
+    Notes
+    -----
+    Surrogates: correlation with the gold values; quality by group of each covariate, with a test of differential error
+    (that the surrogate, given the gold value, does not depend on the covariate). Learners: out-of-fold R2, calibration,
+    comparison with the surrogate itself. Labels: Kish's effective number, inequality of the weights, smallest
+    probability, balance of labelled and all rows, clusters, cells of factors. Coefficients: labels and single rows behind
+    them, outcomes per coefficient and cell of a logit, Jacobian. Stability over folds and splits. Thresholds and their
+    reasons are in `dsl.reports.diagnostics.limits`.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.reports.diagnostics import diagnose
+    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> fit = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
+    ...               prediction="vader_positive", sample_split=3)
+    >>> found = diagnose(fit, tweets, by="source")
+    >>> len(found.alarms)
+    0
+    >>> found.notes["about"].tolist()
+    ['human_positive by source']
+    >>> found.detail("surrogates").set_index("group").loc[["nyt", "tweets"], "false_negative_rate"].round(2).tolist()
+    [0.31, 0.05]
+    """
+    if len(fit.sample.labeled) != fit.nobs:
+        raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
+    rebuilt = rebuild(fit, data, predicted_var=predicted_var, design=design)
+    case = Case(fit=fit, rebuilt=rebuilt, covariates=covariates_of(rebuilt, data, as_names(by, "by")))
+    found = Findings.joined([part.examine(case) for part in (surrogates, labels, coefficients, stability)])
+    spec = fit.specification
+    return Diagnostics(
+        checks=table_of(found.checks),
+        details=found.details,
+        skipped=found.skipped,
+        title=f"{spec.model} ({spec.estimator}): {spec.formula}; {fit.nobs:,} rows, {fit.n_labeled:,} labelled",
+    )

@@ -1,0 +1,236 @@
+"""The labelled sample: how many, how unequal, how representative, in how many clusters and cells."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.data.formula.rlang.syntax import names
+from dsl.engine.covariance import cluster_sums
+from dsl.engine.intervals import wald_pvalue
+from dsl.reports.diagnostics import limits
+from dsl.reports.diagnostics.case import Case, is_discrete, text_of
+from dsl.reports.diagnostics.results import Findings, judged
+from dsl.reports.diagnostics.tests import holm
+
+MOST_COLUMNS = 50
+"""Columns looked at for balance."""
+EXPECTED = 5.0
+"""Expected labelled rows with a 1 (or a 0) below which a 0/1 column is left out of the test of balance."""
+LABEL_MORE = "label more rows (power_dsl says how many)"
+
+
+def examine(case: Case) -> Findings:
+    """Number and weights of the labels, clusters, balance, cells."""
+    return Findings.joined([_weights(case), _clusters(case), _balance(case), _cells(case)])
+
+
+def _weights(case: Case) -> Findings:
+    weight, prob = case.weight, case.sample.sample_prob
+    n = len(weight)
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    lowest = float(prob.min() / prob.mean())
+    checks = [
+        judged(
+            "labels",
+            effective,
+            limits.LABELS,
+            finding=f"{n:,} labelled rows count for {effective:,.0f}",
+            remedy=LABEL_MORE + ("" if case.sample.equal_prob else ", with less unequal probabilities"),
+        ),
+        judged(
+            "weights",
+            effective / n,
+            limits.WEIGHTS,
+            finding=(
+                f"weights vary from {weight.min():.3g} to {weight.max():.3g}; the largest is {weight.max() / weight.sum():.1%} "
+                f"of their sum, and {effective / n:.0%} of the labels are left"
+            ),
+            remedy="draw further labels with less unequal probabilities; mix the next draw with a uniform one",
+        ),
+        judged(
+            "smallest probability",
+            lowest,
+            limits.SMALLEST,
+            finding=f"the smallest sampling probability is {prob.min():.3g}, {lowest:.3g} of the mean",
+            remedy="raise the floor of the sampling probabilities in the next draw; look whether the smallest ones are mistakes",
+        ),
+    ]
+    return Findings(checks=checks)
+
+
+def _clusters(case: Case) -> Findings:
+    if case.unit is None:
+        return Findings(skipped={"clusters": "the fit has no clusters"})
+    count = len(np.unique(case.unit))
+    check = judged(
+        "clusters",
+        count,
+        limits.CLUSTERS,
+        finding=f"labelled rows lie in {count:,} of {case.sample.n_clusters:,} clusters",
+        remedy="label rows of further clusters; with few clusters in all, vcov='CR1' and wider margins",
+    )
+    return Findings(checks=[check])
+
+
+def _balance(case: Case) -> Findings:
+    """Weighted labelled rows against all rows, column by column."""
+    if case.labeled.all():
+        return Findings(skipped={"balance": "every row is labelled"})
+    table = pd.DataFrame(_gaps(case))
+    if table.empty:
+        return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
+    table["p_value"] = wald_pvalue(table["statistic"], 1.0)
+    table["p_adjusted"] = holm(table["p_value"].to_numpy())
+    worst = table.loc[table["p_adjusted"].idxmin()]
+    check = judged(
+        "balance",
+        float(worst["p_adjusted"]),
+        limits.BALANCE,
+        about=str(worst["column"]),
+        finding=(
+            f"the mean of {worst['column']} is {worst['labeled_mean']:.3g} by the weighted labelled rows and {worst['mean']:.3g} "
+            f"over all rows (z = {worst['statistic']:.1f}, adjusted p = {worst['p_adjusted']:.2g}), the largest gap of "
+            f"{len(table)} columns"
+        ),
+        remedy=(
+            "check how labelled rows were drawn: pass their true probabilities (sample_prob, design), the clusters that were "
+            "drawn together (cluster), and leave no drawn row unlabelled"
+        ),
+    )
+    return Findings(checks=[check], details={"balance": table})
+
+
+def _gaps(case: Case) -> Iterator[dict[str, Any]]:
+    """Mean over labelled rows (Hajek), over all rows, and the z statistic of their difference."""
+    sample, weight = case.sample, case.weight
+    left = np.maximum(1.0 - sample.sample_prob[sample.labeled], 0.0)
+    unit = case.unit if sample.labeling.unit is None else sample.labeling.unit  # what was drawn together
+    for name, values in _known_columns(case):
+        mean = float(values.mean())
+        binary = bool(np.isin(values, (0.0, 1.0)).all())
+        rarer = min(mean, 1.0 - mean) * sample.n_labeled if binary else np.inf
+        if np.ptp(values) == 0.0 or rarer < EXPECTED:
+            continue
+        mine = values[sample.labeled] - mean
+        gap = float(weight @ mine / weight.sum())
+        parts = (weight * np.sqrt(left) * (mine - gap))[:, None]
+        if unit is not None:
+            parts = cluster_sums(parts, unit, int(unit.max()) + 1)
+        error = float(np.sqrt((parts**2).sum()) / weight.sum())
+        if error > 0.0:
+            yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}
+
+
+def _known_columns(case: Case) -> list[tuple[str, FloatArray]]:
+    """Covariates, outcome, surrogates and features that are known for all rows."""
+    design, sample = case.rebuilt.design, case.sample
+    part = design.covariates
+    out = {part.names[j]: column for j, column in zip(part.fixed_index, part.fixed.T, strict=True)}
+    if design.outcome.fixed is not None:
+        out.setdefault(design.outcome.names[0], design.outcome.fixed[:, 0])
+    for name, column in zip(sample.feature_names, sample.features.T, strict=True):
+        out.setdefault(name, column)
+    return list(out.items())[:MOST_COLUMNS]
+
+
+def _cells(case: Case) -> Findings:
+    """Labelled rows in the cells of factors, and with each value of the predicted variables."""
+    table = pd.DataFrame(_cell_counts(case))
+    if table.empty:
+        why = "the formula has no factor, and no predicted variable with few values"
+        return Findings(skipped={"labels per cell": why, "outcomes per cell": why})
+    least = table.loc[table["labeled"].idxmin()]
+    check = judged(
+        "labels per cell",
+        float(least["labeled"]),
+        limits.CELLS,
+        about=str(least["cell"]),
+        finding=f"{least['labeled']:,} labelled rows have {least['cell']}, the fewest of {len(table)} cells",
+        remedy="label more rows of that cell (stratify the next draw by it), or merge it with another",
+    )
+    outcomes = _outcomes(case, table)
+    return Findings.joined([Findings(checks=[check], details={"cells": table}), outcomes])
+
+
+def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
+    if "rarer_outcome" not in table:
+        why = "only for model='logit' with a 0/1 outcome that is predicted"
+        return Findings(skipped={"outcomes per cell": why})
+    least = table.loc[table["rarer_outcome"].idxmin()]
+    return Findings(
+        checks=[
+            judged(
+                "outcomes per cell",
+                float(least["rarer_outcome"]),
+                limits.OUTCOMES,
+                about=str(least["cell"]),
+                finding=(
+                    f"of {least['labeled']:,.0f} labelled rows with {least['cell']}, the rarer outcome has "
+                    f"{least['rarer_outcome']:,.0f}"
+                ),
+                remedy="label more rows of that cell, merge it with another, or take the factor out of the formula",
+            )
+        ]
+    )
+
+
+def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
+    """All cells: rows, labelled rows and, for a logit, how many of these have the rarer outcome."""
+    labeled, outcome = case.labeled, _binary_outcome(case)
+    counted = pd.DataFrame({"_labeled": labeled.astype(int), "_ones": 0.0}, index=case.sample.data.index)
+    if outcome is not None:
+        counted.loc[labeled, "_ones"] = outcome
+    own = set(names(case.rebuilt.design.outcome.node))
+    for factors in (*_known_factors(case), *_gold_factors(case)):
+        frame = pd.concat([case.sample.data[list(factors)], counted], axis=1)
+        sums = frame.groupby(list(factors), observed=True).agg(
+            rows=("_labeled", "size"), labeled=("_labeled", "sum"), ones=("_ones", "sum")
+        )
+        for levels, row in sums.iterrows():
+            each = levels if isinstance(levels, tuple) else (levels,)
+            cell = {"cell": ", ".join(f"{name} = {text_of(level)}" for name, level in zip(factors, each, strict=True))}
+            rest = {"rows": int(row["rows"]), "labeled": int(row["labeled"])}
+            if outcome is not None and not own & set(factors):
+                rest["rarer_outcome"] = int(min(row["ones"], row["labeled"] - row["ones"]))
+            yield {**cell, **rest}
+
+
+def _binary_outcome(case: Case) -> FloatArray | None:
+    """(n,) gold outcome of a logit that is predicted; None otherwise."""
+    design = case.rebuilt.design
+    if case.fit.specification.model != "logit" or design.outcome.fixed is not None or case.rebuilt.analysis.levels:
+        return None
+    return design.gold_outcome if np.isin(design.gold_outcome, (0.0, 1.0)).all() else None
+
+
+def _known_factors(case: Case) -> list[tuple[str, ...]]:
+    """The factors among the covariates, and pairs of those that interact."""
+    part, data = case.rebuilt.design.covariates, case.sample.data
+    of_variable = [set(names(variable.node)) & set(data.columns) for variable in part.spec.variables]
+    out: dict[tuple[str, ...], None] = {}
+    for term in part.spec.terms:
+        used = [_factor(case, of_variable[j], part.spec.variables[j].levels is not None) for j in term.variables]
+        found = sorted({name for name in used if name is not None})
+        out |= {(name,): None for name in found}
+        if None not in used:
+            out |= dict.fromkeys(combinations(found, 2))
+    return list(out)
+
+
+def _factor(case: Case, columns: set[str], levels: bool) -> str | None:
+    """The column behind a variable of the formula, if it is one known factor."""
+    known = columns - set(case.rebuilt.columns.predicted)
+    if len(columns) != 1 or not known:
+        return None
+    name = next(iter(known))
+    return name if levels or is_discrete(case.sample.data[name]) else None
+
+
+def _gold_factors(case: Case) -> list[tuple[str, ...]]:
+    """The predicted variables with few values."""
+    data = case.sample.data
+    return [(name,) for name in case.rebuilt.columns.predicted if is_discrete(data[name])]

@@ -1,0 +1,305 @@
+"""The call: gather what the page shows, and write it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date as Date  # noqa: N812
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsl._version import __version__
+from dsl.analyses.results import DSLEstimates, DSLResults
+from dsl.data.arguments import explain_calls
+from dsl.engine.intervals import tails
+from dsl.estimators.analysis import Rebuilt, rebuild
+from dsl.estimators.names import TITLES
+from dsl.exceptions import ArgumentError
+from dsl.reports.comparison import Comparison, compare_fit
+from dsl.reports.diagnostics import Diagnostics, diagnose
+from dsl.reports.page import rerun, sections
+from dsl.reports.page.markup import Section
+from dsl.reports.page.methods import describe
+from dsl.reports.page.page import page
+
+SUFFIXES = (".html", ".htm")
+NEEDS_DATA = "it needs the data, which results do not hold; pass them, fit.report(path, data)."
+REMOVED = "remove_data() dropped the rows of the fit; write the report before that."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the caller asked for besides the fit and the data."""
+
+    title: str | None = None
+    compare: bool = True
+    diagnose: bool = True
+    estimators: Any = None
+    by: str | Sequence[str] | None = None
+    predicted_var: Mapping[str, Any] | None = None
+    design: Any = None
+    sl_method: Any = None
+    alpha: float = 0.05
+    date: Date | str | None = None
+    n_jobs: int = 1
+    progress: bool = False
+
+
+@explain_calls
+def write_report(
+    fit: Any,
+    path: str | os.PathLike[str],
+    data: Any = None,
+    *,
+    title: str | None = None,
+    compare: bool = True,
+    diagnose: bool = True,
+    estimators: Any = None,
+    by: str | Sequence[str] | None = None,
+    predicted_var: Mapping[str, Any] | None = None,
+    design: Any = None,
+    sl_method: Any = None,
+    alpha: float = 0.05,
+    date: Date | str | None = None,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> Path:
+    """Write one self-contained page about a fit.
+
+    It holds the design, the estimates, a comparison of estimators, diagnostics, a paragraph on methods with its references,
+    and the code, data and versions behind the numbers. It needs no network, prints well, and its tables can be sorted.
+
+    Parameters
+    ----------
+    fit : DSLResults
+    path : str or path
+        Where to; must end in ``.html`` or ``.htm``. An older page there is replaced.
+    data : data frame, optional
+        The data that the fit was made from: results do not hold them. Without them the page has no comparison, no
+        diagnostics and no fingerprint of the data, and says so.
+    title : str, optional
+        Heading of the page; by default the estimator's name and the formula.
+    compare, diagnose : bool
+        Whether to make these sections.
+    estimators
+        What to compare with, as in `dsl.reports.comparison.compare_fit`; by default naive, gold_only, dsl and dsl+.
+    by : str or list of str, optional
+        Further columns across which errors of the surrogates are compared, as in `dsl.reports.diagnostics.diagnose`.
+    predicted_var : dict, optional
+        Which surrogate stands for which predicted variable, where the fit has more surrogates than variables.
+    design : LabelDesign, optional
+        The fit's, if it had one; the page then tells how the labelled rows were drawn.
+    sl_method
+        The fit's learner; needed for the comparison if it was not one of the package's names.
+    alpha : float
+        One minus the level of intervals and conclusions.
+    date : str or datetime.date, optional
+        Shown at the foot of the page; today by default, none for ``""``. All else on the page is the same in every run.
+    n_jobs, progress
+        As in `dsl.dsl`, for the fits of the comparison.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the page.
+
+    Raises
+    ------
+    ArgumentError
+        `data` or `design` are not those of the fit; an option needs what is not given; the folder does not exist.
+
+    Notes
+    -----
+    Plots need matplotlib (``pip install "dsl[plot]"``); without it there are remarks in their place.
+
+    Examples
+    --------
+    >>> import dsl, tempfile, pathlib
+    >>> from dsl.reports.page import write_report
+    >>> posts = dsl.datasets.simulate_linear(n=1000, labeled=300, seed=1)
+    >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_report(fit, pathlib.Path(folder) / "report.html", posts, estimators="naive")
+    ...     "Egami" in path.read_text(encoding="utf-8")
+    True
+    """
+    target = _target(path)
+    options = Options(
+        title=title,
+        compare=compare,
+        diagnose=diagnose,
+        estimators=estimators,
+        by=by,
+        predicted_var=predicted_var,
+        design=design,
+        sl_method=sl_method,
+        alpha=alpha,
+        date=date,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    whole = _build(fit, data, options)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_text(whole, encoding="utf-8", newline="\n")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+@explain_calls
+def report_html(fit: Any, data: Any = None, **options: Any) -> str:
+    """The page of `write_report` as text.
+
+    Parameters
+    ----------
+    fit, data
+        As in `write_report`.
+    **options
+        Its other arguments.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> from dsl.reports.page import report_html
+    >>> posts = dsl.datasets.simulate_linear(n=1000, labeled=300, seed=1)
+    >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
+    >>> report_html(fit, date="2026-01-01").splitlines()[0]
+    '<!DOCTYPE html>'
+    """
+    known = [each.name for each in fields(Options)]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ArgumentError(f"report_html() has no argument '{unknown[0]}'; the options are {', '.join(known)}")
+    return _build(fit, data, Options(**options))
+
+
+def _build(fit: Any, data: Any, options: Options) -> str:
+    if isinstance(fit, DSLEstimates):
+        fit = DSLResults(fit)
+    if not isinstance(fit, DSLResults):
+        raise ArgumentError(f"fit must be what dsl.dsl returns; found {type(fit).__name__}")
+    tails(options.alpha, "two-sided")
+    day = _date(options.date)
+    _check_used(data, options)
+    if options.design is not None:
+        _check_design(fit, options.design)
+    return page(
+        title=options.title or fit.specification.formula,
+        lead=TITLES[fit.specification.estimator],
+        sections=_sections(fit, data, options),
+        date=day,
+        version=__version__,
+    )
+
+
+def _sections(fit: Any, data: Any, options: Options) -> list[Section]:
+    rebuilt = _rebuilt(fit, data, options)
+    comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
+    compared = comparison if isinstance(comparison, Comparison) else None
+    methods = describe(fit, alpha=options.alpha, design=options.design, comparison=compared, version=__version__)
+    digest = None if data is None else rerun.data_fingerprint(data, list(rerun.roles(fit)))
+    columns = None if data is None else rerun.columns_table(fit, data)
+    given = {"design": options.design, "sl_method": options.sl_method, "predicted_var": options.predicted_var}
+    source = rerun.code(fit, rebuilt=rebuilt, digest=digest, **given)
+    parts = [
+        sections.design_section(fit, options.design),
+        sections.estimates_section(fit, options.alpha),
+        sections.comparison_section(comparison) if isinstance(comparison, Comparison) else comparison,
+        sections.diagnostics_section(fit, diagnostics) if isinstance(diagnostics, Diagnostics) else diagnostics,
+        sections.methods_section(methods, fit),
+        sections.rerun_section(source, rerun.session(), columns, digest),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def _rebuilt(fit: Any, data: Any, options: Options) -> Rebuilt | None:
+    """The fit's analysis; raises ArgumentError if `data` are not those of the fit."""
+    return None if data is None else rebuild(fit, data, predicted_var=options.predicted_var, design=options.design)
+
+
+def _comparison(fit: Any, data: Any, options: Options) -> Comparison | Section | None:
+    """The comparison, a section that says why there is none, or None where none is wanted."""
+    if not options.compare:
+        return None
+    if data is None:
+        return sections.absent("comparison", "Comparison of estimators", NEEDS_DATA)
+    if len(fit.sample.labeled) != fit.nobs:
+        return sections.absent("comparison", "Comparison of estimators", REMOVED)
+    return compare_fit(
+        fit,
+        data,
+        estimators=options.estimators,
+        alpha=options.alpha,
+        predicted_var=options.predicted_var,
+        design=options.design,
+        sl_method=options.sl_method,
+        n_jobs=options.n_jobs,
+        progress=options.progress,
+    )
+
+
+def _diagnostics(fit: Any, data: Any, options: Options) -> Diagnostics | Section | None:
+    """The same for diagnostics."""
+    if not options.diagnose:
+        return None
+    if data is None:
+        return sections.absent("diagnostics", "Diagnostics", NEEDS_DATA, sections.plots(fit))
+    if len(fit.sample.labeled) != fit.nobs:
+        return sections.absent("diagnostics", "Diagnostics", REMOVED)
+    return diagnose(fit, data, by=options.by, predicted_var=options.predicted_var, design=options.design)
+
+
+def _check_used(data: Any, options: Options) -> None:
+    """Raise ArgumentError if an option would be ignored."""
+    needs = {
+        "estimators": ("compare=True", options.compare),
+        "by": ("diagnose=True", options.diagnose),
+        "predicted_var": ("compare=True or diagnose=True", options.compare or options.diagnose),
+    }
+    for name, (section, wanted) in needs.items():
+        if getattr(options, name) is None:
+            continue
+        if data is None:
+            raise ArgumentError(
+                f"{name} is for sections that need the data; pass them, fit.report(path, data, {name}=...)"
+            )
+        if not wanted:
+            raise ArgumentError(f"{name} is for a section that was not asked for; pass {section}, or leave {name} out")
+
+
+def _check_design(fit: Any, design: Any) -> None:
+    """Raise ArgumentError unless the design drew the fit's labelled rows."""
+    if not hasattr(design, "drawn"):
+        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
+    labels = fit.sample.labels
+    place = design.rows.get_indexer(labels)
+    if len(labels) and ((place < 0).any() or not np.array_equal(design.drawn[place], fit.sample.labeled)):
+        raise ArgumentError(
+            "this is not the design of the fit: it drew other rows than those labelled; pass the one that was given to dsl.dsl"
+        )
+
+
+def _target(path: Any) -> Path:
+    """The path, checked before anything is computed."""
+    try:
+        target = Path(path)
+    except TypeError:
+        raise ArgumentError(f"path must be a file name such as 'report.html'; found {type(path).__name__}") from None
+    if target.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"the report is a page: path must end in .html; found '{target.name}'")
+    if not target.parent.is_dir():
+        raise ArgumentError(f"there is no folder '{target.parent}' to write '{target.name}' to; make it first")
+    if target.is_dir():
+        raise ArgumentError(f"'{target}' is a folder; name a file in it, e.g. '{target / 'report.html'}'")
+    return target
+
+
+def _date(given: Date | str | None) -> str:
+    if isinstance(given, str):
+        return given
+    if given is not None and not isinstance(given, Date):
+        raise ArgumentError(f"date must be text or a datetime.date; found {type(given).__name__}")
+    return (Date.today() if given is None else given).isoformat()

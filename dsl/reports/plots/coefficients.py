@@ -1,0 +1,148 @@
+"""Coefficients of one analysis by several estimators, side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl.data.arguments import as_names, explain_calls
+from dsl.exceptions import ArgumentError
+from dsl.reports.plots.style import REFERENCE, dress, legend_outside, look, new_axes
+
+ESTIMATORS = {
+    "naive": "naive (surrogates as truth)",
+    "gold_only": "gold only",
+    "dsl": "DSL",
+    "dsl+": "DSL+",
+    "ppi": "PPI",
+    "ppi++": "PPI++",
+    "cdi": "CDI",
+}
+"""What the estimators are called in legends."""
+LOOKS: dict[str, dict[str, Any]] = {
+    "naive": {"marker": "s", "color": "0.55", "markerfacecolor": "white"},
+    "gold_only": {"marker": "o", "color": "0.35", "markerfacecolor": "0.35"},
+    "dsl": {"marker": "D", "color": "black", "markerfacecolor": "black"},
+}
+"""The same in every plot."""
+BAND = 0.7
+"""Share of the distance between two coefficients that their estimates fill."""
+
+
+@explain_calls
+def coefficients(
+    fits: Any,
+    ax: Any = None,
+    *,
+    terms: str | Sequence[str] | None = None,
+    truth: Mapping[str, float] | None = None,
+    alpha: float = 0.05,
+) -> Any:
+    """Estimates with their confidence intervals, estimators next to each other under every coefficient.
+
+    Parameters
+    ----------
+    fits : results, list of results, or dict of label to results
+        Of ``dsl.dsl``, or of statsmodels. Without labels, results go by their estimator's name.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    terms : str or list of str, optional
+        Coefficients to draw, from top to bottom; by default all but the intercept.
+    truth : dict or Series, optional
+        Known values to mark, by coefficient.
+    alpha : float
+        One minus the level of the intervals.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ArgumentError
+        Nothing to draw, results without a name, or a coefficient that none of them has.
+    MissingDependencyError
+        matplotlib is missing: ``pip install 'dsl[plot]'``.
+
+    Examples
+    --------
+    >>> import dsl, matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from dsl.plotting import coefficients
+    >>> data = dsl.datasets.simulate_logit(n=1000, labeled=300, seed=1)
+    >>> call = {**data.attrs["call"], "sl_method": "lm"}
+    >>> fits = [dsl.dsl(data=data, estimator=name, **call) for name in ("naive", "gold_only", "dsl")]
+    >>> ax = coefficients(fits, truth=data.attrs["truth"])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['truth', 'naive (surrogates as truth)', 'gold only', 'DSL']
+    """
+    labelled = _labelled(fits)
+    known = list(dict.fromkeys(term for fit in labelled.values() for term in fit.params.index))
+    shown = list(as_names(terms, "terms")) or [term for term in known if term != "Intercept"] or known
+    unknown = [term for term in shown if term not in known]
+    if unknown:
+        raise ArgumentError(f"terms names '{unknown[0]}', which is no coefficient; they are {', '.join(known)}")
+    if ax is None:
+        ax = new_axes(height=1.4 + 0.3 * len(shown) + 0.13 * len(shown) * len(labelled))
+    place = pd.Series(np.arange(len(shown))[::-1], index=shown, dtype=float)
+    ax.axvline(0.0, **REFERENCE)
+    if truth is not None:
+        _mark(ax, place, truth)
+    for j, (label, fit) in enumerate(labelled.items()):
+        own = [term for term in shown if term in fit.params.index]
+        ends = fit.conf_int(alpha=alpha).loc[own].to_numpy()
+        middle = fit.params[own].to_numpy()
+        shift = BAND * ((len(labelled) - 1) / 2 - j) / len(labelled)
+        ax.errorbar(
+            middle,
+            place[own] + shift,
+            xerr=np.abs(ends.T - middle),
+            label=label,
+            **{**look(j), **LOOKS.get(_estimator(fit), {}), "linestyle": "none"},
+        )
+    ax.set_yticks(place.to_numpy(), shown)
+    ax.set_ylim(-0.6, len(shown) - 0.4)
+    ax.set_xlabel(f"coefficient, {100 * (1 - alpha):g}% confidence interval")
+    dress(ax, grid="x")
+    ax.tick_params(axis="y", length=0)
+    if len(labelled) > 1 or truth is not None:
+        legend_outside(ax)
+    return ax
+
+
+def _labelled(fits: Any) -> dict[str, Any]:
+    """Results by label."""
+    if isinstance(fits, Mapping):
+        out = {str(label): fit for label, fit in fits.items()}
+    else:
+        listed = list(fits) if isinstance(fits, list | tuple) else [fits]
+        names = [ESTIMATORS.get(_estimator(fit), "") for fit in listed]
+        if len(listed) > 1 and (len(set(names)) < len(names) or "" in names):
+            raise ArgumentError(
+                "these results cannot be told apart by their estimators; pass a dict, {'some name': results, ...}"
+            )
+        out = dict(zip(names, listed, strict=True))
+    if not out:
+        raise ArgumentError("fits is empty: pass results of dsl.dsl")
+    for label, fit in out.items():
+        if not hasattr(fit, "conf_int") or not isinstance(getattr(fit, "params", None), pd.Series):
+            raise ArgumentError(
+                f"fits must be results with named params and conf_int(); {label or 'one'} is {type(fit).__name__}"
+            )
+    return out
+
+
+def _estimator(fit: Any) -> str:
+    return str(getattr(getattr(fit, "specification", None), "estimator", ""))
+
+
+def _mark(ax: Any, place: pd.Series, truth: Mapping[str, float]) -> None:
+    """A dotted line across each coefficient's band at its known value."""
+    values = pd.Series(dict(truth), dtype=float)
+    own = [term for term in place.index if term in values.index]
+    if not own:
+        raise ArgumentError(f"truth names none of the coefficients drawn: {', '.join(place.index)}")
+    ax.vlines(
+        values[own], place[own] - 0.42, place[own] + 0.42, color="black", linestyle=":", linewidth=1.6, label="truth"
+    )

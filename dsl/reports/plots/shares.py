@@ -1,0 +1,183 @@
+"""Category shares over time, or by group."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray
+from dsl.data.arguments import as_names, explain_calls
+from dsl.exceptions import ArgumentError
+from dsl.reports.plots.style import MARKERS, dress, legend_outside, look, new_axes
+
+if TYPE_CHECKING:
+    from dsl.analyses.proportions import Proportions
+
+SHIFT = 0.08
+"""Distance between neighbouring lines' points, so that intervals do not hide each other; share of a period."""
+MOST_TICKS = 12
+"""Periods that all get a tick of their own."""
+
+
+@explain_calls
+def proportions(
+    shares: "Proportions",
+    ax: Any = None,
+    *,
+    categories: str | Sequence[str] | None = None,
+    groups: str | Sequence[str] | None = None,
+    label: str | None = None,
+) -> Any:
+    """Shares with their intervals: lines over time if there is a `time`, else a row for each group.
+
+    Parameters
+    ----------
+    shares : Proportions
+        Of ``dsl.proportions``.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default. In axes that hold shares already, these are added in the next looks.
+    categories, groups : str or list of str, optional
+        What to draw; all by default. Several columns' groups go by "north, 2" and the like.
+    label : str, optional
+        Put before the names in the legend, to tell several results in the same axes apart.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ArgumentError
+        Unknown categories or groups, or more lines than can be told apart.
+    MissingDependencyError
+        matplotlib is missing: ``pip install 'dsl[plot]'``.
+
+    Examples
+    --------
+    >>> import dsl, matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from dsl.analyses.proportions import proportions
+    >>> posts = dsl.datasets.simulate_yearly(n=900, labeled=300, n_years=3, seed=1)
+    >>> ax = proportions(posts, gold="Y", prediction="pred_Y", time="year").plot()
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('year', 'share of Y')
+    """
+    table = _chosen(shares, categories, groups)
+    before = 0 if ax is None else len(ax.containers)
+    lines = list(_lines(table, shares, label))
+    if before + len(lines) > len(MARKERS):
+        raise ArgumentError(
+            f"{before + len(lines)} lines cannot be told apart (at most {len(MARKERS)} can); choose some with categories= or "
+            "groups=, or draw them in several axes"
+        )
+    draw = _over_time if shares.time else _by_group
+    return draw(shares, table, lines, ax, before)
+
+
+def _chosen(shares: "Proportions", categories: Any, groups: Any) -> pd.DataFrame:
+    """The table's rows to draw, with a column for the group's name."""
+    table = shares.table.copy()
+    names = [table[name].astype(str) for name in shares.by]
+    table["_group"] = names[0].str.cat(names[1:], sep=", ") if names else ""
+    for column, argument, wanted in (("category", "categories", categories), ("_group", "groups", groups)):
+        asked, known = as_names(wanted, argument), table[column].astype(str)
+        unknown = [name for name in asked if name not in set(known)]
+        if unknown:
+            raise ArgumentError(f"{argument} names '{unknown[0]}'; there are {', '.join(known.unique()[:20])}")
+        if asked:
+            table = table[known.isin(asked)]
+    return table
+
+
+def _lines(table: pd.DataFrame, shares: "Proportions", label: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Label and rows of what is drawn in one look: a group's category over time; a category of all groups."""
+    keys = ["_group", "category"] if shares.time else ["category"]
+    several = [key for key in keys if table[key].nunique() > 1]
+    for names, line in table.groupby(keys, sort=False, observed=True):
+        own = [str(name) for key, name in zip(keys, names, strict=True) if key in several]
+        yield ", ".join([*([label] if label else []), *own]) or str(line["category"].iloc[0]), line
+
+
+def _over_time(
+    shares: "Proportions", table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int
+) -> Any:
+    ax = new_axes() if ax is None else ax
+    assert shares.time is not None
+    place, ticks = _time_axis(table[shares.time])
+    spacing = np.diff(np.unique(place)).min() if len(np.unique(place)) > 1 else 1.0
+    for j, (label, line) in enumerate(lines):
+        shift = SHIFT * spacing * (j - (len(lines) - 1) / 2 if before == 0 else before + j)
+        x = place[table.index.get_indexer(line.index)] + shift
+        ax.errorbar(x, line["share"], yerr=_whiskers(line), label=label, **look(before + j))
+    if ticks is not None:
+        ax.set_xticks(*ticks)
+    if pd.api.types.is_datetime64_any_dtype(table[shares.time]) or isinstance(table[shares.time].dtype, pd.PeriodDtype):
+        ax.xaxis_date()
+    ax.set_xlabel(shares.time)
+    ax.set_ylabel(_share_of(shares, table))
+    _finish(ax, table, axis="y")
+    return ax
+
+
+def _time_axis(column: pd.Series) -> tuple[FloatArray, Any]:
+    """Positions of the periods, and ticks with their names (None: those of matplotlib)."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    if pd.api.types.is_datetime64_any_dtype(column):
+        from matplotlib.dates import date2num
+
+        return np.asarray(date2num(column.to_numpy()), dtype=np.float64), None  # type: ignore[no-untyped-call]
+    if pd.api.types.is_numeric_dtype(column):
+        values = np.unique(column.to_numpy(dtype=float))
+        each = (values, [f"{value:g}" for value in values]) if len(values) <= MOST_TICKS else None
+        return column.to_numpy(dtype=float), each
+    codes, values = pd.factorize(column)  # the table is in order
+    step = -(-len(values) // MOST_TICKS)
+    return codes.astype(float), (np.arange(len(values))[::step], [str(value) for value in values[::step]])
+
+
+def _by_group(
+    shares: "Proportions", table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int
+) -> Any:
+    """Groups from top to bottom; without groups, categories."""
+    names = table["_group"] if shares.by else table["category"].astype(str)
+    order = pd.Series(range(names.nunique()), index=names.unique(), dtype=float)
+    ax = new_axes(height=1.2 + 0.25 * len(order) * max(1.0, 0.6 * len(lines))) if ax is None else ax
+    together = len(lines) if shares.by else 1
+    for j, (label, line) in enumerate(lines):
+        shift = 0.7 * (j - (together - 1) / 2) / together if shares.by and before == 0 else 0.12 * before
+        y = order[names[line.index]].to_numpy() + shift
+        style = {**look(before + (j if shares.by else 0)), "linestyle": "none"}
+        ax.errorbar(line["share"], y, xerr=_whiskers(line), label=label, **style)
+    ax.set_yticks(order.to_numpy(), list(order.index))
+    ax.set_ylim(len(order) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(_share_of(shares, table))
+    if shares.by:
+        ax.set_ylabel(", ".join(shares.by))
+    _finish(ax, table, axis="x", legend=bool(shares.by) or before > 0)
+    return ax
+
+
+def _whiskers(line: pd.DataFrame) -> FloatArray:
+    """Lengths (2, points) down and up; a share outside [0, 1] lies outside its interval, which is cut."""
+    down, up = line["share"] - line["conf_low"], line["conf_high"] - line["share"]
+    return np.asarray(np.maximum(np.stack([down, up]), 0.0))
+
+
+def _share_of(shares: "Proportions", table: pd.DataFrame) -> str:
+    category = table["category"].astype(str).unique()
+    if len(category) > 1 or category[0] == shares.gold:
+        return f"share of {shares.gold}" if len(category) == 1 else f"share ({shares.gold})"
+    return f"share of {shares.gold} = {category[0]}"
+
+
+def _finish(ax: Any, table: pd.DataFrame, *, axis: str, legend: bool = True) -> None:
+    """Shares from 0, as percentages, and a legend where there is something to tell apart."""
+    if table["share"].min() > 0.0:
+        (ax.set_xlim if axis == "x" else ax.set_ylim)(0.0)
+    (ax.xaxis if axis == "x" else ax.yaxis).set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    dress(ax, grid=axis)
+    if legend and len(ax.containers) > 1:
+        legend_outside(ax)

@@ -1,0 +1,173 @@
+"""The printed summary: design first, then coefficients. Only reads results."""
+
+import copy
+import html
+from typing import Any
+
+import numpy as np
+from statsmodels.iolib.summary import Summary, forg
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
+
+from dsl.estimators.names import TITLES
+from dsl.reports.diagnostics.limits import FEW_BEHIND, FEW_PER_LAMBDA
+
+
+class _Summary(Summary):  # type: ignore[misc]
+    """A summary whose names may hold any character, in HTML too."""
+
+    def as_html(self) -> str:
+        """The tables as HTML, with names and notes escaped."""
+        escaped = copy.deepcopy(self)
+        for cell in (cell for table in escaped.tables for row in table for cell in row):
+            cell.data = html.escape(str(cell.data), quote=False)
+        escaped.extra_txt = html.escape(escaped.extra_txt or "", quote=False)
+        return str(Summary.as_html(escaped))
+
+
+def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
+    """Build the summary of a `DSLEstimates`."""
+    out = _Summary()
+    left, right = _design(results)
+    rows = max(len(left), len(right))
+    left += [("", "")] * (rows - len(left))
+    right += [("", "")] * (rows - len(right))
+    body = [[lv, rn, rv] for (_, lv), (rn, rv) in zip(left, right, strict=True)]
+    table = SimpleTable(
+        body,
+        stubs=[name for name, _ in left],
+        title=title or TITLES[results.specification.estimator],
+        txt_fmt={
+            "table_dec_above": "=",
+            "table_dec_below": "=",
+            "colsep": "  ",
+            "data_aligns": "rlr",
+            "stubs_align": "l",
+            "data_fmts": ["%s", "%s", "%s"],
+        },
+    )
+    out.tables.append(table)
+    out.tables.append(_coefficients(results, alpha, terms))
+    out.add_extra_txt(_notes(results))
+    return out
+
+
+def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    spec, sample = results.specification, results.sample
+    low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
+    left = [
+        ("Outcome:", results.model.endog_names),
+        ("Model:", spec.model),
+        ("Predicted:", ", ".join(spec.predicted_var)),
+        ("Prediction:", ", ".join(spec.prediction) or "(features only)"),
+        ("Std. errors:", _vcov_label(spec, sample)),
+    ]
+    right = [
+        ("Rows:", f"{sample.nobs:,}"),
+        ("Labelled:", f"{sample.n_labeled:,}"),
+        ("Sampling prob.:", f"{low:.4g} (equal)" if sample.equal_prob else f"{low:.4g} to {high:.4g}"),
+    ]
+    if sample.n_clusters is not None:
+        right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster or 'units of the design'})"))
+    if spec.index:
+        left.append(("Fixed effects:", " + ".join(spec.index)))
+    if spec.target == "finite":
+        left.append(("Target:", "these rows (finite population)"))
+    if spec.tune is not None:
+        left.append(("Lambda:", _lambda_label(results)))
+    if results.cross_fit is not None:
+        right.append(("Folds x splits:", f"{results.cross_fit} x {len(results.splits.params)}"))
+        right += _learner_rows(results)
+    if results.n_dropped:
+        right.append(("Dropped rows:", f"{results.n_dropped:,}"))
+    return left, right
+
+
+def _lambda_label(results: Any) -> str:
+    values, tune = results.tuning["lambda"], results.specification.tune
+    if values.max() - values.min() < 5e-4:
+        return f"{values.iloc[0]:.3f}" + (f" ({tune})" if isinstance(tune, str) else "")
+    return f"{values.min():.3f} to {values.max():.3f} ({tune})"
+
+
+def _vcov_label(spec: Any, sample: Any) -> str:
+    if sample.n_clusters is not None:
+        return f"clustered ({spec.vcov})" if spec.vcov != "robust" else "clustered"
+    return spec.vcov if spec.vcov == "robust" else f"robust ({spec.vcov})"
+
+
+def _learner_rows(results: Any) -> list[tuple[str, str]]:
+    rows = []
+    quality = results.fit_quality
+    for name, row in quality.iterrows():
+        fit = f"R2 {row['r2']:.3f}" + ("" if np.isnan(row["accuracy"]) else f", accuracy {row['accuracy']:.3f}")
+        which = f" {name}" if len(quality) > 1 else ""
+        rows += [(f"Learner{which}:", str(row["learner"])), (f"Out of fold{which}:", fit)]
+    return rows
+
+
+def _coefficients(results: Any, alpha: float, terms: list[str]) -> SimpleTable:
+    z = "t" if results.use_t else "z"
+    header = ["coef", "std err", z, f"P>|{z}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"]
+    intervals = results.conf_int(alpha)
+    body = [
+        [_number(b), _number(s), f"{z:.3f}", f"{p:.3f}", _number(lo), _number(hi)]
+        for b, s, z, p, (lo, hi) in zip(
+            results.params, results.bse, results.tvalues, results.pvalues, intervals, strict=True
+        )
+    ]
+    return SimpleTable(body, headers=header, stubs=terms, txt_fmt=fmt_params)
+
+
+def _number(value: float) -> str:
+    """Four decimals, or three significant digits where these would show nothing (as statsmodels does)."""
+    return str(forg(value, prec=4)).strip()
+
+
+def _notes(results: Any) -> list[str]:
+    spec = results.specification
+    notes = []
+    for name, reason in zip(results.splits.targets, results.splits.learner_reasons, strict=True):
+        if reason:
+            notes.append(f"Learner for {name}: {reason}.")
+    if results.dropped:
+        counts = ", ".join(f"{name} ({count})" for name, count in results.dropped.items())
+        notes.append(f"Rows left out for missing values, per column: {counts}.")
+    notes += [f"{note}." for note in results.sample.notes]
+    if results.use_t:
+        notes.append(f"Intervals and tests: {reference(results)}.")
+    if results.splits.tuning is not None and results.splits.tuning.without is not None:
+        notes += _tuning_notes(results)
+    if spec.estimator == "naive":
+        notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
+    return notes
+
+
+def reference(results: Any) -> str:
+    """The distribution that intervals and tests refer to."""
+    if not results.use_t:
+        return "normal"
+    few, most = (f"{end:,.0f}" for end in (np.min(results.df), np.max(results.df)))
+    return f"Student's t with {few}{'' if most == few else f' to {most}'} degrees of freedom"
+
+
+def _tuning_notes(results: Any) -> list[str]:
+    """What tuning chose for each coefficient, what it gains, and where few labelled rows carry it."""
+    table = results.tuning
+    gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
+    notes = [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]
+    if not len(results.splits.label_scores):  # remove_data() dropped them
+        return notes
+    behind = results.labels_behind
+    few = [f"{name} ({count:.0f})" for name, count in behind.items() if count < FEW_BEHIND]
+    if few:
+        notes.append(
+            f"Caution: few labelled rows carry the variance of {', '.join(few)}, which makes its estimate and a lambda chosen "
+            "from it uncertain. Label more rows there, or use tune=None."
+        )
+    k = len(behind)
+    if isinstance(results.specification.tune, str) and results.n_labeled < FEW_PER_LAMBDA * k:
+        notes.append(
+            f"Caution: {results.n_labeled:,} labels are few to choose the lambda of {k} coefficients; intervals may be too short."
+        )
+    return notes

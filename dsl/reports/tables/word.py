@@ -1,0 +1,49 @@
+"""A Word document with the table (python-docx)."""
+
+from pathlib import Path
+from typing import Any
+
+from dsl.exceptions import MissingDependencyError
+from dsl.reports.tables.render import Grid, minus
+
+
+def write_word(grid: Grid, path: Path) -> None:
+    """Write the table to a ``.docx`` file, with rules above and below the heads, the facts and the whole."""
+    try:
+        from docx import Document
+        from docx.enum.text import WD_ALIGN_PARAGRAPH
+    except ImportError as error:
+        raise MissingDependencyError("a Word table needs python-docx: pip install python-docx") from error
+    document = Document()
+    if grid.title:
+        document.add_paragraph(grid.title, style="Caption")
+    lines = [*grid.heads, *grid.body, *grid.facts]
+    table = document.add_table(rows=len(lines), cols=len(lines[0]))
+    ruled = {0, len(grid.heads), len(grid.heads) + len(grid.body)}
+    for i, line in enumerate(lines):
+        cells = table.rows[i].cells
+        for j, text in enumerate(line):
+            paragraph = cells[j].paragraphs[0]
+            paragraph.add_run(minus(text) if j else text)
+            paragraph.paragraph_format.space_after = 0
+            if j:
+                paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
+            _rule(cells[j], above=i in ruled, below=i == len(lines) - 1)
+    for note in grid.notes:
+        document.add_paragraph(note)
+    document.save(str(path))
+
+
+def _rule(cell: Any, *, above: bool, below: bool) -> None:
+    """Lines at a cell's edges, which python-docx has no call for."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    borders = OxmlElement("w:tcBorders")
+    for edge, wanted in (("top", above), ("bottom", below)):
+        if wanted:
+            line = OxmlElement(f"w:{edge}")
+            for key, value in (("val", "single"), ("sz", "6"), ("space", "0"), ("color", "auto")):
+                line.set(qn(f"w:{key}"), value)
+            borders.append(line)
+    cell._tc.get_or_add_tcPr().append(borders)

@@ -1,0 +1,208 @@
+"""The rows that an adaptive design draws from: checked once, fitted anew after every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.analyses.regression import dsl
+from dsl.analyses.results import DSLResults
+from dsl.data.columns import Columns
+from dsl.data.fingerprint import table_fingerprint
+from dsl.data.formula.caller import call_among
+from dsl.data.formula.matrices import ParsedFormula, build, parse
+from dsl.data.sample import prepare
+from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
+from dsl.engine.checks import check_columns
+from dsl.estimators.blocks import Blocks
+from dsl.exceptions import (
+    ArgumentError,
+    DataError,
+    FormulaError,
+    LabelError,
+    OutcomeError,
+)
+from dsl.sampling.adaptive.settings import Settings
+from dsl.sampling.design import LabelDesign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """All rows, without gold labels, and how they are analysed."""
+
+    settings: Settings
+    table: pd.DataFrame = field(repr=False)
+    """(N rows) the user's columns but the predicted variables."""
+    parsed: ParsedFormula
+    columns: Columns
+    names: tuple[str, ...]
+    """(k,) coefficients."""
+    folds: IntArray = field(repr=False)
+    """(N,) fold of each row, fixed: its expected error is learnt from labels of the other folds."""
+    fingerprint: str
+    """Hash of the rows and of the columns that are used."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.table)
+
+    @property
+    def rows(self) -> pd.Index:
+        """Labels of the rows; (N,)."""
+        return self.table.index
+
+    @property
+    def chosen(self) -> IntArray:
+        """Positions of the coefficients aimed at; (c,)."""
+        return np.array([self.names.index(name) for name in self.settings.target])
+
+    def labelled(self, gold: FloatArray) -> pd.DataFrame:
+        """The table with gold labels (N, q), NaN where there are none."""
+        return self.table.assign(**dict(zip(self.settings.predicted, gold.T, strict=True)))
+
+    def check_usable(self, gold: FloatArray, labeled: BoolArray) -> None:
+        """Raise DataError unless the formula can be evaluated at the gold labels (N, q) of the labelled rows."""
+        settings, labels = self.settings, self.rows[labeled]
+        outside = (gold[labeled] < 0.0) | (gold[labeled] > 1.0)
+        if settings.family == "binomial" and outside.any():
+            raise LabelError(
+                f"family='binomial' needs labels between 0 and 1; found {gold[labeled][outside][0]:g} in "
+                f"{first_rows(np.asarray(outside.any(axis=1)), labels)}. Correct them, or use family='gaussian'; none of this "
+                "batch was recorded"
+            )
+        sample, absorbed = prepare(self.labelled(gold), self.columns), bool(self.columns.absorbed)
+        design = build(self.parsed, sample.data, sample.labeled, settings.predicted, absorbed=absorbed)
+        bad = (design.gold_outcome < 0.0) | (design.gold_outcome > 1.0)
+        if settings.model == "logit" and bad.any():
+            raise OutcomeError(
+                f"model='logit' needs an outcome of 0 and 1 (or shares between them); it is {design.gold_outcome[bad][0]:g} in "
+                f"{first_rows(bad, labels)}. Correct the labels; none of this batch was recorded"
+            )
+
+    def estimate(self, gold: FloatArray, design: LabelDesign, arguments: Mapping[str, Any]) -> DSLResults:
+        """`dsl.dsl` with the settings' arguments and those given, called where the formula's functions are known."""
+        settings = self.settings
+        call = {
+            "formula": settings.formula,
+            "predicted_var": settings.predicted_var,
+            "prediction": settings.prediction or None,
+            "feature": list(settings.features) or None,
+            "model": settings.model,
+            "family": settings.family,
+            "cluster": settings.cluster,
+            "sl_method": settings.sl_method,
+            "cross_fit": settings.cross_fit,
+            "seed": settings.seed,
+            **arguments,
+        }
+        result: DSLResults = call_among(
+            self.parsed.functions, dsl, {"data": self.labelled(gold), "design": design, **call}
+        )
+        return result
+
+
+def population_of(data: Any, settings: Settings, caller: Mapping[str, Any]) -> Population:
+    """Check the data against the settings, before any label is paid for.
+
+    Raises
+    ------
+    DataError
+        Rows have missing values in columns that are used, or labels that repeat; the data have gold labels already.
+    ArgumentError, FormulaError, CollinearityError
+        A coefficient that the formula does not have, a formula that cannot be used, columns that depend on each other.
+    """
+    predicted = settings.predicted
+    table = _table(data, predicted)
+    if settings.budget > len(table):
+        raise ArgumentError(f"budget is {settings.budget}, but the data have {len(table)} rows; lower it")
+    parsed = parse(
+        settings.formula,
+        [*table.columns, *predicted],
+        caller,
+        outside_dot={*settings.surrogates, *([settings.cluster] if settings.cluster else [])},
+    )
+    columns = Columns(
+        formula=parsed.variables,
+        predicted=predicted,
+        prediction=settings.surrogates,
+        feature=settings.features,
+        cluster=settings.cluster,
+        absorbed=_absorbed(parsed, settings.model),
+    )
+    names, cluster = _rehearse(table, columns, parsed)
+    used = [name for name in columns.roles() if name not in predicted]
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(0,)))
+    units = len(table) if cluster is None else int(cluster.max()) + 1
+    folds = rng.permutation(np.arange(units) % settings.cross_fit)
+    return Population(
+        settings=_with_names(settings, names),
+        table=table,
+        parsed=parsed,
+        columns=columns,
+        names=names,
+        folds=folds if cluster is None else folds[cluster],
+        fingerprint=table_fingerprint(table[used]),
+    )
+
+
+def _table(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
+    names = column_names(data)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"the data have more than one column named '{twice[0]}'; keep one of them")
+    frame = to_pandas(data, names)
+    if frame.empty:
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    check_unique(frame.index)
+    for name in predicted:
+        known = frame[name].notna().to_numpy() if name in frame.columns else np.zeros(len(frame), dtype=bool)
+        if known.any():
+            raise LabelError(
+                f"'{name}' has gold labels in {first_rows(known, frame.index)}. An adaptive design draws its labels itself, so "
+                f"that it knows their probabilities: leave the column out, data.drop(columns='{name}'); to try the design on "
+                "data whose labels are all known, answer from them in run(ask), or use dsl.evaluate"
+            )
+    return frame.drop(columns=[name for name in predicted if name in frame.columns])
+
+
+def _absorbed(parsed: ParsedFormula, model: str) -> tuple[str, ...]:
+    if model == "felm" and not parsed.absorbed:
+        raise FormulaError(f"model='felm' needs fixed effects behind '|': '{parsed.text} | unit'")
+    if model != "felm" and parsed.absorbed:
+        raise FormulaError(f"formula '{parsed.text}' has fixed effects behind '|', for which model='felm' is needed")
+    return parsed.absorbed
+
+
+def _rehearse(table: pd.DataFrame, columns: Columns, parsed: ParsedFormula) -> tuple[tuple[str, ...], IntArray | None]:
+    """Coefficients' names and cluster codes, from the analysis with random numbers for gold labels."""
+    rng = np.random.default_rng(0)
+    gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in columns.predicted}
+    sample = prepare(table.assign(**gold), columns)
+    if sample.dropped:
+        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
+        raise DataError(
+            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values ({counts}) and could not be used "
+            "once labelled; fill them, or leave these rows out before drawing, data.dropna(subset=[...])"
+        )
+    design = build(parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed))
+    blocks = Blocks(design, sample)
+    check_columns(blocks.naive([blocks.version(gold)]), design.block_names)
+    return design.covariates.names, sample.cluster
+
+
+def _with_names(settings: Settings, names: tuple[str, ...]) -> Settings:
+    """The settings with the target's coefficients, checked; "all" is all but the intercept."""
+    everything = [name for name in names if name != "Intercept"] or list(names)
+    target = everything if settings.target == "all" else list(settings.target)
+    for argument, wanted in (("target", target), ("target_se", list(settings.target_se))):
+        unknown = [name for name in wanted if name not in names]
+        if unknown or (argument == "target" and not wanted):
+            raise ArgumentError(
+                f"{argument} names {repr(unknown[0]) if unknown else 'nothing'}; the coefficients are {', '.join(names)}"
+            )
+    return replace(settings, target=target)

@@ -1,0 +1,200 @@
+"""The log of an adaptive design: a file that only grows, one JSON line for each event, each tied to the line before.
+
+Every line carries a SHA-256 over the line before it and its own contents, and is on the disk (fsync) before the call that
+wrote it returns. So a crash loses at most a line whose call had not returned, and a line that was changed, taken out or put
+in breaks the chain. A chain of hashes does not stop a forger who writes the whole file anew; that the probabilities follow
+from the seed and the labels, which `dsl.AdaptiveDesign.resume` checks too, stops all but forged labels of the last batch.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.data.arguments import warn_caller
+from dsl.exceptions import LogError, LogWarning
+
+FORMAT = 1
+HEADER = "dsl adaptive design"
+FIRST = "0" * 64
+"""What the first line is tied to."""
+
+
+class Log:
+    """An open log.
+
+    Parameters
+    ----------
+    path : Path
+    last : str
+        Hash of the last line.
+    length : int
+        Bytes in the file.
+    """
+
+    def __init__(self, path: Path, last: str = FIRST, length: int = 0) -> None:
+        self.path = path
+        self._last = last
+        self._length = length
+
+    @classmethod
+    def create(cls, path: str | Path, header: Mapping[str, Any]) -> "Log":
+        """Start a new log; the file must not exist."""
+        log = cls(Path(path))
+        try:
+            with log.path.open("xb"):
+                pass
+        except FileExistsError:
+            raise LogError(
+                f"'{path}' exists already; go on with it, AdaptiveDesign.resume('{path}', data), or name another file"
+            ) from None
+        except OSError as error:
+            raise LogError(
+                f"'{path}' cannot be written ({error.strerror}); name a file in a folder that exists"
+            ) from None
+        _sync_folder(log.path)
+        log.append("header", {"format": FORMAT, "made_by": HEADER, **header})
+        return log
+
+    @classmethod
+    def read(cls, path: str | Path) -> tuple["Log", list[dict[str, Any]]]:
+        """Open a log and check its chain: the log, ready for more, and its events.
+
+        An incomplete last line, which a crash while writing leaves behind, is cut off, with a warning.
+
+        Raises
+        ------
+        LogError
+            No such file, not a log, written by a newer version, or changed or damaged.
+        """
+        file = Path(path)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise LogError(f"the log '{path}' cannot be read ({error.strerror}); look at the path") from None
+        whole = content.rfind(b"\n") + 1
+        events, last = [], FIRST
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            event, last = _checked(line, last, number, file)
+            events.append(event)
+        _check_header(events, file)
+        log = cls(file, last, len(content))
+        if whole < len(content):
+            log._cut(whole)
+            warn_caller(
+                LogWarning,
+                f"the last line of '{path}' was incomplete, as a crash while writing leaves it, and was cut off: what it would "
+                "have recorded (labels, if their add_labels did not return) must be given again",
+            )
+        return log, events
+
+    def _cut(self, length: int) -> None:
+        with self.path.open("r+b") as file:
+            file.truncate(length)
+            file.flush()
+            os.fsync(file.fileno())
+        self._length = length
+
+    def append(self, kind: str, contents: Mapping[str, Any]) -> None:
+        """Write one event; it is on the disk when this returns.
+
+        Raises
+        ------
+        LogError
+            The file is not as this process left it, or cannot be written.
+        """
+        event = {"kind": kind, **contents, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        text = json.dumps(event, allow_nan=False)
+        chain = _hash(self._last, text)
+        line = f'{text[:-1]}, "chain": "{chain}"}}\n'.encode()
+        try:
+            with self.path.open("r+b") as file:
+                found = file.seek(0, os.SEEK_END)
+                if found != self._length:
+                    raise LogError(
+                        f"the log '{self.path}' has {found} bytes, but this design left it at {self._length}: another process "
+                        "writes to it. Let one process at a time work with a log; go on with AdaptiveDesign.resume"
+                    )
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise LogError(
+                f"the log '{self.path}' cannot be written ({error.strerror}), so that nothing was recorded; make room or restore "
+                "the file, and go on with AdaptiveDesign.resume"
+            ) from error
+        self._last, self._length = chain, self._length + len(line)
+
+
+def _hash(last: str, text: str) -> str:
+    return hashlib.sha256(f"{last}\n{text}".encode()).hexdigest()
+
+
+def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[dict[str, Any], str]:
+    """The event of a line, and its hash."""
+    try:
+        text, mark = line.decode(), ', "chain": "'
+        body, chain = text[: text.rindex(mark)] + "}", text[text.rindex(mark) + len(mark) : -2]
+        event = json.loads(body)
+        if not isinstance(event, dict) or "kind" not in event:
+            raise ValueError
+    except ValueError:
+        raise LogError(
+            f"line {number} of '{path}' is no event of an adaptive design; the file is damaged, or something else. Restore it "
+            "from a copy"
+        ) from None
+    if chain != _hash(last, body) or not text.endswith('"}'):
+        raise LogError(
+            f"line {number} of '{path}' does not follow from the line before it: this line was changed, or lines were taken out, "
+            "put in or moved. Probabilities or labels that were edited make every estimate wrong; restore the file from a copy"
+        )
+    return event, chain
+
+
+def _check_header(events: list[dict[str, Any]], path: Path) -> None:
+    if not events:
+        raise LogError(f"'{path}' holds no complete line, so that nothing was recorded; delete it and begin anew")
+    header = events[0]
+    if header.get("made_by") != HEADER or [event["kind"] for event in events].count("header") != 1:
+        raise LogError(f"'{path}' is not the log of an adaptive design; name the file given as log=")
+    if header["format"] != FORMAT:
+        raise LogError(
+            f"'{path}' has format {header['format']}, written by dsl {header.get('version')}; this version reads format "
+            f"{FORMAT}: update the package"
+        )
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the new file's entry in its folder survive a crash, where the system can."""
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def packed(values: FloatArray) -> str:
+    """Floats as text, exactly: compressed little-endian float64 in base64.
+
+    Examples
+    --------
+    >>> unpacked(packed(np.array([0.1, 1.0])))
+    array([0.1, 1. ])
+    """
+    return base64.b64encode(zlib.compress(values.astype("<f8").tobytes(), 6)).decode()
+
+
+def unpacked(text: str) -> FloatArray:
+    """The floats that `packed` wrote."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(np.float64)

@@ -1,0 +1,72 @@
+"""From the labels so far to the next batch: evidence, probabilities, draw."""
+
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.exceptions import EstimationError
+from dsl.sampling.adaptive.archive import Population
+from dsl.sampling.adaptive.batches import Batch, Progress
+from dsl.sampling.adaptive.evidence import evidence_of
+from dsl.sampling.adaptive.probabilities import Probabilities, aimed_probabilities, draw, even_probabilities, gains
+from dsl.sampling.adaptive.settings import Settings
+from dsl.sampling.design import LabelDesign
+
+
+def plan_batch(people: Population, progress: Progress) -> Batch:
+    """Plan and draw the next batch: the same for the same settings, data and labels."""
+    number, settings = len(progress.batches) + 1, people.settings
+    with threadpool_limits(limits=1):  # sums in the same order, whatever the machine is set to
+        planned, facts = _planned(people, progress, settings.sizes[number - 1])
+    rows = drawn_rows(settings, number, planned.now, progress.labeled)
+    return Batch(number=number, rows=rows, now=planned.now, facts=facts)
+
+
+def drawn_rows(settings: Settings, number: int, now: FloatArray, labeled: BoolArray) -> IntArray:
+    """Positions of the rows of a batch, given its probabilities: its random numbers are its own."""
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(number,)))
+    return draw(now, labeled, rng)
+
+
+def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabilities, dict[str, Any]]:
+    """Probabilities of the next batch, and how they came about; even ones where the labels do not say better."""
+    settings, before, labeled = people.settings, progress.total, progress.labeled
+    even = even_probabilities(size=size, before=before, labeled=labeled)
+    facts: dict[str, Any] = {"rho": {}, "relative_variance": {}, "note": ""}
+    if not labeled.any():
+        return even, facts
+    try:
+        evidence = evidence_of(people, progress.gold, label_design(people, progress))
+    except EstimationError as error:
+        return even, {**facts, "note": f"even probabilities ({type(error).__name__}: the labels are too few as yet)"}
+    planned = aimed_probabilities(
+        evidence.variance,
+        size=size,
+        before=before,
+        labeled=labeled,
+        tau=settings.tau,
+        floor=settings.floor,
+        criterion=settings.criterion,
+    )
+    expected = dict(zip(settings.target, gains(evidence.variance, planned.total).tolist(), strict=True))
+    return planned, {"rho": evidence.rho, "relative_variance": expected, "note": evidence.note}
+
+
+def label_design(people: Population, progress: Progress) -> LabelDesign:
+    """The rows labelled, and each row's probability of having been drawn in any batch."""
+    settings = people.settings
+    return LabelDesign(
+        kind="adaptive",
+        rows=people.rows,
+        prob=progress.total,
+        drawn=progress.labeled,
+        fixed_size=True,
+        settings={
+            "formula": settings.formula,
+            "target": list(settings.target),
+            "sizes": [len(batch.rows) for batch in progress.complete],
+            "seed": settings.seed,
+        },
+    )

@@ -1,0 +1,88 @@
+"""From a log back to the state that it records, checking every step."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsl.exceptions import LogError
+from dsl.sampling.adaptive.archive import Population, population_of
+from dsl.sampling.adaptive.batches import Batch, Progress
+from dsl.sampling.adaptive.log import Log, unpacked
+from dsl.sampling.adaptive.next_batch import drawn_rows, plan_batch
+from dsl.sampling.adaptive.settings import Settings
+
+OTHER_MACHINE = 1e-6
+"""Relative difference of probabilities computed by other builds of the same libraries: sums in another order."""
+
+
+def replay(
+    path: str | Path, data: Any, caller: Mapping[str, Any], *, recompute: bool
+) -> tuple[Log, Population, Progress]:
+    """The log, opened for more, the population, and the batches so far."""
+    log, events = Log.read(path)
+    people = _population(log.path, events[0], data, caller)
+    progress = Progress(len(people), len(people.settings.predicted))
+    for line, event in enumerate(events[1:], start=2):
+        where = f"line {line} of '{path}'"
+        try:
+            progress = _STEPS[event["kind"]](people, progress, event, where, recompute)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, LogError):
+                raise
+            raise LogError(
+                f"{where} cannot be read ({error}); it was written by another version, or is damaged"
+            ) from error
+    return log, people, progress
+
+
+def _population(path: Path, header: Mapping[str, Any], data: Any, caller: Mapping[str, Any]) -> Population:
+    people = population_of(data, Settings.of_record(header["settings"]), caller)
+    if len(people) != header["rows"] or people.fingerprint != header["data"]:
+        rows = "" if len(people) == header["rows"] else f" ({len(people)} rows, not {header['rows']})"
+        raise LogError(
+            f"'{path}' belongs to other data{rows}: row labels or values of the columns that the design uses differ. Pass the "
+            "table that the design was begun with, unchanged and in the same order"
+        )
+    return people
+
+
+def _batch(people: Population, progress: Progress, event: Mapping[str, Any], where: str, recompute: bool) -> Progress:
+    """The event of a batch: its probabilities must follow from the labels, its rows from its probabilities."""
+    number = len(progress.batches) + 1
+    if progress.waiting is not None or event["batch"] != number or number > len(people.settings.sizes):
+        raise LogError(f"{where} draws batch {event['batch']} where that cannot be; the log is damaged")
+    now, rows = unpacked(event["prob"]), np.array(event["rows"], dtype=np.int64)
+    if recompute:
+        again = plan_batch(people, progress)
+        if now.shape != again.now.shape or not np.allclose(now, again.now, rtol=OTHER_MACHINE, atol=0.0):
+            raise LogError(
+                f"{where}: the probabilities of batch {number} do not follow from the seed and the labels before it. They were "
+                "changed, or another version of this package or of its learners is at work; with the versions that the log was "
+                "begun with they follow exactly. If you trust the file: AdaptiveDesign.resume(log, data, recompute=False)"
+            )
+    if now.shape != (len(people),) or not np.array_equal(
+        rows, drawn_rows(people.settings, number, now, progress.labeled)
+    ):
+        raise LogError(
+            f"{where}: the rows of batch {number} are not those that its probabilities and the seed draw; the log was changed"
+        )
+    facts = {name: event[name] for name in ("rho", "relative_variance", "note")}
+    batch = Batch(number=number, rows=rows, now=now, facts=facts)
+    return Progress(progress.size, progress.width, (*progress.batches, batch))
+
+
+def _labels(people: Population, progress: Progress, event: Mapping[str, Any], where: str, recompute: bool) -> Progress:
+    """The event of a batch's labels."""
+    waiting = progress.waiting
+    if waiting is None or event["batch"] != waiting.number:
+        raise LogError(f"{where} labels batch {event['batch']}, which was not waiting for labels; the log is damaged")
+    values = np.column_stack([event["labels"][name] for name in people.settings.predicted]).astype(float)
+    if values.shape != (len(waiting.rows), progress.width) or not np.isfinite(values).all():
+        raise LogError(f"{where} has not one label for each row of batch {waiting.number}; the log is damaged")
+    done = Batch(number=waiting.number, rows=waiting.rows, now=waiting.now, facts=waiting.facts, labels=values)
+    return Progress(progress.size, progress.width, (*progress.batches[:-1], done))
+
+
+_STEPS = {"batch": _batch, "labels": _labels}

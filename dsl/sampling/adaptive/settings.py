@@ -1,0 +1,262 @@
+"""What an adaptive design is told: arguments, checked, in a form that a log can hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from dsl.data.arguments import as_name, as_names, check_count, check_counts, pair_surrogates
+from dsl.estimators.analysis import MODELS
+from dsl.exceptions import ArgumentError
+from dsl.learners.names import check_method
+
+BATCHES = 4
+"""Batches by default, the burn-in included."""
+LEAST_BURN_IN = 20
+"""Smallest burn-in: an error model needs something to learn from."""
+CRITERIA = ("worst", "mean")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Arguments of `dsl.AdaptiveDesign`, resolved."""
+
+    formula: str
+    predicted_var: Any
+    """List of names, or dict of name to list of surrogates, as given."""
+    prediction: list[str]
+    feature: list[str]
+    confidence: list[str]
+    cluster: str | None
+    model: str
+    family: str
+    sl_method: Any
+    error_model: Any
+    cross_fit: int
+    target: list[str] | str
+    """Coefficients aimed at; "all" until the formula's are known."""
+    criterion: str
+    sizes: list[int]
+    """Rows of each batch; the first is the burn-in."""
+    tau: float
+    floor: float
+    robust: bool
+    target_se: dict[str, float]
+    codebook: dict[str, list[float]]
+    seed: int
+
+    @property
+    def budget(self) -> int:
+        """Labels in all."""
+        return sum(self.sizes)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """The predicted variables."""
+        return pair_surrogates(self.predicted_var, self.prediction)[0]
+
+    @property
+    def surrogates(self) -> tuple[str, ...]:
+        """All surrogate columns."""
+        return pair_surrogates(self.predicted_var, self.prediction)[1]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the learners see beside the surrogates: features, then confidences."""
+        return tuple(dict.fromkeys([*self.feature, *self.confidence]))
+
+    def record(self) -> dict[str, Any]:
+        """As JSON can hold it.
+
+        Raises
+        ------
+        ArgumentError
+            A learner is an object, not a name.
+        """
+        for name in ("sl_method", "error_model"):
+            if not _is_name(getattr(self, name)):
+                raise ArgumentError(
+                    f"{name}={type(getattr(self, name)).__name__} cannot be written to a log; name a learner "
+                    "(dsl.available_method()) or a list of names, or leave log out"
+                )
+        return asdict(self)
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "Settings":
+        """The settings that `record` wrote."""
+        return cls(**{field.name: record[field.name] for field in fields(cls)})
+
+
+def _is_name(method: Any) -> bool:
+    return isinstance(method, str) or (isinstance(method, list | tuple) and all(_is_name(part) for part in method))
+
+
+def settings_of(
+    *,
+    formula: Any,
+    predicted_var: Any,
+    prediction: Any,
+    feature: Any,
+    confidence: Any,
+    cluster: Any,
+    model: str,
+    family: str,
+    sl_method: Any,
+    error_model: Any,
+    cross_fit: int,
+    target: Any,
+    criterion: str,
+    budget: Any,
+    burn_in: Any,
+    batch_size: Any,
+    batches: Any,
+    tau: Any,
+    floor: Any,
+    robust: Any,
+    target_se: Any,
+    codebook: Any,
+    seed: Any,
+) -> Settings:
+    """Check the arguments of `dsl.AdaptiveDesign` that can be checked without the data."""
+    if not isinstance(formula, str):
+        raise ArgumentError(
+            f"the data come first, AdaptiveDesign(data, formula, ...); found {type(formula).__name__} where the formula, such as "
+            "'y ~ x', is expected"
+        )
+    _check_choice("model", model, tuple(MODELS))
+    _check_choice("criterion", criterion, CRITERIA)
+    check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
+    check_method(sl_method, family)
+    check_method(error_model, "gaussian")
+    if not isinstance(robust, bool):
+        raise ArgumentError(f"robust must be True or False; found {robust!r}")
+    predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)
+    columns = {name: list(as_names(value, name)) for name, value in (("feature", feature), ("confidence", confidence))}
+    _check_columns(predicted, surrogates, columns)
+    return Settings(
+        formula=formula,
+        predicted_var=_plain_predicted(predicted_var),
+        prediction=list(as_names(prediction, "prediction")),
+        **columns,
+        cluster=as_name(cluster, "cluster"),
+        model=model,
+        family=family,
+        sl_method=sl_method,
+        error_model=error_model,
+        cross_fit=int(cross_fit),
+        target="all" if isinstance(target, str) and target == "all" else list(as_names(target, "target")),
+        criterion=criterion,
+        sizes=schedule(budget, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
+        tau=_share("tau", tau),
+        floor=_share("floor", floor),
+        robust=robust,
+        target_se=_target_se(target_se),
+        codebook=_codebook(codebook, predicted),
+        seed=int(seed),
+    )
+
+
+def schedule(budget: Any, *, burn_in: Any, batch_size: Any, batches: Any, least: int) -> list[int]:
+    """Sizes of the batches, the burn-in first.
+
+    Raises
+    ------
+    ArgumentError
+        They are no whole numbers, do not fit the budget, or say the same thing twice.
+
+    Examples
+    --------
+    >>> schedule(1000, burn_in=None, batch_size=None, batches=None, least=10)
+    [250, 250, 250, 250]
+    >>> schedule(1000, burn_in=100, batch_size=400, batches=None, least=10)
+    [100, 400, 400, 100]
+    """
+    total = check_count(budget, name="budget", least=1)
+    if batch_size is not None and batches is not None:
+        raise ArgumentError("batch_size and batches both say how the budget is divided; give one of them")
+    number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
+    by_size = batch_size is not None and check_count(batch_size, name="batch_size", least=1)
+    smallest = max(LEAST_BURN_IN, least)
+    default = max(smallest, int(by_size) or total // number)
+    first = default if burn_in is None else check_count(burn_in, name="burn_in", least=smallest)
+    if first >= total:
+        raise ArgumentError(
+            f"a burn-in of {first} leaves nothing of budget={total} to be placed where it tells most; raise the budget above "
+            f"{smallest}, or lower burn_in (at least {smallest}); for one simple random sample use dsl.sampling.simple_random"
+        )
+    rest = total - first
+    if by_size:
+        return [first, *[int(by_size)] * (rest // by_size), *([rest % by_size] if rest % by_size else [])]
+    share, more = divmod(rest, number - 1)
+    return [first, *(size for j in range(number - 1) if (size := share + (j < more)))]
+
+
+def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
+
+
+def _check_columns(predicted: Sequence[str], surrogates: Sequence[str], columns: Mapping[str, list[str]]) -> None:
+    if not predicted:
+        raise ArgumentError("predicted_var names no variable; name those that the coders label")
+    seen = {name: "prediction" for name in surrogates} | {name: role for role in columns for name in columns[role]}
+    if not seen:
+        raise ArgumentError(
+            "neither prediction, confidence nor feature is given: name the column(s) with the surrogate labels, which say where "
+            "labels are needed; without any use dsl.sampling.simple_random"
+        )
+    both = [name for name in seen if name in predicted]
+    if both:
+        raise ArgumentError(
+            f"'{both[0]}' is a predicted variable and in {seen[both[0]]} at once; name the column with the surrogate labels"
+        )
+
+
+def _plain_predicted(predicted_var: Any) -> Any:
+    if isinstance(predicted_var, Mapping):
+        return {str(gold): list(as_names(names, "predicted_var")) for gold, names in predicted_var.items()}
+    return list(as_names(predicted_var, "predicted_var"))
+
+
+def _share(name: str, value: Any) -> float:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0.0 < value <= 1.0:
+        raise ArgumentError(
+            f"{name} must be above 0 and at most 1: rows without a chance of being labelled would make the estimate wrong; found "
+            f"{value!r}"
+        )
+    return float(value)
+
+
+def _target_se(given: Any) -> dict[str, float]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not given:
+        raise ArgumentError(
+            f"target_se must be a dict of coefficient to standard error, as in {{'x': 0.05}}; found {given!r}"
+        )
+    for name, value in given.items():
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not value > 0.0 or not np.isfinite(value):
+            raise ArgumentError(f"target_se of '{name}' must be a positive number; found {value!r}")
+    return {str(name): float(value) for name, value in given.items()}
+
+
+def _codebook(given: Any, predicted: Sequence[str]) -> dict[str, list[float]]:
+    """Labels that may be given, by predicted variable."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(predicted, given)
+    out = {}
+    for name, codes in given.items():
+        if name not in predicted:
+            raise ArgumentError(f"codebook names '{name}', which is no predicted variable: {', '.join(predicted)}")
+        try:
+            out[str(name)] = [float(code) for code in codes]
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"codebook of '{name}' must be a list of numbers, such as [0, 1]; found {codes!r}"
+            ) from None
+    return out

@@ -1,0 +1,159 @@
+"""Rows drawn in clusters: whole clusters, or some rows of each cluster drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dsl._typing import IntArray
+from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
+from dsl.exceptions import ArgumentError
+from dsl.sampling.design import LabelDesign
+from dsl.sampling.draw import draw_fixed_size, draw_within
+from dsl.sampling.population import groups, population, seed_setting
+from dsl.sampling.probability import scale_probabilities
+
+
+@explain_calls
+def clustered(
+    data: Any, clusters: int, *, by: str | Sequence[str], exclude: Any = None, seed: Seed = 1234
+) -> LabelDesign:
+    """Simple random sample of clusters, all of whose rows are labelled.
+
+    Parameters
+    ----------
+    data : data frame
+        As in `simple_random`.
+    clusters : int
+        Number of clusters to draw.
+    by : str or list of str
+        Columns whose values make the clusters: document, author, thread.
+    exclude, seed
+        As in `simple_random`.
+
+    Returns
+    -------
+    LabelDesign
+        With ``unit`` and ``unit_prob``. Analyse with ``cluster=`` the same column: rows of a cluster were drawn together.
+
+    Raises
+    ------
+    ArgumentError
+        `clusters` is not a whole number between 2 and the number of clusters.
+    DataError
+        `by` is missing in some rows.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> tweets = dsl.datasets.load_sentiment()
+    >>> editorials = tweets[tweets["source"] == "nyt"]
+    >>> dsl.sampling.clustered(editorials, 50, by="doc_id", seed=1)
+    <LabelDesign cluster: 539 of 5190 rows drawn, probability 0.1>
+    """
+    people = population(data, {"by": by}, exclude)
+    codes, found = groups(people.frame, by, "by")
+    count = _check_clusters(clusters, len(found))
+    chosen = draw_within(np.zeros(len(found), dtype=np.int64), np.array([count]), random_generator(seed))
+    prob = np.full(len(people), count / len(found))
+    return LabelDesign(
+        kind="cluster",
+        rows=people.rows,
+        prob=prob,
+        drawn=chosen[codes],
+        fixed_size=True,
+        unit=codes,
+        unit_prob=prob,
+        settings={
+            "clusters": count,
+            "by": [by] if isinstance(by, str) else list(by),
+            **seed_setting(seed),
+            **people.settings,
+        },
+    )
+
+
+@explain_calls
+def two_stage(
+    data: Any,
+    clusters: int,
+    per_cluster: int,
+    *,
+    by: str | Sequence[str],
+    first: str = "size",
+    exclude: Any = None,
+    seed: Seed = 1234,
+) -> LabelDesign:
+    """Draw clusters, then a simple random sample of rows in each of them.
+
+    Parameters
+    ----------
+    data : data frame
+        As in `simple_random`.
+    clusters : int
+        Number of clusters to draw.
+    per_cluster : int
+        Rows to draw in each; smaller clusters are labelled in full.
+    by : str or list of str
+        Columns whose values make the clusters.
+    first : {"size", "equal"}
+        Clusters drawn with probability proportional to their number of rows, which gives rows (nearly) equal
+        probabilities in all, or with equal probability.
+    exclude, seed
+        As in `simple_random`.
+
+    Returns
+    -------
+    LabelDesign
+        With ``unit`` and ``unit_prob``. Analyse with ``cluster=`` the same column.
+
+    Raises
+    ------
+    ArgumentError
+        `clusters` or `per_cluster` out of range.
+    DataError
+        `by` is missing in some rows.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> tweets = dsl.datasets.load_sentiment()
+    >>> editorials = tweets[tweets["source"] == "nyt"]
+    >>> dsl.sampling.two_stage(editorials, 100, 5, by="doc_id", seed=1)
+    <LabelDesign two_stage: 500 of 5190 rows drawn, probabilities 0.0578 to 0.0963>
+    """
+    people = population(data, {"by": by}, exclude)
+    codes, found = groups(people.frame, by, "by")
+    rows: IntArray = np.bincount(codes)
+    count = _check_clusters(clusters, len(found))
+    sizes = np.minimum(check_count(per_cluster, name="per_cluster", least=1), rows)
+    if first not in ("size", "equal"):
+        raise ArgumentError(f"unknown first {first!r}: use 'size' (clusters by their number of rows) or 'equal'")
+    rng = random_generator(seed)
+    measure = rows.astype(float) if first == "size" else np.ones(len(rows))
+    unit_prob = scale_probabilities(measure, count)
+    chosen = draw_fixed_size(unit_prob, rng)
+    return LabelDesign(
+        kind="two_stage",
+        rows=people.rows,
+        prob=(unit_prob * sizes / rows)[codes],
+        drawn=draw_within(codes, np.where(chosen, sizes, 0), rng),
+        fixed_size=True,
+        unit=codes,
+        unit_prob=unit_prob[codes],
+        settings={
+            "clusters": count,
+            "per_cluster": int(per_cluster),
+            "by": [by] if isinstance(by, str) else list(by),
+            "first": first,
+            **seed_setting(seed),
+            **people.settings,
+        },
+    )
+
+
+def _check_clusters(clusters: object, found: int) -> int:
+    count = check_count(clusters, name="clusters", least=2)
+    if count > found:
+        raise ArgumentError(f"clusters is {count}, but there are {found}; lower it")
+    return count

@@ -1,0 +1,1 @@
+"""Labels to and from coders: files, sheets, codebooks, several coders' votes and agreement."""

@@ -1,0 +1,295 @@
+"""Coders' files: what was drawn goes out, labels come back, and every row is checked on the way."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, IntArray
+from dsl.data.arguments import Seed, as_name, as_names, random_generator
+from dsl.data.columns import named_columns
+from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
+from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
+from dsl.sampling.coding.codebook import Codebook, canonical, quoted, read_labels
+from dsl.sampling.coding.sheets import cell_text, check_suffix, read_sheet, write_sheet
+from dsl.sampling.coding.votes import combine
+from dsl.sampling.design import LabelDesign
+
+ROW, KEY = "row", "key"
+DIGITS = 6
+"""Significant digits of shown numbers that must come back: spreadsheets round."""
+
+
+def write_coder_file(
+    design: LabelDesign,
+    path: str | Path,
+    data: Any,
+    *,
+    columns: str | Sequence[str],
+    label: str,
+    codebook: Sequence[Any] | Mapping[Any, str] | None,
+    seed: Seed,
+) -> pd.DataFrame:
+    """Write the drawn rows for a coder; see `LabelDesign.to_coder`."""
+    target, shown, name = Path(path), as_names(columns, "columns"), _label_name(label)
+    check_suffix(target, (".csv", ".xlsx"))
+    book = None if codebook is None else Codebook.of(codebook)
+    taken = {ROW, KEY, name} & set(shown)
+    if taken or not shown:
+        raise ArgumentError(
+            f"columns names '{min(taken)}', which the file uses itself (row, {name}, key); rename that column"
+            if taken
+            else "columns names nothing for the coder to see; name the column with the text"
+        )
+    if target.exists():
+        raise CoderFileError(
+            f"'{target}' is there already and may hold a coder's labels; choose another name, or delete it"
+        )
+    frame = named_columns(data, dict.fromkeys(shown, "columns"))
+    asked = _asked(design, data, frame.index, name)
+    order = random_generator(seed).permutation(asked)
+    texts = frame.reindex(design.rows[order]).astype(object).map(cell_text)
+    keys = _keys(design.fingerprint, order, _digests(texts, _checked(frame)))
+    sheet = texts.assign(**{name: "", KEY: keys}).rename_axis(ROW)
+    write_sheet(target, sheet.set_axis(sheet.index.map(str), axis=0).rename_axis(ROW), label=name, codebook=book)
+    return sheet
+
+
+def _label_name(label: Any) -> str:
+    name = as_name(label, "label")
+    if not name or name in (ROW, KEY):
+        raise ArgumentError(f"label must name the column of labels, other than '{ROW}' and '{KEY}'; found {label!r}")
+    return name
+
+
+def _asked(design: LabelDesign, data: Any, index: pd.Index, label: str) -> IntArray:
+    """Positions in the design of the drawn rows without a label in the data."""
+    _check_rows(design, index)
+    drawn = np.flatnonzero(design.drawn)
+    if label not in column_names(data):
+        return drawn
+    known = to_pandas(data, [label])[label].reindex(design.rows[drawn]).notna().to_numpy()
+    if known.all():
+        raise ArgumentError(
+            f"all {len(drawn)} drawn rows have a label in '{label}' already: there is nothing to ask for"
+        )
+    asked: IntArray = drawn[~known]
+    return asked
+
+
+def _check_rows(design: LabelDesign, index: pd.Index) -> None:
+    check_unique(index)
+    absent = ~design.drawn_rows.isin(index)
+    if absent.any():
+        raise DesignError(
+            f"drawn {first_rows(absent, design.drawn_rows)} not in the data; pass the table that the design was drawn from, "
+            "under the same row labels"
+        )
+
+
+def _checked(frame: pd.DataFrame) -> list[str]:
+    """Shown columns that must come back unchanged: all but dates, which spreadsheets rewrite."""
+    return [str(name) for name in frame.columns if not pd.api.types.is_datetime64_any_dtype(frame[name].dtype)]
+
+
+def _digests(texts: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Hash of the text shown in each row, the same after a spreadsheet has been at it."""
+    rows = texts[sorted(names)].itertuples(index=False, name=None)
+    joined = ("\x1f".join(canonical(text, DIGITS) for text in row) for row in rows)
+    return [hashlib.sha256(text.encode()).hexdigest()[:10] for text in joined]
+
+
+def _keys(fingerprint: str, positions: IntArray, digests: Sequence[str]) -> list[str]:
+    return [f"k{fingerprint}-{j}-{digest}" for j, digest in zip(positions, digests, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoderSheet:
+    """A coder's file, its rows found in the design."""
+
+    name: str
+    cells: pd.DataFrame
+    """Every column as text, under the rows' labels."""
+    positions: IntArray
+    """(rows,) places in the design."""
+    digests: list[str]
+    """(rows,) hash of the text that was shown."""
+
+
+def open_coder_file(design: LabelDesign, path: str | Path, *, label: str, encoding: str) -> CoderSheet:
+    """Read a coder's file and find its rows in the design.
+
+    Raises
+    ------
+    CoderFileError
+        Columns are missing; rows have no key, another design's, or the same one twice.
+    """
+    target = Path(path)
+    cells = read_sheet(target, encoding)
+    name = f"'{target.name}'"
+    for column in (label, KEY):
+        found = int((cells.columns == column).sum())
+        if found != 1:
+            listed = ", ".join(f"'{c}'" for c in cells.columns[:10])
+            raise CoderFileError(
+                f"{name} has {found or 'no'} column{'s' if found else ''} named '{column}'; its columns are {listed}. "
+                f"{'Pass label= with its name' if column == label else 'Use the file that to_coder wrote, with all columns'}"
+            )
+    lines = pd.Index(np.arange(2, len(cells) + 2))
+    keys = cells[KEY].str.strip().str.extract(r"^k([0-9a-f]{12})-(\d+)-([0-9a-f]{10})$")
+    bad = keys[0].isna().to_numpy()
+    if bad.any():
+        raise CoderFileError(
+            f"{name} has {first_rows(bad, lines, 'line')} without a key of to_coder's: rows that were not asked for cannot be "
+            "used, since the probability of drawing them is unknown; delete them, or restore the key column"
+        )
+    other = (keys[0] != design.fingerprint).to_numpy()
+    if other.any():
+        raise CoderFileError(
+            f"{name} has {first_rows(other, lines, 'line')} of another design (k{keys[0][other].iloc[0]}; this one is "
+            f"k{design.fingerprint}); use the design that wrote the file, as saved with design.save"
+        )
+    positions = keys[1].astype(int).to_numpy()
+    _check_positions(design, positions, name, lines)
+    return CoderSheet(
+        name=name, cells=cells.set_axis(design.rows[positions]), positions=positions, digests=keys[2].tolist()
+    )
+
+
+def _check_positions(design: LabelDesign, positions: IntArray, name: str, lines: pd.Index) -> None:
+    inside = positions < len(design)
+    undrawn = ~(inside & design.drawn[np.where(inside, positions, 0)])
+    if undrawn.any():
+        raise CoderFileError(
+            f"{name} has {first_rows(undrawn, lines, 'line')} whose rows were not drawn; delete them: only drawn rows have a "
+            "known probability"
+        )
+    twice = pd.Series(positions).duplicated(keep=False).to_numpy()
+    if twice.any():
+        raise CoderFileError(
+            f"{name} has rows more than once: {first_rows(twice, design.rows[positions])}; keep one line of each (several "
+            "coders' labels go into one file each)"
+        )
+
+
+def sheet_labels(sheet: CoderSheet, *, label: str, codebook: Codebook | None) -> pd.Series:
+    """Labels that the coder gave, by position in the design; rows left blank are left out."""
+    typed = sheet.cells[label].str.strip()
+    given = (typed != "").to_numpy()
+    if not given.any():
+        raise CoderFileError(f"{sheet.name} has no label at all in column '{label}'; was the right file saved?")
+    return read_labels(typed[given], codebook, sheet.name).set_axis(sheet.positions[given])
+
+
+def read_coder_files(
+    design: LabelDesign,
+    path: str | Path | Sequence[str | Path],
+    data: Any,
+    *,
+    label: str,
+    codebook: Sequence[Any] | Mapping[Any, str] | None,
+    rule: str,
+    ties: str,
+    encoding: str,
+) -> pd.DataFrame:
+    """Put coders' labels into a copy of the data; see `LabelDesign.from_coder`."""
+    name = _label_name(label)
+    book = None if codebook is None else Codebook.of(codebook)
+    table = data.copy() if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
+    _check_rows(design, table.index)
+    given = []
+    for file in path_list(path):
+        sheet = open_coder_file(design, file, label=name, encoding=encoding)
+        _check_texts(sheet, table, name)
+        given.append(sheet_labels(sheet, label=name, codebook=book))
+    labels = combine(given, rows=design.rows, rule=rule, ties=ties)
+    known = _known(design, table, name)
+    _check_known(design, labels, known)
+    every = labels.reindex(np.flatnonzero(design.drawn)).set_axis(design.drawn_rows)
+    every = every if known is None else every.where(every.notna(), known)
+    _check_missing(every, name)
+    table[name] = every.reindex(table.index)
+    return table
+
+
+def path_list(path: Any) -> list[Any]:
+    """One path or several as a list."""
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    if not paths or len({str(p) for p in paths}) < len(paths):
+        raise ArgumentError(f"name each coder's file once; found {[str(p) for p in paths]}")
+    return paths
+
+
+def _check_texts(sheet: CoderSheet, table: pd.DataFrame, label: str) -> None:
+    """Raise CoderFileError if the texts in the file, or those in the data, are not those that were shown."""
+    checked = set(_checked(table)) - {ROW, KEY, label}
+    shown = [name for name in sheet.cells.columns if name in checked]
+    source = table[shown].reindex(sheet.cells.index).astype(object).map(cell_text)
+    digests = np.array(sheet.digests)
+    in_file = np.array(_digests(sheet.cells[shown], shown)) != digests
+    in_data = np.array(_digests(source, shown)) != digests
+    if not (in_file | in_data).any():
+        return
+    rows = sheet.cells.index
+    if in_data.any():
+        raise CoderFileError(
+            f"the data have changed since {sheet.name} was written: columns {', '.join(shown)} differ in "
+            f"{first_rows(in_data, rows)}; pass the table that to_coder was given, with the columns shown under their names then"
+        )
+    first = int(in_file.argmax())
+    name = next(
+        (c for c in shown if canonical(sheet.cells[c].iloc[first]) != canonical(source[c].iloc[first])), shown[0]
+    )
+    was, now = source[name].iloc[first], sheet.cells[name].iloc[first]
+    raise CoderFileError(
+        f"{sheet.name} has other texts than were sent out in {first_rows(in_file, rows)}: '{name}' was {was[:40]!r} and is "
+        f"{now[:40]!r}, so that labels may belong to other rows. {_changed_advice(in_file, was, now)}"
+    )
+
+
+def _changed_advice(changed: BoolArray, was: str, now: str) -> str:
+    if was.isascii() and changed.mean() > 0.5:
+        return "Perhaps one column was sorted without the others: restore the order, or send the file out again"
+    if not was.isascii():
+        return "Perhaps it was saved in another encoding: save it as 'CSV UTF-8' or .xlsx, or pass encoding="
+    return "Restore these texts, or send these rows out again"
+
+
+def _known(design: LabelDesign, table: pd.DataFrame, label: str) -> pd.Series | None:
+    """Labels that the data have already on drawn rows."""
+    if label not in table.columns:
+        return None
+    outside = table[label].notna().to_numpy() & ~table.index.isin(design.drawn_rows)
+    if outside.any():
+        raise LabelError(
+            f"'{label}' has labels in {first_rows(outside, table.index)} that this design did not draw; keep them in a column of "
+            "another name, or drop it: data.drop(columns=[...])"
+        )
+    return table[label].reindex(design.drawn_rows)
+
+
+def _check_known(design: LabelDesign, labels: pd.Series, known: pd.Series | None) -> None:
+    if known is None:
+        return
+    given = labels.set_axis(design.rows[labels.index])
+    before = known.reindex(given.index)
+    differs = (before.notna() & (before != given)).to_numpy()
+    if differs.any():
+        was, now = quoted(before[differs].iloc[0]), quoted(given[differs].iloc[0])
+        raise CoderFileError(
+            f"{first_rows(differs, given.index)} have another label in the data than in the file ({was} and {now}); drop the "
+            "column from the data if the file is right"
+        )
+
+
+def _check_missing(labels: pd.Series, label: str) -> None:
+    missing = labels.isna().to_numpy()
+    if missing.any():
+        raise CoderFileError(
+            f"'{label}' is still missing in {first_rows(missing, labels.index)} of {len(labels)} drawn: every drawn row needs a "
+            "label, or the probabilities no longer hold. Complete the file; for texts that cannot be judged agree on a label"
+        )

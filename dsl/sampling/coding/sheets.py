@@ -1,0 +1,166 @@
+"""Spreadsheets: tables of text cells to and from CSV and XLSX files."""
+
+import csv
+import datetime
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dsl.data.tables import first_rows
+from dsl.exceptions import ArgumentError, CoderFileError, DataError, MissingDependencyError
+from dsl.sampling.coding.codebook import GUARDED, UNPRINTABLE, Codebook, is_number
+
+CELL = 32_767
+"""Characters that a spreadsheet cell holds."""
+WIDTHS = {"key": 28, "row": 12}
+"""Columns' widths; text is wider."""
+
+
+def check_suffix(path: Path, known: tuple[str, ...]) -> None:
+    """Raise ArgumentError for a file of another kind."""
+    if path.suffix.lower() not in known:
+        raise ArgumentError(f"'{path.name}' must end in {' or '.join(known)}, which says what kind of file it is")
+
+
+def cell_text(value: Any) -> str:
+    """A value as the coder sees it; numbers without needless decimals, missing values empty."""
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ")
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
+    return UNPRINTABLE.sub(" ", text)
+
+
+def write_sheet(path: Path, frame: pd.DataFrame, *, label: str, codebook: Codebook | None) -> None:
+    """Write a table of text; the row labels come first."""
+    table = frame.reset_index()
+    if path.suffix.lower() == ".csv":
+        guarded = table.map(lambda text: f"'{text}" if _formula_like(text) else text)
+        guarded.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
+    else:
+        _write_xlsx(path, table, frame.index, label=label, codebook=codebook)
+
+
+def _formula_like(text: str) -> bool:
+    """Whether a spreadsheet would run the text, or one of ours was guarded against that before."""
+    start = text.lstrip()
+    return bool(start) and (start[0] in "=+-@" or bool(GUARDED.match(start))) and not is_number(text)
+
+
+def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, codebook: Codebook | None) -> None:
+    openpyxl = excel()
+    from openpyxl.styles import Alignment, Font
+
+    for name in table.columns:
+        long = (table[name].str.len() > CELL).to_numpy()
+        if long.any():
+            raise DataError(
+                f"column '{name}' has more than {CELL} characters, which no spreadsheet cell holds, in {first_rows(long, rows)}; "
+                "write a .csv file, or shorten the text before the design is drawn"
+            )
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "labels"
+    for j, name in enumerate(table.columns, start=1):
+        sheet.cell(1, j, name).font = Font(bold=True)
+        shown = name not in (label, *WIDTHS)
+        sheet.column_dimensions[openpyxl.utils.get_column_letter(j)].width = 60 if shown else WIDTHS.get(name, 14)
+        for i, text in enumerate(table[name], start=2):
+            cell = sheet.cell(i, j)
+            cell.number_format = "@"  # text: nothing typed becomes a date
+            if text:
+                cell.value, cell.data_type, cell.quotePrefix = text, "s", _formula_like(text)
+            if shown:
+                cell.alignment = Alignment(wrap_text=True, vertical="top")
+    sheet.freeze_panes = "A2"
+    if codebook is not None:
+        _add_codebook(book, codebook, column=list(table.columns).index(label) + 1, last=len(table) + 1)
+    book.save(path)
+
+
+def _add_codebook(book: Any, codebook: Codebook, *, column: int, last: int) -> None:
+    """A second sheet with the labels and what they mean, offered in each cell of the label column."""
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    explained = book.create_sheet("codebook")
+    explained.append(["label", "meaning"])
+    for i, code in enumerate(codebook.codes, start=2):
+        explained.cell(i, 1, cell_text(code)).data_type = "s"
+        if codebook.meanings:
+            explained.cell(i, 2, codebook.meanings[i - 2]).data_type = "s"
+    offer = DataValidation(type="list", formula1=f"codebook!$A$2:$A${len(codebook.codes) + 1}", allow_blank=True)
+    offer.showErrorMessage = True
+    offer.error = "This label is not in the codebook (second sheet)."
+    letter = get_column_letter(column)
+    offer.add(f"{letter}2:{letter}{last}")
+    book.active.add_data_validation(offer)
+
+
+def excel() -> Any:
+    """The module openpyxl."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise MissingDependencyError(
+            'XLSX files need openpyxl, which is not installed: pip install "dsl[excel]", or use a .csv file'
+        ) from None
+    return openpyxl
+
+
+def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
+    """All cells of a file as text, empty where blank; rows without anything in them are left out."""
+    check_suffix(path, (".csv", ".xlsx", ".txt", ".tsv"))
+    if not path.exists():
+        raise CoderFileError(f"there is no file '{path}'")
+    cells = _xlsx_cells(path) if path.suffix.lower() == ".xlsx" else _csv_cells(path, encoding)
+    filled = [row for row in cells if any(row)]
+    if not filled:
+        raise CoderFileError(f"'{path.name}' is empty")
+    names = [name.strip() for name in filled[0]]
+    width = max(len(row) for row in filled)
+    names += [f"unnamed {j + 1}" for j in range(len(names), width)]
+    return pd.DataFrame([[*row, *[""] * (width - len(row))] for row in filled[1:]], columns=names, dtype=object)
+
+
+def _csv_cells(path: Path, encoding: str) -> list[list[str]]:
+    raw = path.read_bytes()
+    used = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else encoding  # what spreadsheets call Unicode text
+    try:
+        text = raw.decode(used)
+    except LookupError:
+        raise ArgumentError(f"unknown encoding {encoding!r}; try 'utf-8-sig' or 'cp1252'") from None
+    except UnicodeDecodeError as error:
+        raise CoderFileError(
+            f"'{path.name}' is not {used} (byte {raw[error.start]:#04x} at position {error.start}): the spreadsheet saved it in "
+            "another encoding. Save it as 'CSV UTF-8', or pass encoding='cp1252' (Windows, western Europe) or the one used"
+        ) from None
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    csv.field_size_limit(2**31 - 1)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise CoderFileError(
+            f"'{path.name}' cannot be read as CSV ({error}); save it again from the spreadsheet"
+        ) from None
+
+
+def _xlsx_cells(path: Path) -> list[list[str]]:
+    openpyxl = excel()
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises whatever the broken part of the file does
+        raise CoderFileError(
+            f"'{path.name}' cannot be read as an XLSX file ({error}); save it again from the spreadsheet, as .xlsx or .csv"
+        ) from None
+    try:
+        sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
+        return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    finally:
+        book.close()

@@ -1,0 +1,263 @@
+"""Labels where they tell most about the coefficients of interest, as a pilot estimates it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.arguments import Seed, as_names, check_count, explain_calls, random_generator
+from dsl.data.formula.caller import formula_names
+from dsl.exceptions import ArgumentError
+from dsl.learners.names import check_method, method_label
+from dsl.sampling.design import LabelDesign
+from dsl.sampling.draw import draw_fixed_size
+from dsl.sampling.influence import Pilot, estimate_errors, influence_variances, read_pilot
+from dsl.sampling.population import seed_setting
+from dsl.sampling.probability import compromise, relative_variance, robust_mixture, targeted_probabilities
+from dsl.sampling.schemes import check_floor
+
+
+@explain_calls
+def targeted(
+    fit: Any,
+    data: Any,
+    size: int,
+    *,
+    coefficient: str | Sequence[str] = "all",
+    criterion: str = "mean",
+    tau: float = 0.1,
+    floor: float | None = None,
+    robust: bool = False,
+    keep_pilot: bool = True,
+    error_model: Any = "ranger",
+    seed: Seed = 1234,
+) -> LabelDesign:
+    r"""Draw rows with the probabilities that make chosen coefficients of a regression most precise.
+
+    A row is worth labelling where its prediction is likely to be wrong and where its covariates matter:
+    :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction (an
+    error model cross-fitted on the pilot's labels) and h the coefficient's row of the inverse Jacobian. Then
+    :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to the budget exactly.
+
+    For several coefficients the probabilities minimise the mean ratio of their variances against even probabilities,
+    with none above one: no coefficient is worse off, as far as the error model is right. With predicted covariates, h'm is
+    evaluated at the predictions plus and minus their expected errors.
+
+    Parameters
+    ----------
+    fit : DSLResults
+        The pilot: a fit of `dsl.dsl` with ``estimator="dsl"`` on some labels, of which 200 or so will do.
+    data : data frame
+        The table that the pilot was fitted to.
+    size : int
+        Number of rows to label now, none of the pilot's among them.
+    coefficient : str, list of str or "all"
+        Coefficients as ``fit.params`` names them; ``"all"`` is all but the intercept.
+    criterion : {"mean", "worst"}
+        For several coefficients: the smallest mean ratio, or the smallest largest one, which all coefficients then share.
+    tau : float
+        Share of the budget spread evenly, in [0, 1].
+    floor : float, optional
+        Smallest probability; by default a tenth of the mean one.
+    robust : bool
+        Draw the probabilities towards even ones as far as the pilot's own errors advise: insurance against an error model
+        that is wrong.
+    keep_pilot : bool
+        Whether the pilot's labels will be used again. If so the design covers both draws: a row's probability is that
+        of being drawn in either, :math:`p_i + (1 - p_i) \pi_i`, and the pilot's rows count as drawn (`to_coder` does not
+        ask for their labels again). If not, it is a new draw from all rows, and the pilot's labels go.
+    error_model : str or estimator
+        As ``sl_method`` of `dsl.dsl`.
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    LabelDesign
+        ``settings["relative_variance"]`` has, per coefficient, the labelling variance against even probabilities as the
+        error model expects it (``"expected"``) and as the pilot's labels estimate it (``"estimated"``); ``settings["rho"]``
+        how far the probabilities were drawn towards even ones.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown coefficient, a size or floor that cannot be met, a pilot without predictions.
+    DesignError
+        `data` is not the pilot's table.
+
+    Notes
+    -----
+    Valid whatever the error model, since the probabilities are known. With `keep_pilot` they are those of the second draw
+    given the first, which holds exactly where a row's probability does not depend on its own label: error estimates are
+    out-of-fold for this reason. A pilot drawn in clusters or strata is taken for one of independent rows.
+
+    References
+    ----------
+    Zrnic and Candes, "Active statistical inference", 2024; Gligoric, Zrnic, Lee, Candes and Jurafsky, "Can unconfident LLM
+    annotations be used for confident conclusions?", 2024; Li, Zrnic and Candes, "Robust sampling for active statistical
+    inference", 2025.
+
+    Examples
+    --------
+    >>> import dsl
+    >>> tweets = dsl.datasets.load_sentiment(labeled=250, seed=1)
+    >>> pilot = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
+    ...                 prediction=["vader_positive", "vader_compound"], sl_method="ridge", sample_split=2)
+    >>> design = dsl.sampling.targeted(pilot, tweets, 750, coefficient="hedge", error_model="knn", seed=1)
+    >>> design.n_drawn, design.settings["relative_variance"]["expected"]["hedge"] < 0.6
+    (1000, True)
+    """
+    functions = formula_names(2)  # past explain_calls
+    if not hasattr(fit, "splits"):
+        raise ArgumentError(f"fit must be the pilot's results, as dsl.dsl returns them; found {type(fit).__name__}")
+    _check_share(tau)
+    check_method(error_model, "gaussian")
+    pilot = read_pilot(fit, data, functions)
+    chosen = _chosen(coefficient, pilot.names)
+    budget = _Budget.of(pilot, size, keep=keep_pilot, floor=floor)
+    rng = random_generator(seed)
+    errors = estimate_errors(pilot, error_model, int(rng.integers(2**31)))
+    variance = influence_variances(pilot, errors, chosen)
+    prob, rho = _probabilities(pilot, budget, variance, chosen, criterion=criterion, tau=tau, robust=robust)
+    return LabelDesign(
+        kind="targeted",
+        rows=pilot.sample.labels,
+        prob=prob,
+        drawn=budget.draw(prob, rng),
+        fixed_size=True,
+        settings={
+            "size": budget.size,
+            "coefficient": [pilot.names[j] for j in chosen],
+            "criterion": criterion,
+            "tau": float(tau),
+            "floor": budget.floor,
+            "rho": rho,
+            "pilot": pilot.sample.n_labeled,
+            "keep_pilot": bool(keep_pilot),
+            "error_model": method_label(error_model),
+            "relative_variance": _gains(pilot, chosen, variance, prob),
+            **seed_setting(seed),
+        },
+    )
+
+
+def _check_share(tau: object) -> None:
+    if isinstance(tau, bool) or not isinstance(tau, int | float | np.number) or not 0.0 <= tau <= 1.0:
+        raise ArgumentError(f"tau, the share of the budget spread evenly, must be between 0 and 1; found {tau!r}")
+
+
+def _chosen(coefficient: str | Sequence[str], names: tuple[str, ...]) -> IntArray:
+    """Positions of the coefficients named."""
+    if coefficient == "all":
+        return np.array([j for j, name in enumerate(names) if name != "Intercept"] or [0])
+    wanted = as_names(coefficient, "coefficient")
+    unknown = [name for name in wanted if name not in names]
+    if unknown or not wanted:
+        raise ArgumentError(
+            f"coefficient names {unknown[0] if unknown else 'nothing'!r}; the pilot's coefficients are {', '.join(names)}"
+        )
+    return np.array([names.index(name) for name in wanted])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Budget:
+    """How many labels, which rows may be drawn, and with what probability rows were drawn before."""
+
+    size: int
+    floor: float
+    before: FloatArray
+    """(N,) probability of having been drawn by the pilot, zero if it does not count."""
+    open: BoolArray
+    """(N,) rows that may be drawn now."""
+
+    @classmethod
+    def of(cls, pilot: Pilot, size: object, *, keep: bool, floor: float | None) -> "_Budget":
+        """Check size and floor."""
+        labeled = pilot.sample.labeled
+        before, free = (pilot.prob, ~labeled) if keep else (np.zeros(len(labeled)), np.ones(len(labeled), dtype=bool))
+        count = check_count(size, name="size", least=1)
+        if count > free.sum():
+            raise ArgumentError(f"size is {count}, but {int(free.sum())} rows are left to draw from; lower it")
+        total = count + (pilot.sample.n_labeled if keep else 0)
+        least = check_floor(floor, total, len(labeled), default=0.1 * total / len(labeled))
+        return cls(size=count, floor=least, before=before, open=free)
+
+    @property
+    def total(self) -> float:
+        """Labels in all, the pilot's included."""
+        return self.size + float((~self.open).sum())
+
+    @property
+    def floors(self) -> FloatArray:
+        """Smallest probabilities of being drawn by either; (N,)."""
+        return np.maximum(self.floor, self.before)
+
+    @property
+    def weight(self) -> FloatArray:
+        """What a row's probability of being drawn by either counts for among the labels asked for now; (N,)."""
+        rest = np.where(self.open, 1.0 - self.before, 1.0)
+        return np.where(self.open, 1.0 / rest, 0.0)
+
+    @property
+    def weighted(self) -> float:
+        """Sum of weight x probability at which the new labels are `size`."""
+        return self.size + float(self.weight @ self.before)
+
+    def draw(self, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
+        """Rows drawn by either."""
+        now = (prob - self.before)[self.open] / (1.0 - self.before[self.open])
+        drawn = ~self.open
+        drawn[self.open] = draw_fixed_size(np.clip(now, 0.0, 1.0), rng)
+        return drawn
+
+
+def _probabilities(
+    pilot: Pilot,
+    budget: _Budget,
+    variance: FloatArray,
+    chosen: IntArray,
+    *,
+    criterion: str,
+    tau: float,
+    robust: bool,
+) -> tuple[FloatArray, float]:
+    """Probabilities of being drawn by the pilot or now, and the weight of even ones in them."""
+    floors, weight = budget.floors, budget.weight
+    measure = (
+        np.sqrt(variance[:, 0])
+        if len(chosen) == 1
+        else compromise(variance, budget.total, floor=floors, criterion=criterion)
+    )
+    prob = targeted_probabilities(measure, budget.weighted, tau=tau, floor=floors, weight=weight)
+    if not robust:
+        return prob, 0.0
+    labeled = pilot.sample.labeled
+    mixture = robust_mixture(
+        prob,
+        budget.weighted,
+        past=labeled,
+        past_variance=_past(pilot, chosen),
+        past_weight=1.0 / pilot.prob[labeled],
+        floor=floors,
+        weight=weight,
+    )
+    return mixture.prob, mixture.rho
+
+
+def _past(pilot: Pilot, chosen: IntArray) -> FloatArray:
+    """(h_j'(m_i - m_hat_i))^2 of the labelled rows; (n, c)."""
+    gap = pilot.label_scores * pilot.prob[pilot.sample.labeled][:, None]
+    return np.asarray((gap @ pilot.inverse[chosen].T) ** 2)
+
+
+def _gains(pilot: Pilot, chosen: IntArray, variance: FloatArray, prob: FloatArray) -> dict[str, dict[str, float]]:
+    """Labelling variance of each coefficient against even probabilities, as expected and as estimated."""
+    names = [pilot.names[j] for j in chosen]
+    labeled = pilot.sample.labeled
+    past = _past(pilot, chosen) / pilot.prob[labeled][:, None]
+    estimated = float(prob.mean()) * (past / prob[labeled][:, None]).sum(axis=0) / past.sum(axis=0)
+    return {
+        "expected": dict(zip(names, relative_variance(variance, prob).tolist(), strict=True)),
+        "estimated": dict(zip(names, estimated.tolist(), strict=True)),
+    }

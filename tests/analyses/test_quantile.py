@@ -1,0 +1,411 @@
+"""Quantiles against ppi-python, numpy, written-out sums, and known answers."""
+
+import warnings
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtri
+
+import dsl
+from dsl import exceptions as e
+from dsl.analyses.paired import Paired, read
+from dsl.analyses.quantile import _curves, ppi_quantile
+from dsl.engine.labeling import finite_meat
+from tests.engine.two_sample.test_fit import rival
+
+SAME_SUMS = 1e-12
+"""Sums of the same terms in another order."""
+
+
+def table(
+    n: int = 200, rows: int = 900, seed: int = 0, *, digits: int | None = None, noise: float = 0.5
+) -> pd.DataFrame:
+    """Labelled rows first."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=rows)
+    f = 0.9 * y + noise * rng.normal(size=rows) + 0.2
+    if digits is not None:
+        y, f = y.round(digits), f.round(digits)
+    labeled = np.arange(rows) < n
+    return pd.DataFrame({"y": np.where(labeled, y, np.nan), "f": f, "c": np.arange(rows) // 3})
+
+
+def unequal(rows: int = 900, seed: int = 0) -> pd.DataFrame:
+    """Rows drawn with unequal probabilities, some of them with certainty."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=rows)
+    prob = np.clip(0.1 + 0.3 * (y > 0) + 0.7 * (y > 1.5), 0.0, 1.0)
+    drawn = rng.random(rows) < prob
+    return pd.DataFrame({"y": np.where(drawn, y, np.nan), "f": y + 0.5 * rng.normal(size=rows), "pi": prob})
+
+
+def run(data: pd.DataFrame, **given: Any) -> pd.DataFrame:
+    return ppi_quantile(data, **{"gold": "y", "prediction": "f", **given})
+
+
+def samples(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    labeled = data["y"].notna()
+    return data.loc[labeled, "y"].to_numpy(), data.loc[labeled, "f"].to_numpy(), data.loc[~labeled, "f"].to_numpy()
+
+
+def observed(data: pd.DataFrame) -> np.ndarray:
+    return np.unique(np.concatenate([data["y"].dropna(), data["f"]]))
+
+
+@pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.8])
+@pytest.mark.parametrize("seed", range(4))
+def test_interval_is_that_of_ppi_python(q: float, seed: int) -> None:
+    """The same lower end. Theirs ends at the last accepted observed value, up to which F has not yet changed: the
+    values between it and the next one are as acceptable, so ours ends there.
+    """
+    data = table(seed=seed)
+    low, high = rival("ppi_quantile_ci")(*samples(data), q, exact_grid=True)
+    ours = run(data, q=q, lam=1, alpha=0.1).iloc[0]
+    assert ours["conf_low"] == low
+    grid = observed(data)
+    assert ours["conf_high"] == grid[np.searchsorted(grid, high) + 1]
+
+
+@pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.8])
+def test_estimate_is_that_of_ppi_python_where_f_rises(q: float) -> None:
+    """Surrogates that are right make F a plain distribution function. Theirs takes the value where F is nearest to q:
+    the quantile, or the observed value before it.
+    """
+    data = table()
+    data["f"] = np.where(data["y"].notna(), data["y"], data["f"])
+    grid = observed(data)
+    theirs = np.searchsorted(grid, rival("ppi_quantile_pointestimate")(*samples(data), q, exact_grid=True))
+    ours = np.searchsorted(grid, run(data, q=q, lam=1)["estimate"][0])
+    assert ours - theirs in (0, 1)
+
+
+def test_estimate_is_close_to_that_of_ppi_python() -> None:
+    """Where F falls here and there the two differ by less than the interval leaves open."""
+    for seed in range(4):
+        data = table(seed=seed)
+        ours = run(data, q=0.5, lam=1).iloc[0]
+        theirs = rival("ppi_quantile_pointestimate")(*samples(data), 0.5, exact_grid=True)
+        assert abs(ours["estimate"] - theirs) < 0.25 * (ours["conf_high"] - ours["conf_low"])
+
+
+def test_median_of_three() -> None:
+    """Theirs can take the first of three values for the median, F(1) = 1/3 being as near to 1/2 as F(2) = 2/3."""
+    data = pd.DataFrame({"y": [1.0, 2.0, 3.0, np.nan, np.nan, np.nan], "f": [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]})
+    with pytest.warns(e.FewLabelsWarning):
+        assert run(data)["estimate"][0] == 2.0
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9])
+def test_few_distinct_values(q: float) -> None:
+    """On ratings of a few levels theirs finds no value at which F equals q, and stops with an IndexError."""
+    data = table(digits=0, rows=3000)
+    with pytest.raises(IndexError):
+        rival("ppi_quantile_ci")(*samples(data), q, exact_grid=True)
+    ours = run(data, q=q).iloc[0]
+    assert ours["conf_low"] <= ours["estimate"] <= ours["conf_high"]
+    assert ours["estimate"] == np.round(ndtri(q))
+
+
+@pytest.mark.parametrize("n", [200, 201])
+def test_labelled_rows_alone(n: int) -> None:
+    """lam = 0 without unequal probabilities is the empirical quantile."""
+    data, levels = table(n), [0.1, 0.5, 0.75, 0.9]
+    theirs = np.quantile(data["y"].dropna(), levels, method="inverted_cdf")
+    np.testing.assert_array_equal(run(data, q=levels, lam=0)["estimate"], theirs)
+
+
+def test_weighted_quantile_of_the_labelled_rows() -> None:
+    data = unequal()
+    labeled = data.dropna()
+    ours = run(data, q=[0.2, 0.5, 0.8], lam=0, sample_prob="pi")
+    theirs = np.quantile(labeled["y"], [0.2, 0.5, 0.8], method="inverted_cdf", weights=1.0 / labeled["pi"])
+    np.testing.assert_array_equal(ours["estimate"], theirs)
+
+
+def influence(data: pd.DataFrame, t: float, lam: float, prob: np.ndarray, cluster: np.ndarray) -> float:
+    """Variance of F(t), written out."""
+    labeled = data["y"].notna().to_numpy()
+    other = np.where(prob >= 1.0, 1.0, ~labeled / np.where(prob >= 1.0, 1.0, 1.0 - prob))
+    p, r = labeled / prob / (labeled / prob).sum(), other / other.sum()
+    y = np.where(labeled, (data["y"] <= t) * 1.0, 0.0)
+    f = (data["f"] <= t) * 1.0
+    own = p * (y - p @ y) - lam * p * (f - p @ f) + lam * r * (f - r @ f)
+    return float((np.bincount(cluster, own) ** 2).sum())
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    lam=st.floats(-0.5, 1.5),
+    clustered=st.booleans(),
+    probabilities=st.booleans(),
+    digits=st.sampled_from([None, 1]),
+)
+def test_variance_without_a_matrix(
+    seed: int, lam: float, clustered: bool, probabilities: bool, digits: int | None
+) -> None:
+    """Running sums against the influence of every row at every observed value."""
+    data = unequal(90, seed) if probabilities else table(30, 90, seed, digits=digits)
+    data["c"] = np.random.default_rng(seed).integers(0, 20 if clustered else 90, len(data))
+    names = {"cluster": "c" if clustered else None, "sample_prob": "pi" if probabilities else None}
+    paired = read(data, gold="y", prediction="f", labeled=None, design=None, **names)
+    curves = _curves(paired)
+    prob = data["pi"].to_numpy() if probabilities else np.full(len(data), data["y"].notna().mean())
+    cluster = np.unique(data["c"], return_inverse=True)[1] if clustered else np.arange(len(data))
+    expected = [influence(data, t, lam, prob, cluster) for t in curves.grid]
+    np.testing.assert_allclose(curves.variance(lam), expected, atol=SAME_SUMS)
+    np.testing.assert_allclose(curves.cdf(lam)[-1], 1.0, atol=SAME_SUMS)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_best_lambda_minimises_the_variance(clustered: bool) -> None:
+    data = table(noise=0.8)
+    paired = read(
+        data, gold="y", prediction="f", labeled=None, sample_prob=None, cluster="c" if clustered else None, design=None
+    )
+    curves = _curves(paired)
+    t = curves.invert(0.0, 0.5)
+    best, place = curves.best_lam(t), int(np.searchsorted(curves.grid, t))
+    around = [curves.variance(lam)[place] for lam in (best - 0.05, best, best + 0.05)]
+    assert 0.0 < best < 1.0
+    assert around[1] < min(around[0], around[2])
+
+
+def test_certain_rows_count_once_on_both_sides() -> None:
+    """With every row certain to be labelled the surrogates cancel, whatever they are."""
+    data = table(900, 900).assign(pi=1.0)
+    with pytest.warns(e.AllLabeledWarning):
+        ours = run(data, q=[0.3, 0.6], lam=1, sample_prob="pi")
+    theirs = np.quantile(data["y"], [0.3, 0.6], method="inverted_cdf")
+    np.testing.assert_array_equal(ours["estimate"], theirs)
+
+
+def test_a_perfect_surrogate_narrows_the_interval() -> None:
+    data = table(noise=0.0)
+    data["f"] = (data["f"] - 0.2) / 0.9
+    tuned, alone = run(data), run(data, lam=0)
+    assert tuned["lam"][0] == pytest.approx(700 / 900, abs=0.02)  # 1 / (1 + n/N')
+    ratio = (tuned["conf_high"] - tuned["conf_low"])[0] / (alone["conf_high"] - alone["conf_low"])[0]
+    assert ratio == pytest.approx(np.sqrt(200 / 900), rel=0.25)
+
+
+def test_scale_and_monotone_change() -> None:
+    """Quantiles of exp(y) are exp of the quantiles of y."""
+    data = table()
+    plain, changed = run(data, q=[0.2, 0.7]), run(np.exp(data[["y", "f"]]), q=[0.2, 0.7])
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(changed[name], np.exp(plain[name]))
+
+
+def test_one_sided_intervals() -> None:
+    data = table()
+    two = run(data, alpha=0.1).iloc[0]
+    larger, smaller = (run(data, alpha=0.05, alternative=side).iloc[0] for side in ("larger", "smaller"))
+    assert (larger["conf_low"], larger["conf_high"]) == (two["conf_low"], np.inf)
+    assert (smaller["conf_low"], smaller["conf_high"]) == (-np.inf, two["conf_high"])
+
+
+def test_clusters_widen_the_interval() -> None:
+    """Every row three times: intervals as wide as those of the rows once, not narrower by the root of three."""
+    once = table(150, 600)
+    thrice = once.loc[np.repeat(once.index, 3)].assign(c=np.repeat(np.arange(600), 3))
+    own, clustered, naive = (
+        run(once, lam=1).iloc[0],
+        run(thrice, lam=1, cluster="c").iloc[0],
+        run(thrice, lam=1).iloc[0],
+    )
+    assert own["estimate"] == clustered["estimate"]
+    assert own["conf_low"] == clustered["conf_low"]
+    assert own["conf_high"] == clustered["conf_high"]
+    assert naive["conf_high"] - naive["conf_low"] < 0.8 * (own["conf_high"] - own["conf_low"])
+
+
+def test_tables_and_rows_in_any_order() -> None:
+    import polars as pl
+
+    data = table(seed=3)
+    ours = run(data, q=[0.3, 0.5], cluster="c")
+    shuffled = run(data.sample(frac=1.0, random_state=0), q=[0.3, 0.5], cluster="c")
+    pd.testing.assert_frame_equal(ours, shuffled)
+    pd.testing.assert_frame_equal(ours, run(pl.from_pandas(data), q=[0.3, 0.5], cluster="c"))
+    marked = data.assign(lab=data["y"].notna().astype(int))
+    pd.testing.assert_frame_equal(ours, run(marked, q=[0.3, 0.5], cluster="c", labeled="lab"))
+
+
+def test_design_record_gives_rows_and_probabilities() -> None:
+    population = dsl.datasets.load_sentiment()
+    rows = population.index
+    prob = np.where(population["source"] == "tweets", 0.1, 0.05)
+    drawn = np.random.default_rng(1).random(len(rows)) < prob
+    from dsl.sampling.design import LabelDesign
+
+    design = LabelDesign(kind="bernoulli", rows=rows, prob=prob, drawn=drawn, fixed_size=False)
+    data = population.assign(pi=prob, human_rating=population["human_rating"].where(drawn))
+    call = {"gold": "human_rating", "prediction": "vader_compound", "q": [0.25, 0.5]}
+    pd.testing.assert_frame_equal(
+        ppi_quantile(data, design=design, **call), ppi_quantile(data, sample_prob="pi", **call)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "kind", "words"),
+    [
+        (None, {"q": 50}, e.ArgumentError, ["between 0 and 1", "percentages divided by 100", "found 50"]),
+        (None, {"q": []}, e.ArgumentError, ["one or more numbers"]),
+        (None, {"q": [0.1, np.nan]}, e.ArgumentError, ["found [0.1, nan]"]),
+        (None, {"q": "median"}, e.ArgumentError, ["0.5 for the median", "'median'"]),
+        (None, {"lam": "best"}, e.ArgumentError, ["'tuned'", "found 'best'"]),
+        (None, {"lam": True}, e.ArgumentError, ["found True"]),
+        (None, {"alpha": 5}, e.ArgumentError, ["alpha"]),
+        (None, {"alternative": "greater"}, e.ArgumentError, ["did you mean 'larger'"]),
+        (None, {"gold": "yy"}, e.MissingColumnError, ["'yy', named in gold", "did you mean 'y'"]),
+        (None, {"gold": "f"}, e.LeakError, ["gold and prediction at once"]),
+        (None, {"gold": ["y", "c"]}, e.ArgumentError, ["2 column(s) and prediction 1"]),
+        (None, {"gold": ["y", "c"], "prediction": ["f", "f2"]}, e.ArgumentError, ["gold names 2 columns", "one, call once"]),
+        (None, {"gold": []}, e.ArgumentError, ["gold names no column"]),
+        (None, {"sample_prob": "pi", "design": object()}, e.ArgumentError, ["leave out labeled and sample_prob"]),
+        (None, {"surrogate": "f"}, e.CallError, ["did you mean 'prediction'"]),
+        (lambda d: d.assign(f=d["f"].mask(d.index == 7)), {}, e.PredictionError, ["'f' is missing in 1 row (first: 7)"]),
+        (lambda d: d.assign(f=d["y"]), {}, e.LeakError, ["copy of the gold label"]),
+        (lambda d: d.assign(y=np.nan), {}, e.LabelError, ["no labelled rows"]),
+        (lambda d: d.assign(pi=np.where(d.index < 300, 1.0, 0.5)), {"sample_prob": "pi"}, e.SampleProbabilityError,
+         ["100 rows", "probability 1 in 'pi' but no gold value"]),
+        (lambda d: d.assign(y=d["y"].gt(0).map({True: "hi", False: "lo"}).where(d["y"].notna()), f="lo"), {},
+         e.ColumnTypeError, ["no quantiles"]),
+    ],
+)  # fmt: skip
+def test_errors(
+    change: Callable[[pd.DataFrame], pd.DataFrame] | None,
+    given: dict[str, Any],
+    kind: type[Exception],
+    words: list[str],
+) -> None:
+    data = table().assign(f2=1.0)
+    if "c" in given.get("gold", ""):
+        data["c"] = data["y"]
+    with pytest.raises(kind) as caught:
+        run(data if change is None else change(data), **given)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_dropped_rows_are_counted() -> None:
+    data = table()
+    data["c"] = data["c"].astype(float).mask(data.index < 4)
+    with pytest.warns(e.DroppedRowsWarning, match=r"4 of 900 rows left out.*'c' \(4\)"):
+        run(data, cluster="c")
+
+
+# the rows themselves as the population
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
+def test_finite_standard_error_is_that_of_a_share(lam: float) -> None:
+    """F(t) is a mean of 0/1 values, for which `dsl.dsl` has a two-sample estimate with a finite target."""
+    data = table()
+    curves = _curves(read_pair(data), finite=True)
+    for t in (-0.7, 0.1, 1.2):
+        shares = pd.DataFrame({"y": (data["y"] <= t).where(data["y"].notna()), "f": data["f"] <= t}).astype(float)
+        fit = dsl.dsl("y ~ 1", shares, predicted_var="y", prediction="f", estimator="ppi", tune=lam, target="finite")
+        assert curves.labels is not None
+        assert curves.labels.errors(lam, np.array([t]))[0] == pytest.approx(fit.bse["Intercept"], rel=SAME_SUMS)
+
+
+def test_finite_variance_is_unbiased() -> None:
+    """Over all 70 ways to label four of eight rows."""
+    rng = np.random.default_rng(2)
+    truth = pd.DataFrame({"y": rng.normal(size=8), "f": rng.normal(size=8)})
+    shares, variances = [], []
+    for rows in combinations(range(8), 4):
+        curves = _curves(read_pair(truth.assign(y=truth["y"].where(truth.index.isin(rows)))), finite=True)
+        assert curves.labels is not None
+        shares.append(_cdf_at(curves, 0.2, 0.7))
+        variances.append(curves.labels.errors(0.7, np.array([0.2]))[0] ** 2)
+    assert np.mean(variances) == pytest.approx(np.var(shares), rel=SAME_SUMS)
+    assert np.mean(shares) == pytest.approx((truth["y"] <= 0.2).mean())
+
+
+@pytest.mark.parametrize("draw", ["pps", "stratified", "two stages"])
+def test_finite_variance_is_that_of_the_design(draw: str) -> None:
+    """Contributions written out, and the variance that all estimators of `dsl.dsl` have for these designs."""
+    base = table(n=900).assign(size=lambda d: 1 + d["f"].abs(), g=lambda d: d["c"] % 4)
+    design = {
+        "pps": lambda: dsl.sampling.proportional_to_size(base, 200, measure="size"),
+        "stratified": lambda: dsl.sampling.stratified(base, 200, by="g"),
+        "two stages": lambda: dsl.sampling.two_stage(base, 100, 2, by="c"),
+    }[draw]()
+    data = base.assign(y=base["y"].where(design.drawn))
+    paired = read(data, gold="y", prediction="f", labeled=None, sample_prob=None, cluster=None, design=design)
+    curves = _curves(paired, finite=True)
+    assert curves.labels is not None
+    rows, t, lam = paired.labeled_rows, 0.3, 0.8
+    p = 1 / design.prob[rows] / (1 / design.prob[rows]).sum()
+    s = 1 / (1 - design.prob[rows]) / (1 / (1 - design.prob[~design.drawn])).sum()
+    y, f = (data["y"].to_numpy()[rows] <= t) * 1.0, (data["f"].to_numpy()[rows] <= t) * 1.0
+    own = p * (y - p @ y) - lam * (p + s) * (f - p @ f)
+    expected = finite_meat(own[:, None], paired.sample.labeling)[0, 0]
+    assert curves.labels.errors(lam, np.array([t]))[0] ** 2 == pytest.approx(expected, rel=SAME_SUMS)
+
+
+@pytest.mark.parametrize("q", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("digits", [None, 1])
+def test_finite_interval_misses_nothing(q: float, digits: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard errors far from the level are left out, which changes nothing."""
+    data = table(digits=digits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", e.FewLabelsWarning)
+        found = run(data, q=q, target="finite")
+        monkeypatch.setattr("dsl.analyses.quantile._Labels.bound", lambda self, lam: np.inf)
+        monkeypatch.setattr("dsl.analyses.quantile.CHUNK", 900)
+        pd.testing.assert_frame_equal(run(data, q=q, target="finite"), found)
+        wide = run(data, q=q)
+    assert (found["conf_high"] - found["conf_low"] <= wide["conf_high"] - wide["conf_low"]).all()
+
+
+def test_finite_best_lambda_minimises_the_variance() -> None:
+    labels = _curves(read_pair(table(noise=1.5)), finite=True).labels
+    assert labels is not None
+    best = labels.best_lam(0.4)
+    assert 0.1 < best < 0.9
+    errors = [labels.errors(lam, np.array([0.4]))[0] for lam in (best, best - 0.01, best + 0.01)]
+    assert errors[0] == min(errors)
+
+
+def test_census_has_no_error() -> None:
+    """Rows that were certain to be labelled leave nothing to chance."""
+    with pytest.warns(e.AllLabeledWarning):
+        found = run(table(n=900), q=[0.3, 0.5], target="finite")
+    np.testing.assert_array_equal(found["conf_low"], found["estimate"])
+
+
+def test_unknown_target() -> None:
+    with pytest.raises(e.ArgumentError, match="unknown target 'sample'"):
+        run(table(), target="sample")
+
+
+def read_pair(data: pd.DataFrame) -> Paired:
+    return read(data, gold="y", prediction="f", labeled=None, sample_prob=None, cluster=None, design=None)
+
+
+def _cdf_at(curves: Any, t: float, lam: float) -> float:
+    return float(curves.cdf(lam)[np.searchsorted(curves.grid, t, side="right") - 1]) if t >= curves.grid[0] else 0.0
+
+
+@pytest.mark.parametrize("target", ["superpopulation", "finite"])
+def test_one_labelled_row(target: str) -> None:
+    """It shows no spread: the interval would be a point."""
+    with pytest.raises(e.LabelError, match="two labelled rows at least; found 1"):
+        run(table(n=1), target=target)
+
+
+def test_clusters_mean_nothing_to_a_finite_population() -> None:
+    with pytest.raises(
+        e.ArgumentError, match=r"cluster='c' has no meaning with target='finite'.*dsl.sampling.clustered"
+    ):
+        run(table(), target="finite", cluster="c")

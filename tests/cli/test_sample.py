@@ -1,0 +1,175 @@
+"""The commands that plan, draw and collect labels: the same numbers as the functions, and a whole study in a shell."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dsl
+from dsl.cli import main
+from tests.command_line import QUICK, names, read_exact, read_json
+from tests.posts import run
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_power(capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["--labeled-size", "100", "150", "--se", "x=0.03", "--expert-price", "2"]
+    assert main(["power", "posts.csv", "y ~ x", *QUICK, *more, "--json", "p.json", "--out-csv", "p.csv"]) == 0
+    expected = dsl.power_dsl(run(pd.read_csv("posts.csv")), labeled_size=[100, 150])
+    curve = read_exact("p.csv").set_index(["labeled_size", "term"])
+    for part, frame in (("predicted_se", expected.predicted_se), ("mde", expected.mde())):
+        np.testing.assert_array_equal(curve[part].unstack()[frame.columns], frame)
+    record = read_json("p.json")
+    needed = expected.labels_needed(se={"x": 0.03})
+    assert record["labels_needed"][0]["labeled_size"] == needed.loc["x", "labeled_size"]
+    assert [row["total"] for row in record["cost"]] == [160.0, 200.0, 300.0]
+    assert "Labels needed" in capsys.readouterr().out
+    assert main(["power", "posts.csv", "y ~ x", *QUICK, "--se", "0.1", "--effect", "x=1"]) == 2
+    assert main(["power", "posts.csv", "y ~ x", *QUICK, "--se", "0.1", "--se", "x=0.1"]) == 2
+
+
+def test_power_before_labelling() -> None:
+    data = pd.read_csv("posts.csv").drop(columns="y")
+    data.to_csv("raw.csv", index=False)
+    more = ["--accuracy", "0.9", "--replications", "2"]
+    assert main(["power", "raw.csv", "y ~ x", *QUICK, *more]) == 2
+    more += ["--labeled-size", "100", "--out-csv", "p.csv"]
+    assert main(["power", "raw.csv", "y ~ x", *QUICK, *more]) == 0
+    expected = dsl.plan_dsl(
+        "y ~ x",
+        data,
+        predicted_var="y",
+        prediction="llm",
+        labeled_size=100,
+        accuracy=0.9,
+        replications=2,
+        sl_method="lm",
+        sample_split=1,
+    )
+    curve = read_exact("p.csv").set_index(["labeled_size", "term"])["predicted_se"]
+    np.testing.assert_array_equal(curve.unstack()[expected.predicted_se.columns], expected.predicted_se)
+
+
+DESIGNS: dict[str, tuple[list[str], Any]] = {
+    "srs": (["--size", "40"], lambda d: dsl.sampling.simple_random(d, 40, seed=7)),
+    "bernoulli": (["--prob", "pi"], lambda d: dsl.sampling.bernoulli(d, prob="pi", seed=7)),
+    "stratified": (
+        ["--size", "40", "--by", "g", "--allocation", "equal"],
+        lambda d: dsl.sampling.stratified(d, 40, by=["g"], allocation="equal", seed=7),
+    ),
+    "pps": (
+        ["--size", "40", "--measure", "words", "--floor", "0.05"],
+        lambda d: dsl.sampling.proportional_to_size(d, 40, measure="words", floor=0.05, seed=7),
+    ),
+    "cluster": (["--clusters", "5", "--by", "cl"], lambda d: dsl.sampling.clustered(d, 5, by="cl", seed=7)),
+    "two_stage": (
+        ["--clusters", "5", "--per-cluster", "4", "--by", "cl"],
+        lambda d: dsl.sampling.two_stage(d, 5, 4, by="cl", seed=7),
+    ),
+}
+
+
+@pytest.mark.parametrize("method", DESIGNS)
+def test_sample(method: str) -> None:
+    arguments, draw = DESIGNS[method]
+    command = ["sample", "posts.csv", "--method", method, *arguments, "--seed", "7"]
+    assert main([*command, "--design", "d.npz", "--out", "drawn.csv", "--json", "d.json"]) == 0
+    expected = draw(pd.read_csv("posts.csv"))
+    found = dsl.sampling.LabelDesign.load("d.npz")
+    assert found.fingerprint == expected.fingerprint
+    drawn = read_exact("drawn.csv")
+    np.testing.assert_array_equal(drawn["sample_prob"], expected.prob)
+    np.testing.assert_array_equal(drawn["drawn"], expected.drawn)
+    assert read_json("d.json")["design"]["settings"] == expected.settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--size", "40"], "--design design.npz"),
+        (["--design", "d.npz"], "srs needs --size"),
+        (["--size", "40", "--by", "g", "--out", "o.csv"], "srs takes no --by"),
+        (["--size", "400", "--out", "o.csv"], "200"),
+        (["--size", "40", "--coder", "c.csv"], "--columns"),
+        (["--size", "40", "--exclude", "lab", "--out", "o.csv"], "--exclude needs --id"),
+        (["--size", "40", "--design", "-"], "need file names"),
+    ],
+)
+def test_samples_that_cannot_be_drawn(
+    arguments: list[str], words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", "posts.csv", *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert names(folder) == {"posts.csv"}
+
+
+def test_rows_left_out_of_the_population() -> None:
+    command = ["sample", "posts.csv", "--size", "40", "--exclude", "lab", "--id", "text", "--out", "drawn.csv"]
+    assert main([*command, "--design", "d.npz"]) == 0
+    data = pd.read_csv("posts.csv")
+    assert read_exact("drawn.csv")["text"].tolist() == data.loc[data["lab"] == 0, "text"].tolist()
+    assert dsl.sampling.LabelDesign.load("d.npz").rows[0] == data.loc[data["lab"] == 0, "text"].iloc[0]
+
+
+def test_a_coders_file_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("coder.csv").write_text("a week's work")
+    command = ["sample", "posts.csv", "--size", "40", "--columns", "text", "--design", "d.npz", "--coder", "coder.csv"]
+    assert main(command) == 2
+    assert "may hold a coder's labels" in capsys.readouterr().err
+    assert Path("coder.csv").read_text() == "a week's work"
+    assert names(folder) == {"posts.csv", "coder.csv"}
+
+
+PIPELINE = """\
+set -eu
+dsl() { "$PYTHON" -m dsl "$@"; }
+dsl sample posts.csv --size 60 --columns text --label y --codebook 0 1 --design d.npz --coder coder.csv --quiet
+"$PYTHON" code.py
+dsl collect posts.csv --design d.npz --coder coder.csv --label y --codebook 0 1 --out labelled.csv
+dsl fit labelled.csv "y ~ x" --predicted y --prediction llm --sl-method lm --splits 1 --design d.npz --json fit.json | head -1
+set +e
+dsl fit absent.csv "y ~ x" --predicted y --prediction llm --json absent.json
+echo "exit code $?"
+"""
+CODE = """\
+import csv
+gold = [row["y"] for row in csv.DictReader(open("gold.csv"))]
+sheet = list(csv.DictReader(open("coder.csv", encoding="utf-8-sig")))
+with open("coder.csv", "w", newline="") as file:
+    out = csv.DictWriter(file, list(sheet[0]))
+    out.writeheader()
+    out.writerows({**row, "y": gold[int(row["row"])]} for row in sheet)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_pipeline_in_a_shell(folder: Path) -> None:
+    data = pd.read_csv("posts.csv")
+    truth = (data["x"] + np.random.default_rng(1).normal(size=200) > 0).astype(float)
+    data.drop(columns=["y", "lab", "pi"]).to_csv("posts.csv", index=False)
+    truth.rename("y").to_csv("gold.csv", index=False)
+    (folder / "code.py").write_text(CODE)
+    done = subprocess.run(
+        ["sh", "-c", PIPELINE],
+        env={**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "60 of 200 rows labelled", done.stderr
+    assert lines[1].strip() == "Design-based supervised learning"
+    assert lines[-1] == "exit code 2"
+    assert done.stderr.startswith("dsl fit: error: no file 'absent.csv'")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder / "absent.json").exists()
+    design = dsl.sampling.LabelDesign.load("d.npz")
+    expected = run(pd.read_csv("posts.csv").assign(y=truth.where(design.drawn)), design=design)
+    np.testing.assert_allclose([row["estimate"] for row in read_json("fit.json")["tidy"]], expected.params, rtol=1e-12)

@@ -1,0 +1,203 @@
+"""Fully labelled data: DSL is the ordinary regression, so statsmodels must agree to rounding error."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+
+import dsl
+
+SAME_ALGEBRA = 1e-8
+"""Relative, on parameters and standard errors: closed forms and converged Newton steps."""
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    """An unbalanced panel with clusters, uneven group sizes and a large mean in one column."""
+    rng = np.random.default_rng(7)
+    n = 1500
+    unit = rng.choice(60, size=n, p=rng.dirichlet(np.ones(60)))
+    unit = np.unique(unit, return_inverse=True)[1]
+    year = rng.integers(0, 9, n)
+    x = rng.normal(size=n) + 0.1 * unit
+    z = 2000 + rng.normal(size=n)
+    y = 1 + x - 0.5 * z + 0.2 * unit + 0.3 * year + rng.normal(size=n) * (1 + (x > 0))
+    b = (rng.random(n) < 1 / (1 + np.exp(-x + 0.1 * (z - 2000)))).astype(float)
+    frame = pd.DataFrame({"unit": unit, "year": year, "x": x, "z": z, "y": y, "b": b})
+    frame["llm"] = frame["y"] + rng.normal(size=n)
+    frame["llm_b"] = np.where(rng.random(n) < 0.8, b, 1 - b)
+    return frame
+
+
+def fitted(formula: str, data: pd.DataFrame, **given: object) -> dsl.DSLResults:
+    outcome = formula.split("~")[0].strip()
+    given = {"predicted_var": outcome, "prediction": "llm", "sl_method": "lm", "sample_split": 2} | given
+    with pytest.warns(dsl.exceptions.AllLabeledWarning, match="ordinary regression"):
+        return dsl.dsl(formula, data, **given)
+
+
+def assert_same(fit: dsl.DSLResults, params: pd.Series, bse: pd.Series) -> None:
+    np.testing.assert_allclose(fit.params.to_numpy(), np.asarray(params), rtol=SAME_ALGEBRA)
+    np.testing.assert_allclose(fit.bse.to_numpy(), np.asarray(bse), rtol=SAME_ALGEBRA)
+
+
+@pytest.mark.parametrize("vcov", ["robust", "HC0", "HC1"])
+def test_lm_is_ols(panel: pd.DataFrame, vcov: str) -> None:
+    ours = fitted("y ~ x + z + C(year)", panel, vcov=vcov)
+    theirs = smf.ols("y ~ x + z + C(year)", panel).fit(cov_type="HC0" if vcov == "robust" else vcov)
+    assert_same(ours, theirs.params[ours.params.index], theirs.bse[ours.params.index])
+
+
+@pytest.mark.parametrize(("vcov", "correction"), [("robust", False), ("CR0", False), ("CR1", True)])
+def test_clusters(panel: pd.DataFrame, vcov: str, correction: bool) -> None:
+    ours = fitted("y ~ x + z", panel, cluster="unit", vcov=vcov)
+    theirs = smf.ols("y ~ x + z", panel).fit(
+        cov_type="cluster", cov_kwds={"groups": panel["unit"], "use_correction": correction}
+    )
+    assert_same(ours, theirs.params, theirs.bse)
+
+
+@pytest.mark.parametrize("cluster", [None, "unit"])
+def test_logit(panel: pd.DataFrame, cluster: str | None) -> None:
+    ours = fitted("b ~ x + I(z - 2000)", panel, model="logit", prediction="llm_b", cluster=cluster)
+    model = smf.logit("b ~ x + I(z - 2000)", panel)
+    kinds = {"cov_type": "HC0"}
+    if cluster:
+        kinds = {"cov_type": "cluster", "cov_kwds": {"groups": panel["unit"], "use_correction": False}}
+    theirs = model.fit(disp=0, tol=1e-14, **kinds)
+    assert_same(ours, theirs.params, theirs.bse)
+
+
+@pytest.mark.parametrize("absorbed", [("unit",), ("unit", "year"), ("year", "unit", "third")])
+@pytest.mark.parametrize("cluster", [None, "unit"])
+@pytest.mark.parametrize("predicted", ["y", "x"])
+def test_fixed_effects_are_dummies(
+    panel: pd.DataFrame, absorbed: tuple[str, ...], cluster: str | None, predicted: str
+) -> None:
+    panel = panel.assign(third=np.arange(len(panel)) % 5)
+    dummies = " + ".join(f"C({name})" for name in absorbed)
+    model = smf.ols(f"y ~ x + z + {dummies}", panel)
+    theirs = model.fit(cov_type="HC0")
+    if cluster:
+        theirs = model.fit(cov_type="cluster", cov_kwds={"groups": panel["unit"], "use_correction": False})
+    ours = fitted(f"y ~ x + z | {' + '.join(absorbed)}", panel, model="felm", predicted_var=predicted, cluster=cluster)
+    assert list(ours.params.index) == ["x", "z"]
+    assert_same(ours, theirs.params[["x", "z"]], theirs.bse[["x", "z"]])
+
+
+def test_small_sample_factor_counts_absorbed_effects(panel: pd.DataFrame) -> None:
+    ours = fitted("y ~ x + z | unit + year", panel, model="felm", vcov="HC1")
+    theirs = smf.ols("y ~ x + z + C(unit) + C(year)", panel).fit(cov_type="HC1")
+    assert_same(ours, theirs.params[["x", "z"]], theirs.bse[["x", "z"]])
+
+
+def test_index_argument_is_the_formulas_bar(panel: pd.DataFrame) -> None:
+    bar = fitted("y ~ x | unit + year", panel, model="felm")
+    index = fitted("y ~ x", panel, model="felm", index=["unit", "year"], fixed_effect="twoways")
+    pd.testing.assert_series_equal(bar.params, index.params)
+
+
+def test_many_levels_in_two_factors() -> None:
+    """Both factors too large for a dense system: conjugate gradients, against sparse dummies."""
+    from scipy.sparse import csr_matrix, hstack
+    from scipy.sparse.linalg import lsqr
+
+    from dsl.engine.absorb import DENSE_LEVELS, Absorber
+
+    rng = np.random.default_rng(3)
+    n, levels = 30_000, DENSE_LEVELS + 500
+    codes = [np.unique(rng.integers(0, levels, n), return_inverse=True)[1] for _ in range(2)]
+    values = rng.normal(size=(n, 2)) + codes[0][:, None]
+    dummies = hstack([csr_matrix((np.ones(n), (np.arange(n), c))) for c in codes]).tocsr()
+    exact = np.column_stack([dummies @ lsqr(dummies, v, atol=1e-15, btol=1e-15, iter_lim=20_000)[0] for v in values.T])
+    projected = Absorber(codes).project(values)
+    np.testing.assert_allclose(projected, exact, atol=SAME_ALGEBRA * np.abs(values).max())
+    np.testing.assert_allclose(Absorber(codes).project(projected), projected, atol=SAME_ALGEBRA * np.abs(values).max())
+
+
+def test_gold_only_is_weighted_regression(panel: pd.DataFrame) -> None:
+    rng = np.random.default_rng(2)
+    prob = 0.2 + 0.6 * (panel["x"] > 0)
+    data = panel.assign(prob=prob, y=panel["y"].where(rng.random(len(panel)) < prob))
+    ours = dsl.dsl("y ~ x + z", data, predicted_var="y", sample_prob="prob", estimator="gold_only", vcov="HC0")
+    kept = data.dropna()
+    theirs = smf.wls("y ~ x + z", kept, weights=1 / kept["prob"]).fit(cov_type="HC0")
+    assert_same(ours, theirs.params, theirs.bse)
+
+
+def test_gold_only_with_fixed_effects(panel: pd.DataFrame) -> None:
+    rng = np.random.default_rng(2)
+    prob = 0.5 + 0.4 * (panel["x"] > 0)
+    data = panel.assign(prob=prob, y=panel["y"].where(rng.random(len(panel)) < prob))
+    ours = dsl.dsl(
+        "y ~ x + z | unit",
+        data,
+        predicted_var="y",
+        sample_prob="prob",
+        model="felm",
+        estimator="gold_only",
+        cluster="unit",
+    )
+    kept = data.dropna()
+    theirs = smf.wls("y ~ x + z + C(unit)", kept, weights=1 / kept["prob"]).fit(
+        cov_type="cluster", cov_kwds={"groups": kept["unit"], "use_correction": False}
+    )
+    assert_same(ours, theirs.params[["x", "z"]], theirs.bse[["x", "z"]])
+
+
+def test_naive_is_regression_on_the_surrogate(panel: pd.DataFrame) -> None:
+    data = panel.assign(y=panel["y"].where(np.arange(len(panel)) % 4 == 0))
+    ours = dsl.dsl("y ~ x + z", data, predicted_var="y", prediction="llm", estimator="naive")
+    theirs = smf.ols("llm ~ x + z", panel).fit(cov_type="HC0")
+    assert_same(ours, theirs.params, theirs.bse)
+
+
+def test_dsl_on_the_outcome_is_regression_on_the_pseudo_outcome(panel: pd.DataFrame) -> None:
+    data = panel.assign(y=panel["y"].where(np.arange(len(panel)) % 4 == 0))
+    ours = dsl.dsl("y ~ x + z", data, predicted_var="y", prediction="llm", sl_method="lm", sample_split=1)
+    design = sm.add_constant(data[["x", "z"]])
+    theirs = sm.OLS(ours.pseudo_outcomes["y"], design).fit(cov_type="HC0")
+    assert_same(ours, theirs.params, theirs.bse)
+
+
+def test_summed_blocks_are_the_whole(panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block rule: the engine's numbers do not depend on how rows are cut into pieces."""
+    data = panel.assign(x=panel["x"].where(np.arange(len(panel)) % 3 == 0), llm=panel["x"] + 0.3)
+    given = {"predicted_var": "x", "prediction": "llm", "sl_method": "lm", "sample_split": 2, "model": "logit"}
+    whole = dsl.dsl("b ~ x * C(year)", data, **given)
+    pieces = dsl.engine.blocks.Block.pieces
+    monkeypatch.setattr(dsl.engine.blocks.Block, "pieces", lambda block: pieces(block, 97))
+    cut = dsl.dsl("b ~ x * C(year)", data, **given)
+    np.testing.assert_allclose(cut.params, whole.params, rtol=SAME_ALGEBRA)
+    np.testing.assert_allclose(cut.cov_params(), whole.cov_params(), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["lm", "logit"])
+@pytest.mark.parametrize("estimator", ["dsl", "gold_only", "naive"])
+def test_offset(panel: pd.DataFrame, model: str, estimator: str) -> None:
+    outcome = {"lm": "y", "logit": "b"}[model]
+    data = panel.assign(off=0.3 * panel["x"] ** 2, same=panel[outcome])
+    ours = fitted(f"{outcome} ~ x + offset(off)", data, model=model, estimator=estimator, prediction="same")
+    family = {"lm": sm.families.Gaussian(), "logit": sm.families.Binomial()}[model]
+    theirs = smf.glm(f"{outcome} ~ x", data, family=family, offset=data["off"]).fit(cov_type="HC0", tol=1e-14)
+    assert_same(ours, theirs.params, theirs.bse)
+    new = data.head(3)
+    np.testing.assert_allclose(ours.predict(new), theirs.predict(new, offset=new["off"]), rtol=SAME_ALGEBRA)
+
+
+def test_offset_with_fixed_effects_is_refused(panel: pd.DataFrame) -> None:
+    with pytest.raises(dsl.exceptions.FormulaError, match="subtract it from the outcome"):
+        fitted("y ~ x + offset(z) | unit", panel, model="felm")
+
+
+def test_a_column_far_from_zero_loses_no_digits(panel: pd.DataFrame) -> None:
+    """A calendar year, and the same year counted from 2000, have the same slope and standard error."""
+    data = panel.assign(since=panel["z"] - 2000)
+    call = {"cluster": "unit"}
+    far, near = fitted("y ~ x + z", data, **call), fitted("y ~ x + since", data, **call)
+    np.testing.assert_allclose(far.params[["x", "z"]], near.params[["x", "since"]], rtol=1e-11)
+    np.testing.assert_allclose(far.bse[["x", "z"]], near.bse[["x", "since"]], rtol=1e-11)
+    assert far.params["Intercept"] == pytest.approx(near.params["Intercept"] - 2000 * near.params["since"], rel=1e-11)
+    hypothesis = far.t_test("Intercept + 2000 * z = 0")
+    assert float(np.squeeze(hypothesis.sd)) == pytest.approx(near.bse["Intercept"], rel=1e-6)  # cancels in the test

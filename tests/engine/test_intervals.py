@@ -1,0 +1,90 @@
+"""Normal intervals and p values against scipy, statsmodels and each other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from statsmodels.stats.weightstats import _zconfint_generic, _zstat_generic
+
+from dsl.engine.intervals import ALTERNATIVES, tails, wald_interval, wald_pvalue
+from dsl.exceptions import ArgumentError
+
+ESTIMATE, SE = np.array([1.0, -2.0, 0.3]), np.array([0.5, 1.5, 0.1])
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.5])
+def test_statsmodels_has_the_same(alternative: str, alpha: float) -> None:
+    ours = wald_interval(ESTIMATE, SE, alpha, alternative)
+    for row, estimate, se in zip(ours, ESTIMATE, SE, strict=True):
+        np.testing.assert_allclose(row, _zconfint_generic(estimate, se, alpha, alternative), rtol=1e-12)
+    theirs = _zstat_generic(ESTIMATE, 0.0, SE, alternative, 0.2)[1]
+    np.testing.assert_allclose(wald_pvalue(ESTIMATE, SE, alternative, null=0.2), theirs, rtol=1e-12)
+
+
+@given(
+    estimate=st.floats(-5, 5),
+    se=st.floats(0.1, 3),
+    null=st.floats(-5, 5),
+    alpha=st.floats(0.001, 0.6),
+    alternative=st.sampled_from(ALTERNATIVES),
+)
+def test_interval_holds_what_the_test_does_not_reject(
+    estimate: float, se: float, null: float, alpha: float, alternative: str
+) -> None:
+    low, high = wald_interval(estimate, se, alpha, alternative)
+    kept = float(wald_pvalue(estimate, se, alternative, null=null)) >= alpha
+    edge = min(abs(null - low), abs(null - high)) < 1e-6
+    assert edge or kept == (low <= null <= high)
+
+
+def test_far_tails_keep_their_digits() -> None:
+    """1 - Phi(20) would be zero."""
+    assert float(wald_pvalue(20.0, 1.0, "larger")) == pytest.approx(norm.sf(20.0), rel=1e-10)
+    assert float(wald_pvalue(-20.0, 1.0)) == pytest.approx(2 * norm.sf(20.0), rel=1e-10)
+
+
+def test_shapes() -> None:
+    assert wald_interval(1.0, 0.5).shape == (2,)
+    assert wald_interval(ESTIMATE, SE).shape == (3, 2)
+    assert wald_interval(np.ones((4, 3)), 1.0).shape == (4, 3, 2)
+    assert wald_pvalue(ESTIMATE, SE).shape == (3,)
+
+
+def test_no_spread() -> None:
+    """A standard error of zero: certain, but for the null hypothesis itself, of which nothing can be said."""
+    np.testing.assert_array_equal(wald_pvalue([1.0, -1.0, 0.0], 0.0), [0.0, 0.0, np.nan])
+    np.testing.assert_array_equal(wald_pvalue([1.0, -1.0], 0.0, "larger"), [0.0, 1.0])
+    np.testing.assert_array_equal(wald_interval(1.0, 0.0), [1.0, 1.0])
+
+
+def test_tails() -> None:
+    assert tails(0.05, "two-sided") == (0.025, 0.025)
+    assert tails(0.05, "larger") == (0.05, 0.0)
+    assert tails(0.05, "smaller") == (0.0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alternative": "greater"}, ["'greater'", "did you mean 'larger'"]),
+        ({"alternative": "two_sided"}, ["did you mean 'two-sided'"]),
+        ({"alternative": "up"}, ["use one of two-sided, larger, smaller"]),
+        ({"alpha": 0.0}, ["alpha must lie between 0 and 1", "found 0.0"]),
+        ({"alpha": 95}, ["0.05 for 95%"]),
+        ({"alpha": "5%"}, ["found '5%'"]),
+        ({"alpha": True}, ["found True"]),
+        ({"alpha": np.nan}, ["found nan"]),
+    ],
+)
+def test_errors(arguments: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        wald_interval(1.0, 1.0, **arguments)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_p_value_checks_its_alternative() -> None:
+    with pytest.raises(ArgumentError, match="smaller"):
+        wald_pvalue(1.0, 1.0, "less")

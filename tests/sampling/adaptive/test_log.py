@@ -1,0 +1,308 @@
+"""The log: what is written, crashes at any moment, tampering, resuming."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dsl import exceptions as e
+from dsl.sampling.adaptive import AdaptiveDesign
+from dsl.sampling.adaptive.log import FIRST, Log, packed, unpacked
+
+ROWS, BUDGET = 200, 63
+FORMULA = "y ~ x"
+
+
+def small() -> tuple[pd.DataFrame, pd.Series]:
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=ROWS)
+    truth = (rng.random(ROWS) < 1 / (1 + np.exp(-x))) * 1.0
+    llm = np.where(rng.random(ROWS) < 0.8, truth, 1 - truth)
+    return pd.DataFrame({"llm": llm, "x": x}), pd.Series(truth, name="y")
+
+
+def begin(log: Path | None, **arguments: Any) -> AdaptiveDesign:
+    call = {"predicted_var": "y", "prediction": "llm", "sl_method": "lm", "error_model": "lm", "budget": BUDGET}
+    return AdaptiveDesign(small()[0], FORMULA, **{**call, "batches": 3, "seed": 2, "log": log, **arguments})
+
+
+def answer(batch: pd.DataFrame) -> pd.Series:
+    return small()[1][batch.index]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A finished log: header, three batches, their labels."""
+    path = tmp_path / "adaptive.log"
+    begin(path).run(answer)
+    return path
+
+
+@pytest.fixture
+def expected() -> str:
+    return begin(None).run(answer).design().fingerprint
+
+
+def test_every_event_is_a_line(log: Path) -> None:
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["kind"] for event in events] == ["header", *["batch", "labels"] * 3]
+    header, first, labels = events[:3]
+    assert header["settings"]["seed"] == 2
+    assert header["settings"]["sizes"] == [21, 21, 21]
+    np.testing.assert_allclose(unpacked(first["prob"]), 21 / ROWS)
+    assert labels["labels"]["y"] == small()[1][first["rows"]].tolist()
+    assert len({event["chain"] for event in events}) == 7
+
+
+def test_a_log_changes_no_number(log: Path, expected: str) -> None:
+    assert AdaptiveDesign.resume(log, small()[0]).design().fingerprint == expected
+
+
+@pytest.mark.parametrize("recompute", [True, False])
+def test_resume_is_where_the_log_ends(log: Path, recompute: bool) -> None:
+    lines = log.read_bytes().splitlines(keepends=True)
+    data, gold = small()
+    whole = begin(None).run(answer)
+    for count in range(1, 8):
+        log.write_bytes(b"".join(lines[:count]))
+        again = AdaptiveDesign.resume(log, data, recompute=recompute)
+        assert again.status().batch == (count - 1) // 2
+        assert (again.status().waiting > 0) == (count % 2 == 0)
+        pd.testing.assert_series_equal(again.data["y"].dropna(), gold[again.data["y"].notna()])
+        again.run(answer)
+        assert again.design().fingerprint == whole.design().fingerprint
+        pd.testing.assert_frame_equal(again.history, whole.history)
+    times = [json.loads(line).pop("time") for line in log.read_text().splitlines()]
+    assert times == sorted(times)
+
+
+def test_a_waiting_batch_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    one = begin(path).next_batch()
+    two = AdaptiveDesign.resume(path, small()[0]).next_batch()
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_an_incomplete_last_line_is_cut_off(log: Path, expected: str) -> None:
+    """A crash leaves the beginning of a line, of whatever length; all before it stands."""
+    lines = log.read_bytes().splitlines(keepends=True)
+    for count in (2, 3, 6):
+        for length in (1, len(lines[count]) // 2, len(lines[count]) - 1):
+            log.write_bytes(b"".join(lines[:count]) + lines[count][:length])
+            with pytest.warns(e.LogWarning, match="incomplete.*given again"):
+                again = AdaptiveDesign.resume(log, small()[0])
+            assert log.read_bytes() == b"".join(lines[:count])
+            assert again.run(answer).design().fingerprint == expected
+
+
+def test_an_incomplete_header_is_no_log(log: Path) -> None:
+    log.write_bytes(log.read_bytes()[:50])
+    with pytest.raises(e.LogError, match=r"no complete line.*begin anew"):
+        AdaptiveDesign.resume(log, small()[0])
+
+
+def edit(line: int, change: Callable[[dict[str, Any]], None]) -> Callable[[list[bytes]], list[bytes]]:
+    """Change one event and leave its hash."""
+
+    def edited(lines: list[bytes]) -> list[bytes]:
+        event = json.loads(lines[line])
+        change(event)
+        return [*lines[:line], json.dumps(event).encode() + b"\n", *lines[line + 1 :]]
+
+    return edited
+
+
+TAMPERED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "label": edit(2, lambda event: event["labels"]["y"].__setitem__(0, 1 - event["labels"]["y"][0])),
+    "last label": edit(6, lambda event: event["labels"]["y"].__setitem__(0, 1 - event["labels"]["y"][0])),
+    "probability": edit(3, lambda event: event.update(prob=packed(np.full(ROWS, 0.1)))),
+    "rows": edit(3, lambda event: event["rows"].reverse()),
+    "seed": edit(0, lambda event: event["settings"].update(seed=3)),
+    "time": edit(5, lambda event: event.update(time="2000-01-01T00:00:00+00:00")),
+    "line out": lambda lines: [*lines[:3], *lines[5:]],
+    "lines swapped": lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
+    "line twice": lambda lines: [*lines[:3], *lines[2:]],
+    "noise": lambda lines: [*lines[:3], b"\x00\xff\n", *lines[3:]],
+    "hash": lambda lines: [*lines[:6], lines[6].replace(lines[6][-10:-3], b"0000000")],
+    "blank line": lambda lines: [*lines[:4], b"\n", *lines[4:]],
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+def test_a_changed_log_is_refused(log: Path, case: str) -> None:
+    changed = b"".join(TAMPERED[case](log.read_bytes().splitlines(keepends=True)))
+    log.write_bytes(changed)
+    with pytest.raises(e.LogError, match=r"line [1-7] of '.*restore|line [1-7] of '.*Restore"):
+        AdaptiveDesign.resume(log, small()[0], recompute=False)
+    assert log.read_bytes() == changed
+
+
+def forge(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Write the log anew, with hashes that fit."""
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    change(events)
+    path.write_bytes(b"")
+    log = Log(path, FIRST, 0)
+    for event in events:
+        log.append(event["kind"], {name: event[name] for name in event if name not in ("kind", "time", "chain")})
+
+
+FORGED: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
+    "probability": (
+        lambda events: events[3].update(prob=packed(1.01 * unpacked(events[3]["prob"]))),
+        "probabilities of batch 2 do not follow",
+    ),
+    "label": (
+        lambda events: events[2]["labels"]["y"].__setitem__(0, 1 - events[2]["labels"]["y"][0]),
+        "probabilities of batch 2 do not follow",
+    ),
+    "seed": (lambda events: events[0]["settings"].update(seed=3), "rows of batch 1 are not those"),
+    "rows": (lambda events: events[1]["rows"].__setitem__(0, 199), "rows of batch 1 are not those"),
+    "order": (lambda events: events.insert(1, events.pop(2)), "not waiting"),
+    "another batch": (lambda events: events.append(events[5]), "where that cannot be"),
+    "missing label": (lambda events: events[2]["labels"]["y"].pop(), "not one label for each row"),
+    "kind": (lambda events: events[2].update(kind="note"), "cannot be read"),
+    "format": (lambda events: events[0].update(format=99, version="9.9"), r"format 99, written by dsl 9\.9"),
+    "other file": (lambda events: events[0].update(made_by="me"), "not the log of an adaptive design"),
+    "formula": (lambda events: events[0]["settings"].update(formula="y ~ x + I(x^2)"), "do not follow"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_forged_log_does_not_follow_from_seed_and_labels(log: Path, case: str) -> None:
+    change, message = FORGED[case]
+    forge(log, change)
+    with pytest.raises(e.LogError, match=message):
+        AdaptiveDesign.resume(log, small()[0])
+
+
+def test_forging_helper_keeps_an_honest_log(log: Path, expected: str) -> None:
+    forge(log, lambda events: None)
+    assert AdaptiveDesign.resume(log, small()[0]).design().fingerprint == expected
+
+
+OTHER: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "value": lambda d: d.assign(x=d["x"].where(d.index != 3, 0.0)),
+    "surrogate": lambda d: d.assign(llm=1 - d["llm"]),
+    "order": lambda d: d.iloc[::-1],
+    "row labels": lambda d: d.set_axis(range(1, ROWS + 1)),
+    "more rows": lambda d: pd.concat([d, d], ignore_index=True),
+}
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_other_data_are_refused(log: Path, case: str) -> None:
+    with pytest.raises(e.LogError, match="belongs to other data"):
+        AdaptiveDesign.resume(log, OTHER[case](small()[0]))
+
+
+def test_columns_that_are_not_used_may_change(log: Path, expected: str) -> None:
+    again = AdaptiveDesign.resume(log, small()[0].assign(note="seen"))
+    assert again.design().fingerprint == expected
+
+
+def test_two_processes_cannot_share_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    one = begin(path)
+    one.next_batch()
+    two = AdaptiveDesign.resume(path, small()[0])
+    two.add_labels(answer(two.next_batch()))
+    before = path.read_bytes()
+    with pytest.raises(e.LogError, match="another process"):
+        one.add_labels(answer(one.next_batch()))
+    assert path.read_bytes() == before
+    assert one.status().batch == 0  # nothing counts that is not on the disk
+
+
+def test_paths(tmp_path: Path, log: Path) -> None:
+    with pytest.raises(e.LogError, match=r"exists already.*AdaptiveDesign\.resume"):
+        begin(log)
+    with pytest.raises(e.LogError, match="cannot be written"):
+        begin(tmp_path / "no" / "log")
+    with pytest.raises(e.LogError, match="cannot be read"):
+        AdaptiveDesign.resume(tmp_path / "none", small()[0])
+    other = tmp_path / "other"
+    other.write_text("a,b\n1,2\n")
+    with pytest.raises(e.LogError, match=r"line 1 of '.*no event"):
+        AdaptiveDesign.resume(other, small()[0])
+
+
+KILLED = """
+import os, resource, signal, sys
+from pathlib import Path
+from dsl.sampling.adaptive import AdaptiveDesign
+from tests.sampling.adaptive.test_log import answer, begin, small
+import warnings
+
+def work(path):
+    warnings.simplefilter("ignore")
+    path.exists() and AdaptiveDesign.resume(path, small()[0]).run(answer) or begin(path).run(answer)
+
+def child(prepare, path):
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        prepare()
+        work(path)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+def at_sync(number):
+    '''SIGKILL as the number-th event is being made durable.'''
+    def prepare():
+        sync, calls = os.fsync, []
+        def fsync(file):
+            calls.append(file)
+            if len(calls) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            sync(file)
+        os.fsync = fsync
+    return prepare
+
+def at_byte(number):
+    '''The kernel kills the process within a write, when the file has this many bytes.'''
+    def prepare():
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (number, number))
+    return prepare
+
+folder = Path(sys.argv[1])
+begin(folder / "whole").run(answer)
+size = (folder / "whole").stat().st_size
+header = len((folder / "whole").read_bytes().splitlines(keepends=True)[0])
+points = [(f"sync {n}", at_sync(n), signal.SIGKILL) for n in range(3, 9)]  # 1, 2: the new file's own
+points += [(f"byte {n}", at_byte(n), signal.SIGXFSZ) for n in range(header + 1, size, size // 5)]
+for name, prepare, signum in points:
+    path = folder / name
+    killed = child(prepare, path)
+    assert killed == signum, (name, killed)
+    work(path)
+    design = AdaptiveDesign.resume(path, small()[0], recompute=False).design()
+    print(name, design.n_drawn, design.fingerprint)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are killed in forks")
+def test_killed_at_any_moment(tmp_path: Path, expected: str) -> None:
+    """Killed at every event, and within writes, by the kernel: the resumed design is the same, and no label is lost."""
+    out = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # no threads to fork
+    )
+    assert out.returncode == 0, out.stderr
+    lines = out.stdout.splitlines()
+    assert len(lines) >= 10
+    for line in lines:
+        assert line.endswith(f" {BUDGET} {expected}"), line

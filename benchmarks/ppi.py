@@ -23,7 +23,8 @@ import pandas as pd
 import dsl
 from benchmarks import measure, tables
 from dsl.engine.blocks import Block
-from dsl.engine.moments import LINEAR, LOGISTIC
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.models.logistic import LOGISTIC
 from dsl.engine.two_sample import two_sample
 
 ROWS, LABELED = 1_000_000, 10_000

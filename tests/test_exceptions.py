@@ -349,7 +349,7 @@ def test_singular_jacobian() -> None:
     """The gold correction cancels the variation of the predicted covariate."""
     from dsl.engine.blocks import Block
     from dsl.engine.fit import fit_split
-    from dsl.engine.moments import LINEAR
+    from dsl.engine.models.linear import LINEAR
     from dsl.engine.sums import Problem
 
     rows = np.arange(2)
@@ -377,7 +377,7 @@ def test_moments_without_a_root(seed: int, error: type[Exception], words: str) -
     """Six labelled rows with weight ten and predictions that have nothing to do with them."""
     from dsl.engine.blocks import Block
     from dsl.engine.fit import fit_split
-    from dsl.engine.moments import LOGISTIC
+    from dsl.engine.models.logistic import LOGISTIC
     from dsl.engine.sums import Problem
 
     rng = np.random.default_rng(seed)

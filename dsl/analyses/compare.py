@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dsl.analyses.regression import dsl
+from dsl.analyses.results import with_faces
 from dsl.data.arguments import as_names, explain_calls
-from dsl.data.formula.caller import formula_names
+from dsl.data.formula.caller import call_among, formula_names
 from dsl.engine.intervals import tails
+from dsl.estimators.result import Fit, fit_of
+from dsl.estimators.short import resolve_estimators
 from dsl.exceptions import ArgumentError
-from dsl.planning.evaluation.strategies import resolve_estimators
-from dsl.reports.comparison.compare import DEFAULT, _bias_of, _fit_all, _notes, _reference
-from dsl.reports.comparison.results import INVALID, Comparison, assemble
+from dsl.reports.comparison.compare import default_estimators, fit_each, reference_of, side_by_side
+from dsl.reports.comparison.results import Comparison
 
 
 @explain_calls
@@ -85,22 +88,20 @@ def compare(
                 f"{taken}={arguments[taken]!r} is for one estimator; say which to compare, e.g. estimators=('naive', "
                 "'gold_only', 'tuned'), or {'mine': {'estimator': 'dsl', 'tune': 0.5}}"
             )
-    notes = []
+    notes: list[str] = []
     if estimators is None:
-        estimators = DEFAULT
-        if not as_names(arguments.get("prediction"), "prediction") and not _paired(arguments.get("predicted_var")):
-            estimators = tuple(name for name in DEFAULT if name != INVALID)
-            notes.append("No naive estimate: without prediction there is no surrogate to take for the truth.")
+        surrogates = bool(as_names(arguments.get("prediction"), "prediction")) or _paired(
+            arguments.get("predicted_var")
+        )
+        estimators, notes = default_estimators(surrogates)
     chosen = resolve_estimators(estimators)
-    judge = _reference(reference, chosen)
-    fits, failed = _fit_all(names, formula, data, chosen, arguments, required=judge)
-    known = {
-        "predicted_var": arguments["predicted_var"] if _paired(arguments.get("predicted_var")) else None,
-        "design": arguments.get("design"),
-    }
-    learner = {"sl_method": "auto", **arguments, **chosen[judge]}["sl_method"]
-    bias = _bias_of(fits, judge, data, sl_method=learner, **known)
-    return assemble(fits, reference=judge, bias=bias, failed=failed, notes=_notes(fits, judge, notes), alpha=alpha)
+    judge = reference_of(reference, chosen)
+
+    def fit(own: Mapping[str, Any]) -> Fit:
+        return fit_of(call_among(names, dsl, {"formula": formula, "data": data, **arguments, **own}))
+
+    fits, failed = fit_each(chosen, fit, required=judge)
+    return with_faces(side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha))
 
 
 def _paired(predicted_var: Any) -> bool:

@@ -224,7 +224,7 @@ class Proportions:
         """One line: what, how many, from how many labels."""
         cells = ", ".join((*self.by, *as_names(self.time, "time")))
         return (
-            f"<Proportions of '{self.gold}'{' by ' if cells else ''}{cells} ({self.fit.specification.estimator}): "
+            f"<Proportions of '{self.gold}'{' by ' if cells else ''}{cells} ({self.fit.call.estimator}): "
             f"{len(self.table)} shares, {self.fit.nobs} rows, {self.fit.n_labeled} labelled>"
         )
 
@@ -276,7 +276,7 @@ class Proportions:
         names = self.table["category"].astype(str).to_numpy()
         same = names[first] == names[second]
         own = contrast * used @ self.combinations
-        df = self.fit.degrees_of_freedom(own) if self.fit.specification.use_t else np.inf
+        df = self.fit.degrees_of_freedom(own) if self.fit.call.use_t else np.inf
         ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = estimate / std_error
@@ -424,7 +424,7 @@ class _Shares:
         out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
         std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
         known = fit.degrees_of_freedom(self.combinations)
-        df = known if fit.specification.use_t else np.inf
+        df = known if fit.call.use_t else np.inf
         ends, edge = share_intervals(self.share, std_error, alpha=alpha, interval=interval, df=df)
         out["category"] = pd.Categorical(self.categories * len(cells.values), self.categories)
         out["share"], out["std_error"] = self.share, std_error
@@ -432,7 +432,7 @@ class _Shares:
         for name in ("n", "n_labeled", "n_effective"):
             out[name] = np.repeat(getattr(self, name), per)
         few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (known < FEWEST)
-        few &= fit.specification.estimator != "naive"
+        few &= fit.call.estimator != "naive"
         out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
         return out
 

@@ -1,4 +1,4 @@
-"""The public call: check arguments, then hand data from one module to the next."""
+"""The public call: check arguments, then hand data from one room to the next."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -6,23 +6,15 @@ from typing import Any
 
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates
-from dsl.data.columns import Columns
 from dsl.data.formula.caller import formula_names
-from dsl.data.formula.matrices import ParsedFormula, parse
-from dsl.data.tables import column_names
 from dsl.engine.covariance import SMALL_SAMPLE
-from dsl.estimators.analysis import MODELS, _prepared
-from dsl.estimators.assemble import results_of
-from dsl.estimators.call import Specification
+from dsl.engine.models import MODELS
+from dsl.estimators.analysis import prepare_analysis
+from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
-from dsl.estimators.run import Learning, estimate, folds_for
-from dsl.exceptions import (
-    ArgumentError,
-    LeakError,
-)
+from dsl.estimators.run import run
+from dsl.exceptions import ArgumentError, LeakError
 from dsl.learners.names import check_method
-
-FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
 
 
 @explain_calls
@@ -179,66 +171,58 @@ def dsl(
     True
     """
     functions = formula_names(2)  # past explain_calls
-    _check_options(model=model, estimator=estimator, vcov=vcov, target=target)
-    _check_vcov(vcov, cluster)
-    tuning = resolve_tune(estimator, tune)
-    use_t = resolve_use_t(estimator, tuning, use_t)
-    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
-    check_method(sl_method, family)
-    predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
-    single = {
-        role: as_name(name, role)
-        for role, name in (("labeled", labeled), ("sample_prob", sample_prob), ("cluster", cluster))
-    }
-    _check_target(target, estimator, design, single)
-    parsed = parse(
+    call = _checked_call(
         formula,
-        column_names(data),
-        functions,
-        outside_dot={*surrogates, *as_names(index, "index"), *filter(None, single.values())},
-    )
-    columns = Columns(
-        formula=parsed.variables,
-        predicted=predicted,
-        prediction=surrogates,
-        feature=as_names(feature, "feature"),
-        **single,
-        absorbed=_absorbed(parsed, as_names(index, "index"), fixed_effect, model),
-    )
-    _check_surrogates(columns, estimator)
-    analysis = _prepared(data, columns, parsed, model=model, design=design, finite=target == "finite")
-    estimation = estimate(
-        analysis,
-        estimator,
-        tuning,
-        pairs,
-        Learning(sl_method=sl_method, family=family, seed=seed, n_jobs=n_jobs, progress=progress),
-        lambda: folds_for(analysis.sample, folds, cross_fit=cross_fit, sample_split=sample_split, seed=seed),
-    )
-    specification = Specification(
-        formula=formula,
+        predicted_var,
+        prediction,
         model=model,
-        estimator=estimator,
-        predicted_var=predicted,
-        prediction=columns.prediction,
-        feature=columns.feature,
+        labeled=labeled,
         sample_prob=sample_prob,
         cluster=cluster,
-        index=columns.absorbed,
+        index=index,
+        fixed_effect=fixed_effect,
+        sl_method=sl_method,
+        feature=feature,
         family=family,
+        cross_fit=cross_fit,
+        sample_split=sample_split,
         seed=seed,
-        vcov=vcov,
-        tune=tuning,
+        folds=folds,
+        estimator=estimator,
+        tune=tune,
         target=target,
+        design=design,
+        vcov=vcov,
         use_t=use_t,
     )
-    results = results_of(analysis, estimation, specification)
-    results.remember(data, design)
-    return results
+    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
+    analysis = prepare_analysis(call, data, functions)
+    fit = run(call, analysis, Execution(n_jobs=n_jobs, progress=progress))
+    return DSLResults.of(fit, data)
+
+
+def _checked_call(formula: Any, predicted_var: Any, prediction: Any, **given: Any) -> Call:
+    """The arguments, each checked by itself and against the others; what depends on the data is checked with them."""
+    _check_options(**{name: given[name] for name in ("model", "estimator", "vcov", "target")})
+    estimator, cluster = given["estimator"], given["cluster"]
+    _check_vcov(given["vcov"], cluster)
+    given["tune"] = resolve_tune(estimator, given["tune"])
+    given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
+    check_method(given["sl_method"], given["family"])
+    predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
+    for role in ("labeled", "sample_prob", "cluster"):
+        given[role] = as_name(given[role], role)
+    for role in ("index", "feature"):
+        given[role] = as_names(given[role], role)
+    _check_design(given["design"], {role: given[role] for role in ("labeled", "sample_prob")})
+    _check_target(given["target"], estimator)
+    call = Call(formula=formula, predicted_var=predicted, prediction=surrogates, pairs=pairs, **given)
+    _check_surrogates(call)
+    return call
 
 
 def _check_options(**chosen: str) -> None:
-    known = {"model": tuple(MODELS), "estimator": ESTIMATORS, "vcov": SMALL_SAMPLE, "target": TARGETS}
+    known = {"model": tuple(MODELS), "estimator": tuple(ESTIMATORS), "vcov": SMALL_SAMPLE, "target": TARGETS}
     for name, value in chosen.items():
         if value not in known[name]:
             close = get_close_matches(str(value), known[name], n=1)
@@ -255,54 +239,31 @@ def _check_vcov(vcov: str, cluster: str | None) -> None:
         )
 
 
-def _check_target(target: str, estimator: str, design: Any, single: Mapping[str, str | None]) -> None:
-    if target == "finite" and estimator == "naive":
+def _check_target(target: str, estimator: str) -> None:
+    if target == "finite" and not ESTIMATORS[estimator].uses_labels:
         raise ArgumentError(
-            "estimator='naive' uses no labelled rows: with target='finite' nothing about it is random; use target="
+            f"estimator='{estimator}' uses no labelled rows: with target='finite' nothing about it is random; use target="
             "'superpopulation', or another estimator"
         )
-    both = [role for role in ("labeled", "sample_prob") if single[role]]
+
+
+def _check_design(design: Any, columns: Mapping[str, str | None]) -> None:
+    both = [role for role, name in columns.items() if name]
     if design is not None and both:
-        raise ArgumentError(f"design and {both[0]}={single[both[0]]!r} say the same thing twice; pass one of them")
+        raise ArgumentError(f"design and {both[0]}={columns[both[0]]!r} say the same thing twice; pass one of them")
     if design is not None and not all(hasattr(design, part) for part in ("rows", "prob", "drawn", "fixed_size")):
         raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
 
 
-def _absorbed(parsed: ParsedFormula, index: tuple[str, ...], fixed_effect: str, model: str) -> tuple[str, ...]:
-    """Columns of the fixed effects, from the formula's ``|`` part or from `index`."""
-    if fixed_effect not in FIXED_EFFECTS:
-        raise ArgumentError(f"unknown fixed_effect {fixed_effect!r}: use one of {', '.join(FIXED_EFFECTS)}")
-    if model != "felm":
-        if parsed.absorbed or index:
-            where = "index" if index else "the formula's part behind '|'"
-            raise ArgumentError(f"{where} names fixed effects, which model='{model}' does not have; use model='felm'")
-        return ()
-    if parsed.absorbed:
-        if index and set(index) != set(parsed.absorbed):
-            raise ArgumentError(
-                f"index={list(index)} and the formula's '| {' + '.join(parsed.absorbed)}' differ; give one"
-            )
-        return parsed.absorbed
-    if not index:
-        raise ArgumentError("model='felm' needs fixed effects: index='unit', or 'y ~ x | unit'")
-    count = FIXED_EFFECTS[fixed_effect]
-    if count is not None and len(index) != count:
-        raise ArgumentError(
-            f"fixed_effect='{fixed_effect}' absorbs {count} column(s), but index names {len(index)}: {', '.join(index)}; "
-            f"write 'y ~ x | {' + '.join(index)}', or fixed_effect='{'twoways' if len(index) == 2 else 'multiway'}'"
-        )
-    return index
-
-
-def _check_surrogates(columns: Columns, estimator: str) -> None:
-    if not columns.predicted:
+def _check_surrogates(call: Call) -> None:
+    if not call.predicted_var:
         raise ArgumentError("predicted_var names no variable; name those with gold labels on some rows only")
-    if estimator != "gold_only" and not columns.prediction and not columns.feature:
+    if ESTIMATORS[call.estimator].uses_surrogates and not call.prediction and not call.feature:
         raise ArgumentError(
             "neither prediction nor feature is given: name the column(s) with the surrogate labels, or features to "
             "predict the gold labels from"
         )
-    both = sorted({*columns.prediction, *columns.feature} & set(columns.predicted))
+    both = sorted({*call.prediction, *call.feature} & set(call.predicted_var))
     if both:
         raise LeakError(
             f"'{both[0]}' is a predicted variable and a prediction or feature at once: its gold labels cannot predict "

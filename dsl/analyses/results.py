@@ -1,25 +1,25 @@
-"""What `dsl.dsl` returns: a statsmodels results object that also knows the design."""
+"""What `dsl.dsl` returns: a statsmodels results object, the face of a frozen `Fit`."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
+from statsmodels.iolib.summary import Summary
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.covariance import cluster_sums
-from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
-from dsl.engine.moments import pseudo_values
-from dsl.estimators.call import Specification
-from dsl.estimators.quality import fit_quality, rmse
+from dsl.estimators.call import Call
+from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
-
-Predictor = Any
-"""Callable (params, data, which) -> Series of fitted means or linear predictors."""
+from dsl.reports.comparison import Comparison, compare_fit
+from dsl.reports.diagnostics import Diagnostics, diagnose
+from dsl.reports.page import write_report
+from dsl.reports.summary import summarize
 
 
 class _Names:
@@ -84,127 +84,121 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         Out-of-fold root mean squared error on the labelled rows.
     fit_quality : DataFrame, (q, .)
         Learner, out-of-fold R2 and, for 0/1 gold values, accuracy.
-    specification, sample, splits
+    call, sample, splits
         The call, the rows and the splits in full.
+    core : Fit
+        All of it, frozen (`dsl.estimators.result.Fit`), with where each number comes from.
     """
 
-    def __init__(
-        self,
-        *,
-        names: tuple[str, ...],
-        names_r: tuple[str, ...],
-        outcome: str,
-        params: FloatArray,
-        vcov: FloatArray,
-        specification: Specification,
-        sample: SampleFacts,
-        splits: Splits,
-        predictor: Predictor,
-    ) -> None:
-        model = DSLModel(names, outcome, predictor)
-        super().__init__(model, params, normalized_cov_params=vcov, scale=1.0, use_t=specification.use_t)
-        self.names_r = names_r
-        self.specification = specification
-        self.sample = sample
-        self.splits = splits
-        self.nobs = sample.nobs
-        self.df_model = len(params)
-        self.df_resid = sample.nobs - len(params)
+    def __init__(self, core: Fit, data: Any = None) -> None:
+        model = DSLModel(core.names, core.outcome, core.predictor)
+        super().__init__(model, core.params, normalized_cov_params=core.vcov, scale=1.0, use_t=core.call.use_t)
+        self._core = core
+        self._data = data
+        self.nobs = core.nobs
+        self.df_model = len(core.params)
+        self.df_resid = core.nobs - len(core.params)
         self.converged = True
-        self.cov_type = specification.vcov
-        self._df: FloatArray | None = None
-        self._cross_fit = None if splits.folds is None else int(splits.folds.max()) + 1
-        self._source: tuple[Any, Any] = (None, None)
-        self._rmse: pd.DataFrame | None = None
-        self._fit_quality: pd.DataFrame | None = None
-        if splits.predictions is not None:
-            out_of_fold = splits.predictions[:, sample.labeled]
-            self._rmse = rmse(out_of_fold, sample.gold, splits.targets)
-            self._fit_quality = fit_quality(out_of_fold, sample.gold, splits.targets, splits.learners)
+        self.cov_type = core.call.vcov
+
+    @property
+    def core(self) -> Fit:
+        """The frozen fit behind these results."""
+        return self._core
+
+    @property
+    def call(self) -> Call:
+        """The call, resolved."""
+        return self._core.call
+
+    @property
+    def sample(self) -> SampleFacts:
+        """The rows behind the estimates."""
+        return self._core.sample
+
+    @property
+    def splits(self) -> Splits:
+        """Estimates of the repeated splits."""
+        return self._core.splits
+
+    @property
+    def names_r(self) -> tuple[str, ...]:
+        """Names that R gives the coefficients."""
+        return self._core.names_r
 
     @property
     def n_labeled(self) -> int:
         """Number of labelled rows."""
-        return self.sample.n_labeled
+        return self._core.n_labeled
 
     @property
     def cross_fit(self) -> int | None:
         """Number of cross-fitting folds; None without cross-fitting."""
-        return self._cross_fit
+        return self._core.cross_fit
 
     @property
     def dropped(self) -> dict[str, int]:
         """Rows with missing values, per column."""
-        return dict(self.sample.dropped)
+        return dict(self._core.sample.dropped)
 
     @property
     def n_dropped(self) -> int:
         """Rows left out."""
-        return self.sample.n_input - self.sample.nobs
+        return self._core.n_dropped
 
     @property
     def params_r(self) -> pd.Series:
         """Estimates under the names that R gives the same coefficients; (k,)."""
-        return pd.Series(self.params, index=list(self.names_r))
+        return pd.Series(self._core.params, index=list(self._core.names_r))
 
     @property
     def zvalues(self) -> FloatArray:
         """Estimates over standard errors; (k,)."""
-        return np.asarray(self.tvalues)
+        return self._core.zvalues
 
     @property
     def folds(self) -> IntArray | None:
         """Cross-fitting folds 0, 1, ...; (S, N)."""
-        return self.splits.folds
+        return self._core.splits.folds
 
     @property
     def predictions(self) -> FloatArray | None:
         """Out-of-fold predictions; (S, N, q)."""
-        return self.splits.predictions
+        return self._core.splits.predictions
 
     @property
     def split_params(self) -> pd.DataFrame:
         """Estimates of each split; (S, k)."""
-        return self._per_split(self.splits.params)
+        return self._per_split(self._core.splits.params)
 
     @property
     def split_bse(self) -> pd.DataFrame:
         """Standard errors of each split; (S, k)."""
-        return self._per_split(np.sqrt(np.diagonal(self.splits.vcovs, axis1=1, axis2=2)))
+        return self._per_split(self._core.split_bse)
 
     def _per_split(self, values: FloatArray) -> pd.DataFrame:
         index = pd.RangeIndex(1, len(values) + 1, name="split")
-        return pd.DataFrame(values, index=index, columns=self.model.exog_names)
-
-    def _need_predictions(self) -> FloatArray:
-        if self.splits.predictions is None:
-            why = "remove_data() dropped them" if self._rmse is not None else "this estimator makes none"
-            raise ArgumentError(f"there are no out-of-fold predictions: {why}")
-        return self.splits.predictions
+        return pd.DataFrame(values, index=index, columns=list(self._core.names))
 
     @property
     def pseudo_outcomes(self) -> pd.DataFrame:
         """Design-adjusted values g + w (gold - g) of each predicted variable, averaged over splits; (N, q)."""
-        rows = np.flatnonzero(self.sample.labeled)
-        weight = 1.0 / self.sample.sample_prob[rows]
-        mean = self._need_predictions().mean(axis=0)
-        values = pseudo_values(mean, self.sample.gold, rows, weight)
-        return pd.DataFrame(values, index=self.sample.labels, columns=list(self.splits.targets))
+        return self._core.pseudo_outcomes
 
     @property
     def rmse(self) -> pd.DataFrame:
         """Out-of-fold root mean squared errors on the labelled rows; (S, q)."""
-        return self._per_learner(self._rmse)
+        return self._per_learner(self._core.rmse)
 
     @property
     def fit_quality(self) -> pd.DataFrame:
         """Learner, out-of-fold R2 and (0/1 gold values) accuracy of each predicted variable, over all splits."""
-        return self._per_learner(self._fit_quality)
+        return self._per_learner(self._core.fit_quality)
 
     def _per_learner(self, table: pd.DataFrame | None) -> pd.DataFrame:
         if table is None:
-            raise ArgumentError(f"estimator='{self.specification.estimator}' makes no out-of-fold predictions")
-        return table
+            raise ArgumentError(f"estimator='{self.call.estimator}' makes no out-of-fold predictions")
+        return table.copy()
 
     @property
     def tuning(self) -> pd.DataFrame:
@@ -214,20 +208,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the estimate is worth.
         For ``"ppi"`` and ``"ppi++"`` the lambda alone.
         """
-        tuning = self.splits.tuning
-        if tuning is None:
-            raise ArgumentError(
-                f"nothing was tuned: estimator='{self.specification.estimator}', tune={self.specification.tune!r}; "
-                "pass tune='coef'"
-            )
-        table = pd.DataFrame({"lambda": np.median(tuning.lambdas, axis=0)}, index=self.model.exog_names)
-        if tuning.without is None or tuning.plain is None:
-            return table
-        table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))
-        table["se_plain"] = np.sqrt(np.median(tuning.plain, axis=0))
-        table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
-        table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
-        return table
+        return self._core.tuning
 
     @property
     def labels_behind(self) -> pd.Series:
@@ -236,14 +217,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
         dominate. Normal intervals need a few dozen; `df` is what t intervals make of them.
         """
-        square = self._contributions() ** 2
-        total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
-        return pd.Series(square.sum(axis=0) ** 2 / total, index=self.model.exog_names)
-
-    def _contributions(self) -> FloatArray:
-        """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
-        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
-        return np.asarray(self.splits.label_scores @ bread.T)
+        return self._core.labels_behind
 
     @property
     def df(self) -> FloatArray:
@@ -252,61 +226,38 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         They count for intervals and tests with ``use_t``, and are few where few labelled rows carry an estimate's variance
         (`dsl.engine.intervals.degrees_of_freedom`).
         """
-        if self._df is None:
-            self._df = self.degrees_of_freedom(np.eye(len(self.params)))
-        return self._df
-
-    @property
-    def _reference(self) -> FloatArray | float:
-        """Degrees of freedom of the reference distribution: infinitely many for the normal one."""
-        return self.df if self.use_t else np.inf
+        return self._core.df
 
     @property
     def df_resid_inference(self) -> FloatArray:
         """The same under statsmodels' name."""
-        return self.df
+        return self._core.df
 
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,)."""
-        sample, spec = self.sample, self.specification
-        rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
-        if spec.estimator == "naive":  # labelled rows add nothing
-            return np.full(len(combinations), rest)
-        if not len(self.splits.label_scores):
-            raise ArgumentError(
-                "remove_data() dropped the labelled rows' scores, from which the degrees of freedom of a combination follow; "
-                "test it before that, or with use_t=False"
-            )
-        parts = self._contributions() @ combinations.T
-        if sample.label_cluster is not None:
-            codes, own = np.unique(sample.label_cluster, return_inverse=True)
-            parts = cluster_sums(parts, own, len(codes))
-        superpopulation = spec.target != "finite"  # of a finite one, labelled rows are all that is random
-        variance = np.diag(combinations @ self.normalized_cov_params @ combinations.T) * superpopulation
-        return degrees_of_freedom(parts, variance, rest)
+        return self._core.degrees_of_freedom(combinations)
 
     def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
         """Tests of linear combinations, as in statsmodels; with ``use_t`` each has degrees of freedom of its own."""
-        return self._with_degrees(r_matrix, np.asarray, use_t).t_test(r_matrix, cov_p, use_t)
+        results, constraint = self._constrained(r_matrix, np.asarray, use_t)
+        return results.t_test(constraint, cov_p, use_t)
 
     def wald_test(self, r_matrix: Any, *args: Any, use_f: bool | None = None, **kwargs: Any) -> Any:
         """Joint test, as in statsmodels; an F test has the fewest degrees of freedom of its combinations."""
-        return self._with_degrees(r_matrix, np.min, use_f).wald_test(r_matrix, *args, use_f=use_f, **kwargs)
+        results, constraint = self._constrained(r_matrix, np.min, use_f)
+        return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
 
-    def _with_degrees(
+    def _constrained(
         self, r_matrix: Any, choose: Callable[[FloatArray], Any], use_t: bool | None
-    ) -> LikelihoodModelResults:
-        """Plain statsmodels results with the degrees of freedom of these combinations, if they are asked for."""
+    ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
+        """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
+        parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
+        constraint = np.asarray(parsed.coefs, dtype=float), np.asarray(parsed.constants, dtype=float).ravel()
         plain = LikelihoodModelResults(self.model, self.params, self.normalized_cov_params, 1.0, use_t=self.use_t)
         plain.df_resid = self.df_resid
         if self.use_t if use_t is None else use_t:
-            rows = []
-            for unit in np.eye(len(self.params)):  # combinations are linear, however they are spelt
-                plain.params = unit
-                rows.append(plain.t_test(r_matrix, use_t=False).effect)
-            plain.params = self.params
-            plain.df_resid_inference = choose(self.degrees_of_freedom(np.stack(rows, axis=1)))
-        return plain
+            plain.df_resid_inference = choose(self._core.degrees_of_freedom(constraint[0]))
+        return plain, constraint
 
     def predict(self, data: Any, which: str = "mean") -> pd.Series:
         """Fitted means for new rows.
@@ -336,7 +287,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         alternative : {"two-sided", "larger", "smaller"}
             ``"larger"``: bounded from below only; ``"smaller"``: from above only.
         """
-        out = wald_interval(np.asarray(self.params), np.asarray(self.bse), alpha, alternative, self._reference)
+        out = self._core.conf_int(alpha, alternative)
         return out if cols is None else out[np.asarray(cols)]
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
@@ -344,28 +295,15 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
         `alternative` is that of the p values and intervals: ``"two-sided"``, ``"larger"`` or ``"smaller"`` than zero.
         """
-        table = pd.DataFrame(
-            {
-                "term": self.model.exog_names,
-                "estimate": self.params,
-                "std_error": self.bse,
-                "statistic": self.tvalues,
-                "p_value": wald_pvalue(self.params, self.bse, alternative, df=self._reference),
-            }
-        )
-        if self.use_t:
-            table.insert(4, "df", self.df)
-        if conf_int:
-            table[["conf_low", "conf_high"]] = self.conf_int(alpha, alternative=alternative)
-        return table
+        return self._core.tidy(conf_int, alpha, alternative)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole analysis."""
-        spec, sample = self.specification, self.sample
+        call, sample = self.call, self.sample
         return pd.DataFrame(
             {
-                "model": [spec.model],
-                "estimator": [spec.estimator],
+                "model": [call.model],
+                "estimator": [call.estimator],
                 "nobs": [sample.nobs],
                 "n_labeled": [sample.n_labeled],
                 "n_dropped": [self.n_dropped],
@@ -374,15 +312,15 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "sample_prob_max": [float(sample.sample_prob.max())],
                 "cross_fit": [self.cross_fit],
                 "sample_split": [len(self.splits.params)],
-                "tune": [spec.tune],
-                "target": [spec.target],
-                "vcov": [spec.vcov],
-                "use_t": [spec.use_t],
+                "tune": [call.tune],
+                "target": [call.target],
+                "vcov": [call.vcov],
+                "use_t": [call.use_t],
                 "converged": [self.converged],
             }
         )
 
-    def summary(self, alpha: float = 0.05, title: str | None = None, names: str = "python") -> Any:
+    def summary(self, alpha: float = 0.05, title: str | None = None, names: str = "python") -> Summary:
         """Summary of the design and the coefficients.
 
         Parameters
@@ -398,59 +336,37 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         statsmodels.iolib.summary.Summary
             Prints as text; ``as_html()``, ``as_latex()``, ``as_csv()``; shown as HTML in notebooks.
         """
-        from dsl.reports.summary import summarize
-
         if names not in ("python", "r"):
             raise ArgumentError(f"names must be 'python' or 'r'; found {names!r}")
-        terms = self.model.exog_names if names == "python" else list(self.names_r)
-        return summarize(self, alpha=alpha, title=title, terms=terms)
+        terms = self._core.names if names == "python" else self._core.names_r
+        return summarize(self._core, alpha=alpha, title=title, terms=list(terms))
 
-    def remember(self, data: Any, design: Any = None) -> None:
-        """Keep the user's table and labelling design at hand (by reference, and not in files) for the methods below."""
-        self._source = data, design
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is saved: everything but the user's data."""
-        return {**self.__dict__, "_source": (None, None)}
-
-    def _rows(self, data: Any, options: dict[str, Any]) -> Any:
-        """The data given, or those of the call; the design of the call goes into `options`."""
-        own, design = self._source
-        if data is None and own is None:
+    def _rows(self, data: Any) -> Any:
+        """The data given, or those of the call."""
+        if data is None and self._data is None:
             raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")
-        if design is not None:
-            options.setdefault("design", design)
-        return own if data is None else data
+        return self._data if data is None else data
 
-    def compare(self, data: Any = None, **options: Any) -> Any:
+    def compare(self, data: Any = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
-        data = self._rows(data, options)
-        return import_module("dsl.reports.comparison").compare_fit(DSLResults(self), data, **options)
+        return with_faces(compare_fit(self._core, self._rows(data), **options))
 
-    def diagnostics(self, data: Any = None, **options: Any) -> Any:
-        """What to look at before believing the fit. See `dsl.reports.diagnostics.diagnose`."""
-        data = self._rows(data, options)
-        return import_module("dsl.reports.diagnostics").diagnose(DSLResults(self), data, **options)
+    def diagnostics(self, data: Any = None, **options: Any) -> Diagnostics:
+        """What to look at before believing the fit. See `dsl.diagnose`."""
+        return diagnose(self._core, self._rows(data), **options)
 
     def report(self, path: Any, data: Any = None, **options: Any) -> Any:
-        """Write one self-contained page about the fit. See `dsl.reports.page.write_report`."""
-        own, _ = self._source
-        data = self._rows(data, options) if data is not None or own is not None else None
-        return import_module("dsl.reports.page").write_report(DSLResults(self), path, data, **options)
+        """Write one self-contained page about the fit. See `dsl.write_report`."""
+        return write_report(self._core, path, self._data if data is None else data, **options)
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""
-        self._source = (None, None)
-        self._df = self.df  # while the scores are there
-        scores = self.splits.label_scores[:0]
-        self.splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)
-        self.sample = replace(
-            self.sample,
-            labels=self.sample.labels[:0],
-            labeled=self.sample.labeled[:0],
-            gold=self.sample.gold[:0],
-            sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
-        )
+        self._data, self._core = None, self._core.without_rows()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: everything but the user's data, and a learner that cannot be stored."""
+        core = replace(self._core, call=self._core.call.portable())
+        return {**self.__dict__, "_data": None, "_core": core}
 
 
 class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
@@ -460,6 +376,11 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
         "zvalues": "columns",
         "df": "columns",
     }
+
+    @classmethod
+    def of(cls, core: Fit, data: Any = None) -> "DSLResults":
+        """The face of a fit; `data`, the user's table, is kept by reference and not in files."""
+        return cls(DSLEstimates(core, data))
 
     def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> pd.DataFrame:
         """Confidence intervals at level 1 - `alpha`, two-sided or one-sided; (k, 2), columns 0 and 1."""
@@ -476,8 +397,10 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
 
     def __repr__(self) -> str:
         """One line: model, estimator, rows."""
-        spec, sample = self._results.specification, self._results.sample
-        return (
-            f"<DSLResults {spec.model} ({spec.estimator}): {spec.formula}; "
-            f"{sample.nobs} rows, {sample.n_labeled} labelled>"
-        )
+        call, sample = self._results.call, self._results.sample
+        return f"<DSLResults {call.model} ({call.estimator}): {call.formula}; {sample.nobs} rows, {sample.n_labeled} labelled>"
+
+
+def with_faces(found: Comparison) -> Comparison:
+    """The comparison with results objects in the place of frozen fits."""
+    return replace(found, fits={name: DSLResults.of(fit) for name, fit in found.fits.items()})

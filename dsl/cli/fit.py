@@ -99,14 +99,10 @@ def _report(fit: Any, data: pd.DataFrame, arguments: dict[str, Any], alpha: floa
     """The page about the fit, made when it is written."""
     from dsl.reports.page import write_report
 
-    paired = arguments["predicted_var"]
     return lambda path: write_report(
         fit,
         path,
         data,
-        predicted_var=paired if isinstance(paired, dict) else None,
-        design=arguments.get("design"),
-        sl_method=arguments["sl_method"],
         alpha=alpha,
         n_jobs=arguments["n_jobs"],
         progress=arguments["progress"],

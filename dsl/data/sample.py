@@ -9,6 +9,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import Drawn, labeling_of, whole_units
+from dsl.data.fingerprint import column_fingerprints
 from dsl.data.labels import _check_predictions, _labeled, _labeled_by, _sample_prob, gold_values
 from dsl.data.tables import column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
@@ -49,6 +50,8 @@ class Sample:
     """Rows left out, per column with missing values (a row counts for each such column)."""
     n_input: int
     notes: tuple[str, ...]
+    fingerprint: dict[str, str]
+    """Hash of each column in the input, all rows (`dsl.data.fingerprint.column_fingerprints`)."""
 
     @property
     def labels(self) -> pd.Index:
@@ -79,6 +82,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     _check_kinds(frame, columns)
+    fingerprint = column_fingerprints(frame)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
@@ -114,6 +118,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
         dropped=dropped,
         n_input=n_input,
         notes=notes,
+        fingerprint=fingerprint,
     )
 
 

@@ -13,6 +13,7 @@ from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
 from dsl.engine.sums import shared_gram
+from dsl.engine.tuning import Tuned
 
 FAR = 10.0
 """Mean over standard deviation from which a column is centred."""
@@ -56,6 +57,14 @@ class Centring:
             label_scores=fit.label_scores @ forth,
             label_meat=forth.T @ fit.label_meat @ forth,
         )
+
+    def undo_tuned(self, choice: Tuned, equations: int = 1) -> Tuned:
+        """The choice of Lambda in terms of the columns as they were: scores change by T^-T, hence Lambda = T^-T Lambda_c T'."""
+        if choice.tuning is None or choice.at is None:
+            return choice
+        back = np.kron(np.eye(equations), self.back(len(choice.at) // equations))
+        forth = 2.0 * np.eye(len(back)) - back
+        return replace(choice, tuning=forth.T @ choice.tuning @ back.T, at=back @ choice.at)
 
 
 def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:

@@ -24,7 +24,7 @@ def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -
     """Raise the error that says why the root cannot be used, if it cannot."""
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
     runaway = root.problem is not None or values[-1] < PINNED
-    if problem.link.slope is not None and runaway:
+    if problem.link.probability and runaway:
         _check_separation(block, problem, root, scale)
     if root.problem == "singular":
         raise SingularJacobianError(

@@ -12,11 +12,8 @@ from dsl.engine.blocks import Block
 from dsl.engine.checks import _check_root, _no_root
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
-from dsl.engine.moments import (
-    Link,
-    augmentation_weights,
-    imputed_weights,
-)
+from dsl.engine.models.model import Link
+from dsl.engine.moments import augmentation_weights, imputed_weights
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 from dsl.engine.sums import (
     Problem,
@@ -101,9 +98,9 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
 
 
 def _tolerance(block: Block, link: Link) -> float:
-    """Largest mean moment accepted: relative to the outcome's size where the model is linear."""
-    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / len(block.outcome))) if link.slope is None else 1.0
-    return TOLERANCE * (size or 1.0)
+    """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
+    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / len(block.outcome)))
+    return TOLERANCE * (size**link.degree or 1.0)
 
 
 def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:

@@ -1,7 +1,7 @@
 r"""Design-adjusted moments of one block of rows: residuals, scores, Jacobians.
 
-A row's moment is m = x (y - mu(x'theta)), with mu the identity (``LINEAR``) or the logistic
-function (``LOGISTIC``). With gold values seen on labelled rows only, each row contributes
+A row's moment is m = x r(y, mu(x'theta)), with r = y - mu unless the model says otherwise (`dsl.engine.models`). With
+gold values seen on labelled rows only, each row contributes
 
     psi_i = m_hat_i + w_i (m_i - m_hat_i),        w_i = R_i / pi_i
 
@@ -17,32 +17,13 @@ row is several weighted rows, and nothing else changes.
 Everything here is a sum over rows: the sums of two blocks add up to the sums of their union.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block, Version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """The mean function of a model and its derivative."""
-
-    name: str
-    mean: Callable[[FloatArray], FloatArray]
-    slope: Callable[[FloatArray], FloatArray] | None
-    """Derivative as a function of the mean; None where it is one everywhere."""
-
-
-def _identity(eta: FloatArray) -> FloatArray:
-    return eta
-
-
-LINEAR = Link(name="linear", mean=_identity, slope=None)
-LOGISTIC = Link(name="logistic", mean=expit, slope=lambda mu: mu * (1.0 - mu))
+from dsl.engine.models.model import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +86,8 @@ class Means:
     """(n,) for each version."""
     gold: FloatArray
     """(m,)"""
+    link: Link
+    """The model that they are means of."""
 
 
 def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
@@ -118,18 +101,19 @@ def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
     gold = shared[block.gold_rows] + block.gold @ params[f:]
     if not block.predicted.shape[1]:
         mean = link.mean(shared)
-        return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold))
+        return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold), link=link)
     hat = tuple(link.mean(shared + version.predicted @ params[f:]) for version in block.versions)
-    return Means(predicted=hat, gold=link.mean(gold))
+    return Means(predicted=hat, gold=link.mean(gold), link=link)
 
 
 def _residuals(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
     """Weighted residuals of the predicted versions (n,) each, and of the gold one (m,)."""
+    residual = means.link.residual or np.subtract
     hats = [
-        _share(weights.predicted, version) * (version.outcome - mean)
+        _share(weights.predicted, version) * residual(version.outcome, mean)
         for version, mean in zip(block.versions, means.predicted, strict=True)
     ]
-    return hats, weights.gold * (block.gold_outcome - means.gold)
+    return hats, weights.gold * residual(block.gold_outcome, means.gold)
 
 
 def _share(weight: FloatArray, version: Version) -> FloatArray:
@@ -170,15 +154,13 @@ def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
     return out
 
 
-def jacobian_sum(
-    block: Block, means: Means, weights: Weights, link: Link, fixed_gram: FloatArray | None = None
-) -> FloatArray:
+def jacobian_sum(block: Block, means: Means, weights: Weights, fixed_gram: FloatArray | None = None) -> FloatArray:
     """Sum of minus the derivatives of the moments in the parameters; (k, k).
 
     `fixed_gram` (f, f) is the part of the fixed columns, where the caller has it already: in the
     linear model at `design_weights` it is the same in every split.
     """
-    hats, gold = _slopes(block, means, weights, link)
+    hats, gold = _slopes(block, means, weights)
     total = _total(hats, gold, block.gold_rows)
     if fixed_gram is None:
         fixed_gram = _weighted_gram(block.fixed, total)
@@ -202,11 +184,14 @@ def _weighted_gram(x: FloatArray, weight: FloatArray) -> FloatArray:
     return np.asarray(root.T @ root - 2.0 * (negative.T @ negative))
 
 
-def _slopes(block: Block, means: Means, weights: Weights, link: Link) -> tuple[list[FloatArray], FloatArray]:
+def _slopes(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
     """Weighted slopes of the mean, as `_residuals`."""
     hats = [_share(weights.predicted, version) for version in block.versions]
-    slope = link.slope
+    slope = means.link.slope
     if slope is None:
         return hats, weights.gold
-    sloped = [hat * slope(mean) for hat, mean in zip(hats, means.predicted, strict=True)]
-    return sloped, weights.gold * slope(means.gold)
+    sloped = [
+        hat * slope(version.outcome, mean)
+        for hat, version, mean in zip(hats, block.versions, means.predicted, strict=True)
+    ]
+    return sloped, weights.gold * slope(block.gold_outcome, means.gold)

@@ -9,8 +9,8 @@ from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
 from dsl.engine.labeling import Labeling
+from dsl.engine.models.model import Link
 from dsl.engine.moments import (
-    Link,
     Weights,
     augmentation_weights,
     correction_weights,
@@ -88,7 +88,7 @@ def _piece_sums(
     piece: Block, link: Link, params: FloatArray, rule: WeightRule, gram: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     means, weights = fitted_means(piece, params, link), rule(piece)
-    return moment_sum(piece, means, weights), jacobian_sum(piece, means, weights, link, gram)
+    return moment_sum(piece, means, weights), jacobian_sum(piece, means, weights, gram)
 
 
 def _piece_scores(piece: Block, link: Link, params: FloatArray, rule: WeightRule) -> FloatArray:

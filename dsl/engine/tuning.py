@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.linalg
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
@@ -177,8 +178,13 @@ def side_by_side(choices: Sequence[Tuned]) -> Tuned:
         values = [getattr(choice, name) for choice in choices]
         return None if any(value is None for value in values) else np.concatenate(values)
 
+    matrices = [choice.tuning for choice in choices if choice.tuning is not None]
     return Tuned(
-        lambdas=np.concatenate([choice.lambdas for choice in choices]), plain=every("plain"), without=every("without")
+        lambdas=np.concatenate([choice.lambdas for choice in choices]),
+        plain=every("plain"),
+        without=every("without"),
+        tuning=scipy.linalg.block_diag(*matrices) if len(matrices) == len(choices) else None,
+        at=every("at"),
     )
 
 

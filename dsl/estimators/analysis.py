@@ -1,22 +1,28 @@
-"""What every estimator works on: checked rows and design matrices."""
+"""What every estimator works on: checked rows and design matrices. The one preparation of a call."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.data.arguments import pair_surrogates, warn_caller
+from dsl.data.arguments import as_names, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names, first_rows
-from dsl.engine.moments import LINEAR, LOGISTIC, Link
+from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
 from dsl.estimators.blocks import Blocks
+from dsl.estimators.call import Call
 from dsl.exceptions import AllLabeledWarning, ArgumentError, DroppedRowsWarning, FewLabelsWarning, OutcomeError
+
+FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
+"""How many columns `index` may name."""
+EFFECTIVE_LABELS = 30
+"""Kish's effective size of the labelled sample below which normal intervals are doubtful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +30,10 @@ class Analysis:
     """What every estimator works on."""
 
     sample: Sample
+    columns: Columns
     designs: tuple[Design, ...]
     """One for each equation: a categorical outcome has one for each category, else there is one."""
-    link: Link
-    predicted: tuple[str, ...]
-    """The predicted variables."""
-    absorbed: bool
-    """Whether fixed effects are absorbed."""
+    model: Model
     outcome: str = ""
     """The formula's left-hand side."""
     levels: tuple[str, ...] = ()
@@ -39,9 +42,25 @@ class Analysis:
     """Whether the rows are the population, and only the labelling is random."""
 
     @property
+    def predicted(self) -> tuple[str, ...]:
+        """The predicted variables."""
+        return self.columns.predicted
+
+    @property
+    def absorbed(self) -> bool:
+        """Whether fixed effects are absorbed."""
+        return bool(self.columns.absorbed)
+
+    @property
     def design(self) -> Design:
         """The first equation's, whose covariates are those of all."""
         return self.designs[0]
+
+    @property
+    def places(self) -> IntArray:
+        """Positions that bring the coefficients of one equation from the formula's order into the block's; (k,)."""
+        part = self.design.covariates
+        return np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
 
     def blocks(self, *, tuned: bool = False) -> list[Blocks]:
         """What makes the blocks of each equation."""
@@ -55,7 +74,7 @@ class Analysis:
     def problem(self, **details: Any) -> Problem:
         """The engine's problem; `details` replace what all rows would give."""
         common = {
-            "link": self.link,
+            "link": self.model.link,
             "names": self.design.block_names,
             "cluster": self.sample.cluster,
             "n_clusters": self.sample.n_clusters,
@@ -76,35 +95,93 @@ def evidence_of(analysis: Analysis) -> FloatArray:
     return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
 
 
-MODELS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
+def prepare_analysis(
+    call: Call, data: Any, functions: Mapping[str, Any], *, known: Sequence[str] | None = None, quiet: bool = False
+) -> Analysis:
+    """Checked rows and design matrices of a call.
 
+    Parameters
+    ----------
+    call : Call
+    data : data frame
+    functions : mapping
+        Where functions and constants of the formula are looked up.
+    known : list of str, optional
+        Columns of the data that count, for a formula with ``.``; all by default.
+    quiet : bool
+        Leave out the warnings that the call was made with before.
 
-EFFECTIVE_LABELS = 30
-"""Kish's effective size of the labelled sample below which normal intervals are doubtful."""
-
-
-def _prepared(data: Any, columns: Columns, parsed: ParsedFormula, *, model: str, design: Any, finite: bool) -> Analysis:
-    """Checked rows and design matrices."""
-    sample = prepare(data, columns, design)
-    _warn_about(sample, columns)
-    absorbed = bool(columns.absorbed)
-    designs, levels = build_each(parsed, sample.data, sample.labeled, columns.predicted, absorbed=absorbed)
+    Raises
+    ------
+    DSLError
+        Named subclasses: whatever the data have wrong.
+    """
+    names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
+    single = (call.labeled, call.sample_prob, call.cluster)
+    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *call.index, *filter(None, single)})
+    columns = Columns(
+        formula=parsed.variables,
+        predicted=call.predicted_var,
+        prediction=call.prediction,
+        feature=call.feature,
+        labeled=call.labeled,
+        sample_prob=call.sample_prob,
+        cluster=call.cluster,
+        absorbed=_absorbed(parsed, call),
+    )
+    sample = prepare(data, columns, call.design)
+    if not quiet:
+        _warn_about(sample)
+    model = MODELS[call.model]
+    designs, levels = build_each(
+        parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed)
+    )
     for each in designs:
         _check_outcome(each, sample, model)
-    _check_size(designs[0], sample)
+    if not quiet:
+        _check_size(designs[0], sample)
     return Analysis(
         sample=sample,
+        columns=columns,
         designs=designs,
+        model=model,
         outcome=parsed.outcome_name if levels else designs[0].outcome.names[0],
         levels=levels,
-        link=MODELS[model],
-        predicted=columns.predicted,
-        absorbed=absorbed,
-        finite=finite,
+        finite=call.target == "finite",
     )
 
 
-def _warn_about(sample: Sample, columns: Columns) -> None:
+def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
+    """Columns of the fixed effects, from the formula's ``|`` part or from `index`."""
+    index, fixed_effect = as_names(call.index, "index"), call.fixed_effect
+    if fixed_effect not in FIXED_EFFECTS:
+        raise ArgumentError(f"unknown fixed_effect {fixed_effect!r}: use one of {', '.join(FIXED_EFFECTS)}")
+    if not MODELS[call.model].absorbs:
+        if parsed.absorbed or index:
+            where = "index" if index else "the formula's part behind '|'"
+            absorbing = " or ".join(f"'{name}'" for name, model in MODELS.items() if model.absorbs)
+            raise ArgumentError(
+                f"{where} names fixed effects, which model='{call.model}' does not have; use model={absorbing}"
+            )
+        return ()
+    if parsed.absorbed:
+        if index and set(index) != set(parsed.absorbed):
+            raise ArgumentError(
+                f"index={list(index)} and the formula's '| {' + '.join(parsed.absorbed)}' differ; give one"
+            )
+        return parsed.absorbed
+    if not index:
+        raise ArgumentError(f"model='{call.model}' needs fixed effects: index='unit', or 'y ~ x | unit'")
+    count = FIXED_EFFECTS[fixed_effect]
+    if count is not None and len(index) != count:
+        raise ArgumentError(
+            f"fixed_effect='{fixed_effect}' absorbs {count} column(s), but index names {len(index)}: {', '.join(index)}; "
+            f"write 'y ~ x | {' + '.join(index)}', or fixed_effect='{'twoways' if len(index) == 2 else 'multiway'}'"
+        )
+    return index
+
+
+def _warn_about(sample: Sample) -> None:
     """Warnings about the labelled sample; each is shown at the caller's line."""
     if sample.n_input > len(sample.data):
         counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
@@ -137,7 +214,7 @@ def _check_size(design: Design, sample: Sample) -> None:
         )
 
 
-def _check_outcome(design: Design, sample: Sample, model: str) -> None:
+def _check_outcome(design: Design, sample: Sample, model: Model) -> None:
     name = design.outcome.names[0]
     fixed = design.outcome.fixed
     values = design.gold_outcome if fixed is None else fixed[:, 0]
@@ -148,132 +225,17 @@ def _check_outcome(design: Design, sample: Sample, model: str) -> None:
             f"the outcome '{name}' is {values[0]:g} in all {which} rows: "
             "there is nothing to explain; label more rows, or look for a mistake in coding it"
         )
-    if model != "logit":
+    check_range(values, model, name, sample.labels[rows])
+
+
+def check_range(values: FloatArray, model: Model, name: str, labels: pd.Index) -> None:
+    """Raise OutcomeError unless the model can have these outcomes."""
+    if model.outcomes is None:
         return
-    bad = (values < 0.0) | (values > 1.0)
+    bad = (values < model.outcomes[0]) | (values > model.outcomes[1])
     if bad.any():
         found = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:4])
         raise OutcomeError(
-            f"model='logit' needs an outcome of 0 and 1 (or shares between them); '{name}' is {found} in "
-            f"{first_rows(bad, sample.labels[rows])}. Recode it, or use model='lm'"
+            f"model='{model.name}' needs {model.needs}; '{name}' is {found} in {first_rows(bad, labels)}. Recode it, or use "
+            "model='lm'"
         )
-
-
-ROUNDING = 1e-9
-"""Relative difference of probabilities that were rescaled once more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
-    """Columns, rows, designs and moment problem of a fit."""
-
-    columns: Columns
-    analysis: Analysis
-    problem: Problem
-    """For scores over a superpopulation, whatever the target."""
-    pairs: Mapping[str, tuple[str, ...]]
-    """Which surrogates stand for which predicted variable, where that is known."""
-
-    @property
-    def sample(self) -> Sample:
-        """Rows of the analysis."""
-        return self.analysis.sample
-
-    @property
-    def design(self) -> Design:
-        """Design of the first equation."""
-        return self.analysis.design
-
-    @property
-    def places(self) -> IntArray:
-        """Positions that bring the coefficients of one equation from the formula's order into the block's; (k,)."""
-        part = self.design.covariates
-        return np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
-
-
-def rebuild(fit: Any, data: Any, *, predicted_var: Any = None, design: Any = None) -> Rebuilt:
-    """The analysis of `fit`.
-
-    Parameters
-    ----------
-    fit : DSLResults
-        Of any estimator and target.
-    data : data frame
-        The data that it was fitted to.
-    predicted_var : dict, optional
-        Which surrogate stands for which predicted variable, where names in the same order do not tell.
-    design : LabelDesign, optional
-        The fit's, if it had one. Without it the probabilities are the fit's; strata and units are not known.
-
-    Raises
-    ------
-    ArgumentError
-        `data` are not those of the fit.
-    """
-    spec = fit.specification
-    predicted, _, pairs = pair_surrogates(_with_pairs(spec, predicted_var), list(spec.prediction) or None)
-    formula = fit.model._predictor.spec
-    known = [name for name in column_names(data) if name in {*formula.columns_used, *spec.index}]
-    parsed = parse(spec.formula, known, formula.functions)
-    columns = Columns(
-        formula=parsed.variables,
-        predicted=predicted,
-        prediction=spec.prediction,
-        feature=spec.feature,
-        sample_prob=None if design is not None else spec.sample_prob,
-        cluster=spec.cluster,
-        absorbed=spec.index,
-    )
-    sample = _checked(prepare(data, columns, design), fit)
-    absorbed = bool(columns.absorbed)
-    designs, levels = build_each(parsed, sample.data, sample.labeled, columns.predicted, absorbed=absorbed)
-    analysis = Analysis(
-        sample=sample,
-        designs=designs,
-        outcome=parsed.outcome_name if levels else designs[0].outcome.names[0],
-        levels=levels,
-        link=MODELS[spec.model],
-        predicted=columns.predicted,
-        absorbed=absorbed,
-        finite=spec.target == "finite",
-    )
-    if len(fit.model.exog_names) != len(designs) * len(designs[0].block_names):
-        raise ArgumentError(
-            f"these are not the data of the fit: its formula now makes {len(designs) * len(designs[0].block_names)} "
-            f"coefficients, and it had {len(fit.model.exog_names)}"
-        )
-    return Rebuilt(columns=columns, analysis=analysis, problem=analysis.problem(labeling=None), pairs=pairs)
-
-
-def _with_pairs(spec: Any, predicted_var: Any) -> Any:
-    """The predicted variables, with their surrogates where the caller says which they are."""
-    if predicted_var is None:
-        return list(spec.predicted_var)
-    if not isinstance(predicted_var, Mapping) or set(map(str, predicted_var)) != set(spec.predicted_var):
-        raise ArgumentError(
-            f"predicted_var must name the surrogate of each predicted variable of the fit, as in "
-            f"{{'{spec.predicted_var[0]}': 'its_prediction'}}; found {predicted_var!r}"
-        )
-    return {name: predicted_var[name] for name in spec.predicted_var}
-
-
-def _checked(sample: Sample, fit: Any) -> Sample:
-    """The sample with the fit's probabilities; raises ArgumentError unless its rows are the fit's."""
-    facts = fit.sample
-    if len(sample.data) != facts.nobs or sample.n_labeled != facts.n_labeled:
-        raise ArgumentError(
-            f"these are not the data of the fit: {len(sample.data)} rows with {sample.n_labeled} labelled, but the fit "
-            f"used {facts.nobs} with {facts.n_labeled}"
-        )
-    if len(facts.labeled) != facts.nobs:  # remove_data()
-        return sample
-    if not np.array_equal(facts.labeled, sample.labeled):
-        raise ArgumentError(
-            f"these are not the data of the fit: {int((facts.labeled != sample.labeled).sum())} rows are labelled in one and "
-            "not in the other (sorted anew?); pass the table that was fitted"
-        )
-    if np.allclose(facts.sample_prob, sample.sample_prob, rtol=ROUNDING, atol=0.0):
-        return sample
-    prob = facts.sample_prob
-    labeling = replace(sample.labeling, prob=prob[sample.labeled], fixed_size=facts.equal_prob)
-    return replace(sample, sample_prob=prob, equal_prob=facts.equal_prob, labeling=labeling)

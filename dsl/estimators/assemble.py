@@ -1,55 +1,70 @@
-"""Results from the fits of all splits."""
+"""The frozen result from the fits of all splits."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.analyses.results import DSLEstimates, DSLResults
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import small_sample_factor
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
-from dsl.estimators.call import Specification
+from dsl.estimators.call import Call
+from dsl.estimators.estimator import Estimation
 from dsl.estimators.predictor import Predictor
+from dsl.estimators.quality import fit_quality, rmse
 from dsl.estimators.records import SampleFacts, Splits, Tuning
-from dsl.estimators.run import Estimation
+from dsl.estimators.result import Fit, degrees_of_estimates
 
 
-def results_of(analysis: Analysis, estimation: Estimation, specification: Specification) -> DSLResults:
-    """Combine the splits, bring coefficients into the formula's order, and wrap them."""
-    design, order, fits = analysis.design, _order(analysis), estimation.fits
-    params = np.stack([fit.params for fit in fits])[:, order]
-    factor = _small_sample(analysis, estimation, specification.vcov)
-    vcovs = factor * _in_order([fit.vcov for fit in fits], order)
-    estimate, vcov = combine_splits(params, vcovs)
-    part, targets = design.covariates, estimation.targets
+def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
+    """Combine the splits, and bring coefficients into the formula's order."""
+    design, order = analysis.design, _order(analysis)
+    factor = _small_sample(analysis, estimation, call.vcov)
+    facts, splits = _facts(analysis, estimation), _splits(estimation, order, factor)
+    estimate, vcov = combine_splits(splits.params, splits.vcovs)
+    quality, errors = None, None
+    if splits.predictions is not None:
+        out_of_fold = splits.predictions[:, facts.labeled]
+        errors = rmse(out_of_fold, facts.gold, splits.targets)
+        quality = fit_quality(out_of_fold, facts.gold, splits.targets, splits.learners)
+    mean = None if analysis.absorbed else analysis.model.link.mean
+    fit = Fit(
+        names=_each_equation(analysis, design.covariates.names, "[{}]:"),
+        names_r=_each_equation(analysis, design.r_names, "{}:"),
+        outcome=analysis.outcome,
+        params=estimate,
+        vcov=vcov,
+        df=np.full(len(estimate), np.nan),
+        call=replace(call, index=analysis.columns.absorbed),
+        sample=facts,
+        splits=splits,
+        predictor=Predictor(design.covariates.spec, mean, analysis.levels),
+        fit_quality=quality,
+        rmse=errors,
+    )
+    return replace(fit, df=degrees_of_estimates(fit))
+
+
+def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
+    fits, targets, folds = estimation.fits, estimation.targets, estimation.folds
     fitted = None if targets is None else targets.cross_fit
-    return DSLResults(
-        DSLEstimates(
-            names=_each_equation(analysis, part.names, "[{}]:"),
-            names_r=_each_equation(analysis, design.r_names, "{}:"),
-            outcome=analysis.outcome,
-            params=estimate,
-            vcov=vcov,
-            specification=specification,
-            sample=_facts(analysis, estimation),
-            splits=Splits(
-                params=params,
-                vcovs=vcovs,
-                jacobians=_in_order([fit.jacobian for fit in fits], order),
-                meats=_in_order([fit.meat for fit in fits], order),
-                label_meats=_in_order([fit.label_meat for fit in fits], order),
-                label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
-                tuning=_tuning(estimation, order, factor),
-                moment_norms=np.array([fit.moment_norm for fit in fits]),
-                iterations=np.array([fit.iterations for fit in fits]),
-                folds=estimation.folds,
-                targets=() if targets is None else targets.names,
-                predictions=None if fitted is None else fitted.predictions,
-                learners=() if fitted is None else fitted.learners,
-                learner_reasons=() if fitted is None else fitted.reasons,
-            ),
-            predictor=Predictor(part.spec, None if analysis.absorbed else analysis.link.mean, analysis.levels),
-        )
+    return Splits(
+        params=np.stack([fit.params for fit in fits])[:, order],
+        vcovs=factor * _in_order([fit.vcov for fit in fits], order),
+        jacobians=_in_order([fit.jacobian for fit in fits], order),
+        meats=_in_order([fit.meat for fit in fits], order),
+        label_meats=_in_order([fit.label_meat for fit in fits], order),
+        label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
+        tuning=_tuning(estimation, order, factor),
+        moment_norms=np.array([fit.moment_norm for fit in fits]),
+        iterations=np.array([fit.iterations for fit in fits]),
+        folds=folds,
+        n_folds=None if folds is None else int(folds.max()) + 1,
+        targets=() if targets is None else targets.names,
+        predictions=None if fitted is None else fitted.predictions,
+        learners=() if fitted is None else fitted.learners,
+        learner_reasons=() if fitted is None else fitted.reasons,
     )
 
 
@@ -75,15 +90,16 @@ def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | 
     """Lambdas and variances of all splits, in the formula's order."""
     if not estimation.tuned:
         return None
-    lambdas = np.stack([tuned.lambdas for tuned in estimation.tuned])[:, order]
-    plain, without = (
-        [value for tuned in estimation.tuned if (value := getattr(tuned, name)) is not None]
-        for name in ("plain", "without")
-    )
+    plain = [tuned.plain for tuned in estimation.tuned if tuned.plain is not None]
+    without = [tuned.without for tuned in estimation.tuned if tuned.without is not None]
+    matrices = [tuned.tuning for tuned in estimation.tuned if tuned.tuning is not None]
+    at = [tuned.at for tuned in estimation.tuned if tuned.at is not None]
     return Tuning(
-        lambdas=lambdas,
+        lambdas=np.stack([tuned.lambdas for tuned in estimation.tuned])[:, order],
         plain=factor * np.stack(plain)[:, order] if plain else None,
         without=factor * np.stack(without)[:, order] if without else None,
+        matrices=_in_order(matrices, order) if matrices else None,
+        at=np.stack(at)[:, order] if at else None,
     )
 
 
@@ -102,6 +118,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         sample_prob=sample.sample_prob,
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
+        fingerprint=sample.fingerprint,
     )
 
 

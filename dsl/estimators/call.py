@@ -1,24 +1,78 @@
-"""The call behind a fit."""
+"""The call behind a fit: everything that decides its numbers, resolved and checked."""
 
-from dataclasses import dataclass
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dsl._typing import IntArray
+from dsl.exceptions import ArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """In the place of a learner that could not be written to a file."""
+
+    described: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Specification:
-    """The call, resolved."""
+class Call:
+    """Arguments of ``dsl.dsl``, by its names.
+
+    Refits take it as it is, or with some arguments changed, so that nobody has to say anything twice.
+    """
 
     formula: str
     model: str
     estimator: str
     predicted_var: tuple[str, ...]
     prediction: tuple[str, ...]
-    feature: tuple[str, ...]
-    sample_prob: str | None
-    cluster: str | None
-    index: tuple[str, ...]
-    family: str
-    seed: int
-    vcov: str
+    pairs: Mapping[str, tuple[str, ...]]
+    """Which surrogates stand for which predicted variable, where that is known."""
+    feature: tuple[str, ...] = ()
+    labeled: str | None = None
+    sample_prob: str | None = None
+    design: Any = field(default=None, repr=False)
+    """The labelling design (`dsl.sampling.LabelDesign`), in the place of `labeled` and `sample_prob`."""
+    cluster: str | None = None
+    index: tuple[str, ...] = ()
+    """Columns of the absorbed fixed effects."""
+    fixed_effect: str = "oneway"
+    sl_method: Any = "auto"
+    family: str = "gaussian"
+    cross_fit: int = 5
+    sample_split: int = 10
+    seed: int = 1234
+    folds: IntArray | None = field(default=None, repr=False)
+    """(S, rows of the data), where the user supplied them."""
     tune: str | float | None = None
     target: str = "superpopulation"
+    vcov: str = "robust"
     use_t: bool = False
+
+    @property
+    def learner(self) -> Any:
+        """The learner; raises ArgumentError if a file of results could not hold it."""
+        if isinstance(self.sl_method, Lost):
+            raise ArgumentError(
+                f"the fit was read from a file, which could not hold its learner ({self.sl_method.described}): fit again, with a "
+                "learner that pickle can store (a name, a scikit-learn estimator, a function of a module)"
+            )
+        return self.sl_method
+
+    def portable(self) -> "Call":
+        """The call as a file can hold it: without a learner that pickle cannot store."""
+        try:
+            pickle.dumps(self.sl_method)
+        except (pickle.PicklingError, TypeError, AttributeError):
+            return replace(self, sl_method=Lost(repr(self.sl_method)))
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How a call is carried out: nothing that changes its numbers."""
+
+    n_jobs: int = 1
+    progress: bool = False

@@ -1,19 +1,20 @@
-"""The named estimators."""
+"""The named estimators: one file for each kind, one line here for each name; and what `tune` and `use_t` mean for them."""
 
 from typing import Any
 
 import numpy as np
 
 from dsl.engine.tuning import KINDS
+from dsl.estimators.cross_fitted import DSL, DSL_PLUS
+from dsl.estimators.estimator import Estimator
+from dsl.estimators.gold_only import GOLD_ONLY
+from dsl.estimators.naive import NAIVE
+from dsl.estimators.raw import CDI
+from dsl.estimators.two_sample import PPI, PPI_TUNED
 from dsl.exceptions import ArgumentError
 
-DEFAULT_TUNE: dict[str, str | float | None] = {
-    "dsl": None,
-    "dsl+": "coef",
-    "cdi": "scalar",
-    "ppi": 1.0,
-    "ppi++": "scalar",
-}
+ESTIMATORS: dict[str, Estimator] = {each.name: each for each in (DSL, DSL_PLUS, PPI, PPI_TUNED, CDI, GOLD_ONLY, NAIVE)}
+"""By the name in ``dsl.dsl(estimator=...)``."""
 
 
 def resolve_tune(estimator: str, tune: Any) -> str | float | None:
@@ -24,17 +25,14 @@ def resolve_tune(estimator: str, tune: Any) -> str | float | None:
     ArgumentError
         The estimator has nothing to tune in this way.
     """
+    entry = ESTIMATORS[estimator]
     number = isinstance(tune, int | float | np.number) and not isinstance(tune, bool) and np.isfinite(tune)
     if tune is not None and not number and not (isinstance(tune, str) and tune in KINDS):
         raise ArgumentError(f"tune must be None, {', '.join(map(repr, KINDS))} or a number; found {tune!r}")
     if tune is None:
-        return DEFAULT_TUNE.get(estimator)
-    if estimator in ("gold_only", "naive"):
-        raise ArgumentError(f"estimator='{estimator}' has no lambda to tune; leave tune out, or use estimator='dsl'")
-    if estimator == "ppi++":
-        raise ArgumentError("estimator='ppi++' chooses its own lambda; for a fixed one use estimator='ppi', tune=0.5")
-    if estimator == "ppi" and not number:
-        raise ArgumentError(f"estimator='ppi' has a fixed lambda; with tune={tune!r} use estimator='ppi++' or 'cdi'")
+        return entry.default_tune
+    if not (entry.numbers if number else tune in entry.kinds):
+        raise ArgumentError(f"tune={tune!r}: {entry.advice}")
     return float(tune) if number else str(tune)
 
 
@@ -47,21 +45,7 @@ def resolve_use_t(estimator: str, tune: str | float | None, use_t: Any = None) -
         Neither None nor a bool.
     """
     if use_t is None:
-        return isinstance(tune, str) and estimator != "ppi++"
+        return isinstance(tune, str) and ESTIMATORS[estimator].t_if_tuned
     if not isinstance(use_t, bool | np.bool_):
         raise ArgumentError(f"use_t must be True, False or None (by the estimator); found {use_t!r}")
     return bool(use_t)
-
-
-ESTIMATORS = ("dsl", "dsl+", "ppi", "ppi++", "cdi", "gold_only", "naive")
-
-
-TITLES = {
-    "dsl": "Design-based supervised learning",
-    "dsl+": "Design-based supervised learning with score imputation (dsl+)",
-    "ppi": "Prediction-powered inference (PPI)",
-    "ppi++": "Prediction-powered inference, tuned (PPI++)",
-    "cdi": "Confidence-driven inference (CDI)",
-    "gold_only": "Labelled rows only (inverse-probability weighted)",
-    "naive": "Predictions taken for the truth (naive; not valid unless they make no errors)",
-}

@@ -1,4 +1,4 @@
-"""What a fit keeps besides its estimates: the call, the rows, the splits."""
+"""What a fit keeps besides its estimates and its call: the rows, the splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +29,8 @@ class SampleFacts:
     """(n, q) gold values of the labelled rows, in the columns of ``Splits.targets``."""
     label_cluster: IntArray | None = field(default=None, repr=False)
     """(n,) cluster codes of the labelled rows, where there are clusters."""
+    fingerprint: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,10 @@ class Tuning:
     """(S, k) variances at lambda = 1; None where they were not computed."""
     without: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 0."""
+    matrices: FloatArray | None = field(default=None, repr=False)
+    """(S, k, k) Lambda itself, which scales scores; None in the two-sample form."""
+    at: FloatArray | None = field(default=None, repr=False)
+    """(S, k) estimates at which the scores were taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,8 @@ class Splits:
     """(S,)"""
     folds: IntArray | None = field(repr=False)
     """(S, N)"""
+    n_folds: int | None
+    """Number of cross-fitting folds; None without cross-fitting."""
     targets: tuple[str, ...]
     """(q,) what was predicted: the predicted variables, categories as one 0/1 column each."""
     predictions: FloatArray | None = field(repr=False)

@@ -9,6 +9,7 @@
 
 from typing import Any
 
+from dsl.estimators.result import fit_of
 from dsl.r.compare import cross_check
 from dsl.r.export import results_to_r
 from dsl.r.files import read_rdata, read_rds
@@ -58,8 +59,8 @@ def to_r(value: Any) -> Any:
     """
     from dsl.r.convert import to_sexp
 
-    if hasattr(value, "specification"):
-        return results_to_r(value)
+    if hasattr(value, "core"):
+        return results_to_r(fit_of(value))
     return to_sexp(value)
 
 

@@ -13,8 +13,10 @@ from dsl.data.sample import Sample
 from dsl.engine.combine import combine_splits
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.sums import column_scale, moment_sums
-from dsl.estimators.analysis import Rebuilt, rebuild
+from dsl.estimators.again import analysis_of
+from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError, DSLError
 from dsl.learners.crossfit import cross_predict
 from dsl.r.reference import ReferenceResult, reference_dsl
@@ -44,7 +46,7 @@ class _Solved:
     their_bse: FloatArray  # (S, k)
 
 
-def cross_check(fit: Any, data: Any, *, sl_method: str | None = None, show: bool = True) -> pd.DataFrame:
+def cross_check(fit: Fit | HasFit, data: Any, *, sl_method: str | None = None, show: bool = True) -> pd.DataFrame:
     """Rerun a fitted call in the reference R package and compare term by term.
 
     The two packages draw different folds, so their estimates differ by chance. Here both work on the
@@ -87,42 +89,43 @@ def cross_check(fit: Any, data: Any, *, sl_method: str | None = None, show: bool
     >>> cross_check(fit, tweets, show=False)["verdict"].unique()  # doctest: +SKIP
     array(['agrees'], dtype=object)
     """
-    _check_comparable(fit)
-    rebuilt = rebuild(fit, data)
-    learner = sl_method or _learner(fit)
-    reference = _run_reference(fit, data, learner)
-    _check_same_rows(reference, rebuilt)
-    places = _places(rebuilt.design.covariates.names, list(reference.params.index))
-    solved = _solve(reference, rebuilt, places)
-    table = _table(fit, reference, rebuilt, solved, places)
-    table.attrs["notes"] = _notes(fit, reference, rebuilt, solved, learner)
+    own = fit_of(fit)
+    _check_comparable(own)
+    analysis = analysis_of(own, data)
+    learner = sl_method or _learner(own)
+    reference = _run_reference(own, data, learner)
+    _check_same_rows(reference, analysis)
+    places = _places(analysis.design.covariates.names, list(reference.params.index))
+    solved = _solve(reference, analysis, places)
+    table = _table(own, reference, analysis, solved, places)
+    table.attrs["notes"] = _notes(own, reference, analysis, solved, learner)
     table.attrs["versions"] = dict(reference.versions)
     if show:
-        print(_printed(fit, table))
+        print(_printed(own, table))
     return table
 
 
-def _check_comparable(fit: Any) -> None:
-    spec = fit.specification
+def _check_comparable(fit: Fit) -> None:
+    spec = fit.call
     if spec.estimator != "dsl":
         raise ArgumentError(
             f"the reference has no estimator '{spec.estimator}'; only fits with estimator='dsl' compare"
         )
-    if getattr(spec, "tune", None) is not None:
+    if spec.tune is not None:
         raise ArgumentError(f"the reference has no tuning; refit with tune=None instead of {spec.tune!r}")
     if len(spec.index) > 2:
         raise ArgumentError(f"the reference absorbs one or two fixed effects; this fit has {len(spec.index)}")
 
 
-def _learner(fit: Any) -> str:
+def _learner(fit: Fit) -> str:
     """The fit's learner where the reference has one of that name."""
     used = set(fit.splits.learners)
     known = {"lm", "mean", "glm", "grf", "glmnet", "ranger", "randomForest", "xgboost", "gam", "ksvm", "nnet"}
     return str(used.pop()) if len(used) == 1 and used <= known else "lm"
 
 
-def _run_reference(fit: Any, data: Any, learner: str) -> ReferenceResult:
-    spec = fit.specification
+def _run_reference(fit: Fit, data: Any, learner: str) -> ReferenceResult:
+    spec = fit.call
     try:
         reference = reference_dsl(
             spec.formula.partition("|")[0],
@@ -136,7 +139,7 @@ def _run_reference(fit: Any, data: Any, learner: str) -> ReferenceResult:
             sl_method=learner,
             feature=list(spec.feature) or None,
             family=spec.family,
-            cross_fit=fit.cross_fit,
+            cross_fit=fit.call.cross_fit if fit.cross_fit is None else fit.cross_fit,
             sample_split=len(fit.splits.params),
             seed=spec.seed,
         )
@@ -150,8 +153,8 @@ def _run_reference(fit: Any, data: Any, learner: str) -> ReferenceResult:
     return reference
 
 
-def _check_same_rows(reference: ReferenceResult, rebuilt: Rebuilt) -> None:
-    sample = rebuilt.sample
+def _check_same_rows(reference: ReferenceResult, analysis: Analysis) -> None:
+    sample = analysis.sample
     if not np.array_equal(reference.rows, sample.rows):
         only_r, only_ours = np.setdiff1d(reference.rows, sample.rows), np.setdiff1d(sample.rows, reference.rows)
         raise DSLError(
@@ -178,18 +181,18 @@ def _plain(name: str) -> str:
     )
 
 
-def _solve(reference: ReferenceResult, rebuilt: Rebuilt, places: list[int]) -> _Solved:
-    blocks = Blocks(rebuilt.design, rebuilt.sample)
-    order = rebuilt.design.order[places]
+def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) -> _Solved:
+    blocks = Blocks(analysis.design, analysis.sample)
+    order = analysis.design.order[places]
     fits: list[SplitFit] = []
     norms = []
     for split in reference.splits:
         block = blocks.dsl(split.predictions)
-        fits.append(fit_split(block, rebuilt.problem))
+        fits.append(fit_split(block, analysis.problem(labeling=None)))
         at = np.empty(len(order))
         at[order] = split.params
         scale = column_scale(block) / len(block.outcome)
-        both = [moment_sums(block, rebuilt.problem, p)[0] for p in (fits[-1].params, at)]
+        both = [moment_sums(block, analysis.problem(labeling=None), p)[0] for p in (fits[-1].params, at)]
         norms.append([float(np.abs(moment * scale).max()) for moment in both])
     return _Solved(
         params=np.stack([fit.params[order] for fit in fits]),
@@ -200,7 +203,9 @@ def _solve(reference: ReferenceResult, rebuilt: Rebuilt, places: list[int]) -> _
     )
 
 
-def _table(fit: Any, reference: ReferenceResult, rebuilt: Rebuilt, solved: _Solved, places: list[int]) -> pd.DataFrame:
+def _table(
+    fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _Solved, places: list[int]
+) -> pd.DataFrame:
     estimate, vcov = combine_splits(solved.params, solved.vcovs)
     bse, their_bse = np.sqrt(np.diag(vcov)), reference.bse.to_numpy()
     split_bse = np.sqrt(np.diagonal(solved.vcovs, axis1=1, axis2=2))
@@ -220,10 +225,10 @@ def _table(fit: Any, reference: ReferenceResult, rebuilt: Rebuilt, solved: _Solv
     size = np.maximum(table["difference_se"].abs(), table["worst_split_se"])
     se_size = np.maximum(table["se_difference"].abs(), worst_se)
     agrees = (size <= R_OPTIM) & (se_size <= R_OPTIM_SE)
-    known = UNBALANCED if _unbalanced(rebuilt.sample) else ""
+    known = UNBALANCED if _unbalanced(analysis.sample) else ""
     table["verdict"] = np.where(agrees, "agrees", "known difference" if known else "differs")
     table["reason"] = np.where(agrees, np.where(size > ROUNDING, STOPS_EARLY, ""), known or "unknown: please report it")
-    table["fit"] = np.asarray(fit.params)[places]
+    table["fit"] = fit.params[places]
     return table
 
 
@@ -235,39 +240,39 @@ def _unbalanced(sample: Sample) -> bool:
     return bool(cells.min() != cells.max())
 
 
-def _notes(fit: Any, reference: ReferenceResult, rebuilt: Rebuilt, solved: _Solved, learner: str) -> list[str]:
+def _notes(fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _Solved, learner: str) -> list[str]:
     ours, theirs = solved.norms.max(axis=0)
     notes = [f"Largest mean moment left, over {len(solved.params)} splits: ours {ours:.1e}, R {theirs:.1e}."]
     if learner == "lm":
-        gap = _prediction_gap(reference, rebuilt, fit.specification.family)
+        gap = _prediction_gap(reference, analysis, fit.call.family)
         same = "as R's do" if gap <= SAME_ALGEBRA else "NOT as R's do"
         notes.append(f"On R's folds our least squares predict {same} (largest gap {gap:.1e} of their spread).")
     notes += _repeated_splits(reference) + _zero_folds(reference)
-    moved = float(np.abs((np.asarray(fit.params) - _in_our_order(fit, reference)) / np.asarray(fit.bse)).max())
+    moved = float(np.abs((fit.params - _in_our_order(fit, reference)) / fit.bse).max())
     notes.append(
         f"Your fit has its own folds{_other_learner(fit, learner)}: it is up to {moved:.2f} of its standard errors "
         "from R's estimates, by the chance of the splits."
     )
-    if fit.specification.vcov in ("HC1", "CR1"):
-        notes.append(f"Your fit's {fit.specification.vcov} factor is left out here: the reference has none.")
+    if fit.call.vcov in ("HC1", "CR1"):
+        notes.append(f"Your fit's {fit.call.vcov} factor is left out here: the reference has none.")
     notes.append("R prints one-sided p values; ours are two-sided.")
     return notes
 
 
-def _other_learner(fit: Any, learner: str) -> str:
+def _other_learner(fit: Fit, learner: str) -> str:
     used = ", ".join(dict.fromkeys(fit.splits.learners))
     return "" if used == learner else f" and learner ({used}; R: {learner})"
 
 
-def _in_our_order(fit: Any, reference: ReferenceResult) -> FloatArray:
+def _in_our_order(fit: Fit, reference: ReferenceResult) -> FloatArray:
     out = np.empty(len(reference.params))
-    out[_places(list(fit.model.exog_names), list(reference.params.index))] = reference.params.to_numpy()
+    out[_places(list(fit.names), list(reference.params.index))] = reference.params.to_numpy()
     return out
 
 
-def _prediction_gap(reference: ReferenceResult, rebuilt: Rebuilt, family: str) -> float:
+def _prediction_gap(reference: ReferenceResult, analysis: Analysis, family: str) -> float:
     """Largest difference between our and R's least squares on R's folds, relative to the predictions' spread."""
-    sample, names = rebuilt.sample, rebuilt.columns.predicted
+    sample, names = analysis.sample, analysis.columns.predicted
     folds = np.stack([split.folds for split in reference.splits])
     gold = sample.data[list(names)].to_numpy()[sample.labeled]
     ours = cross_predict(sample.features, gold, sample.labeled, folds, sl_method="lm", family=family, seed=0)
@@ -304,7 +309,7 @@ def _zero_folds(reference: ReferenceResult) -> list[str]:
     ]
 
 
-def _printed(fit: Any, table: pd.DataFrame) -> str:
+def _printed(fit: Fit, table: pd.DataFrame) -> str:
     """The table and its notes as text."""
     shown = pd.DataFrame(
         {
@@ -319,7 +324,7 @@ def _printed(fit: Any, table: pd.DataFrame) -> str:
         }
     )
     versions: Mapping[str, str] = table.attrs["versions"]
-    head = f"{fit.specification.formula} ({fit.specification.model}), on the folds and predictions of dsl {versions['dsl']} for R"
+    head = f"{fit.call.formula} ({fit.call.model}), on the folds and predictions of dsl {versions['dsl']} for R"
     reasons = [f"{reason}: {', '.join(rows.index)}." for reason, rows in table.groupby("reason") if reason]
     lines = [head, shown.rename_axis(None).to_string(), *(f"- {line}" for line in [*reasons, *table.attrs["notes"]])]
     return "\n".join(lines)

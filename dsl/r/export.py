@@ -5,15 +5,16 @@ from typing import Any
 import numpy as np
 
 from dsl._typing import FloatArray
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import to_sexp
 from dsl.r.reference import r_formula
 from dsl.r.session import Sexp, support
 
 
-def results_to_r(fit: Any) -> Sexp:
+def results_to_r(fit: Fit) -> Sexp:
     """An R object of class ``dsl``, of a fit of ``dsl.dsl`` with ``estimator="dsl"``."""
-    spec = fit.specification
+    spec = fit.call
     if spec.estimator != "dsl":
         raise ArgumentError(f"R's class dsl is for estimator='dsl'; this fit has estimator='{spec.estimator}'")
     internal = {
@@ -29,27 +30,27 @@ def results_to_r(fit: Any) -> Sexp:
         "fixed_effect": "twoways" if len(spec.index) == 2 else "oneway",
         "sl_method": list(fit.splits.learners),
         "feature": list(spec.feature) or None,
-        "cross_fit": float(fit.cross_fit),
+        "cross_fit": float(fit.cross_fit or 0),
         "sample_split": float(len(fit.splits.params)),
         **_variance_parts(fit),
     }
     out = {
-        "coefficients": np.asarray(fit.params),
-        "standard_errors": np.asarray(fit.bse),
-        "vcov": np.asarray(fit.cov_params()),
+        "coefficients": fit.params,
+        "standard_errors": fit.bse,
+        "vcov": fit.vcov,
         "RMSE": _rmse(fit),
         "internal": internal,
     }
     return support("make_dsl")(to_sexp(out), to_sexp(list(fit.names_r)))
 
 
-def _rmse(fit: Any) -> FloatArray:
-    if fit.predictions is None:
-        return np.full((len(fit.specification.predicted_var), len(fit.splits.params)), np.nan)
+def _rmse(fit: Fit) -> FloatArray:
+    if fit.rmse is None:
+        return np.full((len(fit.call.predicted_var), len(fit.splits.params)), np.nan)
     return np.asarray(fit.rmse, dtype=float).T
 
 
-def _variance_parts(fit: Any) -> dict[str, Any]:
+def _variance_parts(fit: Fit) -> dict[str, Any]:
     """Meat parts and Jacobians as the reference keeps them: (k, k, S), means over rows; D maps to original columns."""
     splits = fit.splits
     parts = (splits.label_meats, splits.meats - splits.label_meats, splits.jacobians)

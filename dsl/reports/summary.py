@@ -2,14 +2,15 @@
 
 import copy
 import html
-from typing import Any
 
 import numpy as np
 from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from dsl.estimators.names import TITLES
+from dsl.estimators.call import Call
+from dsl.estimators.records import SampleFacts
+from dsl.estimators.result import Fit
 from dsl.reports.diagnostics.limits import FEW_BEHIND, FEW_PER_LAMBDA
 
 
@@ -25,10 +26,10 @@ class _Summary(Summary):  # type: ignore[misc]
         return str(Summary.as_html(escaped))
 
 
-def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
-    """Build the summary of a `DSLEstimates`."""
+def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
+    """Build the summary of a fit."""
     out = _Summary()
-    left, right = _design(results)
+    left, right = design_facts(fit)
     rows = max(len(left), len(right))
     left += [("", "")] * (rows - len(left))
     right += [("", "")] * (rows - len(right))
@@ -36,7 +37,7 @@ def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]
     table = SimpleTable(
         body,
         stubs=[name for name, _ in left],
-        title=title or TITLES[results.specification.estimator],
+        title=title or fit.estimator.title,
         txt_fmt={
             "table_dec_above": "=",
             "table_dec_below": "=",
@@ -47,16 +48,17 @@ def summarize(results: Any, *, alpha: float, title: str | None, terms: list[str]
         },
     )
     out.tables.append(table)
-    out.tables.append(_coefficients(results, alpha, terms))
-    out.add_extra_txt(_notes(results))
+    out.tables.append(_coefficients(fit, alpha, terms))
+    out.add_extra_txt(notes_on(fit))
     return out
 
 
-def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    spec, sample = results.specification, results.sample
+def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Names and values of what the summary shows of the design, left and right."""
+    spec, sample = fit.call, fit.sample
     low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
     left = [
-        ("Outcome:", results.model.endog_names),
+        ("Outcome:", fit.outcome),
         ("Model:", spec.model),
         ("Predicted:", ", ".join(spec.predicted_var)),
         ("Prediction:", ", ".join(spec.prediction) or "(features only)"),
@@ -74,47 +76,47 @@ def _design(results: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
     if spec.target == "finite":
         left.append(("Target:", "these rows (finite population)"))
     if spec.tune is not None:
-        left.append(("Lambda:", _lambda_label(results)))
-    if results.cross_fit is not None:
-        right.append(("Folds x splits:", f"{results.cross_fit} x {len(results.splits.params)}"))
-        right += _learner_rows(results)
-    if results.n_dropped:
-        right.append(("Dropped rows:", f"{results.n_dropped:,}"))
+        left.append(("Lambda:", _lambda_label(fit)))
+    if fit.cross_fit is not None:
+        right.append(("Folds x splits:", f"{fit.cross_fit} x {len(fit.splits.params)}"))
+        right += _learner_rows(fit)
+    if fit.n_dropped:
+        right.append(("Dropped rows:", f"{fit.n_dropped:,}"))
     return left, right
 
 
-def _lambda_label(results: Any) -> str:
-    values, tune = results.tuning["lambda"], results.specification.tune
+def _lambda_label(fit: Fit) -> str:
+    values, tune = fit.tuning["lambda"], fit.call.tune
     if values.max() - values.min() < 5e-4:
         return f"{values.iloc[0]:.3f}" + (f" ({tune})" if isinstance(tune, str) else "")
     return f"{values.min():.3f} to {values.max():.3f} ({tune})"
 
 
-def _vcov_label(spec: Any, sample: Any) -> str:
+def _vcov_label(spec: Call, sample: SampleFacts) -> str:
     if sample.n_clusters is not None:
         return f"clustered ({spec.vcov})" if spec.vcov != "robust" else "clustered"
     return spec.vcov if spec.vcov == "robust" else f"robust ({spec.vcov})"
 
 
-def _learner_rows(results: Any) -> list[tuple[str, str]]:
-    rows = []
-    quality = results.fit_quality
+def _learner_rows(fit: Fit) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    quality = fit.fit_quality
+    if quality is None:
+        return rows
     for name, row in quality.iterrows():
-        fit = f"R2 {row['r2']:.3f}" + ("" if np.isnan(row["accuracy"]) else f", accuracy {row['accuracy']:.3f}")
+        found = f"R2 {row['r2']:.3f}" + ("" if np.isnan(row["accuracy"]) else f", accuracy {row['accuracy']:.3f}")
         which = f" {name}" if len(quality) > 1 else ""
-        rows += [(f"Learner{which}:", str(row["learner"])), (f"Out of fold{which}:", fit)]
+        rows += [(f"Learner{which}:", str(row["learner"])), (f"Out of fold{which}:", found)]
     return rows
 
 
-def _coefficients(results: Any, alpha: float, terms: list[str]) -> SimpleTable:
-    z = "t" if results.use_t else "z"
+def _coefficients(fit: Fit, alpha: float, terms: list[str]) -> SimpleTable:
+    z = "t" if fit.call.use_t else "z"
     header = ["coef", "std err", z, f"P>|{z}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"]
-    intervals = results.conf_int(alpha)
+    intervals = fit.conf_int(alpha)
     body = [
         [_number(b), _number(s), f"{z:.3f}", f"{p:.3f}", _number(lo), _number(hi)]
-        for b, s, z, p, (lo, hi) in zip(
-            results.params, results.bse, results.tvalues, results.pvalues, intervals, strict=True
-        )
+        for b, s, z, p, (lo, hi) in zip(fit.params, fit.bse, fit.zvalues, fit.pvalues(), intervals, strict=True)
     ]
     return SimpleTable(body, headers=header, stubs=terms, txt_fmt=fmt_params)
 
@@ -124,41 +126,41 @@ def _number(value: float) -> str:
     return str(forg(value, prec=4)).strip()
 
 
-def _notes(results: Any) -> list[str]:
-    spec = results.specification
+def notes_on(fit: Fit) -> list[str]:
+    """What to know when reading the estimates."""
     notes = []
-    for name, reason in zip(results.splits.targets, results.splits.learner_reasons, strict=True):
+    for name, reason in zip(fit.splits.targets, fit.splits.learner_reasons, strict=True):
         if reason:
             notes.append(f"Learner for {name}: {reason}.")
-    if results.dropped:
-        counts = ", ".join(f"{name} ({count})" for name, count in results.dropped.items())
+    if fit.sample.dropped:
+        counts = ", ".join(f"{name} ({count})" for name, count in fit.sample.dropped.items())
         notes.append(f"Rows left out for missing values, per column: {counts}.")
-    notes += [f"{note}." for note in results.sample.notes]
-    if results.use_t:
-        notes.append(f"Intervals and tests: {reference(results)}.")
-    if results.splits.tuning is not None and results.splits.tuning.without is not None:
-        notes += _tuning_notes(results)
-    if spec.estimator == "naive":
+    notes += [f"{note}." for note in fit.sample.notes]
+    if fit.call.use_t:
+        notes.append(f"Intervals and tests: {reference(fit)}.")
+    if fit.splits.tuning is not None and fit.splits.tuning.without is not None:
+        notes += _tuning_notes(fit)
+    if not fit.estimator.uses_labels:
         notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
     return notes
 
 
-def reference(results: Any) -> str:
+def reference(fit: Fit) -> str:
     """The distribution that intervals and tests refer to."""
-    if not results.use_t:
+    if not fit.call.use_t:
         return "normal"
-    few, most = (f"{end:,.0f}" for end in (np.min(results.df), np.max(results.df)))
+    few, most = (f"{end:,.0f}" for end in (np.min(fit.df), np.max(fit.df)))
     return f"Student's t with {few}{'' if most == few else f' to {most}'} degrees of freedom"
 
 
-def _tuning_notes(results: Any) -> list[str]:
+def _tuning_notes(fit: Fit) -> list[str]:
     """What tuning chose for each coefficient, what it gains, and where few labelled rows carry it."""
-    table = results.tuning
+    table = fit.tuning
     gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
-    notes = [f"Lambda (labels without predictions worth as much, of {results.n_labeled:,} labelled): {gains}."]
-    if not len(results.splits.label_scores):  # remove_data() dropped them
+    notes = [f"Lambda (labels without predictions worth as much, of {fit.n_labeled:,} labelled): {gains}."]
+    if not len(fit.splits.label_scores):  # remove_data() dropped them
         return notes
-    behind = results.labels_behind
+    behind = fit.labels_behind
     few = [f"{name} ({count:.0f})" for name, count in behind.items() if count < FEW_BEHIND]
     if few:
         notes.append(
@@ -166,8 +168,8 @@ def _tuning_notes(results: Any) -> list[str]:
             "from it uncertain. Label more rows there, or use tune=None."
         )
     k = len(behind)
-    if isinstance(results.specification.tune, str) and results.n_labeled < FEW_PER_LAMBDA * k:
+    if isinstance(fit.call.tune, str) and fit.n_labeled < FEW_PER_LAMBDA * k:
         notes.append(
-            f"Caution: {results.n_labeled:,} labels are few to choose the lambda of {k} coefficients; intervals may be too short."
+            f"Caution: {fit.n_labeled:,} labels are few to choose the lambda of {k} coefficients; intervals may be too short."
         )
     return notes

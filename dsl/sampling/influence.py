@@ -1,22 +1,21 @@
 """From a fitted pilot to what each row adds to the labelling variance of each coefficient."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.data.columns import Columns
-from dsl.data.formula.matrices import Design, build, parse
-from dsl.data.sample import Sample, prepare
-from dsl.data.tables import column_names
-from dsl.engine.absorb import Absorber
-from dsl.engine.moments import LINEAR, LOGISTIC, Link
-from dsl.exceptions import ArgumentError, DataError, DesignError
+from dsl.data.sample import Sample
+from dsl.engine.moments import augmentation_weights
+from dsl.engine.sums import row_scores
+from dsl.estimators.again import analysis_of
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.result import Fit
+from dsl.exceptions import ArgumentError, DataError
 from dsl.learners.crossfit import cross_predict, draw_folds
 
-LINKS = {"lm": LINEAR, "logit": LOGISTIC, "felm": LINEAR}
 FOLDS, SPLITS = 5, 1
 """Cross-fitting of the error model."""
 
@@ -27,19 +26,11 @@ class Pilot:
 
     names: tuple[str, ...]
     """(k,) coefficients."""
-    predicted: tuple[str, ...]
-    """(q,) predicted variables."""
-    gold: FloatArray = field(repr=False)
-    """(n, q) their gold values."""
     params: FloatArray = field(repr=False)
     """(k,)"""
     inverse: FloatArray = field(repr=False)
     """(k, k) inverse of the mean Jacobian: row j is h of coefficient j."""
-    link: Link = field(repr=False)
-    design: Design = field(repr=False)
-    sample: Sample = field(repr=False)
-    prob: FloatArray = field(repr=False)
-    """(N,) probability of having been labelled."""
+    analysis: Analysis = field(repr=False)
     predictions: FloatArray = field(repr=False)
     """(N, q) out-of-fold predictions, mean over splits."""
     errors: FloatArray = field(repr=False)
@@ -47,93 +38,70 @@ class Pilot:
     label_scores: FloatArray = field(repr=False)
     """(n, k) w (m - m_hat) of the labelled rows."""
 
+    @property
+    def sample(self) -> Sample:
+        """Rows of the pilot."""
+        return self.analysis.sample
 
-def read_pilot(fit: Any, data: Any, caller: Mapping[str, Any]) -> Pilot:
+    @property
+    def prob(self) -> FloatArray:
+        """(N,) probability of having been labelled."""
+        return self.sample.sample_prob
+
+
+def read_pilot(fit: Fit, data: Any) -> Pilot:
     """The pilot's rows, design matrices and residuals, from its results and the table it was fitted to.
 
     Parameters
     ----------
-    fit : DSLResults
+    fit : Fit
     data : data frame
-    caller : mapping
-        Where functions in the formula are looked up.
 
     Raises
     ------
     ArgumentError
-        The pilot has no out-of-fold predictions, or predicts categories.
-    DataError, DesignError
-        The pilot left rows out, or was fitted to other data.
+        The pilot has no out-of-fold predictions, or predicts categories; `data` are not its own.
+    DataError
+        The pilot left rows out.
     """
-    specification, splits, facts = fit.specification, fit.splits, fit.sample
-    predicted = specification.predicted_var
-    _check_fit(fit)
-    apart = {*specification.prediction, *specification.index, specification.cluster, specification.sample_prob}
-    parsed = parse(specification.formula, column_names(data), caller, outside_dot=apart)
-    columns = Columns(
-        formula=parsed.variables,
-        predicted=predicted,
-        prediction=specification.prediction,
-        feature=specification.feature,
-        cluster=specification.cluster,
-        absorbed=specification.index,
-    )
-    sample = prepare(data, columns)
-    _check_same(sample, facts)
-    design = build(parsed, sample.data, sample.labeled, predicted, absorbed=bool(specification.index))
-    names, gold = tuple(fit.model.exog_names), facts.gold
-    if design.covariates.names != names:
-        raise DesignError(
-            f"the formula makes the columns {', '.join(design.covariates.names)} of these data, but made {', '.join(names)} for "
-            "the pilot; pass the table that it was fitted to, with the same columns"
-        )
-    return Pilot(
-        names=names,
-        predicted=predicted,
-        gold=gold,
-        params=np.asarray(fit.params, dtype=float),
-        inverse=np.linalg.inv(splits.jacobians.mean(axis=0) / facts.nobs),
-        link=LINKS[specification.model],
-        design=design,
-        sample=sample,
-        prob=facts.sample_prob,
-        predictions=splits.predictions.mean(axis=0),
-        errors=((splits.predictions[:, facts.labeled] - gold) ** 2).mean(axis=0),
-        label_scores=splits.label_scores,
-    )
-
-
-def _check_fit(fit: Any) -> None:
-    """Raise ArgumentError unless the pilot predicts numbers out of fold."""
-    predictions, specification = fit.splits.predictions, fit.specification
-    if specification.model not in LINKS:
-        raise ArgumentError(f"targeted knows the models {', '.join(LINKS)}; the pilot's is '{specification.model}'")
-    if predictions is None:
-        raise ArgumentError(
-            f"the pilot (estimator='{specification.estimator}') has no out-of-fold predictions, whose errors say where labels "
-            "are needed; fit it with estimator='dsl', and before remove_data()"
-        )
-    if predictions.shape[2] != len(specification.predicted_var):
-        raise ArgumentError(
-            "targeted needs predicted variables that are numbers, but the pilot predicts categories; code them as 0/1 columns"
-        )
-
-
-def _check_same(sample: Sample, facts: Any) -> None:
-    """Raise unless the rows are those of the pilot, all of them."""
+    predictions = _predictions(fit)
+    analysis = analysis_of(fit, data)
+    sample = analysis.sample
     if sample.dropped:
         counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
         raise DataError(
             f"{sample.n_input - len(sample.data)} rows have missing values ({counts}) and were no part of the pilot, so that "
             "nothing is known of their errors; fill them, or drop them from the data, and fit the pilot again"
         )
-    same = sample.labels.equals(facts.labels) and np.array_equal(sample.labeled, facts.labeled)
-    if not same:
-        other = ", under other labels" if len(sample.labels) == facts.nobs else ""
-        raise DesignError(
-            f"data must be the table that the pilot was fitted to ({facts.nobs} rows, {facts.n_labeled} labelled); found "
-            f"{len(sample.labels)} rows, {sample.n_labeled} labelled{other}"
+    if not sample.labels.equals(fit.sample.labels):
+        raise ArgumentError(
+            "these are the data of the fit under other row labels, by which a design knows its rows; pass the table that was "
+            "fitted, with its index"
         )
+    splits = fit.splits
+    return Pilot(
+        names=fit.names,
+        params=fit.params,
+        inverse=np.linalg.inv(splits.jacobians.mean(axis=0) / fit.nobs),
+        analysis=analysis,
+        predictions=predictions.mean(axis=0),
+        errors=((predictions[:, fit.sample.labeled] - fit.sample.gold) ** 2).mean(axis=0),
+        label_scores=splits.label_scores,
+    )
+
+
+def _predictions(fit: Fit) -> FloatArray:
+    """Out-of-fold predictions; raises ArgumentError unless the pilot predicts numbers out of fold."""
+    if fit.splits.predictions is None:
+        raise ArgumentError(
+            f"the pilot (estimator='{fit.call.estimator}') has no out-of-fold predictions, whose errors say where labels "
+            "are needed; fit it with estimator='dsl', and before remove_data()"
+        )
+    if fit.splits.targets != fit.call.predicted_var:
+        raise ArgumentError(
+            "targeted needs predicted variables that are numbers, but the pilot predicts categories; code them as 0/1 columns"
+        )
+    return fit.splits.predictions
 
 
 def estimate_errors(pilot: Pilot, learner: Any, seed: int, *, least: float = 0.05) -> FloatArray:
@@ -192,45 +160,36 @@ def influence_variances(pilot: Pilot, errors: FloatArray, chosen: IntArray) -> F
     -------
     (N, c) array
     """
-    centre = dict(zip(pilot.predicted, pilot.predictions.T, strict=True))
-    moments = _Influence(pilot, chosen, centre)
-    base, total = moments.at(centre), np.zeros((len(pilot.prob), len(chosen)))
-    for name, error, gold in zip(pilot.predicted, errors.T, pilot.gold.T, strict=True):
+    names, gold = pilot.analysis.predicted, pilot.analysis.gold.to_numpy()
+    centre = dict(zip(names, pilot.predictions.T, strict=True))
+    influence = _influence(pilot, chosen, centre)
+    base, total = influence(centre), np.zeros((len(pilot.prob), len(chosen)))
+    for name, error, known in zip(names, errors.T, gold.T, strict=True):
         for away in (np.sqrt(error), -np.sqrt(error)):
             value = centre[name] + away
-            if name not in pilot.design.linear:  # log(label) knows no label below the smallest
-                value = np.clip(value, gold.min(), gold.max())
-            total += 0.5 * (moments.at({**centre, name: value}) - base) ** 2
+            if name not in pilot.analysis.design.linear:  # log(label) knows no label below the smallest
+                value = np.clip(value, known.min(), known.max())
+            total += 0.5 * (influence({**centre, name: value}) - base) ** 2
     return total
 
 
-class _Influence:
-    """h_j'm_i of the chosen coefficients, as a function of the predicted variables; fixed effects stay at `centre`."""
+Values = Mapping[str, FloatArray]
 
-    def __init__(self, pilot: Pilot, chosen: IntArray, centre: Mapping[str, FloatArray]) -> None:
-        self._pilot = pilot
-        order = pilot.design.order
-        self._params = np.empty(len(order))
-        self._params[order] = pilot.params
-        self._inverse = np.empty((len(chosen), len(order)))
-        self._inverse[:, order] = pilot.inverse[chosen]
-        self._absorbed: tuple[FloatArray, FloatArray] | None = None
-        if pilot.sample.absorbed:
-            absorber = Absorber(pilot.sample.absorbed)
-            x, residual = self._columns(centre)
-            self._absorbed = absorber.project(x), absorber.project(residual)
 
-    def _columns(self, values: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """Design matrix (N, k), in the block's order, and residuals (N,)."""
-        design = self._pilot.design
-        x = np.hstack([design.covariates.fixed, design.covariates.at(values)])
-        linear = x @ self._params
-        linear = linear if design.offset is None else linear + design.offset
-        return x, design.outcome_at(values) - self._pilot.link.mean(linear)
+def _influence(pilot: Pilot, chosen: IntArray, centre: Values) -> Callable[[Values], FloatArray]:
+    """h_j'm_i of the chosen coefficients, (N, c), as a function of the predicted variables.
 
-    def at(self, values: Mapping[str, FloatArray]) -> FloatArray:
-        """h_j'm_i with the predicted variables at `values`; (N, c)."""
-        x, residual = self._columns(values)
-        if self._absorbed is not None:
-            x, residual = x - self._absorbed[0], residual - self._absorbed[1]
-        return np.asarray((x @ self._inverse.T) * residual[:, None])
+    The engine's scores of a block of surrogate versions alone; fixed effects stay at `centre`.
+    """
+    analysis = pilot.analysis
+    (blocks,) = analysis.blocks()
+    block, problem = blocks.naive([blocks.version(centre)]), analysis.problem(labeling=None)
+    params, rows = pilot.params[analysis.places], pilot.inverse[np.ix_(chosen, analysis.places)]
+
+    def at(values: Values) -> FloatArray:
+        version = blocks.version(values)
+        moved = replace(block, predicted=version.predicted, outcome=version.outcome)
+        scores = row_scores(moved, problem, params, problem.weights, augmentation_weights)
+        return np.concatenate([part @ rows.T for part in scores])
+
+    return at

@@ -8,7 +8,7 @@ import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.arguments import Seed, as_names, check_count, explain_calls, random_generator
-from dsl.data.formula.caller import formula_names
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.learners.names import check_method, method_label
 from dsl.sampling.design import LabelDesign
@@ -21,7 +21,7 @@ from dsl.sampling.schemes import check_floor
 
 @explain_calls
 def targeted(
-    fit: Any,
+    fit: Fit | HasFit,
     data: Any,
     size: int,
     *,
@@ -82,9 +82,7 @@ def targeted(
     Raises
     ------
     ArgumentError
-        An unknown coefficient, a size or floor that cannot be met, a pilot without predictions.
-    DesignError
-        `data` is not the pilot's table.
+        An unknown coefficient, a size or floor that cannot be met, a pilot without predictions, `data` that are not its own.
 
     Notes
     -----
@@ -108,12 +106,9 @@ def targeted(
     >>> design.n_drawn, design.settings["relative_variance"]["expected"]["hedge"] < 0.6
     (1000, True)
     """
-    functions = formula_names(2)  # past explain_calls
-    if not hasattr(fit, "splits"):
-        raise ArgumentError(f"fit must be the pilot's results, as dsl.dsl returns them; found {type(fit).__name__}")
     _check_share(tau)
     check_method(error_model, "gaussian")
-    pilot = read_pilot(fit, data, functions)
+    pilot = read_pilot(fit_of(fit), data)
     chosen = _chosen(coefficient, pilot.names)
     budget = _Budget.of(pilot, size, keep=keep_pilot, floor=floor)
     rng = random_generator(seed)

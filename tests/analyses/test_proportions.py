@@ -145,7 +145,7 @@ def test_arguments_reach_the_regression() -> None:
         assert not np.allclose(changed.table["std_error"], base.table["std_error"], rtol=1e-9), other
     weighted = proportions(data, **TOXIC, by="side", sample_prob="pi", **QUICK)
     assert not np.allclose(weighted.table["share"], base.table["share"], rtol=1e-9)
-    assert weighted.fit.specification.sample_prob == "pi"
+    assert weighted.fit.call.sample_prob == "pi"
     wide = proportions(data, **TOXIC, by="side", alpha=0.5, **QUICK)
     assert (
         (wide.table["conf_high"] - wide.table["conf_low"]) < (base.table["conf_high"] - base.table["conf_low"])

@@ -14,7 +14,7 @@ import dsl
 from dsl.cli import main
 from dsl.data.arguments import TARGETS
 from dsl.engine.covariance import SMALL_SAMPLE
-from dsl.estimators.analysis import MODELS
+from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS
 from tests.command_line import QUICK, names, read_exact, read_json
 from tests.posts import posts, run

@@ -118,7 +118,7 @@ def test_naive_estimates_rest_on_all_rows() -> None:
 )
 def test_where_lambda_was_chosen(arguments: dict[str, object], expected: bool) -> None:
     fit = run(posts(), **arguments)
-    assert fit.use_t is fit.specification.use_t is expected
+    assert fit.use_t is fit.call.use_t is expected
     table = fit.tidy(alpha=0.1)
     assert ("df" in table) is expected
     df = fit.df if expected else pd.Series(np.inf, index=fit.params.index)

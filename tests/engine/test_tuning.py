@@ -68,7 +68,7 @@ class Sums:
 
 def by_hand(plain: Any, data: pd.DataFrame, columns: list[str]) -> Sums:
     """From the predictions of a plain fit of ``y ~ columns`` in one split."""
-    spec = plain.specification
+    spec = plain.call
     x = np.column_stack([np.ones(len(data)), data[columns]])
     w = data["lab"] / plain.sample.sample_prob
     params, y_hat, y = plain.params.to_numpy(), plain.predictions[0, :, 0], data["y"].fillna(0.0)

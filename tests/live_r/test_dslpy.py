@@ -251,7 +251,7 @@ def assert_same(names: list[str], found: np.ndarray, fit: Any) -> None:
     """Names, and everything that `EMIT` writes."""
     assert names == list(fit.names_r)
     table = fit.tidy().drop(columns="term").to_numpy()
-    rmse = fit.rmse.to_numpy() if fit.specification.estimator == "dsl" else np.empty(0)
+    rmse = fit.rmse.to_numpy() if fit.call.estimator == "dsl" else np.empty(0)
     parts = (table.T, fit.cov_params().to_numpy(), rmse, fit.split_params.to_numpy().T)
     expected = np.concatenate([part.ravel() for part in parts])
     assert len(found) == len(expected)

@@ -13,8 +13,8 @@ from dsl.data.formula.matrices import build, parse
 from dsl.data.sample import prepare
 from dsl.engine.combine import combine_splits
 from dsl.engine.fit import fit_split
+from dsl.engine.models import MODELS
 from dsl.engine.sums import Problem, column_scale, moment_sums
-from dsl.estimators.analysis import MODELS
 from dsl.estimators.blocks import Blocks
 from tests.reference.cases import (
     ARITHMETIC,
@@ -62,7 +62,7 @@ class Stage:
         values = {v: in_row_order(self.stored, g, self.sample.rows) for v, g in self.stored["g_hat"].items()}
         self.block = Blocks(self.design, self.sample).dsl(values)
         self.problem = Problem(
-            link=MODELS[case["model"]],
+            link=MODELS[case["model"]].link,
             names=self.design.block_names,
             cluster=self.sample.cluster,
             n_clusters=self.sample.n_clusters,

@@ -14,7 +14,9 @@ from dsl.analyses.quantile import ppi_quantile
 from dsl.analyses.statistic import ppi_statistic
 from dsl.engine.blocks import Block
 from dsl.engine.intervals import wald_interval
-from dsl.engine.moments import LINEAR, LOGISTIC, Link
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.models.logistic import LOGISTIC
+from dsl.engine.models.model import Link
 from dsl.engine.two_sample import TwoSampleFit, two_sample
 
 from .replicate import coverage_error

@@ -34,7 +34,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
-from dsl.engine.moments import Link
+from dsl.engine.models.model import Link
 from dsl.engine.sums import Problem
 from dsl.engine.two_sample.solve import Root, hessian, solve
 from dsl.engine.two_sample.sums import Samples, Spread

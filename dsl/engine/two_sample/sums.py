@@ -176,7 +176,7 @@ class _Every:
         part = scores(piece, means, weights)
         self.score += np.ones(len(part)) @ part
         if not self._samples.closed_form:
-            self.jacobian += jacobian_sum(piece, means, weights, problem.link)
+            self.jacobian += jacobian_sum(piece, means, weights)
         if problem.cluster is None:
             self.second += part.T @ part
         else:
@@ -191,7 +191,7 @@ def _labeled(samples: Samples, params: FloatArray, gold: bool) -> tuple[FloatArr
         means, weights = fitted_means(piece, params, link), _version(piece, gold)
         parts.append(scores(piece, means, weights))
         if not samples.closed_form:
-            jacobian += jacobian_sum(piece, means, weights, link)
+            jacobian += jacobian_sum(piece, means, weights)
     return np.concatenate(parts), jacobian
 
 

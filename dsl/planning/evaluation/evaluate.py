@@ -14,11 +14,12 @@ from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
 from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
+from dsl.estimators.short import resolve_estimators
 from dsl.exceptions import ArgumentError, EvaluationWarning, LabelError, MissingColumnError
 from dsl.planning.evaluation.checkpoint import Checkpoint, Key
 from dsl.planning.evaluation.replicate import Cell, Setting, fit_truth, rehearse, run_cells
 from dsl.planning.evaluation.results import EvaluationResults, replications_table
-from dsl.planning.evaluation.strategies import resolve_designs, resolve_estimators, with_baseline
+from dsl.planning.evaluation.strategies import resolve_designs, with_baseline
 
 OWN = {
     "design": "evaluate draws the rows itself: use designs={'mine': function}",

@@ -14,6 +14,7 @@ from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.formula.caller import call_among
 from dsl.data.tables import first_rows
+from dsl.estimators.short import BASELINE
 from dsl.exceptions import (
     AllLabeledWarning,
     ArgumentError,
@@ -22,7 +23,7 @@ from dsl.exceptions import (
     EstimationError,
     MissingDependencyError,
 )
-from dsl.planning.evaluation.strategies import BASELINE, Adaptive, Contender, Oracle
+from dsl.planning.evaluation.strategies import Adaptive, Contender, Oracle
 from dsl.sampling.design import LabelDesign
 
 COLUMNS = ("estimate", "std_error", "conf_low", "conf_high")

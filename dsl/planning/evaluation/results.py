@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from dsl.data.arguments import warn_caller
+from dsl.estimators.short import BASELINE
 from dsl.exceptions import ArgumentError, EvaluationWarning
 from dsl.planning.evaluation import scores
 from dsl.planning.evaluation.replicate import COLUMNS, Cell, Setting
-from dsl.planning.evaluation.strategies import BASELINE
 
 GROUP = ["design", "estimator", "budget", "term"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,29 +10,12 @@ import pandas as pd
 
 from dsl.data.arguments import as_names
 from dsl.data.formula.caller import call_among
+from dsl.estimators.short import BASELINE, SHORT, known_name
 from dsl.exceptions import ArgumentError
 from dsl.sampling.design import LabelDesign
 
 if TYPE_CHECKING:
     from dsl.sampling.adaptive import AdaptiveDesign
-
-ESTIMATORS: dict[str, dict[str, Any]] = {
-    "naive": {
-        "estimator": "naive",
-        "target": "superpopulation",
-    },  # no labels, so that nothing about these rows is random
-    "gold_only": {"estimator": "gold_only"},
-    "dsl": {"estimator": "dsl"},
-    "tuned": {"estimator": "dsl", "tune": "coef"},
-    "dsl+": {"estimator": "dsl+"},
-    "ppi": {"estimator": "ppi"},
-    "ppi++": {"estimator": "ppi++"},
-    "cdi": {"estimator": "cdi"},
-}
-"""Arguments of `dsl.dsl` behind each short name."""
-
-BASELINE = ("srs", "gold_only")
-"""Design and estimator that others are measured against."""
 
 
 @dataclass(slots=True)
@@ -143,33 +125,6 @@ class Adaptive:
 BUILT_IN: dict[str, Strategy] = {"srs": Plain(simple_random), "bernoulli": Plain(bernoulli)}
 
 
-def resolve_estimators(estimators: Any) -> dict[str, dict[str, Any]]:
-    """Arguments of `dsl.dsl` by name of the estimator."""
-    if not isinstance(estimators, Mapping):
-        estimators = {name: name for name in as_names(estimators, "estimators")}
-    if not estimators:
-        raise ArgumentError("estimators names nothing to compare; use e.g. estimators=('gold_only', 'dsl')")
-    out = {}
-    for name, given in estimators.items():
-        if isinstance(given, Mapping):
-            drawn = next((key for key in ("design", "labeled", "sample_prob") if key in given), None)
-            if drawn is not None:
-                raise ArgumentError(
-                    f"estimator '{name}' sets '{drawn}', but the designs decide which rows are labelled"
-                )
-            out[str(name)] = {str(key): value for key, value in given.items()}
-        elif isinstance(given, str):
-            out[str(name)] = dict(ESTIMATORS[_known(given, ESTIMATORS, "estimator")])
-        else:
-            raise ArgumentError(
-                f"estimator '{name}' must be a short name or a dict of arguments of dsl.dsl, e.g. {{'estimator': 'dsl', 'tune': "
-                f"'scalar'}}; found {type(given).__name__}"
-            )
-    if out.get(BASELINE[1], ESTIMATORS[BASELINE[1]]) != ESTIMATORS[BASELINE[1]]:
-        raise ArgumentError("'gold_only' is the baseline of every evaluation; give this estimator another name")
-    return out
-
-
 def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str, Strategy]:
     """Strategies by name; an adaptive one takes over the evaluation's arguments, `shared`, and the formula's functions."""
     if isinstance(designs, str) or not isinstance(designs, Mapping):
@@ -181,7 +136,7 @@ def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[
         if name == BASELINE[0] and given != name:
             raise ArgumentError("'srs' is the baseline's design, simple random sampling; give yours another name")
         if isinstance(given, str):
-            known = _known(given, (*BUILT_IN, "adaptive"), "design")
+            known = known_name(given, (*BUILT_IN, "adaptive"), "design")
             out[str(name)] = Adaptive().completed(shared, functions) if known == "adaptive" else BUILT_IN[known]
         elif isinstance(given, Adaptive):
             out[str(name)] = given.completed(shared, functions)
@@ -213,15 +168,7 @@ def with_baseline(
     design, estimator = BASELINE
     out = {name: Contender(strategy, estimators) for name, strategy in strategies.items()}
     if design not in out:
-        return {design: Contender(BUILT_IN[design], {estimator: ESTIMATORS[estimator]}), **out}
+        return {design: Contender(BUILT_IN[design], {estimator: SHORT[estimator]}), **out}
     if estimator not in estimators:
-        out[design] = Contender(strategies[design], {estimator: ESTIMATORS[estimator], **estimators})
+        out[design] = Contender(strategies[design], {estimator: SHORT[estimator], **estimators})
     return out
-
-
-def _known(name: str, known: Any, what: str) -> str:
-    if name in known:
-        return name
-    close = get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    raise ArgumentError(f"unknown {what} {name!r}: use one of {', '.join(known)}{hint}")

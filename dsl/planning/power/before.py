@@ -14,6 +14,7 @@ from dsl._typing import FloatArray
 from dsl.data.arguments import explain_calls, pair_surrogates, warn_caller
 from dsl.data.formula.caller import formula_names
 from dsl.data.tables import column_names, to_pandas
+from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
 from dsl.planning.power.assumed import draw_gold
 from dsl.planning.power.curve import VarianceCurve
@@ -173,17 +174,17 @@ def _replicate(
             f"design must return a LabelDesign of all {len(frame)} rows; found {drawn!r}. Leave excluded rows out of the data"
         )
     data = frame.assign(**{name: np.where(drawn.drawn, values, np.nan) for name, values in gold.items()})
-    fit = fitting(data, design=drawn, seed=int(rng.integers(2**31)))
+    fit = fit_of(fitting(data, design=drawn, seed=int(rng.integers(2**31))))
     enlarged = "clusters" if drawn.kind in WHOLE_UNITS else "rows"
     curve = curve_of(fit, enlarged)
     return Replicate(
-        terms=tuple(fit.params.index),
-        formula=fit.specification.formula,
-        estimator=fit.specification.estimator,
+        terms=fit.names,
+        formula=fit.call.formula,
+        estimator=fit.call.estimator,
         nobs=len(frame),
         n_drawn=drawn.n_drawn,
         highest=float(drawn.prob.max()),
-        se=np.asarray(fit.bse),
+        se=fit.bse,
         curve=curve,
         gold_only=gold_only_curve(fit, curve, enlarged, fit.nobs),
     )

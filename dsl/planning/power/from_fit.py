@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.engine.covariance import sandwich
+from dsl.estimators.again import check_same_data
+from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.planning.power.curve import VarianceCurve, finite_curve, rescaled, variance_curve
 from dsl.planning.power.results import PowerResults, Study, check_sizes, default_sizes, evaluate
@@ -16,11 +19,6 @@ from dsl.planning.power.results import PowerResults, Study, check_sizes, default
 FACTORS = np.arange(10, 21) / 10.0
 """Default sizes relative to the labels at hand: 1, 1.1, ..., 2."""
 DRAWN = ("rows", "clusters")
-REFUSED = {
-    "naive": "its standard errors do not depend on expert labels; use a fit with estimator='dsl'",
-    "ppi": "each label that is added takes a row from its unlabelled sample; use estimator='cdi', tune=1.0",
-    "ppi++": "each label that is added takes a row from its unlabelled sample; use estimator='cdi'",
-}
 
 
 @explain_calls
@@ -46,7 +44,7 @@ def power_dsl(
     fit : DSLResults or str
         A fit of `dsl.dsl`: a study so far, or a pilot. Or the formula of one, with the other arguments of `dsl.dsl`.
     data : data frame, optional
-        The data, with a formula.
+        The data, with a formula. With a fit they need not be given, and are refused if they are not the fit's.
     labeled_size : number or list of numbers, optional
         Numbers of labelled rows, shown below the present one; 1.1, 1.2, ..., 2 times that by default, up to where some
         row would be labelled for certain.
@@ -119,7 +117,7 @@ def predict(study: Study, labeled_size: Any) -> PowerResults:
     return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
 
 
-def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, Any]) -> Any:
+def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, Any]) -> Fit:
     """The fit given, or made from a formula."""
     if fit is None:
         fit = arguments.pop("formula", None)
@@ -128,25 +126,25 @@ def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, 
             raise ArgumentError(
                 f"'{next(iter(arguments))}' was settled when the fit was made; leave it out, or give a formula"
             )
-        return fit
+        if data is not None:
+            check_same_data(fit.core, data)
+        return fit_of(fit)
     if not isinstance(fit, str):
         found = "nothing" if fit is None else type(fit).__name__
         raise ArgumentError(
             f"power_dsl needs a fit of dsl.dsl, or a formula with the arguments of dsl.dsl; found {found}"
         )
-    return call_dsl(names, fit, data, **arguments)
+    return fit_of(call_dsl(names, fit, data, **arguments))
 
 
-def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> Any:
+def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> DSLResults:
     """`dsl.dsl` as if called where `names` are."""
-    from dsl.analyses.regression import dsl
-
     return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
 
 
-def study_of(fit: Any, drawn: str, nobs: int | None) -> Study:
+def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
     """What a fit says about the study that is planned."""
-    spec, sample = fit.specification, fit.sample
+    spec, sample = fit.call, fit.sample
     if drawn not in DRAWN:
         raise ArgumentError(f"unknown drawn {drawn!r}: use one of {', '.join(DRAWN)}")
     planned = _check_nobs(nobs, fit)
@@ -154,11 +152,11 @@ def study_of(fit: Any, drawn: str, nobs: int | None) -> Study:
     how = "" if spec.cluster is None else f"; {drawn} are drawn"
     highest = float(np.max(sample.sample_prob)) * fit.nobs / planned
     return Study(
-        terms=tuple(fit.params.index),
+        terms=fit.names,
         formula=spec.formula,
         estimator=spec.estimator,
         basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{how}",
-        se=np.asarray(fit.bse) if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],
+        se=fit.bse if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],
         n_labeled=fit.n_labeled,
         at_hand=fit.n_labeled,
         nobs=planned,
@@ -168,21 +166,25 @@ def study_of(fit: Any, drawn: str, nobs: int | None) -> Study:
     )
 
 
-def check_estimator(fit: Any) -> None:
+def check_estimator(fit: Fit) -> None:
     """Raise ArgumentError unless the estimator's variance splits into what more labels shrink and what stays."""
-    estimator = fit.specification.estimator
-    if estimator in REFUSED:
-        raise ArgumentError(f"no power analysis of estimator='{estimator}': {REFUSED[estimator]}")
+    if fit.estimator.no_power:
+        raise ArgumentError(f"no power analysis of estimator='{fit.call.estimator}': {fit.estimator.no_power}")
 
 
-def curve_of(fit: Any, drawn: str) -> VarianceCurve:
+def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     """Variances of a fit as a function of the number of labels, if `drawn` ("rows" or "clusters") are labelled."""
     check_estimator(fit)
-    spec, splits = fit.specification, fit.splits
+    spec, splits = fit.call, fit.splits
     factor = 1.0
     if spec.vcov in ("HC1", "CR1"):
         factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
-    sums = {"jacobians": splits.jacobians, "meats": splits.meats, "n_labeled": fit.n_labeled, "factor": factor}
+    sums: dict[str, Any] = {
+        "jacobians": splits.jacobians,
+        "meats": splits.meats,
+        "n_labeled": fit.n_labeled,
+        "factor": factor,
+    }
     finite = spec.target == "finite"
     if not finite and (spec.cluster is None or drawn == "clusters"):
         return variance_curve(label_meats=splits.label_meats, **sums)
@@ -197,9 +199,9 @@ def curve_of(fit: Any, drawn: str) -> VarianceCurve:
     return finite_curve(label_scores=scores, prob=prob, **sums)
 
 
-def gold_only_curve(fit: Any, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:
+def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:
     """The curve of the labelled rows alone, N/n times the variances with every row labelled; None where that is wrong."""
-    spec = fit.specification
+    spec = fit.call
     mixed = spec.cluster is not None and drawn == "rows"
     if mixed or not fit.sample.equal_prob or spec.target == "finite":
         return None
@@ -209,7 +211,7 @@ def gold_only_curve(fit: Any, curve: VarianceCurve, drawn: str, nobs: int) -> Va
     )
 
 
-def _check_nobs(nobs: Any, fit: Any) -> int:
+def _check_nobs(nobs: Any, fit: Fit) -> int:
     """Rows of the planned study."""
     if nobs is None:
         return int(fit.nobs)

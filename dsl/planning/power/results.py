@@ -9,6 +9,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
+from dsl.estimators.names import ESTIMATORS
 from dsl.exceptions import ArgumentError, PowerWarning
 from dsl.planning.power.curve import (
     VarianceCurve,
@@ -215,7 +216,7 @@ class PowerResults:
         """
         _check_prices(expert_price, llm_price)
         sizes, study = self.labeled_size, self.study
-        llm = 0.0 if study.estimator == "gold_only" else llm_price * study.nobs
+        llm = llm_price * study.nobs if ESTIMATORS[study.estimator].uses_surrogates else 0.0
         out = {
             "expert": expert_price * sizes,
             "llm": np.full(len(sizes), llm),
@@ -401,7 +402,7 @@ def _warn(study: Study, sizes: FloatArray, gaps: Any) -> None:
 
 def _gold_curve(study: Study, gold_only: Any) -> VarianceCurve:
     """The curve of the labelled rows alone: of the analysis given, or what follows from the study's own."""
-    if study.estimator == "gold_only":
+    if not ESTIMATORS[study.estimator].uses_surrogates:
         raise ArgumentError(
             "a gold-only analysis uses no surrogates; ask a fit with estimator='dsl' what they are worth"
         )

@@ -18,12 +18,11 @@ from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import cluster_sums, sandwich
-from dsl.engine.labeling import finite_meat
-from dsl.engine.moments import Weights, augmentation_weights, gold_weights
-from dsl.engine.sums import Problem, label_scores, row_scores
-from dsl.engine.tuning import fit_tuned
-from dsl.estimators.again import split_blocks
-from dsl.estimators.analysis import Rebuilt, rebuild
+from dsl.engine.moments import Weights, augmentation_weights
+from dsl.engine.sums import Problem, row_scores
+from dsl.estimators.again import analysis_of, split_blocks
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.reports.text import p_text
 
@@ -99,49 +98,44 @@ def wald_test(estimate: FloatArray, vcov: FloatArray, scale: FloatArray) -> Wald
     return WaldTest(statistic=statistic, df=df, p_value=float(chi2.sf(statistic, df)) if df else 1.0)
 
 
-def difference(fit: Any, other: Any, data: Any, *, sl_method: Any = None, **known: Any) -> Difference:
+def difference(fit: Fit, other: Fit, data: Any) -> Difference:
     """Estimates of `fit` less those of `other`, both on the same rows.
 
     Parameters
     ----------
-    fit : DSLResults
+    fit : Fit
         Without repeated splits (``"naive"``, ``"gold_only"``, ...).
-    other : DSLResults
+    other : Fit
         Of any estimator. With ``target="finite"`` its standard errors are taken for those of the difference, because only the
         labelling is random and `fit` does not depend on it.
     data : data frame
-    sl_method
-        The learner of `other`; see `dsl.estimators.again.split_blocks`.
-    **known
-        Arguments of `dsl.estimators.analysis.rebuild`.
 
     Raises
     ------
     ArgumentError
         `data` are not those of the fits.
     """
-    estimates = np.asarray(fit.params) - other.splits.params
+    estimates = fit.params - other.splits.params
     own = np.diagonal(other.splits.vcovs, axis1=1, axis2=2)
-    if other.specification.target == "finite":
+    if other.call.target == "finite":
         vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
     else:
-        first = next(influences(fit, rebuild(fit, data, **known)))
-        gaps = (first - each for each in influences(other, rebuild(other, data, **known), sl_method=sl_method))
+        first = next(influences(fit, analysis_of(fit, data)))
+        gaps = (first - each for each in influences(other, analysis_of(other, data)))
         vcovs = np.stack([gap.T @ gap for gap in gaps])
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
     estimate, vcov = combine_splits(estimates, vcovs)
     return Difference(estimate=estimate, vcov=vcov, scale=np.sqrt(scale))
 
 
-def influences(fit: Any, rebuilt: Rebuilt, *, sl_method: Any = None) -> Iterator[FloatArray]:
+def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     """What every independent unit adds to the estimate in each split; their squares sum to the split's covariance.
 
     Parameters
     ----------
-    fit : DSLResults
-    rebuilt : Rebuilt
-    sl_method
-        See `dsl.estimators.again.split_blocks`.
+    fit : Fit
+    analysis : Analysis
+        The fit's (`dsl.estimators.again.analysis_of`).
 
     Yields
     ------
@@ -152,44 +146,48 @@ def influences(fit: Any, rebuilt: Rebuilt, *, sl_method: Any = None) -> Iterator
     Raises
     ------
     ArgumentError
-        They do not make the fit's estimates and standard errors: the data changed, or the learner is another one.
+        They do not make the fit's standard errors: a learner does not give the same predictions again.
     """
-    problem, splits = rebuilt.problem, fit.splits
-    for split, blocks in enumerate(split_blocks(fit, rebuilt, sl_method=sl_method)):
-        per_equation = np.asarray(splits.params[split]).reshape(len(blocks), -1)
+    splits, order = fit.splits, analysis.design.order
+    for split, blocks in enumerate(split_blocks(fit, analysis)):
         parts = [
-            np.concatenate([*_scores(fit, block, problem, params[rebuilt.places])])[:, rebuilt.design.order]
-            for block, params in zip(blocks, per_equation, strict=True)
+            np.concatenate([*_scores(fit, block, _at(fit, analysis, split, equation))])[:, order]
+            for equation, block in enumerate(blocks)
         ]
-        units = _units(np.hstack(parts), fit, rebuilt)
+        units = _units(np.hstack(parts), analysis)
         sums = sandwich(splits.jacobians[split], splits.meats[split])
-        factor = (
-            float(np.trace(splits.vcovs[split]) / np.trace(sums)) if fit.specification.vcov in ("HC1", "CR1") else 1.0
-        )
+        factor = float(np.trace(splits.vcovs[split]) / np.trace(sums)) if fit.call.vcov in ("HC1", "CR1") else 1.0
         own = np.sqrt(factor) * np.linalg.solve(splits.jacobians[split], units.T).T
         _check_reproduced(own, splits.vcovs[split], fit)
         yield own
 
 
-def _scores(fit: Any, block: Block, problem: Problem, params: FloatArray) -> Iterator[FloatArray]:
-    """Scores of one equation at `params`, both in the block's order."""
-    if fit.specification.estimator in ("ppi", "ppi++"):
-        yield _two_sample_scores(block, problem, params, lam=float(fit.splits.tuning.lambdas[0, 0]))
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Where a fit took the scores of one equation: parameters in the block's order, and the problem with its Lambda."""
+
+    params: FloatArray
+    problem: Problem
+
+
+def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
+    """The point that the fit keeps for an equation of a split."""
+    k = len(analysis.places)
+    own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
+    entry, tuning = fit.estimator, fit.splits.tuning
+    problem = analysis.problem(labeling=None, weights=entry.weights, label_weights=entry.weights)
+    if tuning is None or tuning.matrices is None or tuning.at is None:
+        return _Point(fit.splits.params[split][own], problem)
+    return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, own)]))
+
+
+def _scores(fit: Fit, block: Block, point: _Point) -> Iterator[FloatArray]:
+    """Scores of one equation, in the block's order."""
+    tuning = fit.splits.tuning
+    if fit.estimator.two_sample and tuning is not None:
+        yield _two_sample_scores(block, point.problem, point.params, lam=float(tuning.lambdas[0, 0]))
         return
-    problem, at = _point(fit, block, problem, params)
-    yield from row_scores(block, problem, at, problem.weights, augmentation_weights)
-
-
-def _point(fit: Any, block: Block, problem: Problem, params: FloatArray) -> tuple[Problem, FloatArray]:
-    """The problem with the fit's weights and Lambda, and the parameters at which it took the scores."""
-    spec = fit.specification
-    if spec.estimator == "gold_only":
-        return replace(problem, weights=gold_weights, label_weights=gold_weights), params
-    if spec.tune is None:
-        return problem, params
-    _, chosen = fit_tuned(block, problem, spec.tune, start=params)
-    assert chosen.at is not None
-    return replace(problem, tuning=chosen.tuning), chosen.at
+    yield from row_scores(block, point.problem, point.params, point.problem.weights, augmentation_weights)
 
 
 def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, lam: float) -> FloatArray:
@@ -211,10 +209,10 @@ def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, la
     return out
 
 
-def _units(scores: FloatArray, fit: Any, rebuilt: Rebuilt) -> FloatArray:
+def _units(scores: FloatArray, analysis: Analysis) -> FloatArray:
     """Scores (rows, K) of all rows or clusters, in their order; rows that a gold-only fit leaves out count nothing."""
-    sample = rebuilt.sample
-    if fit.specification.estimator == "gold_only":
+    sample = analysis.sample
+    if len(scores) < len(sample.data):
         every = np.zeros((len(sample.data), scores.shape[1]))
         every[sample.labeled] = scores
         scores = every
@@ -223,43 +221,16 @@ def _units(scores: FloatArray, fit: Any, rebuilt: Rebuilt) -> FloatArray:
     return cluster_sums(scores, sample.cluster, sample.n_clusters or 0)
 
 
-def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Any) -> None:
+def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Fit) -> None:
     """Raise ArgumentError unless the units' influences sum to zero and their squares to the fit's variances."""
-    if fit.specification.target == "finite":
+    if fit.call.target == "finite":
         return
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt((own**2).sum(axis=0))
-    shift = np.abs(own.sum(axis=0)) if fit.specification.tune is None else np.zeros(len(se))
+    shift = np.abs(own.sum(axis=0)) if fit.call.tune is None else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
     if worst > REPRODUCED:
         raise ArgumentError(
-            f"these data do not make the fit's numbers again (standard errors differ by {worst:.1%}): values changed since, or "
-            "its learner is not the one given; pass the table that was fitted, and sl_method= if the learner was your own"
-        )
-
-
-def check_labeling(fit: Any, rebuilt: Rebuilt, *, sl_method: Any = None) -> None:
-    """Raise ArgumentError unless a finite-population fit's variance is that of the labelling that `rebuilt` knows.
-
-    Strata, units and whether sizes were fixed come from a design, which results do not keep.
-    """
-    splits, sample = fit.splits, rebuilt.sample
-    if fit.specification.target != "finite":
-        return
-    if len(splits.params) == 1:
-        scores = splits.label_scores
-    else:
-        blocks = next(split_blocks(fit, rebuilt, sl_method=sl_method))
-        per_equation = np.asarray(splits.params[0]).reshape(len(blocks), -1)
-        parts = []
-        for block, params in zip(blocks, per_equation, strict=True):
-            problem, at = _point(fit, block, rebuilt.problem, params[rebuilt.places])
-            parts.append(label_scores(block, problem, at)[:, rebuilt.design.order])
-        scores = np.hstack(parts)
-    made = np.sqrt(np.diag(finite_meat(scores, sample.labeling)))
-    kept = np.sqrt(np.diag(splits.meats[0]))
-    if np.abs(made - kept).max() > REPRODUCED * kept.max():
-        raise ArgumentError(
-            "the fit's labelled rows were drawn by a labelling design (strata, clusters or independent draws), which results do "
-            "not keep; pass it again, design=..."
+            f"the fit's numbers cannot be made again (standard errors differ by {worst:.1%}): its learner, "
+            f"{', '.join(fit.splits.learners) or 'none'}, does not give the same predictions twice; give it a seed, and fit again"
         )

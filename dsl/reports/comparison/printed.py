@@ -40,7 +40,7 @@ def _facts(comparison: "Comparison") -> SimpleTable:
         ("Rows:", f"{fit.nobs:,} ({fit.n_labeled:,} labelled)"),
         ("Reference:", comparison.reference),
     ]
-    if fit.specification.target == "finite":
+    if fit.call.target == "finite":
         facts.append(("Target:", "these rows (finite population)"))
     return SimpleTable(
         [[value] for _, value in facts],

@@ -87,7 +87,7 @@ class Comparison:
     def effective_labels(self) -> pd.DataFrame:
         """Labels that each estimate is worth; one row per coefficient, one column per estimator."""
         wide = self.table.pivot(index="term", columns="estimator", values="effective_labels")
-        valid = [name for name, fit in self.fits.items() if fit.specification.estimator != INVALID]
+        valid = [name for name, fit in self.fits.items() if fit.call.estimator != INVALID]
         return wide.loc[self.table["term"].unique(), valid].rename_axis(columns=None)
 
     def summary(self) -> Any:
@@ -136,13 +136,13 @@ def assemble(
         As in `Comparison`.
     """
     fit, naive = fits[reference], named(fits, INVALID)
-    terms = tuple(fit.model.exog_names)
+    terms = tuple(fit.names)
     _check_terms(fits, reference)
     table = coefficients(fits, alpha)
     biases = None if bias is None else _bias_table(bias, terms, alpha)
     return Comparison(
-        formula=fit.specification.formula,
-        model=fit.specification.model,
+        formula=fit.call.formula,
+        model=fit.call.model,
         alpha=alpha,
         reference=reference,
         table=table,
@@ -157,15 +157,15 @@ def assemble(
 
 def named(fits: Mapping[str, Any], estimator: str) -> str | None:
     """Name of the first fit with this estimator."""
-    return next((name for name, fit in fits.items() if fit.specification.estimator == estimator), None)
+    return next((name for name, fit in fits.items() if fit.call.estimator == estimator), None)
 
 
 def _check_terms(fits: Mapping[str, Any], reference: str) -> None:
-    expected = list(fits[reference].model.exog_names)
+    expected = list(fits[reference].names)
     for name, fit in fits.items():
-        if list(fit.model.exog_names) != expected:
+        if list(fit.names) != expected:
             raise ArgumentError(
-                f"'{name}' has coefficients ({', '.join(fit.model.exog_names)}) than '{reference}' ({', '.join(expected)}); "
+                f"'{name}' has coefficients ({', '.join(fit.names)}) than '{reference}' ({', '.join(expected)}); "
                 "compare estimators of one formula"
             )
 
@@ -178,7 +178,7 @@ def joint_test(bias: Difference) -> WaldTest:
 def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
     """One row per coefficient and estimator, coefficient by coefficient."""
     baseline = named(fits, "gold_only")
-    some_t = any(fit.specification.use_t for fit in fits.values())
+    some_t = any(fit.call.use_t for fit in fits.values())
     parts = []
     for name, fit in fits.items():
         part = fit.tidy(alpha=alpha)
@@ -186,7 +186,7 @@ def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
             part.insert(part.columns.get_loc("p_value"), "df", np.inf)
         part.insert(1, "estimator", name)
         part["effective_labels"] = np.nan
-        if baseline is not None and fit.specification.estimator != INVALID:
+        if baseline is not None and fit.call.estimator != INVALID:
             part["effective_labels"] = worth(fit, fits[baseline])
         parts.append(part.assign(_place=np.arange(len(part))))
     table = pd.concat(parts, ignore_index=True)
@@ -199,7 +199,7 @@ def worth(fit: Any, gold: Any) -> FloatArray:
     Their variance is taken to go with 1/n and, for a finite population of N rows, with 1/n - 1/N.
     """
     n, ratio = gold.n_labeled, (np.asarray(fit.bse) / np.asarray(gold.bse)) ** 2
-    if gold.specification.target != "finite":
+    if gold.call.target != "finite":
         return np.asarray(n / ratio)
     rest = 1.0 / gold.nobs
     return np.asarray(1.0 / (rest + ratio * (1.0 / n - rest)))

@@ -10,7 +10,8 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.sample import Sample
 from dsl.data.tables import column_names, to_pandas
-from dsl.estimators.analysis import Rebuilt
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
 FEW_VALUES = 6
@@ -29,15 +30,15 @@ MISSING = "(missing)"
 class Case:
     """A fit and the rows behind it."""
 
-    fit: Any
-    rebuilt: Rebuilt
+    fit: Fit
+    analysis: Analysis
     covariates: pd.DataFrame = field(repr=False)
     """(N, .) columns across which surrogate errors are compared."""
 
     @property
     def sample(self) -> Sample:
         """Rows of the analysis."""
-        return self.rebuilt.sample
+        return self.analysis.sample
 
     @property
     def labeled(self) -> BoolArray:
@@ -57,7 +58,7 @@ class Case:
     @property
     def estimator(self) -> str:
         """The fit's."""
-        return str(self.fit.specification.estimator)
+        return self.fit.call.estimator
 
     @property
     def out_of_fold(self) -> FloatArray | None:
@@ -66,7 +67,7 @@ class Case:
         return None if predictions is None else predictions[:, self.labeled]
 
 
-def covariates_of(rebuilt: Rebuilt, data: Any, by: tuple[str, ...]) -> pd.DataFrame:
+def covariates_of(analysis: Analysis, data: Any, by: tuple[str, ...]) -> pd.DataFrame:
     """Columns of the formula that are not predicted, and those named in `by`; (N, .).
 
     Raises
@@ -74,7 +75,7 @@ def covariates_of(rebuilt: Rebuilt, data: Any, by: tuple[str, ...]) -> pd.DataFr
     ArgumentError
         A column of `by` is not in the data, or is a gold label.
     """
-    columns = rebuilt.columns
+    columns = analysis.columns
     known = [name for name in columns.formula if name not in columns.predicted]
     gold = [name for name in by if name in columns.predicted]
     if gold:
@@ -83,8 +84,8 @@ def covariates_of(rebuilt: Rebuilt, data: Any, by: tuple[str, ...]) -> pd.DataFr
     if absent:
         raise ArgumentError(f"by names '{absent[0]}', which is not in the data")
     further = [name for name in by if name not in known]
-    extra = to_pandas(data, further).iloc[rebuilt.sample.rows] if further else None
-    frame = rebuilt.sample.data[known]
+    extra = to_pandas(data, further).iloc[analysis.sample.rows] if further else None
+    frame = analysis.sample.data[known]
     return frame if extra is None else pd.concat([frame, extra.set_axis(frame.index, axis=0)], axis=1)
 
 

@@ -23,7 +23,7 @@ def examine(case: Case) -> Findings:
 
 
 def _small_sample(case: Case) -> Findings:
-    n, k = case.fit.n_labeled, len(case.fit.model.exog_names)
+    n, k = case.fit.n_labeled, len(case.fit.names)
     check = judged(
         "labels per coefficient",
         n / k,
@@ -35,11 +35,11 @@ def _small_sample(case: Case) -> Findings:
 
 
 def _events(case: Case) -> Findings:
-    name, design = "outcomes per coefficient", case.rebuilt.design
-    if case.fit.specification.model != "logit" or not np.isin(design.gold_outcome, (0.0, 1.0)).all():
-        return Findings(skipped={name: "only for model='logit' with a 0/1 outcome"})
+    name, design = "outcomes per coefficient", case.analysis.design
+    if not case.fit.model.link.probability or not np.isin(design.gold_outcome, (0.0, 1.0)).all():
+        return Findings(skipped={name: "only for models of probabilities with a 0/1 outcome"})
     counts, where = [], ""
-    for level, each in zip(case.rebuilt.analysis.levels or ("",), case.rebuilt.analysis.designs, strict=True):
+    for level, each in zip(case.analysis.levels or ("",), case.analysis.designs, strict=True):
         known = each.outcome.fixed
         outcome = each.gold_outcome if known is None else known[:, 0]
         counts.append((min(float(outcome.sum()), float((1.0 - outcome).sum())), level))
@@ -59,12 +59,12 @@ def _events(case: Case) -> Findings:
 
 def _separation(case: Case) -> Findings:
     """Labelled rows whose fitted probability, at the gold values, is all but 0 or 1."""
-    if case.fit.specification.model != "logit":
-        return Findings(skipped={"separation": "only for model='logit'"})
-    equations = case.rebuilt.analysis.blocks()
+    if not case.fit.model.link.probability:
+        return Findings(skipped={"separation": "only for models of probabilities"})
+    equations = case.analysis.blocks()
     shares = []
     for blocks, params in zip(equations, np.asarray(case.fit.params).reshape(len(equations), -1), strict=True):
-        mean = fitted_means(blocks.gold_only(), params[case.rebuilt.places], case.rebuilt.analysis.link).gold
+        mean = fitted_means(blocks.gold_only(), params[case.analysis.places], case.analysis.model.link).gold
         shares.append(float(np.mean(np.minimum(mean, 1.0 - mean) < limits.EXTREME)))
     check = judged(
         "separation",
@@ -80,11 +80,11 @@ def _carried(case: Case) -> Findings:
     """Labels behind each coefficient, and the largest share of its variance that one labelled row has."""
     names = ("labels behind", "influence")
     scores = case.fit.splits.label_scores
-    if case.estimator == "naive":
+    if not case.fit.estimator.uses_labels:
         return Findings(skipped=dict.fromkeys(names, "the naive estimator uses no labels"))
     if not len(scores):
         return Findings(skipped=dict.fromkeys(names, "remove_data() dropped the labelled rows' scores"))
-    terms = list(case.fit.model.exog_names)
+    terms = list(case.fit.names)
     behind, shares = case.fit.labels_behind, _shares(case)
     few, most = str(behind.idxmin()), terms[int(shares.max(axis=0).argmax())]
     rows = shares.argmax(axis=0)
@@ -97,7 +97,7 @@ def _carried(case: Case) -> Findings:
         judged(
             "labels behind",
             float(behind.min()),
-            limits.BEHIND if case.fit.specification.tune is None else limits.BEHIND_TUNED,
+            limits.BEHIND if case.fit.call.tune is None else limits.BEHIND_TUNED,
             about=few,
             finding=f"{behind.min():.0f} labelled rows carry the variance of {few}, the fewest of {len(terms)} coefficients",
             remedy="label more rows that bear on it (dsl.sampling.targeted, AdaptiveDesign), and be wary of tuning",
@@ -120,7 +120,7 @@ def _shares(case: Case) -> FloatArray:
     splits = case.fit.splits
     bread = np.linalg.inv(np.median(splits.jacobians, axis=0))
     square = (splits.label_scores @ bread.T) ** 2
-    if case.fit.specification.target == "finite":
+    if case.fit.call.target == "finite":
         square *= np.maximum(1.0 - case.sample.sample_prob[case.labeled], 0.0)[:, None]
     return np.asarray(square / np.median(np.diagonal(splits.vcovs, axis1=1, axis2=2), axis=0))
 
@@ -136,7 +136,7 @@ def _influential(case: Case, shares: FloatArray, terms: list[str]) -> pd.DataFra
         },
         index=case.sample.labels[case.labeled][order],
     )
-    gold = case.rebuilt.analysis.gold
+    gold = case.analysis.gold
     for name in gold:
         table[str(name)] = gold[name].to_numpy()[order]
     return table
@@ -144,14 +144,14 @@ def _influential(case: Case, shares: FloatArray, terms: list[str]) -> pd.DataFra
 
 def _jacobian(case: Case) -> Findings:
     """What the gold correction leaves of the information in the covariates."""
-    if not case.rebuilt.design.covariates.predicted_index:
+    if not case.analysis.design.covariates.predicted_index:
         return Findings(skipped={"jacobian": "no covariate is predicted"})
-    if case.estimator in ("naive", "gold_only"):
+    if not (case.fit.estimator.uses_labels and case.fit.estimator.uses_surrogates):
         why = f"estimator='{case.estimator}' does not combine predictions with gold values"
         return Findings(skipped={"jacobian": why})
-    splits, k = case.fit.splits, len(case.rebuilt.places)
+    splits, k = case.fit.splits, len(case.analysis.places)
     values: list[float] = []
-    for equation, blocks in enumerate(case.rebuilt.analysis.blocks()):
+    for equation, blocks in enumerate(case.analysis.blocks()):
         own = slice(equation * k, (equation + 1) * k)
         gold = _gold_jacobian(case, blocks.gold_only(), splits.params[0][own])
         if np.linalg.eigvalsh(gold)[0] <= 0.0:
@@ -172,9 +172,9 @@ def _jacobian(case: Case) -> Findings:
 
 def _gold_jacobian(case: Case, block: Block, params: FloatArray) -> FloatArray:
     """Jacobian of the weighted labelled rows alone at `params`, both in the formula's order; (k, k)."""
-    order = case.rebuilt.design.order
-    problem = replace(case.rebuilt.problem, weights=gold_weights)
-    jacobian = moment_sums(block, problem, params[case.rebuilt.places])[1][np.ix_(order, order)]
+    order = case.analysis.design.order
+    problem = replace(case.analysis.problem(labeling=None), weights=gold_weights)
+    jacobian = moment_sums(block, problem, params[case.analysis.places])[1][np.ix_(order, order)]
     return np.asarray((jacobian + jacobian.T) / 2.0)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsl.data.arguments import as_names, explain_calls
-from dsl.estimators.analysis import rebuild
+from dsl.estimators.again import analysis_of
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.diagnostics import coefficients, labels, stability, surrogates
 from dsl.reports.diagnostics.case import Case, covariates_of
@@ -13,12 +14,10 @@ from dsl.reports.diagnostics.results import Diagnostics, Findings, table_of
 
 @explain_calls
 def diagnose(
-    fit: Any,
+    fit: Fit | HasFit,
     data: Any,
     *,
     by: str | Sequence[str] | None = None,
-    predicted_var: Any = None,
-    design: Any = None,
 ) -> Diagnostics:
     """Check what a fit rests on: surrogates, weights, labels, stability, the model.
 
@@ -27,13 +26,9 @@ def diagnose(
     fit : DSLResults
         Of any estimator; checks that do not apply to it are listed as skipped, with the reason.
     data : data frame
-        The data that it was fitted to: results do not keep them.
+        The data that it was fitted to.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, besides those of the formula.
-    predicted_var : dict, optional
-        Which surrogate stands for which predicted variable, where the fit has more surrogates than variables.
-    design : LabelDesign, optional
-        The fit's, if it had one.
 
     Returns
     -------
@@ -69,15 +64,16 @@ def diagnose(
     >>> found.detail("surrogates").set_index("group").loc[["nyt", "tweets"], "false_negative_rate"].round(2).tolist()
     [0.31, 0.05]
     """
-    if len(fit.sample.labeled) != fit.nobs:
+    own = fit_of(fit)
+    if not own.whole:
         raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
-    rebuilt = rebuild(fit, data, predicted_var=predicted_var, design=design)
-    case = Case(fit=fit, rebuilt=rebuilt, covariates=covariates_of(rebuilt, data, as_names(by, "by")))
+    analysis = analysis_of(own, data)
+    case = Case(fit=own, analysis=analysis, covariates=covariates_of(analysis, data, as_names(by, "by")))
     found = Findings.joined([part.examine(case) for part in (surrogates, labels, coefficients, stability)])
-    spec = fit.specification
+    call = own.call
     return Diagnostics(
         checks=table_of(found.checks),
         details=found.details,
         skipped=found.skipped,
-        title=f"{spec.model} ({spec.estimator}): {spec.formula}; {fit.nobs:,} rows, {fit.n_labeled:,} labelled",
+        title=f"{call.model} ({call.estimator}): {call.formula}; {own.nobs:,} rows, {own.n_labeled:,} labelled",
     )

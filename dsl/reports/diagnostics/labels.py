@@ -127,7 +127,7 @@ def _gaps(case: Case) -> Iterator[dict[str, Any]]:
 
 def _known_columns(case: Case) -> list[tuple[str, FloatArray]]:
     """Covariates, outcome, surrogates and features that are known for all rows."""
-    design, sample = case.rebuilt.design, case.sample
+    design, sample = case.analysis.design, case.sample
     part = design.covariates
     out = {part.names[j]: column for j, column in zip(part.fixed_index, part.fixed.T, strict=True)}
     if design.outcome.fixed is not None:
@@ -158,7 +158,7 @@ def _cells(case: Case) -> Findings:
 
 def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
     if "rarer_outcome" not in table:
-        why = "only for model='logit' with a 0/1 outcome that is predicted"
+        why = "only for models of probabilities with a 0/1 outcome that is predicted"
         return Findings(skipped={"outcomes per cell": why})
     least = table.loc[table["rarer_outcome"].idxmin()]
     return Findings(
@@ -184,7 +184,7 @@ def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
     counted = pd.DataFrame({"_labeled": labeled.astype(int), "_ones": 0.0}, index=case.sample.data.index)
     if outcome is not None:
         counted.loc[labeled, "_ones"] = outcome
-    own = set(names(case.rebuilt.design.outcome.node))
+    own = set(names(case.analysis.design.outcome.node))
     for factors in (*_known_factors(case), *_gold_factors(case)):
         frame = pd.concat([case.sample.data[list(factors)], counted], axis=1)
         sums = frame.groupby(list(factors), observed=True).agg(
@@ -201,15 +201,15 @@ def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
 
 def _binary_outcome(case: Case) -> FloatArray | None:
     """(n,) gold outcome of a logit that is predicted; None otherwise."""
-    design = case.rebuilt.design
-    if case.fit.specification.model != "logit" or design.outcome.fixed is not None or case.rebuilt.analysis.levels:
+    design = case.analysis.design
+    if not case.fit.model.link.probability or design.outcome.fixed is not None or case.analysis.levels:
         return None
     return design.gold_outcome if np.isin(design.gold_outcome, (0.0, 1.0)).all() else None
 
 
 def _known_factors(case: Case) -> list[tuple[str, ...]]:
     """The factors among the covariates, and pairs of those that interact."""
-    part, data = case.rebuilt.design.covariates, case.sample.data
+    part, data = case.analysis.design.covariates, case.sample.data
     of_variable = [set(names(variable.node)) & set(data.columns) for variable in part.spec.variables]
     out: dict[tuple[str, ...], None] = {}
     for term in part.spec.terms:
@@ -223,7 +223,7 @@ def _known_factors(case: Case) -> list[tuple[str, ...]]:
 
 def _factor(case: Case, columns: set[str], levels: bool) -> str | None:
     """The column behind a variable of the formula, if it is one known factor."""
-    known = columns - set(case.rebuilt.columns.predicted)
+    known = columns - set(case.analysis.columns.predicted)
     if len(columns) != 1 or not known:
         return None
     name = next(iter(known))
@@ -233,4 +233,4 @@ def _factor(case: Case, columns: set[str], levels: bool) -> str | None:
 def _gold_factors(case: Case) -> list[tuple[str, ...]]:
     """The predicted variables with few values."""
     data = case.sample.data
-    return [(name,) for name in case.rebuilt.columns.predicted if is_discrete(data[name])]
+    return [(name,) for name in case.analysis.columns.predicted if is_discrete(data[name])]

@@ -19,7 +19,7 @@ def examine(case: Case) -> Findings:
 
 def _folds(case: Case) -> Findings:
     """Out-of-fold squared errors, fold against fold."""
-    folds, predictions = case.fit.folds, case.out_of_fold
+    folds, predictions = case.fit.splits.folds, case.out_of_fold
     if folds is None or predictions is None:
         return Findings(skipped={"folds": f"estimator='{case.estimator}' has no folds"})
     gold = case.fit.sample.gold
@@ -70,13 +70,13 @@ def _by_unit(case: Case, values: FloatArray, fold: Any) -> tuple[FloatArray, Any
 def _splits(case: Case) -> Findings:
     """How far estimates move from split to split."""
     params = case.fit.splits.params
-    if case.fit.folds is None:
+    if case.fit.splits.folds is None:
         return Findings(skipped={"splits": f"estimator='{case.estimator}' does not split the rows"})
     if len(params) < 2:
         return Findings(skipped={"splits": "one split only: pass sample_split=10 to see how much its folds matter"})
-    spread, se = params.std(axis=0, ddof=1), np.asarray(case.fit.bse)
+    spread, se = params.std(axis=0, ddof=1), case.fit.bse
     shift = limits.MEDIAN_ERROR * spread / np.sqrt(len(params)) / se
-    terms = list(case.fit.model.exog_names)
+    terms = list(case.fit.names)
     needed = np.ceil((limits.MEDIAN_ERROR * spread / se / limits.SPLITS.note) ** 2)
     table = pd.DataFrame(
         {"sd": spread, "std_error": se, "shift": shift, "splits_needed": np.maximum(needed, 1)}, index=terms

@@ -70,8 +70,8 @@ def examine(case: Case) -> Findings:
 
 def _pairs(case: Case) -> Iterator[Pair | tuple[str, str]]:
     """Each predicted variable with its surrogate, or its name and why there is none."""
-    sample, pairs = case.sample, case.rebuilt.pairs
-    for name in case.rebuilt.columns.predicted:
+    sample, pairs = case.sample, case.fit.call.pairs
+    for name in case.analysis.columns.predicted:
         try:
             versions = raw_versions(_One(sample, (name,)), pairs, "naive")
         except (ArgumentError, DataError) as error:
@@ -226,7 +226,7 @@ def _differential_check(case: Case, row: pd.Series) -> Check:
             "do not take surrogates for the truth: use estimator='dsl', with this covariate among the features; the table "
             "'surrogates' shows the groups"
         ),
-        at_most="alarm" if case.estimator == "naive" else "note",
+        at_most="note" if case.fit.estimator.uses_labels else "alarm",
     )
 
 
@@ -253,8 +253,10 @@ def _learners(case: Case) -> Findings:
 
 
 def _learner_check(case: Case, name: str) -> Check:
-    quality = case.fit.fit_quality.loc[name]
-    tuned = case.fit.specification.tune is not None
+    table = case.fit.fit_quality
+    assert table is not None  # where there is a learner
+    quality = table.loc[name]
+    tuned = case.fit.call.tune is not None
     return judged(
         "learner",
         float(np.nan_to_num(quality["r2"])),

@@ -1,8 +1,8 @@
 """How to get the same numbers again: the call, the data's fingerprint, and the versions."""
 
-import inspect
 import platform
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
@@ -10,18 +10,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl.analyses.regression import dsl
 from dsl.data.fingerprint import table_fingerprint
 from dsl.data.tables import to_pandas
-from dsl.estimators.again import learner_of
-from dsl.estimators.analysis import Rebuilt
-from dsl.estimators.names import resolve_tune, resolve_use_t
-from dsl.estimators.run import folds_for
-from dsl.exceptions import ArgumentError
+from dsl.estimators.call import Call
+from dsl.estimators.names import resolve_use_t
+from dsl.estimators.result import Fit
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "formulaic")
-RAW = ("naive", "ppi", "ppi++", "cdi")
-"""Estimators for which it matters which surrogate stands for which variable."""
+DEFAULTS: dict[str, Any] = {
+    **{each.name: each.default for each in fields(Call)},
+    "predicted_var": None,
+    "prediction": None,
+    "feature": None,
+    "model": "lm",
+    "estimator": "dsl",
+    "index": None,
+    "use_t": None,
+}
+"""What ``dsl.dsl`` does with arguments that are left out."""
 LINE = 100
 """Length from which a list of arguments is written one to a line."""
 
@@ -65,11 +71,11 @@ def session() -> dict[str, str]:
     return found
 
 
-def roles(fit: Any) -> dict[str, str]:
+def roles(fit: Fit) -> dict[str, str]:
     """What each column of the data is in the analysis."""
-    spec = fit.specification
+    spec = fit.call
     named = [
-        *((name, "formula") for name in fit.model._predictor.spec.columns_used),
+        *((name, "formula") for name in fit.predictor.spec.columns_used),
         *((name, "predicted variable") for name in spec.predicted_var),
         *((name, "prediction") for name in spec.prediction),
         *((name, "feature") for name in spec.feature),
@@ -83,7 +89,7 @@ def roles(fit: Any) -> dict[str, str]:
     return {name: ", ".join(each) for name, each in out.items()}
 
 
-def columns_table(fit: Any, data: Any) -> pd.DataFrame:
+def columns_table(fit: Fit, data: Any) -> pd.DataFrame:
     """Role, type, missing and different values of each column of the analysis."""
     known = roles(fit)
     frame = to_pandas(data, list(known))
@@ -98,26 +104,17 @@ def columns_table(fit: Any, data: Any) -> pd.DataFrame:
     )
 
 
-def code(
-    fit: Any, *, rebuilt: Rebuilt | None, design: Any, sl_method: Any, predicted_var: Any, digest: str | None
-) -> str:
+def code(fit: Fit, digest: str | None) -> str:
     """Lines that make the same fit again.
 
     Parameters
     ----------
-    fit : DSLResults
-    rebuilt : Rebuilt or None
-        The fit's analysis; with it, folds that were supplied are told from drawn ones.
-    design, sl_method, predicted_var
-        As in `dsl.reports.page.write_report`.
+    fit : Fit
     digest : str or None
         The data's fingerprint.
     """
-    modules, definitions = _named(fit.model._predictor.spec.functions)
-    spec = fit.specification
-    arguments, yours = _arguments(fit, rebuilt, design, sl_method)
-    if predicted_var is not None and spec.estimator in RAW:
-        arguments["predicted_var"] = repr(dict(predicted_var))
+    modules, definitions = _named(fit.predictor.spec.functions)
+    arguments, yours = _arguments(fit)
     lines = [*modules, "import dsl"]
     if digest is not None:
         lines.append("from dsl.reports.page import data_fingerprint")
@@ -125,7 +122,7 @@ def code(
     if digest is not None:
         lines += [*_column_lines(list(roles(fit))), f'assert data_fingerprint(data, columns) == "{digest}"']
     lines += [f"{name} = ...  # {what}" for name, what in yours.items()]
-    parts = [repr(spec.formula), "data", *(f"{name}={value}" for name, value in arguments.items())]
+    parts = [repr(fit.call.formula), "data", *(f"{name}={value}" for name, value in arguments.items())]
     whole = f"fit = dsl.dsl({', '.join(parts)})"
     lines += [whole] if len(whole) <= LINE else ["fit = dsl.dsl(", *(f"    {part}," for part in parts), ")"]
     return "\n".join([*lines, "print(fit.summary())"])
@@ -150,69 +147,65 @@ def _named(functions: Any) -> tuple[list[str], list[str]]:
     return modules, definitions
 
 
-def _arguments(fit: Any, rebuilt: Rebuilt | None, design: Any, sl_method: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Arguments that are not the defaults, as code; and what the user must supply, with a description."""
-    spec = fit.specification
+def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
+    """Arguments of the call that are not the defaults, as code; and what the user must supply, with a description."""
+    call, behind = fit.call, "|" in fit.call.formula
+    default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
     given: dict[str, Any] = {
-        "predicted_var": _short(spec.predicted_var),
-        "prediction": _short(spec.prediction),
-        "feature": _short(spec.feature),
-        "model": spec.model,
-        "estimator": spec.estimator,
-        "tune": None if spec.tune == resolve_tune(spec.estimator, None) else spec.tune,
-        "target": spec.target,
-        "sample_prob": None if design is not None else spec.sample_prob,
-        "cluster": spec.cluster,
-        "index": None if "|" in spec.formula else _short(spec.index),
-        "fixed_effect": {1: "oneway", 2: "twoways"}.get(len(spec.index), "multiway" if spec.index else "oneway"),
-        "family": spec.family,
-        "vcov": spec.vcov,
-        "use_t": None if spec.use_t == resolve_use_t(spec.estimator, spec.tune) else spec.use_t,
-        "seed": spec.seed,
+        "predicted_var": _predicted(call),
+        "prediction": None if _needs_pairs(call) else _short(call.prediction),
+        "feature": _short(call.feature),
+        "model": call.model,
+        "estimator": call.estimator,
+        "tune": None if call.tune == fit.estimator.default_tune else call.tune,
+        "target": call.target,
+        "labeled": call.labeled,
+        "sample_prob": call.sample_prob,
+        "cluster": call.cluster,
+        "index": None if behind else _short(call.index),
+        "fixed_effect": "oneway" if behind else call.fixed_effect,
+        "family": call.family,
+        "vcov": call.vcov,
+        "use_t": None if default_t else call.use_t,
+        "seed": call.seed,
     }
-    if fit.cross_fit is not None:
-        given |= {"cross_fit": fit.cross_fit, "sample_split": len(fit.splits.params)}
-    if "|" in spec.formula:
-        given["fixed_effect"] = "oneway"
-    defaults = {name: each.default for name, each in inspect.signature(dsl).parameters.items()}
-    arguments = {name: repr(value) for name, value in given.items() if value != defaults[name]}
+    if fit.estimator.learns and call.folds is None:
+        given |= {"cross_fit": call.cross_fit, "sample_split": call.sample_split}
+    arguments = {name: repr(value) for name, value in given.items() if value != DEFAULTS[name]}
     yours = {}
-    learner = _learner(fit, sl_method)
-    if learner != "auto":
+    learner = _learner(call.sl_method)
+    if learner != "auto" and fit.estimator.learns:
         arguments["sl_method"] = learner
     if learner == "learner":
         yours["learner"] = f"the learner that was used: {', '.join(fit.splits.learners)}"
-    if design is not None or (spec.sample_prob is None and not fit.sample.equal_prob):
+    if call.design is not None:
         arguments["design"] = "design"
         yours["design"] = "the labelling design, as in dsl.sampling.LabelDesign.load('design.npz')"
-    if rebuilt is not None and _supplied_folds(fit, rebuilt):
+    if call.folds is not None:
         arguments["folds"] = "folds"
         yours["folds"] = "the folds that were given: an array (splits, rows)"
-        for name in ("cross_fit", "sample_split"):
-            arguments.pop(name, None)
     return arguments, yours
 
 
-def _learner(fit: Any, sl_method: Any) -> str:
+def _needs_pairs(call: Call) -> bool:
+    """Whether the order of `prediction` does not say which surrogates stand for which predicted variable."""
+    in_order = dict(zip(call.predicted_var, ((name,) for name in call.prediction), strict=False))
+    return bool(call.pairs) and (len(call.prediction) != len(call.predicted_var) or dict(call.pairs) != in_order)
+
+
+def _predicted(call: Call) -> Any:
+    if not _needs_pairs(call):
+        return _short(call.predicted_var)
+    return {name: _short(call.pairs.get(name, ())) for name in call.predicted_var}
+
+
+def _learner(sl_method: Any) -> str:
     """``sl_method`` as code; ``auto`` bare, and ``learner`` for one that has no name."""
-    if sl_method is None:
-        try:
-            sl_method = learner_of(fit)
-        except ArgumentError:
-            return "learner"
     if isinstance(sl_method, str):
         return "auto" if sl_method == "auto" else repr(sl_method)
     if isinstance(sl_method, list | tuple) and all(isinstance(name, str) for name in sl_method):
         return repr(list(sl_method))
     return "learner"
-
-
-def _supplied_folds(fit: Any, rebuilt: Rebuilt) -> bool:
-    """Whether the seed does not give the fit's folds."""
-    if fit.folds is None:
-        return False
-    options = {"cross_fit": fit.cross_fit, "sample_split": len(fit.folds), "seed": fit.specification.seed}
-    return not np.array_equal(folds_for(rebuilt.sample, None, **options), fit.folds)
 
 
 def _short(names: Sequence[str]) -> Any:

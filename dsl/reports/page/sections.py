@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dsl.estimators.result import Fit
 from dsl.reports import plots as plotting
 from dsl.reports.page.figures import picture
 from dsl.reports.page.markup import (
@@ -27,7 +28,7 @@ from dsl.reports.page.markup import (
     text,
 )
 from dsl.reports.page.methods import Methods
-from dsl.reports.summary import _design, _notes
+from dsl.reports.summary import design_facts, notes_on
 
 MOST_PLOTS = 6
 """Predicted variables (or categories) that get a calibration plot."""
@@ -38,16 +39,17 @@ NAIVE = (
 )
 
 
-def design_section(fit: Any, design: Any) -> Section:
+def design_section(fit: Fit) -> Section:
     """Rows, labels, probabilities, learner; a warning where the estimator is not valid."""
-    left, right = _design(fit)
+    left, right = design_facts(fit)
     shown = {name.rstrip(":"): value for name, value in (*left, *right) if name}
-    parts = [facts({"Formula": fit.specification.formula, **shown})]
-    if fit.specification.estimator == "naive":
+    parts = [facts({"Formula": fit.call.formula, **shown})]
+    if not fit.estimator.uses_labels:
         parts.insert(0, paragraph(NAIVE, class_="warning"))
-    notes = _notes(fit)
+    notes = notes_on(fit)
     if notes:
         parts.append(bullets(notes))
+    design = fit.call.design
     if design is not None:
         settings = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
         settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
@@ -55,7 +57,7 @@ def design_section(fit: Any, design: Any) -> Section:
     return Section(ident="design", heading="Design", body=joined(parts))
 
 
-def estimates_section(fit: Any, alpha: float) -> Section:
+def estimates_section(fit: Fit, alpha: float) -> Section:
     """Coefficients as a table and a plot, and how far they rely on the predictions."""
     level = f"{100 * (1 - alpha):g}% interval"
     body = [
@@ -67,11 +69,11 @@ def estimates_section(fit: Any, alpha: float) -> Section:
         ]
         for row in fit.tidy(alpha=alpha).itertuples(index=False)
     ]
-    z = "t" if fit.specification.use_t else "z"
+    z = "t" if fit.call.use_t else "z"
     header = ["coefficient", "estimate", "std. error", z, "p", f"{level}: from", "to"]
     parts = [
-        table("estimates-table", f"Estimates of {fit.model.endog_names}", header, body),
-        coefficient_plot("estimates-plot", {fit.specification.estimator: fit}, alpha, "estimates-table"),
+        table("estimates-table", f"Estimates of {fit.outcome}", header, body),
+        coefficient_plot("estimates-plot", {fit.call.estimator: fit}, alpha, "estimates-table"),
     ]
     if fit.splits.tuning is not None:
         caption = "How much each coefficient relies on the predictions (lambda: 0 not at all, 1 in full)"
@@ -79,9 +81,9 @@ def estimates_section(fit: Any, alpha: float) -> Section:
     return Section(ident="estimates", heading="Estimates", body=joined(parts))
 
 
-def coefficient_plot(ident: str, fits: Mapping[str, Any], alpha: float, table_ident: str) -> Html:
+def coefficient_plot(ident: str, fits: Mapping[str, Fit], alpha: float, table_ident: str) -> Html:
     """Estimates and intervals of one or several fits."""
-    names = list(next(iter(fits.values())).model.exog_names)
+    names = list(next(iter(fits.values())).names)
     terms = [name for name in names if name != "Intercept"] or names
     height = 1.4 + 0.3 * len(terms) + 0.13 * len(terms) * len(fits)
     level, who = f"{100 * (1 - alpha):g}%", ", ".join(fits)
@@ -95,7 +97,7 @@ def coefficient_plot(ident: str, fits: Mapping[str, Any], alpha: float, table_id
     )
 
 
-def _draw_coefficients(fits: Mapping[str, Any], alpha: float, ax: Any) -> None:
+def _draw_coefficients(fits: Mapping[str, Fit], alpha: float, ax: Any) -> None:
     plotting.coefficients(fits, ax, alpha=alpha)
 
 
@@ -154,7 +156,7 @@ def _bias_table(bias: pd.DataFrame, reference: str, level: str) -> Html:
     return table("bias-table", f"Bias of the naive estimate: naive less {reference}", header, body)
 
 
-def diagnostics_section(fit: Any, found: Any) -> Section:
+def diagnostics_section(fit: Fit, found: Any) -> Section:
     """Alarms and notes in full, all checks in a table, the tables behind them, and plots."""
     parts = [paragraph(_counts(found))]
     for status in ("alarm", "note"):
@@ -176,7 +178,7 @@ def diagnostics_section(fit: Any, found: Any) -> Section:
     return Section(ident="diagnostics", heading="Diagnostics", body=joined(parts))
 
 
-def plots(fit: Any) -> list[Html]:
+def plots(fit: Fit) -> list[Html]:
     """Calibration of the predictions, and the weights of the labelled rows."""
     out: list[Html] = []
     for name in fit.splits.targets[:MOST_PLOTS] if fit.splits.predictions is not None else ():
@@ -193,7 +195,7 @@ def plots(fit: Any) -> list[Html]:
         )
     if len(fit.splits.targets) > MOST_PLOTS and out:
         out.append(left_out("Further calibration plots", f"{len(fit.splits.targets)} variables were predicted."))
-    if fit.specification.estimator != "naive" and not fit.sample.equal_prob and len(fit.sample.labeled):
+    if fit.estimator.uses_labels and not fit.sample.equal_prob and len(fit.sample.labeled):
         out.append(
             picture(
                 "weights",
@@ -206,11 +208,11 @@ def plots(fit: Any) -> list[Html]:
     return out
 
 
-def _draw_calibration(fit: Any, name: str, ax: Any) -> None:
+def _draw_calibration(fit: Fit, name: str, ax: Any) -> None:
     plotting.calibration(fit, ax, variable=name)
 
 
-def _draw_weights(fit: Any, ax: Any) -> None:
+def _draw_weights(fit: Fit, ax: Any) -> None:
     plotting.weights(fit, ax)
 
 
@@ -250,14 +252,14 @@ def _caption(name: str) -> str:
     }.get(name, name)
 
 
-def methods_section(methods: Methods, fit: Any) -> Section:
+def methods_section(methods: Methods, fit: Fit) -> Section:
     """A paragraph for the paper, what it rests on, and what to cite."""
     rests = [
         "The probability with which each row was labelled is known and above zero, and nothing else decided who was labelled.",
         "The gold labels measure what is meant; errors of the experts are not corrected.",
         "The rows are those of interest, or a sample from the population of interest.",
     ]
-    if fit.specification.estimator == "naive":
+    if not fit.estimator.uses_labels:
         rests = ["The predictions make no errors."]
     parts = [paragraph(words) for words in methods.paragraphs]
     parts += [element("h3", text("What this rests on")), bullets(rests)]

@@ -1,20 +1,17 @@
 """The call: gather what the page shows, and write it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dsl._version import __version__
-from dsl.analyses.results import DSLEstimates, DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.engine.intervals import tails
-from dsl.estimators.analysis import Rebuilt, rebuild
-from dsl.estimators.names import TITLES
+from dsl.estimators.again import check_same_data
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
@@ -37,9 +34,6 @@ class Options:
     diagnose: bool = True
     estimators: Any = None
     by: str | Sequence[str] | None = None
-    predicted_var: Mapping[str, Any] | None = None
-    design: Any = None
-    sl_method: Any = None
     alpha: float = 0.05
     date: Date | str | None = None
     n_jobs: int = 1
@@ -48,7 +42,7 @@ class Options:
 
 @explain_calls
 def write_report(
-    fit: Any,
+    fit: Fit | HasFit,
     path: str | os.PathLike[str],
     data: Any = None,
     *,
@@ -57,9 +51,6 @@ def write_report(
     diagnose: bool = True,
     estimators: Any = None,
     by: str | Sequence[str] | None = None,
-    predicted_var: Mapping[str, Any] | None = None,
-    design: Any = None,
-    sl_method: Any = None,
     alpha: float = 0.05,
     date: Date | str | None = None,
     n_jobs: int = 1,
@@ -76,7 +67,7 @@ def write_report(
     path : str or path
         Where to; must end in ``.html`` or ``.htm``. An older page there is replaced.
     data : data frame, optional
-        The data that the fit was made from: results do not hold them. Without them the page has no comparison, no
+        The data that the fit was made from. Without them the page has no comparison, no
         diagnostics and no fingerprint of the data, and says so.
     title : str, optional
         Heading of the page; by default the estimator's name and the formula.
@@ -86,12 +77,6 @@ def write_report(
         What to compare with, as in `dsl.reports.comparison.compare_fit`; by default naive, gold_only, dsl and dsl+.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, as in `dsl.reports.diagnostics.diagnose`.
-    predicted_var : dict, optional
-        Which surrogate stands for which predicted variable, where the fit has more surrogates than variables.
-    design : LabelDesign, optional
-        The fit's, if it had one; the page then tells how the labelled rows were drawn.
-    sl_method
-        The fit's learner; needed for the comparison if it was not one of the package's names.
     alpha : float
         One minus the level of intervals and conclusions.
     date : str or datetime.date, optional
@@ -107,7 +92,7 @@ def write_report(
     Raises
     ------
     ArgumentError
-        `data` or `design` are not those of the fit; an option needs what is not given; the folder does not exist.
+        `data` are not those of the fit; an option needs what is not given; the folder does not exist.
 
     Notes
     -----
@@ -131,9 +116,6 @@ def write_report(
         diagnose=diagnose,
         estimators=estimators,
         by=by,
-        predicted_var=predicted_var,
-        design=design,
-        sl_method=sl_method,
         alpha=alpha,
         date=date,
         n_jobs=n_jobs,
@@ -150,7 +132,7 @@ def write_report(
 
 
 @explain_calls
-def report_html(fit: Any, data: Any = None, **options: Any) -> str:
+def report_html(fit: Fit | HasFit, data: Any = None, **options: Any) -> str:
     """The page of `write_report` as text.
 
     Parameters
@@ -176,36 +158,31 @@ def report_html(fit: Any, data: Any = None, **options: Any) -> str:
     return _build(fit, data, Options(**options))
 
 
-def _build(fit: Any, data: Any, options: Options) -> str:
-    if isinstance(fit, DSLEstimates):
-        fit = DSLResults(fit)
-    if not isinstance(fit, DSLResults):
-        raise ArgumentError(f"fit must be what dsl.dsl returns; found {type(fit).__name__}")
+def _build(results: Fit | HasFit, data: Any, options: Options) -> str:
+    fit = fit_of(results)
     tails(options.alpha, "two-sided")
     day = _date(options.date)
     _check_used(data, options)
-    if options.design is not None:
-        _check_design(fit, options.design)
     return page(
-        title=options.title or fit.specification.formula,
-        lead=TITLES[fit.specification.estimator],
+        title=options.title or fit.call.formula,
+        lead=fit.estimator.title,
         sections=_sections(fit, data, options),
         date=day,
         version=__version__,
     )
 
 
-def _sections(fit: Any, data: Any, options: Options) -> list[Section]:
-    rebuilt = _rebuilt(fit, data, options)
+def _sections(fit: Fit, data: Any, options: Options) -> list[Section]:
+    if data is not None:
+        check_same_data(fit, data)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
     compared = comparison if isinstance(comparison, Comparison) else None
-    methods = describe(fit, alpha=options.alpha, design=options.design, comparison=compared, version=__version__)
+    methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__)
     digest = None if data is None else rerun.data_fingerprint(data, list(rerun.roles(fit)))
     columns = None if data is None else rerun.columns_table(fit, data)
-    given = {"design": options.design, "sl_method": options.sl_method, "predicted_var": options.predicted_var}
-    source = rerun.code(fit, rebuilt=rebuilt, digest=digest, **given)
+    source = rerun.code(fit, digest)
     parts = [
-        sections.design_section(fit, options.design),
+        sections.design_section(fit),
         sections.estimates_section(fit, options.alpha),
         sections.comparison_section(comparison) if isinstance(comparison, Comparison) else comparison,
         sections.diagnostics_section(fit, diagnostics) if isinstance(diagnostics, Diagnostics) else diagnostics,
@@ -215,41 +192,33 @@ def _sections(fit: Any, data: Any, options: Options) -> list[Section]:
     return [part for part in parts if part is not None]
 
 
-def _rebuilt(fit: Any, data: Any, options: Options) -> Rebuilt | None:
-    """The fit's analysis; raises ArgumentError if `data` are not those of the fit."""
-    return None if data is None else rebuild(fit, data, predicted_var=options.predicted_var, design=options.design)
-
-
-def _comparison(fit: Any, data: Any, options: Options) -> Comparison | Section | None:
+def _comparison(fit: Fit, data: Any, options: Options) -> Comparison | Section | None:
     """The comparison, a section that says why there is none, or None where none is wanted."""
     if not options.compare:
         return None
     if data is None:
         return sections.absent("comparison", "Comparison of estimators", NEEDS_DATA)
-    if len(fit.sample.labeled) != fit.nobs:
+    if not fit.whole:
         return sections.absent("comparison", "Comparison of estimators", REMOVED)
     return compare_fit(
         fit,
         data,
         estimators=options.estimators,
         alpha=options.alpha,
-        predicted_var=options.predicted_var,
-        design=options.design,
-        sl_method=options.sl_method,
         n_jobs=options.n_jobs,
         progress=options.progress,
     )
 
 
-def _diagnostics(fit: Any, data: Any, options: Options) -> Diagnostics | Section | None:
+def _diagnostics(fit: Fit, data: Any, options: Options) -> Diagnostics | Section | None:
     """The same for diagnostics."""
     if not options.diagnose:
         return None
     if data is None:
         return sections.absent("diagnostics", "Diagnostics", NEEDS_DATA, sections.plots(fit))
-    if len(fit.sample.labeled) != fit.nobs:
+    if not fit.whole:
         return sections.absent("diagnostics", "Diagnostics", REMOVED)
-    return diagnose(fit, data, by=options.by, predicted_var=options.predicted_var, design=options.design)
+    return diagnose(fit, data, by=options.by)
 
 
 def _check_used(data: Any, options: Options) -> None:
@@ -257,7 +226,6 @@ def _check_used(data: Any, options: Options) -> None:
     needs = {
         "estimators": ("compare=True", options.compare),
         "by": ("diagnose=True", options.diagnose),
-        "predicted_var": ("compare=True or diagnose=True", options.compare or options.diagnose),
     }
     for name, (section, wanted) in needs.items():
         if getattr(options, name) is None:
@@ -268,18 +236,6 @@ def _check_used(data: Any, options: Options) -> None:
             )
         if not wanted:
             raise ArgumentError(f"{name} is for a section that was not asked for; pass {section}, or leave {name} out")
-
-
-def _check_design(fit: Any, design: Any) -> None:
-    """Raise ArgumentError unless the design drew the fit's labelled rows."""
-    if not hasattr(design, "drawn"):
-        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
-    labels = fit.sample.labels
-    place = design.rows.get_indexer(labels)
-    if len(labels) and ((place < 0).any() or not np.array_equal(design.drawn[place], fit.sample.labeled)):
-        raise ArgumentError(
-            "this is not the design of the fit: it drew other rows than those labelled; pass the one that was given to dsl.dsl"
-        )
 
 
 def _target(path: Any) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl.data.arguments import as_names, explain_calls
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import REFERENCE, dress, legend_outside, look, new_axes
 
@@ -69,7 +70,7 @@ def coefficients(
     --------
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
-    >>> from dsl.plotting import coefficients
+    >>> from dsl.reports.plots import coefficients
     >>> data = dsl.datasets.simulate_logit(n=1000, labeled=300, seed=1)
     >>> call = {**data.attrs["call"], "sl_method": "lm"}
     >>> fits = [dsl.dsl(data=data, estimator=name, **call) for name in ("naive", "gold_only", "dsl")]
@@ -78,7 +79,8 @@ def coefficients(
     ['truth', 'naive (surrogates as truth)', 'gold only', 'DSL']
     """
     labelled = _labelled(fits)
-    known = list(dict.fromkeys(term for fit in labelled.values() for term in fit.params.index))
+    drawn = {label: _numbers(fit, label, alpha) for label, fit in labelled.items()}
+    known = list(dict.fromkeys(term for numbers in drawn.values() for term in numbers.index))
     shown = list(as_names(terms, "terms")) or [term for term in known if term != "Intercept"] or known
     unknown = [term for term in shown if term not in known]
     if unknown:
@@ -89,17 +91,17 @@ def coefficients(
     ax.axvline(0.0, **REFERENCE)
     if truth is not None:
         _mark(ax, place, truth)
-    for j, (label, fit) in enumerate(labelled.items()):
-        own = [term for term in shown if term in fit.params.index]
-        ends = fit.conf_int(alpha=alpha).loc[own].to_numpy()
-        middle = fit.params[own].to_numpy()
+    for j, (label, numbers) in enumerate(drawn.items()):
+        own = [term for term in shown if term in numbers.index]
+        ends = numbers.loc[own, ["conf_low", "conf_high"]].to_numpy()
+        middle = numbers.loc[own, "estimate"].to_numpy()
         shift = BAND * ((len(labelled) - 1) / 2 - j) / len(labelled)
         ax.errorbar(
             middle,
             place[own] + shift,
             xerr=np.abs(ends.T - middle),
             label=label,
-            **{**look(j), **LOOKS.get(_estimator(fit), {}), "linestyle": "none"},
+            **{**look(j), **LOOKS.get(_estimator(labelled[label]), {}), "linestyle": "none"},
         )
     ax.set_yticks(place.to_numpy(), shown)
     ax.set_ylim(-0.6, len(shown) - 0.4)
@@ -125,16 +127,24 @@ def _labelled(fits: Any) -> dict[str, Any]:
         out = dict(zip(names, listed, strict=True))
     if not out:
         raise ArgumentError("fits is empty: pass results of dsl.dsl")
-    for label, fit in out.items():
-        if not hasattr(fit, "conf_int") or not isinstance(getattr(fit, "params", None), pd.Series):
-            raise ArgumentError(
-                f"fits must be results with named params and conf_int(); {label or 'one'} is {type(fit).__name__}"
-            )
     return out
 
 
+def _numbers(fit: Any, label: str, alpha: float) -> pd.DataFrame:
+    """Estimates and intervals by term, of a fit of this package or of other results with names."""
+    core = fit if isinstance(fit, Fit) else getattr(fit, "core", None)
+    if isinstance(core, Fit):
+        return core.tidy(alpha=alpha).set_index("term")
+    if not hasattr(fit, "conf_int") or not isinstance(getattr(fit, "params", None), pd.Series):
+        raise ArgumentError(
+            f"fits must be results with named params and conf_int(); {label or 'one'} is {type(fit).__name__}"
+        )
+    ends = pd.DataFrame(fit.conf_int(alpha=alpha)).set_axis(["conf_low", "conf_high"], axis=1)
+    return ends.assign(estimate=fit.params)
+
+
 def _estimator(fit: Any) -> str:
-    return str(getattr(getattr(fit, "specification", None), "estimator", ""))
+    return str(getattr(getattr(fit, "call", None), "estimator", ""))
 
 
 def _mark(ax: Any, place: pd.Series, truth: Mapping[str, float]) -> None:

@@ -46,7 +46,7 @@ def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
     --------
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
-    >>> from dsl.plotting import weights
+    >>> from dsl.reports.plots import weights
     >>> data = dsl.datasets.simulate_unequal(n=1000, labeled=300, seed=1)
     >>> weights(dsl.dsl(data=data, sl_method="lm", **data.attrs["call"])).get_ylabel()
     'labelled rows'
@@ -131,7 +131,7 @@ def calibration(fit: Any, ax: Any = None, *, variable: str | None = None, bins: 
     --------
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
-    >>> from dsl.plotting import calibration
+    >>> from dsl.reports.plots import calibration
     >>> data = dsl.datasets.simulate_nested(n_candidates=50, labeled=300, seed=1)
     >>> calibration(dsl.dsl(data=data, **data.attrs["call"])).get_xlabel()
     'out-of-fold prediction of tone'
@@ -180,7 +180,7 @@ def _one_target(fit: Any, variable: str | None) -> tuple[str, FloatArray, FloatA
     names = fit.splits.targets
     if fit.predictions is None:
         raise ArgumentError(
-            f"there are no out-of-fold predictions: estimator='{fit.specification.estimator}' makes none, or remove_data() "
+            f"there are no out-of-fold predictions: estimator='{fit.call.estimator}' makes none, or remove_data() "
             "dropped them"
         )
     if variable is None and len(names) > 1:

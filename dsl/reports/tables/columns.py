@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
 
@@ -73,20 +74,22 @@ def column_of(fit: Any, name: str, alpha: float) -> Column:
 
 
 def _facts(fit: Any) -> dict[str, str]:
-    spec = getattr(fit, "specification", None)
-    if spec is None:
+    core = getattr(fit, "core", None)
+    if not isinstance(core, Fit):
         facts = {"Model": type(fit.model).__name__} if hasattr(fit, "model") else {}
         return {**facts, "Rows": f"{int(fit.nobs):,}"} if hasattr(fit, "nobs") else facts
+    spec = core.call
     facts = {
-        "Estimator": spec.estimator + (" (tuned)" if spec.estimator == "dsl" and spec.tune is not None else ""),
+        "Estimator": spec.estimator
+        + (" (tuned)" if spec.tune is not None and core.estimator.default_tune is None else ""),
         "Model": spec.model,
-        "Rows": f"{fit.sample.nobs:,}",
-        "Labelled": "not used" if spec.estimator == "naive" else f"{fit.n_labeled:,}",
+        "Rows": f"{core.nobs:,}",
+        "Labelled": f"{core.n_labeled:,}" if core.estimator.uses_labels else "not used",
     }
     if spec.index:
         facts["Fixed effects"] = ", ".join(spec.index)
     if spec.cluster is not None:
-        facts["Clusters"] = f"{fit.sample.n_clusters:,} ({spec.cluster})"
+        facts["Clusters"] = f"{core.sample.n_clusters:,} ({spec.cluster})"
     if spec.vcov != "robust":
         facts["Std. errors"] = spec.vcov
     if spec.target != "superpopulation":

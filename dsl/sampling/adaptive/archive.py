@@ -19,6 +19,8 @@ from dsl.data.formula.matrices import ParsedFormula, build, parse
 from dsl.data.sample import prepare
 from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
+from dsl.engine.models import MODELS
+from dsl.estimators.analysis import check_range
 from dsl.estimators.blocks import Blocks
 from dsl.exceptions import (
     ArgumentError,
@@ -77,12 +79,10 @@ class Population:
             )
         sample, absorbed = prepare(self.labelled(gold), self.columns), bool(self.columns.absorbed)
         design = build(self.parsed, sample.data, sample.labeled, settings.predicted, absorbed=absorbed)
-        bad = (design.gold_outcome < 0.0) | (design.gold_outcome > 1.0)
-        if settings.model == "logit" and bad.any():
-            raise OutcomeError(
-                f"model='logit' needs an outcome of 0 and 1 (or shares between them); it is {design.gold_outcome[bad][0]:g} in "
-                f"{first_rows(bad, labels)}. Correct the labels; none of this batch was recorded"
-            )
+        try:
+            check_range(design.gold_outcome, MODELS[settings.model], design.outcome.names[0], labels)
+        except OutcomeError as error:
+            raise OutcomeError(f"{error}; none of this batch was recorded") from None
 
     def estimate(self, gold: FloatArray, design: LabelDesign, arguments: Mapping[str, Any]) -> DSLResults:
         """`dsl.dsl` with the settings' arguments and those given, called where the formula's functions are known."""
@@ -171,9 +171,10 @@ def _table(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _absorbed(parsed: ParsedFormula, model: str) -> tuple[str, ...]:
-    if model == "felm" and not parsed.absorbed:
-        raise FormulaError(f"model='felm' needs fixed effects behind '|': '{parsed.text} | unit'")
-    if model != "felm" and parsed.absorbed:
+    absorbs = MODELS[model].absorbs
+    if absorbs and not parsed.absorbed:
+        raise FormulaError(f"model='{model}' needs fixed effects behind '|': '{parsed.text} | unit'")
+    if not absorbs and parsed.absorbed:
         raise FormulaError(f"formula '{parsed.text}' has fixed effects behind '|', for which model='felm' is needed")
     return parsed.absorbed
 

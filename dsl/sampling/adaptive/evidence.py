@@ -8,8 +8,9 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.formula.matrices import build
 from dsl.data.sample import prepare
 from dsl.engine.fit import SplitFit, fit_split
+from dsl.engine.models import MODELS
 from dsl.engine.sums import Problem
-from dsl.estimators.analysis import MODELS
+from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.exceptions import EstimationError, SingularJacobianError
 from dsl.learners.crossfit import cross_predict
@@ -50,7 +51,7 @@ def evidence_of(people: Population, gold: FloatArray, design: LabelDesign) -> Ev
     settings = people.settings
     pilot, note = _pilot(people, gold, design)
     known = pilot.predictions
-    binary = np.isin(pilot.gold, (0.0, 1.0)).all(axis=0)
+    binary = np.isin(pilot.analysis.gold.to_numpy(), (0.0, 1.0)).all(axis=0)
     doubt = known[:, binary] * (1.0 - known[:, binary])
     learnt = cross_predict(
         np.hstack([pilot.sample.features, known, doubt]),
@@ -92,24 +93,15 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
         seed=settings.seed,
         groups=sample.cluster,
     ).predictions[0]
-    problem = Problem(
-        link=MODELS[settings.model],
-        names=design.block_names,
-        cluster=sample.cluster,
-        n_clusters=sample.n_clusters,
-    )
+    analysis = Analysis(sample=sample, columns=people.columns, designs=(design,), model=MODELS[settings.model])
+    problem = analysis.problem()
     fit, note = _fit(Blocks(design, sample), dict(zip(names, predictions.T, strict=True)), problem)
     order = design.order
     return Pilot(
         names=people.names,
-        predicted=names,
-        gold=values,
         params=fit.params[order],
         inverse=_inverse(fit.jacobian[np.ix_(order, order)] / len(people)),
-        link=problem.link,
-        design=design,
-        sample=sample,
-        prob=sample.sample_prob,
+        analysis=analysis,
         predictions=predictions,
         errors=(predictions[sample.labeled] - values) ** 2,
         label_scores=fit.label_scores[:, order],

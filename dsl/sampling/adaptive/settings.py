@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsl.data.arguments import as_name, as_names, check_count, check_counts, pair_surrogates
-from dsl.estimators.analysis import MODELS
+from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.names import check_method
 

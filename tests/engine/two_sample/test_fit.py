@@ -13,7 +13,9 @@ from scipy.stats import norm
 
 from dsl.engine.blocks import Block, Version
 from dsl.engine.fit import fit_split
-from dsl.engine.moments import LINEAR, LOGISTIC, Link
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.models.logistic import LOGISTIC
+from dsl.engine.models.model import Link
 from dsl.engine.sums import Problem
 from dsl.engine.two_sample import TwoSampleFit, two_sample
 from dsl.engine.two_sample.fit import best_lam
@@ -334,7 +336,7 @@ def test_predicted_covariate_is_the_root_of_the_rectified_gradient(model: str, l
 
     def gradients(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mu = mean(x @ fit.params)
-        slope = np.ones(len(x)) if study.link.slope is None else study.link.slope(mu)
+        slope = np.ones(len(x)) if study.link.slope is None else study.link.slope(mu, mu)
         return x * (y - mu)[:, None], (x * slope[:, None]).T @ x / len(x)
 
     g, j_gold = gradients(study.x[:n], study.y[:n])

@@ -12,7 +12,8 @@ from scipy.stats import norm
 from dsl.engine.blocks import Block
 from dsl.engine.fit import fit_split
 from dsl.engine.intervals import wald_interval, wald_pvalue
-from dsl.engine.moments import LINEAR, gold_weights
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.moments import gold_weights
 from dsl.engine.sums import Problem
 from dsl.engine.two_sample import two_sample
 from tests.engine.two_sample.test_fit import CLOSED_FORM, NAMES, Study, bse, half_width, rival

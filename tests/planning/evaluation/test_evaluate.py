@@ -174,7 +174,7 @@ def test_intervals_for_new_rows_warn() -> None:
 
 
 def test_every_estimator_by_its_short_name() -> None:
-    from dsl.planning.evaluation.strategies import ESTIMATORS
+    from dsl.estimators.short import SHORT as ESTIMATORS
 
     result = quick(estimators=list(ESTIMATORS), replications=3)
     assert result.replications["estimator"].drop_duplicates().tolist() == list(ESTIMATORS)

@@ -272,10 +272,10 @@ def test_categories_and_probabilities_of_categories() -> None:
     kappa = cohen_kappa_score(levels[code][shown], levels[seen][shown])
     assert labels.checks.set_index("check").loc["surrogate", "value"] == pytest.approx(kappa)
     paired = call | {"predicted_var": {"t": list(shares.columns)}}
-    mapping = {"t": list(shares.columns)}
-    probabilities = diagnose(dsl.dsl("x ~ t", **paired), data, predicted_var=mapping)
+    probabilities = diagnose(dsl.dsl("x ~ t", **paired), data)
     assert probabilities.checks.set_index("check").loc["surrogate", "value"] == pytest.approx(kappa)
-    without = diagnose(dsl.dsl("x ~ t", **paired), data)
+    unpaired = call | {"prediction": list(shares.columns)}
+    without = diagnose(dsl.dsl("x ~ t", **unpaired), data)
     assert "pass predicted_var=" in without.skipped["surrogate of t"]
 
 
@@ -344,9 +344,10 @@ def test_balance_knows_what_was_drawn_together() -> None:
     design = dsl.sampling.clustered(d, 60, by="cl", seed=5)
     data = hide(d, design.drawn)
     call = {**CALL, "formula": "y ~ d + x", "cluster": None, "sample_split": 2}
-    fit = dsl.dsl(data=data, design=design, **call)
-    alone = diagnose(fit, data).checks.set_index("check").loc["balance"]
-    known = diagnose(fit, data, design=design).checks.set_index("check").loc["balance"]
+    alone, known = (
+        diagnose(dsl.dsl(data=data, design=drawn_by, **call), data).checks.set_index("check").loc["balance"]
+        for drawn_by in (None, design)
+    )
     assert known["value"] > alone["value"]
     assert known["status"] == "ok"
 

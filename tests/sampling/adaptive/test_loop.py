@@ -170,8 +170,8 @@ def test_estimate_is_dsl_with_the_recorded_design() -> None:
         **same,
     )
     pd.testing.assert_frame_equal(ours.tidy(), by_hand.tidy())
-    assert adaptive.estimate(estimator="gold_only").specification.tune is None
-    assert adaptive.estimate(tune=None, target="finite", **same).specification.target == "finite"
+    assert adaptive.estimate(estimator="gold_only").call.tune is None
+    assert adaptive.estimate(tune=None, target="finite", **same).call.target == "finite"
 
 
 def test_estimate_after_every_batch() -> None:

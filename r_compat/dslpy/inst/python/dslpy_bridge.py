@@ -184,7 +184,7 @@ def _folds(sent: dict[str, Any]) -> Any:
 
 def _plain(result: Any) -> dict[str, Any]:
     """A fit as plain values; matrices row by row."""
-    spec, sample = result.specification, result.sample
+    spec, sample = result.call, result.sample
     out = {
         "terms": list(result.names_r),
         "coefficients": _floats(result.params),

@@ -1,0 +1,181 @@
+"""Design-based supervised learning with cross-fitted predictions: ``dsl``, and ``dsl+`` (score imputation)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray, IntArray
+from dsl.data.arguments import as_rectangle
+from dsl.data.sample import Sample, check_folds_possible
+from dsl.data.tables import is_category
+from dsl.engine.blocks import Block, Version
+from dsl.estimators.analysis import Analysis, evidence_of
+from dsl.estimators.blocks import Blocks
+from dsl.estimators.call import Call, Execution
+from dsl.estimators.estimator import Estimation, Estimator
+from dsl.estimators.records import Splits
+from dsl.estimators.splits import fit_splits
+from dsl.exceptions import ArgumentError
+from dsl.learners.crossfit import check_folds, cross_predict, draw_folds
+from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution, find_support
+
+
+def folds_of(sample: Sample, call: Call) -> IntArray:
+    """Folds supplied by the user, checked, or drawn ones; (S, N)."""
+    if call.folds is not None:
+        return check_folds(as_rectangle(call.folds), sample.rows, sample.n_input, sample.labeled, sample.cluster)
+    check_folds_possible(sample.labeled, sample.cluster, call.cross_fit)
+    rng = np.random.default_rng(call.seed)
+    return draw_folds(sample.labeled, sample.cluster, cross_fit=call.cross_fit, sample_split=call.sample_split, rng=rng)
+
+
+def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
+    """Moments at cross-fitted predictions; of categories, averaged over their cross-fitted probabilities."""
+    if analysis.design.categorical:
+        return _fit_distribution(analysis, call, execution, analysis.sample.features)
+    sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
+    options = _learning(analysis, call) | {"n_jobs": execution.n_jobs, "progress": execution.progress}
+    fitted = cross_predict(sample.features, gold.to_numpy(), sample.labeled, folds, **options)
+    targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
+    equations = analysis.blocks(tuned=call.tune is not None)
+    fits, tuned = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
+    return _estimation(analysis, fits=fits, tuned=tuned, folds=folds, targets=targets)
+
+
+def fit_imputed(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
+    """The moment averaged over the cross-fitted distribution of the predicted variables, given all that is observed."""
+    return _fit_distribution(analysis, call, execution, evidence_of(analysis))
+
+
+def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, features: FloatArray) -> Estimation:
+    sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
+    options = _learning(analysis, call) | {"n_jobs": execution.n_jobs, "progress": execution.progress}
+    found = cross_fit_distribution(_support(analysis), gold, features, sample.labeled, folds, **options)
+    equations = analysis.blocks(tuned=call.tune is not None)
+    fits, tuned = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
+    return _estimation(analysis, fits=fits, tuned=tuned, folds=folds, targets=found.targets(gold))
+
+
+def _estimation(analysis: Analysis, **parts: Any) -> Estimation:
+    return Estimation(n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters, **parts)
+
+
+def _learning(analysis: Analysis, call: Call) -> dict[str, Any]:
+    """What learners are told besides the data."""
+    return {
+        "sl_method": call.learner,
+        "family": call.family,
+        "seed": call.seed,
+        "groups": analysis.sample.cluster,
+    }
+
+
+def _support(analysis: Analysis) -> Support:
+    design = analysis.design
+    return find_support(analysis.gold, linear=design.linear, coded=design.covariates.coded)
+
+
+def _at_means(analysis: Analysis, equations: list[Blocks], predictions: FloatArray) -> Iterator[list[Block]]:
+    """Blocks of every split, at predictions (S, N, q)."""
+    for split in predictions:
+        values = dict(zip(analysis.predicted, split.T, strict=True))
+        yield [blocks.dsl(values) for blocks in equations]
+
+
+def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Block]]:
+    """Blocks of every split, averaged over the distribution; what no split changes is evaluated once."""
+    points: list[list[Version]] = []
+    for split in range(len(found.shares)):
+        if not points or not found.constant:
+            values = found.values(split)
+            points = [[blocks.version(each) for each in values] for blocks in equations]
+        shares = found.probabilities(split)
+        yield [
+            blocks.adjusted([replace(point, share=share) for point, share in zip(own, shares, strict=True)])
+            for blocks, own in zip(equations, points, strict=True)
+        ]
+
+
+def means_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
+    """Blocks of `fit_means` from the predictions that a fit keeps."""
+    if analysis.design.categorical:
+        return _distribution_again(analysis, call, splits, analysis.sample.features)
+    return _at_means(analysis, analysis.blocks(tuned=call.tune is not None), _kept(splits))
+
+
+def imputed_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
+    """Blocks of `fit_imputed` from the predictions that a fit keeps."""
+    return _distribution_again(analysis, call, splits, evidence_of(analysis))
+
+
+def _kept(splits: Splits) -> FloatArray:
+    if splits.predictions is None:
+        raise ArgumentError("remove_data() dropped the fit's predictions, which this needs; use the fit before that")
+    return splits.predictions
+
+
+def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features: FloatArray) -> Iterator[list[Block]]:
+    """From the predictions if they say it all; several categories' joint probabilities are learnt again."""
+    predictions, folds = _kept(splits), splits.folds
+    assert folds is not None
+    gold, labeled, support = analysis.gold, analysis.sample.labeled, _support(analysis)
+    shares = _shares(support, gold, splits, predictions)
+    if shares is None:
+        found = cross_fit_distribution(support, gold, features, labeled, folds, **_learning(analysis, call))
+    else:
+        continuous = [splits.targets.index(name) for name in support.continuous]
+        found = Distribution(
+            support=support,
+            shares=shares,
+            means=predictions[:, :, continuous],
+            labeled=labeled,
+            gold=gold[list(support.continuous)].to_numpy(dtype=float),
+            learners=(),
+            reasons=(),
+        )
+    return _imputed(analysis.blocks(tuned=call.tune is not None), found)
+
+
+def _shares(support: Support, gold: pd.DataFrame, splits: Splits, predictions: FloatArray) -> FloatArray | None:
+    """Probabilities of the cells (S, N, C) where means and shares of single categories give them; else None."""
+    cells = support.cells
+    if len(cells) == 1:
+        return np.ones((*predictions.shape[:2], 1))
+    if len(support.discrete) > 1:
+        return None
+    name = support.discrete[0]
+    if is_category(gold[name]):
+        places = [splits.targets.index(f"{name}[{level}]") for level in cells[name]]
+        return np.asarray(predictions[:, :, places])
+    if len(cells) > 2:
+        return None
+    low, high = cells[name].to_numpy(dtype=float)
+    second = (predictions[:, :, splits.targets.index(name)] - low) / (high - low)
+    return np.stack([1.0 - second, second], axis=2)
+
+
+DSL = Estimator(
+    name="dsl",
+    title="Design-based supervised learning",
+    fit=fit_means,
+    blocks=means_again,
+    words="Estimates are by design-based supervised learning (DSL; {DSL}): the errors that cross-fitted predictions make in the "
+    "model's moment equation are estimated on the labelled rows, weighted by the inverse of their probabilities, and taken off",
+    learns=True,
+)
+DSL_PLUS = Estimator(
+    name="dsl+",
+    title="Design-based supervised learning with score imputation (dsl+)",
+    fit=fit_imputed,
+    blocks=imputed_again,
+    words="Estimates are by design-based supervised learning ({DSL}) with score imputation: the model's moment equation is "
+    "averaged over the cross-fitted distribution of the predicted variables given the predictions, further features and the "
+    "observed variables of the analysis, the augmentation of {RRZ}; what this gets wrong is estimated on the labelled rows, "
+    "weighted by the inverse of their probabilities, and taken off",
+    learns=True,
+    imputes=True,
+    default_tune="coef",
+)

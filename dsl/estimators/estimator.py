@@ -1,0 +1,67 @@
+"""What a named estimator is: how it is fitted, and what follows from its kind."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from dsl._typing import IntArray
+from dsl.engine.blocks import Block
+from dsl.engine.fit import SplitFit
+from dsl.engine.moments import design_weights
+from dsl.engine.sums import WeightRule
+from dsl.engine.tuning import KINDS, Tuned
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.call import Call, Execution
+from dsl.estimators.records import Splits
+from dsl.learners.distribution import Targets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimation:
+    """Fits of all splits (one for an estimator that does not split) and the rows they rest on."""
+
+    fits: list[SplitFit]
+    n: int
+    """Rows that enter the moments."""
+    n_clusters: int | None
+    tuned: list[Tuned] = field(default_factory=list)
+    folds: IntArray | None = None
+    targets: Targets | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimator:
+    """One entry of the registry.
+
+    A new estimator is one file with an `Estimator` and one line in `dsl.estimators.names`.
+    """
+
+    name: str
+    """As in ``dsl.dsl(estimator=...)``."""
+    title: str
+    fit: Callable[[Analysis, Call, Execution], Estimation]
+    blocks: Callable[[Analysis, Call, Splits], Iterator[list[Block]]]
+    """What was solved in each split, made again from what a fit keeps: a block for each equation."""
+    words: str
+    """What it does, as a sentence of a methods paragraph; ``{SOURCE}`` cites a source of `dsl.reports.page.sources`."""
+    weights: WeightRule = design_weights
+    """Weights of the moments (`dsl.engine.moments`)."""
+    uses_labels: bool = True
+    """Whether gold labels enter; without them nothing about a finite population is random."""
+    uses_surrogates: bool = True
+    learns: bool = False
+    """Whether gold labels are predicted out of fold, which needs a learner and folds."""
+    imputes: bool = False
+    """Whether the moment itself is imputed, with the observed variables of the analysis among the learner's features."""
+    two_sample: bool = False
+    """Whether labelled and unlabelled rows are two samples, with the variance of their sum."""
+    default_tune: str | float | None = None
+    kinds: tuple[str, ...] = KINDS
+    """Kinds of Lambda that the user may ask for."""
+    numbers: bool = True
+    """Whether the user may fix Lambda."""
+    advice: str = ""
+    """What to do instead, where `tune` cannot be as asked."""
+    t_if_tuned: bool = True
+    """Whether intervals are Student's by default where a Lambda was chosen."""
+    no_power: str = ""
+    """Why its variance cannot be extrapolated to other numbers of labels, and what to do; empty if it can."""

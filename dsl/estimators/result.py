@@ -1,0 +1,267 @@
+"""The frozen result of a call: numbers, the call itself, facts about rows and splits."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.covariance import cluster_sums
+from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
+from dsl.engine.models import MODELS, Model
+from dsl.engine.moments import pseudo_values
+from dsl.estimators.call import Call
+from dsl.estimators.estimator import Estimator
+from dsl.estimators.names import ESTIMATORS
+from dsl.estimators.predictor import Predictor
+from dsl.estimators.records import SampleFacts, Splits
+from dsl.exceptions import ArgumentError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """What a call found; read by everything that shows, compares or plans.
+
+    `dsl.DSLResults` is its face: the same numbers as a statsmodels results object.
+    """
+
+    names: tuple[str, ...]
+    """(k,) coefficients."""
+    names_r: tuple[str, ...] = field(repr=False)
+    """(k,) the same as R names them."""
+    outcome: str
+    params: FloatArray
+    """(k,) estimates: medians over splits (`dsl.engine.combine.combine_splits`)."""
+    vcov: FloatArray = field(repr=False)
+    """(k, k) their covariance, J^-1 Omega J^-T / N in every split (`dsl.engine.covariance.sandwich`), combined over splits
+    (`dsl.engine.combine.combine_splits`)."""
+    df: FloatArray = field(repr=False)
+    """(k,) degrees of freedom of the standard errors (`dsl.engine.intervals.degrees_of_freedom`)."""
+    call: Call
+    sample: SampleFacts = field(repr=False)
+    splits: Splits = field(repr=False)
+    predictor: Predictor = field(repr=False)
+    """Fitted means of new rows."""
+    fit_quality: pd.DataFrame | None = field(repr=False)
+    """(q, .) learner, out-of-fold R2 and accuracy of each predicted variable; None without a learner."""
+    rmse: pd.DataFrame | None = field(repr=False)
+    """(S, q) out-of-fold root mean squared errors; None without a learner."""
+
+    @property
+    def estimator(self) -> Estimator:
+        """The registry's entry of the call's estimator."""
+        return ESTIMATORS[self.call.estimator]
+
+    @property
+    def model(self) -> Model:
+        """The registry's entry of the call's model."""
+        return MODELS[self.call.model]
+
+    @property
+    def bse(self) -> FloatArray:
+        """Standard errors: roots of the diagonal of `vcov` (`dsl.engine.covariance.sandwich`); (k,)."""
+        return np.asarray(np.sqrt(np.diag(self.vcov)))
+
+    @property
+    def zvalues(self) -> FloatArray:
+        """Estimates over standard errors; (k,)."""
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # nothing is random where all of a finite population is labelled
+            return np.asarray(self.params / self.bse)
+
+    @property
+    def nobs(self) -> int:
+        """Rows of the analysis."""
+        return self.sample.nobs
+
+    @property
+    def n_labeled(self) -> int:
+        """Labelled rows among them."""
+        return self.sample.n_labeled
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows left out for missing values."""
+        return self.sample.n_input - self.sample.nobs
+
+    @property
+    def folds(self) -> IntArray | None:
+        """Cross-fitting folds 0, 1, ...; (S, N)."""
+        return self.splits.folds
+
+    @property
+    def predictions(self) -> FloatArray | None:
+        """Out-of-fold predictions; (S, N, q)."""
+        return self.splits.predictions
+
+    @property
+    def cross_fit(self) -> int | None:
+        """Number of cross-fitting folds; None without cross-fitting."""
+        return self.splits.n_folds
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything of length N is there: ``remove_data()`` drops it."""
+        return len(self.sample.labeled) == self.sample.nobs
+
+    @property
+    def split_bse(self) -> FloatArray:
+        """Standard errors of each split; (S, k)."""
+        return np.asarray(np.sqrt(np.diagonal(self.splits.vcovs, axis1=1, axis2=2)))
+
+    @property
+    def reference(self) -> FloatArray | float:
+        """Degrees of freedom of the reference distribution: infinitely many for the normal one."""
+        return self.df if self.call.use_t else np.inf
+
+    def need_predictions(self) -> FloatArray:
+        """Out-of-fold predictions; (S, N, q).
+
+        Raises
+        ------
+        ArgumentError
+            The estimator makes none, or ``remove_data()`` dropped them.
+        """
+        if self.splits.predictions is None:
+            why = "remove_data() dropped them" if self.rmse is not None else "this estimator makes none"
+            raise ArgumentError(f"there are no out-of-fold predictions: {why}")
+        return self.splits.predictions
+
+    @property
+    def pseudo_outcomes(self) -> pd.DataFrame:
+        """Design-adjusted values g + w (gold - g) (`dsl.engine.moments.pseudo_values`), mean over splits; (N, q)."""
+        rows = np.flatnonzero(self.sample.labeled)
+        weight = 1.0 / self.sample.sample_prob[rows]
+        values = pseudo_values(self.need_predictions().mean(axis=0), self.sample.gold, rows, weight)
+        return pd.DataFrame(values, index=self.sample.labels, columns=list(self.splits.targets))
+
+    @property
+    def tuning(self) -> pd.DataFrame:
+        """How much each coefficient relies on the predictions, and the gain: medians over splits.
+
+        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL; `dsl.engine.tuning.best_change`), ``se_without`` and
+        ``se_plain`` (standard errors at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the
+        estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone.
+        """
+        tuning = self.splits.tuning
+        if tuning is None:
+            raise ArgumentError(
+                f"nothing was tuned: estimator='{self.call.estimator}', tune={self.call.tune!r}; pass tune='coef'"
+            )
+        table = pd.DataFrame({"lambda": np.median(tuning.lambdas, axis=0)}, index=list(self.names))
+        if tuning.without is None or tuning.plain is None:
+            return table
+        table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))
+        table["se_plain"] = np.sqrt(np.median(tuning.plain, axis=0))
+        table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
+        table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
+        return table
+
+    @property
+    def labels_behind(self) -> pd.Series:
+        """How many labelled rows carry the variance of each coefficient; (k,).
+
+        Kish's effective number (`dsl.engine.intervals.kish`) of the rows' squared contributions c^2,
+        (sum c^2)^2 / sum c^4: their number if all contribute alike, few where some dominate.
+        """
+        square = self.contributions() ** 2
+        total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
+        return pd.Series(square.sum(axis=0) ** 2 / total, index=list(self.names))
+
+    def contributions(self) -> FloatArray:
+        """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
+        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
+        return np.asarray(self.splits.label_scores @ bread.T)
+
+    def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
+        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,).
+
+        See `dsl.engine.intervals.degrees_of_freedom`.
+        """
+        if self.estimator.uses_labels and not len(self.splits.label_scores):
+            raise ArgumentError(
+                "remove_data() dropped the labelled rows' scores, from which the degrees of freedom of a combination follow; "
+                "test it before that, or with use_t=False"
+            )
+        return _degrees(self, combinations)
+
+    def conf_int(self, alpha: float = 0.05, alternative: str = "two-sided") -> FloatArray:
+        """Confidence intervals (`dsl.engine.intervals.wald_interval`); (k, 2)."""
+        return wald_interval(self.params, self.bse, alpha, alternative, self.reference)
+
+    def pvalues(self, alternative: str = "two-sided") -> FloatArray:
+        """P values of the estimates against zero (`dsl.engine.intervals.wald_pvalue`); (k,)."""
+        return wald_pvalue(self.params, self.bse, alternative, df=self.reference)
+
+    def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high; df with ``use_t``."""
+        table = pd.DataFrame(
+            {
+                "term": self.names,
+                "estimate": self.params,
+                "std_error": self.bse,
+                "statistic": self.zvalues,
+                "p_value": self.pvalues(alternative),
+            }
+        )
+        if self.call.use_t:
+            table.insert(4, "df", self.df)
+        if conf_int:
+            table[["conf_low", "conf_high"]] = self.conf_int(alpha, alternative)
+        return table
+
+    def without_rows(self) -> "Fit":
+        """The fit without everything of length N (folds, predictions, row labels, the design), for a small file."""
+        sample = replace(
+            self.sample,
+            labels=self.sample.labels[:0],
+            labeled=self.sample.labeled[:0],
+            gold=self.sample.gold[:0],
+            sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
+        )
+        scores = self.splits.label_scores[:0]
+        splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)
+        return replace(self, sample=sample, splits=splits, call=replace(self.call, design=None, folds=None))
+
+
+def degrees_of_estimates(fit: Fit) -> FloatArray:
+    """Degrees of freedom of each standard error of a fit in the making; (k,)."""
+    return _degrees(fit, np.eye(len(fit.params)))
+
+
+def _degrees(fit: Fit, combinations: FloatArray) -> FloatArray:
+    sample = fit.sample
+    rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
+    if not fit.estimator.uses_labels:
+        return np.full(len(combinations), rest)
+    parts = fit.contributions() @ combinations.T
+    if sample.label_cluster is not None:
+        codes, own = np.unique(sample.label_cluster, return_inverse=True)
+        parts = cluster_sums(parts, own, len(codes))
+    superpopulation = fit.call.target != "finite"  # of a finite one, labelled rows are all that is random
+    variance = np.diag(combinations @ fit.vcov @ combinations.T) * superpopulation
+    return degrees_of_freedom(parts, variance, rest)
+
+
+class HasFit(Protocol):
+    """Results of ``dsl.dsl``, as what stands below them sees them."""
+
+    @property
+    def core(self) -> Fit:
+        """The frozen fit behind them."""
+
+
+def fit_of(results: Fit | HasFit | Any) -> Fit:
+    """The frozen fit behind results.
+
+    Raises
+    ------
+    ArgumentError
+        They are none of ``dsl.dsl``.
+    """
+    core = results if isinstance(results, Fit) else getattr(results, "core", None)
+    if not isinstance(core, Fit):
+        raise ArgumentError(f"fit must be what dsl.dsl returns; found {type(results).__name__}")
+    return core

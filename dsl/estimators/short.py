@@ -1,0 +1,62 @@
+"""Short names of estimators with their settings, as comparisons and evaluations list them."""
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from dsl.data.arguments import as_names
+from dsl.exceptions import ArgumentError
+
+SHORT: dict[str, dict[str, Any]] = {
+    "naive": {
+        "estimator": "naive",
+        "target": "superpopulation",
+    },  # no labels, so that nothing about these rows is random
+    "gold_only": {"estimator": "gold_only"},
+    "dsl": {"estimator": "dsl"},
+    "tuned": {"estimator": "dsl", "tune": "coef"},
+    "dsl+": {"estimator": "dsl+"},
+    "ppi": {"estimator": "ppi"},
+    "ppi++": {"estimator": "ppi++"},
+    "cdi": {"estimator": "cdi"},
+}
+"""Arguments of `dsl.dsl` behind each short name, in the order in which they are listed."""
+
+BASELINE = ("srs", "gold_only")
+"""Design and estimator that others are measured against."""
+
+
+def resolve_estimators(estimators: Any) -> dict[str, dict[str, Any]]:
+    """Arguments of `dsl.dsl` by name of the estimator."""
+    if not isinstance(estimators, Mapping):
+        estimators = {name: name for name in as_names(estimators, "estimators")}
+    if not estimators:
+        raise ArgumentError("estimators names nothing to compare; use e.g. estimators=('gold_only', 'dsl')")
+    out = {}
+    for name, given in estimators.items():
+        if isinstance(given, Mapping):
+            drawn = next((key for key in ("design", "labeled", "sample_prob") if key in given), None)
+            if drawn is not None:
+                raise ArgumentError(
+                    f"estimator '{name}' sets '{drawn}', but the designs decide which rows are labelled"
+                )
+            out[str(name)] = {str(key): value for key, value in given.items()}
+        elif isinstance(given, str):
+            out[str(name)] = dict(SHORT[known_name(given, SHORT, "estimator")])
+        else:
+            raise ArgumentError(
+                f"estimator '{name}' must be a short name or a dict of arguments of dsl.dsl, e.g. {{'estimator': 'dsl', 'tune': "
+                f"'scalar'}}; found {type(given).__name__}"
+            )
+    if out.get(BASELINE[1], SHORT[BASELINE[1]]) != SHORT[BASELINE[1]]:
+        raise ArgumentError("'gold_only' is the baseline of every evaluation; give this estimator another name")
+    return out
+
+
+def known_name(name: str, known: Collection[str], what: str) -> str:
+    """The name; raises ArgumentError, which lists the known ones, if it is none of them."""
+    if name in known:
+        return name
+    close = get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    raise ArgumentError(f"unknown {what} {name!r}: use one of {', '.join(known)}{hint}")

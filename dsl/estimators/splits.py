@@ -1,0 +1,108 @@
+"""The moment equations of every split, solved one after the other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from dsl._typing import FloatArray
+from dsl.data.arguments import warn_caller
+from dsl.engine.blocks import Block
+from dsl.engine.centre import Centring, shared_columns
+from dsl.engine.checks import check_columns
+from dsl.engine.equations import join
+from dsl.engine.fit import SplitFit, fit_split
+from dsl.engine.moments import augmentation_weights, design_weights
+from dsl.engine.sums import Problem, row_scores, shared_gram
+from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
+from dsl.exceptions import JacobianWarning
+
+Tune = str | float | None
+
+
+@dataclass(slots=True)
+class _Common:
+    """What the splits share: the problem with the Gram matrix of the fixed columns, their centring, and starts."""
+
+    problem: Problem
+    centring: Centring | None
+    starts: list[FloatArray | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, problem: Problem, blocks: Sequence[Block]) -> "_Common":
+        """From the first split; raises CollinearityError."""
+        own_gram = shared_gram(blocks[0].fixed)
+        check_columns(blocks[0], problem.names, own_gram)
+        intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
+        gram, centring = shared_columns(blocks[0].fixed, intercept, own_gram)
+        if problem.link.slope is None and problem.weights is design_weights:
+            problem = replace(problem, fixed_gram=gram)
+        return cls(problem, centring, [None] * len(blocks))
+
+    @property
+    def basis(self) -> FloatArray | None:
+        """Takes the parameters of centred columns to the reported ones."""
+        return None if self.centring is None else self.centring.back(len(self.problem.names))
+
+
+def fit_splits(
+    problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune = None
+) -> tuple[list[SplitFit], list[Tuned]]:
+    """Fit the equations of every split, each from where the first split's ended.
+
+    Parameters
+    ----------
+    problem : Problem
+    splits : iterable of lists of Block
+        A block for each equation, in every split.
+    tune : str, float or None
+        See `dsl.engine.tuning.fit_tuned`; None solves at Lambda = I.
+
+    Returns
+    -------
+    fits : list of SplitFit
+        One for each split; parameters in the blocks' order, equation after equation.
+    tuned : list of Tuned
+        The same of the chosen Lambdas; empty without `tune`.
+    """
+    fits: list[SplitFit] = []
+    tuned: list[Tuned] = []
+    common: _Common | None = None
+    for blocks in splits:
+        common = common or _Common.of(problem, blocks)
+        own, centring = blocks, common.centring
+        if centring is not None:
+            own = [centring.apply(block) for block in blocks]
+        each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
+        rows = [_scores(block, common.problem, *fitted) for block, fitted in zip(own, each, strict=True)]
+        joint = join([fit for fit, _ in each], rows, own[0], common.problem)
+        choices = [choice for _, choice in each if choice is not None]
+        if not fits:
+            common.starts = [fit.params for fit, _ in each]
+        fits.append(joint if centring is None else centring.undo(joint, len(blocks)))
+        if choices:
+            choice = side_by_side(choices)
+            tuned.append(choice if centring is None else centring.undo_tuned(choice, len(blocks)))
+    _warn_if_weak(fits)
+    return fits, tuned
+
+
+def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
+    if tune is None:
+        return fit_split(block, common.problem, start=start), None
+    return fit_tuned(block, common.problem, tune, start=start, basis=common.basis)
+
+
+def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
+    """Scores of a fit, row by row in pieces."""
+    at = fit.params if choice is None or choice.at is None else choice.at
+    tuned = replace(problem, tuning=None if choice is None else choice.tuning)
+    return row_scores(block, tuned, at, problem.weights, augmentation_weights)
+
+
+def _warn_if_weak(fits: list[SplitFit]) -> None:
+    weak = [str(s + 1) for s, fit in enumerate(fits) if not fit.positive_definite]
+    if weak:
+        warn_caller(
+            JacobianWarning,
+            f"the Jacobian of the moment is not positive definite in {len(weak)} of {len(fits)} splits ({', '.join(weak)}): "
+            "the labelled sample is small for these predicted covariates, and the estimates may be far off; label more rows",
+        )

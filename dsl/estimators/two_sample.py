@@ -1,0 +1,85 @@
+"""Prediction-powered inference in its two-sample form: ``ppi`` and ``ppi++`` (Angelopoulos et al. 2023)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from dsl.engine.blocks import Block
+from dsl.engine.checks import check_columns
+from dsl.engine.covariance import sandwich
+from dsl.engine.labeling import finite_meat
+from dsl.engine.sums import Problem, label_scores, shared_gram
+from dsl.engine.tuning import Tuned
+from dsl.engine.two_sample import TwoSampleFit, two_sample
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.call import Call, Execution
+from dsl.estimators.estimator import Estimation, Estimator
+from dsl.estimators.raw import adjusted, raw_again
+from dsl.exceptions import ArgumentError
+
+
+def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
+    """Raw surrogates of the unlabelled rows, corrected on the labelled ones."""
+    if len(analysis.designs) > 1:
+        raise ArgumentError(
+            f"estimator='{call.estimator}' has one outcome at a time; for all categories together use estimator='cdi', "
+            "tune='coef'"
+        )
+    (block,) = adjusted(analysis, replace(call, tune=None))
+    problem = analysis.problem()
+    gram = shared_gram(block.fixed)
+    check_columns(block, problem.names, gram)
+    lam = None if isinstance(call.tune, str) else call.tune
+    fit = two_sample(
+        block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters, gram=gram
+    )
+    chosen = Tuned(lambdas=np.full(len(fit.params), fit.lam), plain=None, without=None)
+    if problem.labeling is not None:
+        fit = _finite(block, problem, fit)
+    sample = analysis.sample
+    return Estimation(fits=[fit], n=len(sample.data), n_clusters=sample.n_clusters, tuned=[chosen])
+
+
+def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:
+    """The fit with the covariance that the choice of the labelled rows alone gives.
+
+    With the unlabelled rows the complement of the labelled ones, lam (mean_U h - mean_L h) is a constant less
+    lam / (1 - pi) mean_L h: the moment at Lambda = lam / (1 - pi).
+    """
+    assert problem.labeling is not None
+    share = len(block.gold_rows) / len(block.outcome)
+    tuning = fit.lam / (1.0 - share) * np.eye(len(fit.params))
+    on_labels = label_scores(block, replace(problem, tuning=tuning), fit.params)
+    meat = finite_meat(on_labels, problem.labeling)
+    return replace(fit, label_scores=on_labels, meat=meat, vcov=sandwich(fit.jacobian, meat))
+
+
+PPI = Estimator(
+    name="ppi",
+    title="Prediction-powered inference (PPI)",
+    fit=fit_two_sample,
+    blocks=raw_again,
+    words="Estimates are by prediction-powered inference (PPI; {PPI}): those from the predictions on the unlabelled rows, less "
+    "the error of the same on the labelled rows",
+    two_sample=True,
+    default_tune=1.0,
+    kinds=(),
+    advice="estimator='ppi' has a fixed lambda; use estimator='ppi++' or 'cdi' for a chosen one",
+    no_power="each label that is added takes a row from its unlabelled sample; use estimator='cdi', tune=1.0",
+)
+PPI_TUNED = Estimator(
+    name="ppi++",
+    title="Prediction-powered inference, tuned (PPI++)",
+    fit=fit_two_sample,
+    blocks=raw_again,
+    words="Estimates are by tuned prediction-powered inference (PPI++; {PPI}; {PPI++}): those from the predictions on the "
+    "unlabelled rows, less the error of the same on the labelled rows, relied on to the extent that minimises the estimated "
+    "variance",
+    two_sample=True,
+    default_tune="scalar",
+    kinds=(),
+    numbers=False,
+    advice="estimator='ppi++' chooses its own lambda; for a fixed one use estimator='ppi', tune=0.5",
+    t_if_tuned=False,
+    no_power="each label that is added takes a row from its unlabelled sample; use estimator='cdi'",
+)

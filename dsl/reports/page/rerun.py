@@ -153,7 +153,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
     given: dict[str, Any] = {
         "predicted_var": _predicted(call),
-        "prediction": None if _needs_pairs(call) else _short(call.prediction),
+        "prediction": _short(_listed(call)),
         "feature": _short(call.feature),
         "model": call.model,
         "estimator": call.estimator,
@@ -191,6 +191,14 @@ def _needs_pairs(call: Call) -> bool:
     """Whether the order of `prediction` does not say which surrogates stand for which predicted variable."""
     in_order = dict(zip(call.predicted_var, ((name,) for name in call.prediction), strict=False))
     return bool(call.pairs) and (len(call.prediction) != len(call.predicted_var) or dict(call.pairs) != in_order)
+
+
+def _listed(call: Call) -> tuple[str, ...]:
+    """Surrogates that `predicted_var` does not name."""
+    if not _needs_pairs(call):
+        return call.prediction
+    named = {name for names in call.pairs.values() for name in names}
+    return tuple(name for name in call.prediction if name not in named)
 
 
 def _predicted(call: Call) -> Any:

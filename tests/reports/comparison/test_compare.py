@@ -120,7 +120,7 @@ def test_bias_in_a_logit_by_stacked_scores(data: pd.DataFrame) -> None:
         bread = np.linalg.inv((x * (mean * (1 - mean))[:, None]).T @ x)
         parts.append((x * (outcome - mean).to_numpy()[:, None]) @ bread)
     gap = parts[0] - parts[1]
-    found = difference(naive, fit, data)
+    found = difference(naive.core, fit.core, data)
     np.testing.assert_allclose(found.vcov, gap.T @ gap, rtol=ROOT)
     np.testing.assert_allclose(found.estimate, naive.params - fit.params)
 
@@ -133,7 +133,7 @@ def test_splits_of_the_difference_combine_as_those_of_the_estimate(data: pd.Data
     each = naive.params.to_numpy() - fit.split_params.to_numpy()
     centre = np.median(each, axis=0)
     variance = np.median([(gap**2).sum(axis=0) + (b - centre) ** 2 for gap, b in zip(gaps, each, strict=True)], axis=0)
-    found = difference(naive, fit, data)
+    found = difference(naive.core, fit.core, data)
     np.testing.assert_allclose(found.estimate, centre)
     np.testing.assert_allclose(np.diag(found.vcov), variance)
 
@@ -319,7 +319,7 @@ def test_several_surrogates_of_one_variable(data: pd.DataFrame) -> None:
     with pytest.raises(ArgumentError, match="which prediction stands for 'y'"):
         compare("y ~ x", d, **call)
     found = compare("y ~ x", d, **{**call, "predicted_var": {"y": "other"}, "prediction": ["llm"]})
-    fit = dsl.dsl("y ~ x", d, **{**call, "prediction": ["other", "llm"]})
+    fit = dsl.dsl("y ~ x", d, **{**call, "predicted_var": {"y": "other"}, "prediction": ["llm"]})
     again = compare_fit(fit, d)
     pd.testing.assert_frame_equal(found.bias, again.bias)
 

@@ -19,6 +19,8 @@ from dsl.analyses.quantile import _curves, ppi_quantile
 from dsl.engine.labeling import finite_meat
 from tests.engine.two_sample.test_fit import rival
 
+pytestmark = pytest.mark.numeric
+
 SAME_SUMS = 1e-12
 """Sums of the same terms in another order."""
 

@@ -8,6 +8,8 @@ import statsmodels.formula.api as smf
 
 import dsl
 
+pytestmark = pytest.mark.numeric
+
 SAME_ALGEBRA = 1e-8
 """Relative, on parameters and standard errors: closed forms and converged Newton steps."""
 

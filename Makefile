@@ -28,7 +28,7 @@ $(LIGHT): pyproject.toml
 		|| { echo "Python 3.11 or later is needed; found $$($(PYTHON) --version). Use: make PYTHON=python3.12 ..."; exit 1; }
 	@.ci/make_venv $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[plot]"
 	@touch $@
 
 $(DEV): $(LIGHT)

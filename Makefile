@@ -6,7 +6,8 @@ LIGHT := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 LOWEST := .venv-lowest
 # One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
-WORKERS ?= logical
+# A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
+PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser bench docs lint clean help
@@ -35,10 +36,11 @@ $(DEV): $(LIGHT)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
 
-# The lowest Python too: old versions have no wheels for newer ones.
+# The lowest Python too: old versions have no wheels for newer ones. The tools of the tests are of today: pip keeps what is there.
 $(LOWEST)/.installed: $(DEV)
 	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[test]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[plot,excel,parquet,grf,tables]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --editable ".[test]"
 	@touch $@
 
 demo: $(LIGHT)
@@ -53,14 +55,14 @@ lint: $(DEV)
 
 test: $(DEV)
 	r_compat/install_r.sh $(VENV)
-	$(CLEANLY) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not live_r_dsl and not browser"
+	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not live_r_dsl and not browser"
 
 test-kernels: $(DEV)
-	$(CLEANLY) $(BIN)/python .ci/kernels.py -n $(WORKERS)
+	$(CLEANLY) $(BIN)/python .ci/kernels.py $(PARALLEL)
 
 # Old versions of others warn of each other: their deprecations are no faults of ours.
 test-lowest: $(LOWEST)/.installed
-	$(CLEANLY) $(LOWEST)/bin/python -m pytest -n $(WORKERS) -W ignore::DeprecationWarning -W ignore::FutureWarning tests
+	$(CLEANLY) $(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -W ignore::FutureWarning tests
 
 test-r-dsl: $(DEV)
 	r_compat/install_r.sh $(VENV)

@@ -2,59 +2,86 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+LIGHT := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+LOWEST := .venv-lowest
+# One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
+# A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
+PARALLEL := -n logical --dist loadfile
+CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-slow test-r-dsl test-browser bench docs lint clean help
+.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser bench docs lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
+	@echo "make test-kernels  the numeric tests under each of OpenBLAS's kernels that the processor has"
+	@echo "make test-lowest  the tests without R, with the lowest versions that pyproject.toml allows"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make test-browser  the report in headless Chromium (it must be installed)"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make docs       execute the vignettes and build the site"
-	@echo "make lint       ruff, mypy, import contracts"
+	@echo "make lint       ruff, mypy, import contracts, large files and new ones at the root"
 
-$(STAMP): pyproject.toml
+$(LIGHT): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; found $$($(PYTHON) --version). Use: make PYTHON=python3.12 ..."; exit 1; }
 	@.ci/make_venv $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[plot]"
+	@touch $@
+
+$(DEV): $(LIGHT)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
 
-demo: $(STAMP)
+# The lowest Python too: old versions have no wheels for newer ones. The tools of the tests are of today: pip keeps what is there.
+$(LOWEST)/.installed: $(DEV)
+	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[plot,excel,parquet,grf,tables]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --editable ".[test]"
+	@touch $@
+
+demo: $(LIGHT)
 	$(BIN)/python -m dsl.cli.demo
 
-lint: $(STAMP)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python .ci/check_files.py
 
-test: $(STAMP)
+test: $(DEV)
 	r_compat/install_r.sh $(VENV)
-	$(BIN)/python -m pytest -m "not slow and not live_r_dsl and not browser"
+	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not live_r_dsl and not browser"
 
-test-r-dsl: $(STAMP)
+test-kernels: $(DEV)
+	$(CLEANLY) $(BIN)/python .ci/kernels.py $(PARALLEL)
+
+# Old versions of others warn of each other: their deprecations are no faults of ours.
+test-lowest: $(LOWEST)/.installed
+	$(CLEANLY) $(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -W ignore::FutureWarning tests
+
+test-r-dsl: $(DEV)
 	r_compat/install_r.sh $(VENV)
-	$(BIN)/python -m pytest -m live_r_dsl tests/live_r
+	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
-test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow tests/simulation
+test-slow: $(DEV)
+	.ci/clean_tree $(BIN)/python -m pytest -m slow tests/simulation
 
-test-browser: $(STAMP)
-	$(BIN)/python -m pytest -m browser tests/browser
+test-browser: $(DEV)
+	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser
 
-docs: $(STAMP)
+docs: $(DEV)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
 	@echo "Site: vignettes/_build/index.html"
 
-bench: $(STAMP)
+bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
 
 clean:
-	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -56,7 +56,7 @@ def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:
         out: pd.DataFrame = data.to_pandas()
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"converting a {data.implementation.value} table needs '{error.name}': pip install {error.name}, or pass a "
+            f"converting a {data.implementation.name.lower()} table needs '{error.name}': pip install {error.name}, or pass a "
             "pandas frame"
         ) from error
     if data.implementation.is_polars():

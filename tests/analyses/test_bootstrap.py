@@ -15,6 +15,8 @@ from dsl.engine.labeling import Labeling, finite_meat
 from .test_quantile import table
 from .test_statistic import BOOTSTRAP, CLOSED_FORM, DRAWS, mean, run
 
+pytestmark = pytest.mark.numeric
+
 
 class Fixed:
     """A generator whose multinomial draw is given."""

@@ -12,6 +12,8 @@ from dsl.sampling import LabelDesign
 from tests.fixed import Fixed
 from tests.posts import posts, run
 
+pytestmark = pytest.mark.numeric
+
 ROUNDING = 1e-10
 
 

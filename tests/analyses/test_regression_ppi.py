@@ -19,7 +19,10 @@ TUNED = 1e-4
 """In standard errors: their logit chooses lambda at an estimate with that error."""
 PPI_OPTIMUM = 1e-5
 """In standard errors: ppi-python minimises its logistic loss by L-BFGS with scipy's tolerances."""
-pytestmark = pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning")  # ppi-python's use of sklearn
+pytestmark = [
+    pytest.mark.numeric,
+    pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning"),  # ppi-python's use of sklearn
+]
 PI = LABELED / ROWS
 
 

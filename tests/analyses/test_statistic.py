@@ -17,6 +17,8 @@ from tests.engine.two_sample.test_fit import rival
 
 from .test_quantile import table, unequal
 
+pytestmark = pytest.mark.numeric
+
 CLOSED_FORM = 1e-9
 DRAWS = 400
 BOOTSTRAP = 4.0 / np.sqrt(2 * DRAWS)

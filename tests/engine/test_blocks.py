@@ -23,6 +23,8 @@ from dsl.engine.moments import (
     scores,
 )
 
+pytestmark = pytest.mark.numeric
+
 ROUNDING = 1e-9
 """Relative: sums in another order."""
 NEWTON = 1e-7

@@ -8,6 +8,8 @@ import pytest
 
 from tests.analyses.test_regression_categories import ROWS, SAME_ALGEBRA, TOPICS, labelled, posts_on_topics, run
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def data() -> pd.DataFrame:

@@ -10,6 +10,8 @@ from statsmodels.stats.weightstats import _zconfint_generic, _zstat_generic
 from dsl.engine.intervals import ALTERNATIVES, tails, wald_interval, wald_pvalue
 from dsl.exceptions import ArgumentError
 
+pytestmark = pytest.mark.numeric
+
 ESTIMATE, SE = np.array([1.0, -2.0, 0.3]), np.array([0.5, 1.5, 0.1])
 
 

@@ -15,6 +15,8 @@ from dsl.engine.intervals import ALTERNATIVES, degrees_of_freedom, wald_interval
 from dsl.exceptions import ArgumentError
 from tests.posts import posts, run
 
+pytestmark = pytest.mark.numeric
+
 ALGEBRA = 1e-10
 """The same sums in another order."""
 

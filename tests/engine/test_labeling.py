@@ -13,6 +13,8 @@ import dsl
 from dsl.exceptions import AllLabeledWarning, ArgumentError, DataError, DroppedRowsWarning, LabelError
 from dsl.sampling import LabelDesign
 
+pytestmark = pytest.mark.numeric
+
 SAME_ALGEBRA = 1e-9
 """Relative: the same sums in another order."""
 N, n = 120, 48

@@ -12,6 +12,8 @@ from dsl.exceptions import ArgumentError
 from tests.fixed import Fixed
 from tests.posts import posts, run
 
+pytestmark = pytest.mark.numeric
+
 SAME_ALGEBRA = 1e-9
 """Relative: the same sums in another order."""
 ROOT = 1e-8

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.engine.test_blocks import CALLS, FEW, NEWTON, ROUNDING, ROWS, SEEDS, assert_same, fit, table
 
+pytestmark = pytest.mark.numeric
+
 TUNES = ("scalar", "coef", "matrix", 0.4)
 KINDS = {"dsl": {}, "dsl+": {"estimator": "dsl+"}, "cdi": {"estimator": "cdi"}}
 

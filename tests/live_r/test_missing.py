@@ -21,13 +21,17 @@ def test_importing_does_not_start_r() -> None:
 
 
 def test_the_message_names_the_extra() -> None:
-    for call in (
+    calls = (
         "dsl.r.to_r([1])",
         "dsl.r.RLearner().fit([[1.0]], [1.0])",
         "dsl.r.reference_dsl('y ~ x', {}, predicted_var='y')",
-    ):
-        code = f"import dsl, dsl.r\ntry: {call}\nexcept dsl.exceptions.MissingDependencyError as error: print(error)"
-        assert "pip install 'dsl[r]'" in python(WITHOUT_RPY2 + code), call
+    )
+    code = "import dsl, dsl.r\n"
+    for call in calls:
+        code += f"try: {call}\nexcept dsl.exceptions.MissingDependencyError as error: print(error)\n"
+    said = python(WITHOUT_RPY2 + code).splitlines()
+    assert len(said) == len(calls), said
+    assert all("pip install 'dsl[r]'" in line for line in said), said
     code = "import sys; sys.modules['rdata'] = None\nimport dsl.r\ntry: dsl.r.read_rds('x')\nexcept ImportError as e: print(e)"
     assert "pip install 'dsl[r]'" in python(code)
 

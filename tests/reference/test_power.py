@@ -23,6 +23,8 @@ from tests.reference.cases import (
     load_table,
 )
 
+pytestmark = pytest.mark.numeric
+
 BY_NAME = {case["name"]: case for case in CASES}
 NEGATIVE = "felm_twoways_cluster_lm"
 LEAST_SQUARES = [name for name in NAMES if BY_NAME[name]["sl_method"] == "lm"]

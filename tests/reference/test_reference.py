@@ -33,6 +33,8 @@ from tests.reference.cases import (
     table_md5,
 )
 
+pytestmark = pytest.mark.numeric
+
 BY_NAME = {case["name"]: case for case in CASES}
 SPLITS = [(name, s) for name in NAMES for s in range(2)]
 OF_MEAN_WITH_ZEROS = "lm_outcome_mean"

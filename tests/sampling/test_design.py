@@ -105,7 +105,7 @@ def test_drawn_designs_come_back(n: int, seed: int, kind: str) -> None:
     import tempfile
 
     data = pd.DataFrame({"g": np.random.default_rng(seed).integers(0, 3, n)})
-    data["g"] = data["g"].where(data.index > 1, data.index)  # two groups at least
+    data.loc[:1, "g"] = [0, 1]  # two groups at least
     made = {
         "srs": lambda: simple_random(data, n // 2, seed=seed),
         "stratified": lambda: stratified(data, n, by="g", seed=seed),

@@ -61,6 +61,7 @@ def test_scaled_probabilities_with_weights() -> None:
     np.testing.assert_allclose(prob[free] / measure[free], (prob / measure)[free][0], rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Values in x were outside bounds:RuntimeWarning")  # scipy 1.13, of its optimiser
 def test_scaled_probabilities_minimise_the_variance() -> None:
     """Against a general optimiser: least sum of s^2 / pi."""
     rng = np.random.default_rng(2)

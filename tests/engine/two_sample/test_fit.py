@@ -23,6 +23,8 @@ from dsl.engine.two_sample.solve import CLOSE
 from dsl.engine.two_sample.sums import Samples, sums_at
 from dsl.exceptions import ArgumentError, LabelError, SeparationError, SingularJacobianError
 
+pytestmark = pytest.mark.numeric
+
 CLOSED_FORM = 1e-9
 """The same algebra, in another order."""
 LBFGS = 1e-6

@@ -18,6 +18,8 @@ from dsl.engine.sums import Problem
 from dsl.engine.two_sample import two_sample
 from tests.engine.two_sample.test_fit import CLOSED_FORM, NAMES, Study, bse, half_width, rival
 
+pytestmark = pytest.mark.numeric
+
 
 def mean_fit(study: Study, lam: float | None = None) -> tuple[float, float]:
     """Estimate of the mean and its standard error."""

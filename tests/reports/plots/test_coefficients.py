@@ -189,9 +189,10 @@ def test_diagnostics_that_cannot_be_drawn(fits: list[Any]) -> None:
 def test_shares_over_time_are_the_table(shares: Proportions) -> None:
     ax = shares.plot()
     assert list(bars(ax)) == [f"{side}, {topic}" for side in ("left", "right") for topic in ("economy", "other", "war")]
-    table = shares.table.set_index(["side", "category"])
+    table = shares.table
     for label, box in bars(ax).items():
-        own = table.loc[tuple(label.split(", "))]
+        side, category = label.split(", ")
+        own = table[table["side"].eq(side) & table["category"].eq(category)]
         np.testing.assert_allclose(points(box, "y"), own["share"])
         np.testing.assert_allclose(whiskers(box)[:, :, 1], own[["conf_low", "conf_high"]], atol=1e-12)
         np.testing.assert_allclose(points(box, "x"), own["year"], atol=0.3)

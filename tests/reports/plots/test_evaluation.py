@@ -37,7 +37,7 @@ def drawn(ax: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["coverage", "effective", "rmse", "width"])
 def test_lines_are_the_summary(result: EvaluationResults, kind: str) -> None:
     lines = drawn(result.plot(kind, term="x"))
-    table = result.summary().query("term == 'x'").set_index(["estimator", "design"])
+    table = result.summary().query("term == 'x'").set_index(["estimator", "design"]).sort_index()
     assert ("naive, srs" in lines) == (kind != "effective")  # it has none
     for label, line in lines.items():
         np.testing.assert_allclose(np.asarray(line.get_ydata(), dtype=float), table.loc[tuple(label.split(", ")), kind])

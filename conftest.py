@@ -1,0 +1,28 @@
+"""What every test obeys: files are written under ``tmp_path``, never into the project's folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+
+def listing() -> set[str]:
+    """Names in the project's folder, but for the hidden ones, which belong to tools."""
+    return {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {"__pycache__"}
+
+
+@pytest.fixture(scope="session")
+def known() -> set[str]:
+    return listing()
+
+
+@pytest.fixture(autouse=True)
+def _root_unchanged(known: set[str]) -> Iterator[None]:
+    """Fail the test that added an entry to the project's folder, or took one away."""
+    yield
+    changed = known ^ (found := listing())
+    known.clear()
+    known.update(found)  # one failure for one file
+    assert not changed, f"{sorted(changed)} came or went in {ROOT} while this test or one beside it ran: use tmp_path"

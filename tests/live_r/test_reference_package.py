@@ -15,6 +15,7 @@ import pytest
 import dsl
 from dsl.engine.combine import combine_splits
 from dsl.engine.sums import moment_sums
+from dsl.estimators.again import analysis_of
 from dsl.estimators.blocks import Blocks
 from dsl.exceptions import ArgumentError, DSLWarning
 from dsl.r import ReferenceResult, RLearner, cross_check, from_r, reference_dsl, to_r

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-r-dsl test-browser bench docs lint clean help
+.PHONY: demo test test-slow test-r-dsl test-browser bench coverage docs lint package clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
@@ -12,6 +12,8 @@ help:
 	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make test-browser  the report in headless Chromium (it must be installed)"
+	@echo "make coverage   which lines and branches the tests without R reach, with a floor"
+	@echo "make package    build sdist and wheel in dist/, check, install and use them"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make docs       execute the vignettes and build the site"
 	@echo "make lint       ruff, mypy, import contracts"
@@ -47,6 +49,12 @@ test-slow: $(STAMP)
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/browser
 
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+package:
+	.ci/package $(PYTHON)
+
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
@@ -57,4 +65,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.ppi
 
 clean:
-	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

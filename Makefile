@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-r-dsl test-browser bench coverage docs lint package clean help
+.PHONY: demo test test-slow test-r-dsl test-browser bench docs lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
@@ -49,12 +49,6 @@ test-slow: $(STAMP)
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/browser
 
-coverage: $(STAMP)
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
-
-package:
-	.ci/package $(PYTHON)
-
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
@@ -63,6 +57,13 @@ docs: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
+
+.PHONY: coverage package
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+package:
+	.ci/package $(PYTHON)
 
 clean:
 	rm -rf $(VENV) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

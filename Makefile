@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser bench docs lint clean help
+.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
@@ -20,6 +20,8 @@ help:
 	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make test-browser  the report in headless Chromium (it must be installed)"
+	@echo "make coverage   which lines and branches the tests without R reach, with a floor"
+	@echo "make package    build sdist and wheel in dist/, check, install and use them"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make docs       execute the vignettes and build the site"
 	@echo "make lint       ruff, mypy, import contracts, large files and new ones at the root"
@@ -83,5 +85,11 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
 
+coverage: $(DEV)
+	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
+
+package:
+	.ci/package $(PYTHON)
+
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

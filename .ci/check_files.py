@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT_ENTRIES = {
     ".ci",
+    ".gitattributes",
     ".github",
     ".gitignore",
     ".pre-commit-config.yaml",

@@ -47,7 +47,7 @@ def import_seconds(statement: str, repeats: int) -> float:
 
 def _status(field: str) -> int:
     """Bytes from Linux's /proc/self/status."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     assert found is not None
     return 1024 * int(found.group(1))
 
@@ -58,7 +58,7 @@ def peak_above(call: Callable[[], Any]) -> int:
     ``resource.getrusage`` would not do: its peak counts the making of the table, and is inherited from the parent.
     """
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = _status("VmRSS")
     call()
     return _status("VmHWM") - before

@@ -260,16 +260,16 @@ def test_files_are_written_whole_or_not_at_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An output that fails leaves the others as they were, and nothing half done."""
-    Path("fit.json").write_text("old")
+    Path("fit.json").write_text("old", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "docx", None)
     assert fit("--json", "fit.json", "--out-csv", "fit.csv", "--table", "t.docx") == 2
     assert "pip install python-docx" in capsys.readouterr().err
-    assert Path("fit.json").read_text() == "old"
+    assert Path("fit.json").read_text(encoding="utf-8") == "old"
     assert names(folder) == {"posts.csv", "fit.json"}
 
 
 def test_a_link_stays_a_link() -> None:
-    Path("real.json").write_text("old")
+    Path("real.json").write_text("old", encoding="utf-8")
     Path("link.json").symlink_to("real.json")
     assert fit("--json", "link.json") == 0
     assert Path("link.json").is_symlink()
@@ -324,7 +324,7 @@ def test_tables_and_summaries() -> None:
     expected = run(pd.read_csv("posts.csv"))
     for name, text in (("s.txt", str(expected.summary())), ("s.tex", expected.summary().as_latex())):
         assert fit("--summary", name, "--quiet") == 0
-        assert Path(name).read_text() == f"{text}\n"
+        assert Path(name).read_text(encoding="utf-8") == f"{text}\n"
 
 
 def test_report(folder: Path) -> None:
@@ -352,4 +352,4 @@ def test_compare() -> None:
     assert record["hausman"]["p_value"] == expected.hausman.p_value
     assert list(record["fits"]) == ["naive", "gold_only", "dsl", "dsl+"]
     assert main(["compare", "posts.csv", "y ~ x", *QUICK, "--estimators", "gold_only", "ppi++", "--table", "c.md"]) == 0
-    assert "ppi++" in Path("c.md").read_text()
+    assert "ppi++" in Path("c.md").read_text(encoding="utf-8")

@@ -78,7 +78,7 @@ def model_matrices(frames: Sequence[pd.DataFrame], questions: Sequence[tuple[int
         for i, frame in enumerate(frames):
             _write(frame, i, Path(folder))
         Path(folder, "formulas.txt").write_text("".join(f"{formula}\n" for _, formula in questions), encoding="utf-8")
-        Path(folder, "which.txt").write_text("".join(f"{i}\n" for i, _ in questions))
+        Path(folder, "which.txt").write_text("".join(f"{i}\n" for i, _ in questions), encoding="utf-8")
         rscript(MODEL_MATRIX, folder)
         lines = Path(folder, "names.txt").read_text(encoding="utf-8").splitlines()
         values = np.fromfile(Path(folder, "values.bin"))

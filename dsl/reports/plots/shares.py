@@ -1,7 +1,7 @@
 """Category shares over time, or by group."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,35 @@ from dsl.data.arguments import as_names, explain_calls
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import MARKERS, dress, legend_outside, look, new_axes
 
-if TYPE_CHECKING:
-    from dsl.analyses.proportions import Proportions
-
 SHIFT = 0.08
 """Distance between neighbouring lines' points, so that intervals do not hide each other; share of a period."""
 MOST_TICKS = 12
 """Periods that all get a tick of their own."""
 
 
+class Shares(Protocol):
+    """What is read of `dsl.proportions`' results."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per cell and category."""
+
+    @property
+    def gold(self) -> str:
+        """The gold column."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Columns of the groups."""
+
+    @property
+    def time(self) -> str | None:
+        """Column of the periods."""
+
+
 @explain_calls
 def proportions(
-    shares: "Proportions",
+    shares: Shares,
     ax: Any = None,
     *,
     categories: str | Sequence[str] | None = None,
@@ -75,7 +92,7 @@ def proportions(
     return draw(shares, table, lines, ax, before)
 
 
-def _chosen(shares: "Proportions", categories: Any, groups: Any) -> pd.DataFrame:
+def _chosen(shares: Shares, categories: Any, groups: Any) -> pd.DataFrame:
     """The table's rows to draw, with a column for the group's name."""
     table = shares.table.copy()
     names = [table[name].astype(str) for name in shares.by]
@@ -90,7 +107,7 @@ def _chosen(shares: "Proportions", categories: Any, groups: Any) -> pd.DataFrame
     return table
 
 
-def _lines(table: pd.DataFrame, shares: "Proportions", label: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
+def _lines(table: pd.DataFrame, shares: Shares, label: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Label and rows of what is drawn in one look: a group's category over time; a category of all groups."""
     keys = ["_group", "category"] if shares.time else ["category"]
     several = [key for key in keys if table[key].nunique() > 1]
@@ -99,9 +116,7 @@ def _lines(table: pd.DataFrame, shares: "Proportions", label: str | None) -> Ite
         yield ", ".join([*([label] if label else []), *own]) or str(line["category"].iloc[0]), line
 
 
-def _over_time(
-    shares: "Proportions", table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int
-) -> Any:
+def _over_time(shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int) -> Any:
     ax = new_axes() if ax is None else ax
     assert shares.time is not None
     place, ticks = _time_axis(table[shares.time])
@@ -137,9 +152,7 @@ def _time_axis(column: pd.Series) -> tuple[FloatArray, Any]:
     return codes.astype(float), (np.arange(len(values))[::step], [str(value) for value in values[::step]])
 
 
-def _by_group(
-    shares: "Proportions", table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int
-) -> Any:
+def _by_group(shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int) -> Any:
     """Groups from top to bottom; without groups, categories."""
     names = table["_group"] if shares.by else table["category"].astype(str)
     order = pd.Series(range(names.nunique()), index=names.unique(), dtype=float)
@@ -166,7 +179,7 @@ def _whiskers(line: pd.DataFrame) -> FloatArray:
     return np.asarray(np.maximum(np.stack([down, up]), 0.0))
 
 
-def _share_of(shares: "Proportions", table: pd.DataFrame) -> str:
+def _share_of(shares: Shares, table: pd.DataFrame) -> str:
     category = table["category"].astype(str).unique()
     if len(category) > 1 or category[0] == shares.gold:
         return f"share of {shares.gold}" if len(category) == 1 else f"share ({shares.gold})"

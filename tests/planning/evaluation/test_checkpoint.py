@@ -62,7 +62,7 @@ def test_resumed_after_an_interruption(path: Path, whole: pd.DataFrame, stop: in
     STOP_AT = stop
     with pytest.raises(KeyboardInterrupt):
         quick(**CALL, checkpoint=path)
-    finished = path.read_text().splitlines()[1:]
+    finished = path.read_text(encoding="utf-8").splitlines()[1:]
     assert sum(json.loads(line)["design"] == "counting" for line in finished) == stop - 1
     DRAWS = STOP_AT = 0
     again = quick(**CALL, checkpoint=path)
@@ -141,8 +141,8 @@ def test_other_evaluations_are_refused(kept: Path, case: str) -> None:
 
 
 def test_other_versions_are_refused(kept: Path, path: Path) -> None:
-    header, *lines = kept.read_text().splitlines(keepends=True)
-    path.write_text(json.dumps({**json.loads(header), "version": "0.0.9"}) + "\n" + "".join(lines))
+    header, *lines = kept.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(json.dumps({**json.loads(header), "version": "0.0.9"}) + "\n" + "".join(lines), encoding="utf-8")
     with pytest.raises(e.CheckpointError, match=r"version differs \(it was made by dsl 0\.0\.9\)"):
         quick(**CALL, checkpoint=path)
 
@@ -156,9 +156,9 @@ def drop(key: str) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("damage", [lambda line: line[:-5], lambda line: "[1]", lambda line: "", drop("budget")])
 def test_damaged_lines_are_refused(kept: Path, path: Path, damage: Callable[[str], str]) -> None:
-    lines = kept.read_text().splitlines()
+    lines = kept.read_text(encoding="utf-8").splitlines()
     lines[3] = damage(lines[3])
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(e.CheckpointError, match=r"line 4 of the checkpoint .* is damaged"):
         quick(**CALL, checkpoint=path)
 
@@ -184,6 +184,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends SIGINT to no single process")
 def test_interrupted_by_the_keyboard_with_two_processes(path: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

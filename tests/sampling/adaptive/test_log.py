@@ -51,7 +51,7 @@ def expected() -> str:
 
 
 def test_every_event_is_a_line(log: Path) -> None:
-    events = [json.loads(line) for line in log.read_text().splitlines()]
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert [event["kind"] for event in events] == ["header", *["batch", "labels"] * 3]
     header, first, labels = events[:3]
     assert header["settings"]["seed"] == 2
@@ -79,7 +79,7 @@ def test_resume_is_where_the_log_ends(log: Path, recompute: bool) -> None:
         again.run(answer)
         assert again.design().fingerprint == whole.design().fingerprint
         pd.testing.assert_frame_equal(again.history, whole.history)
-    times = [json.loads(line).pop("time") for line in log.read_text().splitlines()]
+    times = [json.loads(line).pop("time") for line in log.read_text(encoding="utf-8").splitlines()]
     assert times == sorted(times)
 
 
@@ -146,7 +146,7 @@ def test_a_changed_log_is_refused(log: Path, case: str) -> None:
 
 def forge(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
     """Write the log anew, with hashes that fit."""
-    events = [json.loads(line) for line in path.read_text().splitlines()]
+    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     change(events)
     path.write_bytes(b"")
     log = Log(path, FIRST, 0)

@@ -10,8 +10,9 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.covariance import cluster_sums
-from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
+from dsl.engine.combine import median_bread
+from dsl.engine.covariance import unit_sums
+from dsl.engine.intervals import degrees_of_freedom, kish, wald_interval, wald_pvalue
 from dsl.engine.moments import pseudo_values
 from dsl.estimators.call import Specification
 from dsl.estimators.quality import fit_quality, rmse
@@ -237,13 +238,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         dominate. Normal intervals need a few dozen; `df` is what t intervals make of them.
         """
         square = self._contributions() ** 2
-        total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
-        return pd.Series(square.sum(axis=0) ** 2 / total, index=self.model.exog_names)
+        return pd.Series(kish(square), index=self.model.exog_names)
 
     def _contributions(self) -> FloatArray:
         """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
-        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
-        return np.asarray(self.splits.label_scores @ bread.T)
+        return np.asarray(self.splits.label_scores @ median_bread(self.splits.jacobians).T)
 
     @property
     def df(self) -> FloatArray:
@@ -278,9 +277,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
                 "test it before that, or with use_t=False"
             )
         parts = self._contributions() @ combinations.T
-        if sample.label_cluster is not None:
-            codes, own = np.unique(sample.label_cluster, return_inverse=True)
-            parts = cluster_sums(parts, own, len(codes))
+        parts = unit_sums(parts, sample.label_cluster)
         superpopulation = spec.target != "finite"  # of a finite one, labelled rows are all that is random
         variance = np.diag(combinations @ self.normalized_cov_params @ combinations.T) * superpopulation
         return degrees_of_freedom(parts, variance, rest)

@@ -215,7 +215,8 @@ def finite_errors(labels: Labeled, lam: float, t: FloatArray) -> FloatArray:
     squares = [np.zeros(0)]
     for start in range(0, len(t), size):
         gold, hat = finite_contributions(labels, t[start : start + size])
-        squares.append(sum(variance_of_sum(part) for part in finite_deviations(gold - lam * hat, labels.labeling)))
+        parts = finite_deviations(gold - lam * hat, labels.labeling)
+        squares.append(np.sum([variance_of_sum(part) for part in parts], axis=0))
     return np.sqrt(np.concatenate(squares))
 
 

@@ -9,6 +9,7 @@ from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from dsl.data.messages import rows_left_out
 from dsl.estimators.names import TITLES
 from dsl.reports.diagnostics.limits import FEW_BEHIND, FEW_PER_LAMBDA
 
@@ -131,8 +132,8 @@ def _notes(results: Any) -> list[str]:
         if reason:
             notes.append(f"Learner for {name}: {reason}.")
     if results.dropped:
-        counts = ", ".join(f"{name} ({count})" for name, count in results.dropped.items())
-        notes.append(f"Rows left out for missing values, per column: {counts}.")
+        sample = results.sample
+        notes.append(f"{rows_left_out(sample.n_input, sample.nobs, sample.dropped)}.")
     notes += [f"{note}." for note in results.sample.notes]
     if results.use_t:
         notes.append(f"Intervals and tests: {reference(results)}.")

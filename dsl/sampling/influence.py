@@ -9,9 +9,11 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, build, parse
+from dsl.data.messages import missing_per_column
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names
 from dsl.engine.absorb import Absorber
+from dsl.engine.combine import median_bread
 from dsl.engine.moments import LINEAR, LOGISTIC, Link
 from dsl.exceptions import ArgumentError, DataError, DesignError
 from dsl.learners.crossfit import cross_predict, draw_folds
@@ -34,7 +36,7 @@ class Pilot:
     params: FloatArray = field(repr=False)
     """(k,)"""
     inverse: FloatArray = field(repr=False)
-    """(k, k) inverse of the mean Jacobian: row j is h of coefficient j."""
+    """(k, k) inverse of the mean Jacobian over rows, median over splits: row j is h of coefficient j."""
     link: Link = field(repr=False)
     design: Design = field(repr=False)
     sample: Sample = field(repr=False)
@@ -92,7 +94,7 @@ def read_pilot(fit: Any, data: Any, caller: Mapping[str, Any]) -> Pilot:
         predicted=predicted,
         gold=gold,
         params=np.asarray(fit.params, dtype=float),
-        inverse=np.linalg.inv(splits.jacobians.mean(axis=0) / facts.nobs),
+        inverse=median_bread(splits.jacobians) * facts.nobs,
         link=LINKS[specification.model],
         design=design,
         sample=sample,
@@ -122,10 +124,10 @@ def _check_fit(fit: Any) -> None:
 def _check_same(sample: Sample, facts: Any) -> None:
     """Raise unless the rows are those of the pilot, all of them."""
     if sample.dropped:
-        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
         raise DataError(
-            f"{sample.n_input - len(sample.data)} rows have missing values ({counts}) and were no part of the pilot, so that "
-            "nothing is known of their errors; fill them, or drop them from the data, and fit the pilot again"
+            f"{sample.n_input - len(sample.data)} rows have missing values ({missing_per_column(sample.dropped)}) and were no "
+            "part of the pilot, so that nothing is known of their errors; fill them, or drop them from the data, and fit the "
+            "pilot again"
         )
     same = sample.labels.equals(facts.labels) and np.array_equal(sample.labeled, facts.labeled)
     if not same:

@@ -123,6 +123,15 @@ def test_weighted_quantile_of_the_labelled_rows() -> None:
     np.testing.assert_array_equal(ours["estimate"], theirs)
 
 
+@pytest.mark.parametrize("given", [{}, {"cluster": "c"}, {"target": "finite"}], ids=["rows", "clusters", "finite"])
+@pytest.mark.parametrize("seed", range(5))
+def test_surrogates_on_one_side_of_the_quantile_are_useless(seed: int, given: dict[str, str]) -> None:
+    """All of them lie below it, so that they say nothing about F there: lambda is zero, and no quotient of rounding errors."""
+    data = table(seed=seed)
+    data["f"] = data["f"].clip(upper=0.3)
+    assert run(data, q=0.75, **given)["lam"][0] == 0.0
+
+
 def test_certain_rows_count_once_on_both_sides() -> None:
     """With every row certain to be labelled the surrogates cancel, whatever they are."""
     data = table(900, 900).assign(pi=1.0)

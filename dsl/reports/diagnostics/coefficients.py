@@ -7,6 +7,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
+from dsl.engine.combine import median_bread
 from dsl.engine.moments import fitted_means, gold_weights
 from dsl.engine.sums import moment_sums
 from dsl.reports.diagnostics import limits
@@ -118,8 +119,7 @@ def _carried(case: Case) -> Findings:
 def _shares(case: Case) -> FloatArray:
     """Share of each coefficient's variance that each labelled row adds; (n, k)."""
     splits = case.fit.splits
-    bread = np.linalg.inv(np.median(splits.jacobians, axis=0))
-    square = (splits.label_scores @ bread.T) ** 2
+    square = (splits.label_scores @ median_bread(splits.jacobians).T) ** 2
     if case.fit.specification.target == "finite":
         square *= np.maximum(1.0 - case.sample.sample_prob[case.labeled], 0.0)[:, None]
     return np.asarray(square / np.median(np.diagonal(splits.vcovs, axis1=1, axis2=2), axis=0))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dsl.data.messages import rows_left_out
 from dsl.reports.summary import reference
 from dsl.reports.text import number, p_text
 
@@ -97,8 +98,7 @@ def _data(fit: Any) -> Part:
     model = MODELS[spec.model] + (f" ({' and '.join(spec.index)})" if spec.index else "")
     dropped = ""
     if fit.n_dropped:
-        counts = ", ".join(f"{name}: {count:,}" for name, count in sample.dropped.items())
-        dropped = f"; {fit.n_dropped:,} of {sample.n_input:,} rows were left out for missing values ({counts})"
+        dropped = f" ({rows_left_out(sample.n_input, sample.nobs, sample.dropped)})"
     return f"We estimated the {model} {spec.formula} on {sample.nobs:,} rows{dropped}.", ()
 
 

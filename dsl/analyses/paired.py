@@ -172,7 +172,7 @@ def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:
     return frame
 
 
-def fixed_lambda(lam: Any) -> float | None:
+def fixed_lambda(lam: object) -> float | None:
     """A fixed value, or None for the best one."""
     if lam is None or (isinstance(lam, str) and lam == "tuned"):
         return None

@@ -148,7 +148,7 @@ def ppi_quantile(
     return pd.DataFrame(table, columns=["q", "estimate", "conf_low", "conf_high", "lam"])
 
 
-def _levels(q: Any) -> list[float]:
+def _levels(q: float | Sequence[float]) -> list[float]:
     given = np.atleast_1d(np.asarray(q, dtype=object))
     bad = [
         v for v in given.ravel() if isinstance(v, bool) or not isinstance(v, int | float | np.number) or not 0 < v < 1

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
-from dsl.analyses.bootstrap import Statistic, Three, name_of, replicates
+from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
 from dsl.analyses.paired import fixed_lambda, read
 from dsl.data.arguments import check_counts, explain_calls, warn_caller
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
@@ -144,21 +144,21 @@ def ppi_statistic(
         target=target,
     )
     finite = target == "finite"
-    three = Three.of(fn, data, paired, finite=finite)
-    names, whole = three.first()
-    if three.ignores_weights(names, seed):
+    components = Components.of(fn, data, paired, finite=finite)
+    names, whole = components.estimates()
+    if components.ignores_weights(names, seed):
         warn_caller(
             StatisticWarning,
-            f"{three.name} returns the same numbers for three different sets of weights: does it use them? Without them, rows "
-            "drawn twice in the bootstrap count once, and standard errors are too small",
+            f"{components.name} returns the same numbers for three different sets of weights: does it use them? Without them, "
+            "rows drawn twice in the bootstrap count once, and standard errors are too small",
         )
-    draws = np.stack([*replicates(three, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
+    draws = np.stack([*replicates(components, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
     if finite:  # what all rows' surrogates give does not vary
         draws = np.concatenate([draws, np.broadcast_to(whole[2:], (len(draws), 1, len(names)))], axis=1)
     chosen = np.full(len(names), fixed) if fixed is not None else tuned(draws, tune)
     return StatisticResults(
         names=names,
-        statistic=three.name,
+        statistic=components.name,
         components=whole,
         lambdas=chosen,
         draws=draws,
@@ -292,7 +292,7 @@ def tuned(draws: FloatArray, tune: str) -> FloatArray:
     return np.full(draws.shape[2], best_lambda(*moments, together=tune == "scalar", bounds=(0.0, 1.0)))
 
 
-def _check_arguments(fn: Any, lam: Any, tune: Any, n_boot: Any) -> float | None:
+def _check_arguments(fn: object, lam: object, tune: object, n_boot: object) -> float | None:
     """The fixed lam, or None for the best one."""
     if not callable(fn):
         raise ArgumentError(f"fn must be a function of a data frame and weights; found {type(fn).__name__}")

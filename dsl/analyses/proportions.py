@@ -198,8 +198,8 @@ class Proportions:
     table : DataFrame
         One row per cell and category, cells in order: the columns of `by` and `time`, ``category`` (for 0/1 labels gold's
         name), ``share``, ``std_error``, ``conf_low``, ``conf_high``, ``n`` (rows of the cell), ``n_labeled``,
-        ``n_effective`` (Kish's effective number of labelled rows: fewer if weights are uneven), ``note``: "few labels",
-        "near 0 or 1" (normal interval, cut), "no labelled rows".
+        ``n_effective`` (Kish's effective number of labelled rows, fewer if weights are uneven: `dsl.engine.intervals.kish`),
+        ``note``: "few labels", "near 0 or 1" (normal interval, cut), "no labelled rows".
     vcov : array, (k, k)
         Covariance of the shares, in the table's order.
     combinations : array, (k, p)

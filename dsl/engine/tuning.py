@@ -246,7 +246,7 @@ def best_lambda(
 
 
 def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
-    """Lambda - I that makes the variance of s + (Lambda - I) h smallest; (k, k).
+    """Lambda - I that makes the variance of s + (Lambda - I) h smallest, by `best_lambda` but for a matrix; (k, k).
 
     ``"matrix"``: minus the regression of s on h. ``"coef"``: the same for each coefficient's influence alone.
     ``"scalar"``: one number, for the sum of the variances, each relative to its value at Lambda = I.

@@ -20,6 +20,7 @@ from dsl.engine.quantile import (
     finite_best_lambda_at,
     finite_errors,
     inverse,
+    largest_finite_error,
     steps_of,
     variance,
 )
@@ -142,3 +143,36 @@ def test_finite_best_lambda_minimises_the_variance() -> None:
     assert 0.1 < best < 0.9
     errors = [finite_errors(labels, lam, np.array([0.4]))[0] for lam in (best, best - 0.01, best + 0.01)]
     assert errors[0] == min(errors)
+
+
+def test_finite_variance_where_some_rows_were_certain() -> None:
+    """They are labelled in every repetition: never on the side of the others, and no part of the variance."""
+    data = unequal(400, 3)
+    certain = (data["pi"] == 1.0).to_numpy()
+    assert certain.sum() > 20
+    paired = read(data, gold="y", prediction="f", labeled=None, sample_prob="pi", cluster=None, design=None)
+    labels = finite(paired)
+    labeled, prob, t, lam = data["y"].notna().to_numpy(), data["pi"].to_numpy(), 0.4, 0.9
+    p = labels.p
+    others = (~labeled & ~certain) / np.where(certain, 1.0, 1 - prob) + certain
+    s = np.where(certain, 0.0, 1 / np.where(certain, 1.0, 1 - prob))[labeled] / others.sum()
+    y, f = (data["y"].to_numpy()[labeled] <= t) * 1.0, (data["f"].to_numpy()[labeled] <= t) * 1.0
+    own = p * (y - p @ y) - lam * (p + s) * (f - p @ f)
+    expected = ((1 - prob[labeled]) * (own - own.mean()) ** 2).sum()
+    assert finite_errors(labels, lam, np.array([t]))[0] ** 2 == pytest.approx(expected, rel=SAME_SUMS)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("kind", ["one by one", "threads"])
+def test_no_standard_error_exceeds_the_bound(lam: float, kind: str) -> None:
+    """Nor is the bound so wide that it leaves nothing out: at most 9 times the largest, where errors are at their worst
+    (surrogates that say the opposite, threads of equal rows).
+    """
+    y = np.random.default_rng(0).normal(size=700)[np.repeat(np.arange(700), 3)]
+    base = pd.DataFrame({"y": y, "f": -y, "c": np.repeat(np.arange(700), 3)})
+    design = dsl.sampling.simple_random(base, 40) if kind == "one by one" else dsl.sampling.clustered(base, 40, by="c")
+    data = base.assign(y=base["y"].where(design.drawn))
+    paired = read(data, gold="y", prediction="f", labeled=None, sample_prob=None, cluster=None, design=design)
+    labels = finite(paired)
+    largest = finite_errors(labels, lam, np.unique(np.concatenate([labels.y, labels.f]))).max()
+    assert largest <= largest_finite_error(labels, lam) <= 9 * largest

@@ -7,7 +7,7 @@ surveys", Survey Methodology 18, 1992) rescale them.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,11 @@ from dsl.exceptions import LabelError, StatisticError
 WHOLE = 1e-9
 """Relative difference of probabilities that rounding makes."""
 Statistic = Callable[[pd.DataFrame, FloatArray], Any]
+"""What users pass: a function of a table and weights; it returns a number, an array, or a Series of numbers."""
+T = TypeVar("T")
 
 
-def name_of(fn: Any) -> str:
+def name_of(fn: object) -> str:
     """Name of a function or of a callable object."""
     name = getattr(fn, "__name__", type(fn).__name__)
     return "statistic" if name == "<lambda>" else str(name)
@@ -39,76 +41,21 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Three:
-    """A statistic and the three versions of the data on which it is computed."""
+class Resampling:
+    """How rows are drawn again."""
 
-    fn: Statistic
-    name: str
-    versions: tuple[Version, ...]
     labeled: IntArray
-    """Positions of the labelled rows."""
+    """(n,) positions of the labelled rows."""
     unlabeled: IntArray
+    """(N - n,) positions of the other rows."""
     cluster: IntArray | None
+    """(N,) codes of the clusters that are drawn whole."""
     n_clusters: int | None
     labeling: Labeling | None
     """How the labelled rows were drawn, if only that is random."""
 
-    @classmethod
-    def of(cls, fn: Statistic, data: Any, paired: Paired, *, finite: bool = False) -> "Three":
-        """Fill in gold values and surrogates; the surrogates of all rows are known of a finite population."""
-        frame, sample = whole_frame(data, paired), paired.sample
-        filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
-        labeled, other = paired.labeled_rows, paired.other_rows
-        every = np.arange(len(frame)), np.ones(len(frame))
-        parts = (
-            ("the gold values", frame, labeled, paired.weight),
-            ("the surrogates of the labelled rows", filled, labeled, paired.weight),
-            ("the surrogates of all rows", filled, *every)
-            if finite
-            else ("the surrogates of the other rows", filled, other, paired.other),
-        )
-        if finite:
-            _check_strata(sample.labeling)
-        return cls(
-            fn=fn,
-            name=name_of(fn),
-            versions=tuple(
-                Version(what=what, frame=table.iloc[rows], rows=rows, weight=weight[rows])
-                for what, table, rows, weight in parts
-            ),
-            labeled=labeled,
-            unlabeled=np.flatnonzero(~sample.labeled),
-            cluster=sample.cluster,
-            n_clusters=sample.n_clusters,
-            labeling=sample.labeling if finite else None,
-        )
-
-    def first(self) -> tuple[tuple[str, ...], FloatArray]:
-        """Names of the statistic's values, and the values on all rows; (3, k)."""
-        found = [self._call(version, None, "") for version in self.versions]
-        names = found[0][0]
-        return names, np.stack(
-            [self._checked(names, each, v, "") for each, v in zip(found, self.versions, strict=True)]
-        )
-
-    def draw(self, names: tuple[str, ...], rng: np.random.Generator, number: int) -> FloatArray:
-        """The values in one bootstrap draw, (3, k); without the last, which does not vary, for a finite population, (2, k)."""
-        where = f" in bootstrap draw {number}"
-        if self.labeling is not None:
-            times = rescaled(self.labeling, rng)
-            both = self.versions[:2]
-            return np.stack([self._checked(names, self._call(v, times, where), v, where) for v in both])
-        count = self._counts(rng)
-        if not count[self.labeled].any() or not count[self.versions[2].rows].any():
-            raise LabelError(
-                f"bootstrap draw {number} of {self.n_clusters} clusters holds no labelled row, or no other: clusters with both "
-                "kinds of rows are too few to draw from; label some rows of more clusters"
-            )
-        values = [self._checked(names, self._call(v, count[v.rows], where), v, where) for v in self.versions]
-        return np.stack(values)
-
-    def _counts(self, rng: np.random.Generator) -> IntArray:
-        """How often each row is drawn; (N,)."""
+    def counts(self, rng: np.random.Generator) -> IntArray:
+        """How often each row of a superpopulation's sample is drawn; (N,)."""
         if self.cluster is not None and self.n_clusters is not None:
             drawn = rng.integers(self.n_clusters, size=self.n_clusters)
             return np.asarray(np.bincount(drawn, minlength=self.n_clusters)[self.cluster])
@@ -118,9 +65,86 @@ class Three:
                 count[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
         return count
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """The three estimates that a prediction-powered one is made of: gold + lam (surrogate_other - surrogate_labeled).
+
+    All are the same statistic. Arrays of estimates have the three along their first axis, in this order.
+    """
+
+    fn: Statistic
+    name: str
+    gold: Version
+    """The labelled rows with their gold values."""
+    surrogate_labeled: Version
+    """The labelled rows with their surrogates."""
+    surrogate_other: Version
+    """The other rows with their surrogates; of a finite population all rows, whose estimate does not vary."""
+    resampling: Resampling
+
+    @classmethod
+    def of(cls, fn: Statistic, data: Any, paired: Paired, *, finite: bool = False) -> "Components":
+        """Fill in gold values and surrogates."""
+        frame, sample = whole_frame(data, paired), paired.sample
+        filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
+        if finite:
+            _check_strata(sample.labeling)
+
+        def version(what: str, table: pd.DataFrame, rows: IntArray, weight: FloatArray) -> Version:
+            return Version(what=what, frame=table.iloc[rows], rows=rows, weight=weight[rows])
+
+        return cls(
+            fn=fn,
+            name=name_of(fn),
+            gold=version("the gold values", frame, paired.labeled_rows, paired.weight),
+            surrogate_labeled=version(
+                "the surrogates of the labelled rows", filled, paired.labeled_rows, paired.weight
+            ),
+            surrogate_other=version("the surrogates of all rows", filled, np.arange(len(frame)), np.ones(len(frame)))
+            if finite
+            else version("the surrogates of the other rows", filled, paired.other_rows, paired.other),
+            resampling=Resampling(
+                labeled=paired.labeled_rows,
+                unlabeled=np.flatnonzero(~sample.labeled),
+                cluster=sample.cluster,
+                n_clusters=sample.n_clusters,
+                labeling=sample.labeling if finite else None,
+            ),
+        )
+
+    @property
+    def versions(self) -> tuple[Version, Version, Version]:
+        """The data of the three."""
+        return self.gold, self.surrogate_labeled, self.surrogate_other
+
+    def estimates(self) -> tuple[tuple[str, ...], FloatArray]:
+        """Names of the statistic's k values, and the three estimates; (3, k)."""
+        found = [self._call(version, None, "") for version in self.versions]
+        names = found[0][0]
+        return names, np.stack(
+            [self._checked(names, each, v, "") for each, v in zip(found, self.versions, strict=True)]
+        )
+
+    def draw(self, names: tuple[str, ...], rng: np.random.Generator, number: int) -> FloatArray:
+        """The three estimates in one bootstrap draw, (3, k); of a finite population the first two, (2, k)."""
+        where, resampling = f" in bootstrap draw {number}", self.resampling
+        if resampling.labeling is not None:
+            times = rescaled(resampling.labeling, rng)
+            both = self.gold, self.surrogate_labeled
+            return np.stack([self._checked(names, self._call(v, times, where), v, where) for v in both])
+        count = resampling.counts(rng)
+        if not count[resampling.labeled].any() or not count[self.surrogate_other.rows].any():
+            raise LabelError(
+                f"bootstrap draw {number} of {resampling.n_clusters} clusters holds no labelled row, or no other: clusters with "
+                "both kinds of rows are too few to draw from; label some rows of more clusters"
+            )
+        values = [self._checked(names, self._call(v, count[v.rows], where), v, where) for v in self.versions]
+        return np.stack(values)
+
     def ignores_weights(self, names: tuple[str, ...], seed: int) -> bool:
         """Whether three sets of weights give the same numbers."""
-        rng, version = np.random.default_rng(seed), self.versions[0]
+        rng, version = np.random.default_rng(seed), self.gold
         found = []
         for _ in range(3):
             count = rng.integers(1, 9, size=len(version.rows))
@@ -236,35 +260,35 @@ def _named_values(value: Any, name: str) -> tuple[tuple[str, ...], FloatArray]:
 
 
 def replicates(
-    three: Three, names: tuple[str, ...], *, n_boot: int, seed: int, n_jobs: int, progress: bool
+    components: Components, names: tuple[str, ...], *, n_boot: int, seed: int, n_jobs: int, progress: bool
 ) -> Iterator[FloatArray]:
-    """The three values (3, k) in every draw, in order; each draw has random numbers of its own."""
+    """The three estimates (3, k) in every draw, in order; each draw has random numbers of its own."""
     numbers: Iterable[int] = range(1, n_boot + 1)
     if n_jobs == 1:
-        yield from (_replicate(three, names, seed, number) for number in _shown(numbers, progress))
+        yield from (_replicate(components, names, seed, number) for number in _shown(numbers, progress))
         return
     from joblib import Parallel, delayed, effective_n_jobs
 
     chunks = np.array_split(np.arange(1, n_boot + 1), min(n_boot, 4 * effective_n_jobs(n_jobs)))
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_chunk)(three, names, seed, chunk) for chunk in _shown(chunks, progress)
+        delayed(_chunk)(components, names, seed, chunk) for chunk in _shown(chunks, progress)
     )
     for chunk in results:
         yield from chunk
 
 
-def _shown(steps: Iterable[Any], progress: bool) -> Iterable[Any]:
+def _shown(steps: Iterable[T], progress: bool) -> Iterable[T]:
     if not progress:
         return steps
     from tqdm.auto import tqdm
 
-    shown: Iterable[Any] = tqdm(steps, desc="bootstrap")
+    shown: Iterable[T] = tqdm(steps, desc="bootstrap")
     return shown
 
 
-def _replicate(three: Three, names: tuple[str, ...], seed: int, number: int) -> FloatArray:
-    return three.draw(names, np.random.default_rng([seed, int(number)]), int(number))
+def _replicate(components: Components, names: tuple[str, ...], seed: int, number: int) -> FloatArray:
+    return components.draw(names, np.random.default_rng([seed, int(number)]), int(number))
 
 
-def _chunk(three: Three, names: tuple[str, ...], seed: int, numbers: IntArray) -> list[FloatArray]:
-    return [_replicate(three, names, seed, number) for number in numbers]
+def _chunk(components: Components, names: tuple[str, ...], seed: int, numbers: IntArray) -> list[FloatArray]:
+    return [_replicate(components, names, seed, number) for number in numbers]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.arguments import as_names
 from dsl.data.columns import named_columns
 from dsl.data.sample import MANY_LEVELS
@@ -157,9 +157,9 @@ class Cells:
         code = np.where(self.complete & used[self.code], self.code, -1)
         return pd.Categorical.from_codes(code, [f"cell {j}" for j in range(len(used))])
 
-    def features(self, time: str | None) -> dict[str, Any]:
+    def features(self, time: str | None) -> dict[str, FloatArray | pd.Categorical]:
         """What the learner sees of groups and time, under names of their own."""
-        out: dict[str, Any] = {}
+        out: dict[str, FloatArray | pd.Categorical] = {}
         for j, name in enumerate(self.rows):
             code, values = pd.factorize(self.rows[name], sort=True)
             if name == time:

@@ -15,6 +15,7 @@ import pandas as pd
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_name, as_names, check_target, warn_caller
 from dsl.data.columns import Columns
+from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names, first_rows, to_pandas
 from dsl.estimators.surrogates import raw_versions
@@ -137,11 +138,7 @@ def _check_pairs(golds: tuple[str, ...], predictions: tuple[str, ...]) -> None:
 
 def _warn_about(sample: Sample) -> None:
     if sample.n_input > len(sample.data):
-        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
-        warn_caller(
-            DroppedRowsWarning,
-            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows left out; missing values per column: {counts}",
-        )
+        warn_caller(DroppedRowsWarning, rows_left_out(sample.n_input, len(sample.data), sample.dropped))
     if sample.labeled.all():
         warn_caller(
             AllLabeledWarning, "every row is labelled: surrogates are not used, these are the gold values alone"
@@ -175,7 +172,7 @@ def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:
     return frame
 
 
-def _lam(lam: Any) -> float | None:
+def fixed_lambda(lam: object) -> float | None:
     """A fixed value, or None for the best one."""
     if lam is None or (isinstance(lam, str) and lam == "tuned"):
         return None

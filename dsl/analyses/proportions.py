@@ -16,7 +16,7 @@ from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.data.tables import is_category
-from dsl.engine.intervals import tails, wald_interval, wald_pvalue
+from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
 from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
 
@@ -198,8 +198,8 @@ class Proportions:
     table : DataFrame
         One row per cell and category, cells in order: the columns of `by` and `time`, ``category`` (for 0/1 labels gold's
         name), ``share``, ``std_error``, ``conf_low``, ``conf_high``, ``n`` (rows of the cell), ``n_labeled``,
-        ``n_effective`` (Kish's effective number of labelled rows: fewer if weights are uneven), ``note``: "few labels",
-        "near 0 or 1" (normal interval, cut), "no labelled rows".
+        ``n_effective`` (Kish's effective number of labelled rows, fewer if weights are uneven: `dsl.engine.intervals.kish`),
+        ``note``: "few labels", "near 0 or 1" (normal interval, cut), "no labelled rows".
     vcov : array, (k, k)
         Covariance of the shares, in the table's order.
     combinations : array, (k, p)
@@ -405,9 +405,6 @@ class _Shares:
         combinations[places] = spread
         facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
         weight = 1.0 / facts.sample_prob[facts.labeled]
-        total, square = (
-            np.bincount(code[facts.labeled], values, minlength=len(used)) for values in (weight, weight**2)
-        )
         return cls(
             categories=categories,
             share=share,
@@ -415,7 +412,7 @@ class _Shares:
             combinations=combinations,
             n=cells.counts(cells.complete),
             n_labeled=np.bincount(code[facts.labeled], minlength=len(used)),
-            n_effective=total**2 / np.maximum(square, np.finfo(float).tiny),
+            n_effective=kish(weight, code[facts.labeled], len(used)),
         )
 
     def table(self, cells: Cells, fit: DSLResults, *, alpha: float, interval: str) -> pd.DataFrame:

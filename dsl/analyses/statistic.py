@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
-from dsl.analyses.bootstrap import Statistic, Three, name_of, replicates
-from dsl.analyses.paired import read
+from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
+from dsl.analyses.paired import fixed_lambda, read
 from dsl.data.arguments import check_counts, explain_calls, warn_caller
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
+from dsl.engine.tuning import best_lambda
 from dsl.exceptions import ArgumentError, StatisticWarning
 
 METHODS = ("percentile", "normal")
 TUNES = ("coef", "scalar")
 LEAST_DRAWS = 50
-NOTHING = 1e-20
-"""Variance of useless surrogates' statistics, relative to that of the gold values', that rounding can make."""
 VERSIONS = ("gold", "surrogate_labeled", "surrogate_other")
 """The statistic of the labelled rows' gold values, of their surrogates, and of the other rows' surrogates."""
 
@@ -145,21 +144,21 @@ def ppi_statistic(
         target=target,
     )
     finite = target == "finite"
-    three = Three.of(fn, data, paired, finite=finite)
-    names, whole = three.first()
-    if three.ignores_weights(names, seed):
+    components = Components.of(fn, data, paired, finite=finite)
+    names, whole = components.estimates()
+    if components.ignores_weights(names, seed):
         warn_caller(
             StatisticWarning,
-            f"{three.name} returns the same numbers for three different sets of weights: does it use them? Without them, rows "
-            "drawn twice in the bootstrap count once, and standard errors are too small",
+            f"{components.name} returns the same numbers for three different sets of weights: does it use them? Without them, "
+            "rows drawn twice in the bootstrap count once, and standard errors are too small",
         )
-    draws = np.stack([*replicates(three, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
+    draws = np.stack([*replicates(components, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
     if finite:  # what all rows' surrogates give does not vary
         draws = np.concatenate([draws, np.broadcast_to(whole[2:], (len(draws), 1, len(names)))], axis=1)
-    chosen = np.full(len(names), fixed) if fixed is not None else _best_lam(draws, tune)
+    chosen = np.full(len(names), fixed) if fixed is not None else tuned(draws, tune)
     return StatisticResults(
         names=names,
-        statistic=three.name,
+        statistic=components.name,
         components=whole,
         lambdas=chosen,
         draws=draws,
@@ -285,19 +284,15 @@ def _combine(components: FloatArray, lam: FloatArray) -> FloatArray:
     return np.asarray(gold + lam * (other - labeled))
 
 
-def _best_lam(draws: FloatArray, tune: str) -> FloatArray:
-    """Values in [0, 1] that minimise the variance over the draws (B, 3, k); (k,)."""
+def tuned(draws: FloatArray, tune: str) -> FloatArray:
+    """Values in [0, 1] that minimise the variance over the draws (B, 3, k), by `dsl.engine.tuning.best_lambda`; (k,)."""
     gold, labeled, other = np.moveaxis(draws - draws.mean(axis=0), 1, 0)
-    gap = labeled - other
-    covariance, variance, own = (gold * gap).mean(axis=0), (gap**2).mean(axis=0), (gold**2).mean(axis=0)
-    if tune == "scalar":
-        scale = np.where(own > 0.0, own, 1.0)
-        covariance, variance = (np.full(len(own), (part / scale).sum()) for part in (covariance, variance))
-    useful = variance > NOTHING * own
-    return np.asarray(np.clip(covariance / np.where(useful, variance, np.inf), 0.0, 1.0))
+    gap = other - labeled
+    moments = (gold**2).mean(axis=0), (gold * gap).mean(axis=0), (gap**2).mean(axis=0)
+    return np.full(draws.shape[2], best_lambda(*moments, together=tune == "scalar", bounds=(0.0, 1.0)))
 
 
-def _check_arguments(fn: Any, lam: Any, tune: Any, n_boot: Any) -> float | None:
+def _check_arguments(fn: object, lam: object, tune: object, n_boot: object) -> float | None:
     """The fixed lam, or None for the best one."""
     if not callable(fn):
         raise ArgumentError(f"fn must be a function of a data frame and weights; found {type(fn).__name__}")
@@ -314,10 +309,4 @@ def _check_arguments(fn: Any, lam: Any, tune: Any, n_boot: Any) -> float | None:
         raise ArgumentError(f"unknown tune {tune!r}: use one of {', '.join(TUNES)}")
     if isinstance(n_boot, bool) or not isinstance(n_boot, int | np.integer) or n_boot < LEAST_DRAWS:
         raise ArgumentError(f"n_boot must be a whole number of at least {LEAST_DRAWS}; found {n_boot!r}")
-    if lam is None or (isinstance(lam, str) and lam == "tuned"):
-        return None
-    if isinstance(lam, bool) or not isinstance(lam, int | float | np.number) or not np.isfinite(lam):
-        raise ArgumentError(
-            f"lam must be a number (1 for plain prediction-powered inference), or 'tuned'; found {lam!r}"
-        )
-    return float(lam)
+    return fixed_lambda(lam)

@@ -11,6 +11,7 @@ from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import Drawn, labeling_of, whole_units
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.labels import _check_predictions, _labeled, _labeled_by, _sample_prob, gold_values
+from dsl.data.messages import missing_per_column
 from dsl.data.tables import column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
@@ -186,8 +187,7 @@ def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, di
 
 
 def _check_left(keep: BoolArray, labeled: BoolArray, dropped: dict[str, int]) -> None:
-    counts = ", ".join(f"'{name}' ({count})" for name, count in dropped.items())
-    advice = f"missing values per column are {counts}: fill them, or leave the column out"
+    advice = f"missing values per column are {missing_per_column(dropped)}: fill them, or leave the column out"
     if not keep.any():
         raise DataError(f"no row is complete; {advice}")
     if not labeled[keep].any():

@@ -9,7 +9,7 @@ from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
 from dsl.engine.solve import Root
-from dsl.engine.sums import Problem, _squares, shared_gram
+from dsl.engine.sums import Problem, column_squares, shared_gram
 from dsl.exceptions import CollinearityError, ConvergenceError, SeparationError, SingularJacobianError
 
 DEPENDENT = 1e-9
@@ -20,7 +20,7 @@ PINNED = 1e-7
 """Distance of a fitted probability from 0 or 1 at which a logit has run away."""
 
 
-def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
+def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
     """Raise the error that says why the root cannot be used, if it cannot."""
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
     runaway = root.problem is not None or values[-1] < PINNED
@@ -33,10 +33,11 @@ def _check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -
             "out of the formula"
         )
     if root.problem is not None:
-        raise _no_root(root.norm, root.iterations, problem)
+        raise no_root(root.norm, root.iterations, problem)
 
 
-def _no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
+def no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
+    """The error of a solver that did not arrive."""
     return ConvergenceError(
         f"no root of the moment equation was found: its largest mean moment is still {norm:.1e} after {iterations} "
         f"iterations; the labelled sample may be too small for {len(problem.names)} coefficients, or its weights too uneven"
@@ -132,7 +133,7 @@ def _check_absorbed(block: Block, names: tuple[str, ...]) -> None:
     for piece in block.pieces():
         predicted = pseudo_values(piece.predicted, piece.gold, piece.gold_rows, piece.weight)
         columns = np.hstack([piece.fixed, predicted])
-        before += _squares(columns)
+        before += column_squares(columns)
         columns -= piece.absorbed
         within += columns.T @ columns
     norm = np.sqrt(np.diag(within))

@@ -31,6 +31,27 @@ def combine_splits(params: FloatArray, vcovs: FloatArray) -> tuple[FloatArray, F
     return center, nearest_covariance((vcov + vcov.T) / 2.0)
 
 
+def median_bread(jacobians: FloatArray) -> FloatArray:
+    """Inverse of the element-wise median over splits of the Jacobians, which takes scores to influences on the estimate.
+
+    The estimate and its covariance are medians over splits (`combine_splits`), and so is the Jacobian that goes with them:
+    one split whose Jacobian is nearly singular then moves the influences no more than it moves the estimate. A mean would be
+    drawn along by that split. All splits have the same Jacobian, and both are the same, where a linear model has no predicted
+    covariate.
+
+    Parameters
+    ----------
+    jacobians : (S, k, k) array
+        Summed over rows.
+
+    Returns
+    -------
+    (k, k) array
+        Its row j times a row's score is that row's influence on coefficient j.
+    """
+    return np.asarray(np.linalg.inv(np.median(jacobians, axis=0)))
+
+
 def nearest_covariance(vcov: FloatArray, *, floor: float = 1e-8, max_iterations: int = 1000) -> FloatArray:
     """Nearest positive definite matrix with the same diagonal; `vcov` itself if it is one.
 

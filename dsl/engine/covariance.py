@@ -27,6 +27,60 @@ def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> Floa
     return np.asarray(member @ scores)
 
 
+def unit_sums(parts: FloatArray, unit: IntArray | None = None) -> FloatArray:
+    """Sums of parts within units that are independent of each other; the parts themselves if every row is a unit.
+
+    Parameters
+    ----------
+    parts : (n,) or (n, k) array
+    unit : (n,) int array, optional
+        Code of each row's unit (cluster), any integers.
+
+    Returns
+    -------
+    (G,) or (G, k) array
+        One sum for each code that occurs, codes ascending.
+
+    Examples
+    --------
+    >>> unit_sums(np.array([1.0, 2.0, 4.0]), np.array([7, 3, 7])).tolist()
+    [2.0, 5.0]
+    """
+    if unit is None:
+        return parts
+    codes, place = np.unique(unit, return_inverse=True)
+    sums = cluster_sums(parts.reshape(len(parts), -1), place, len(codes))
+    return sums.reshape(len(codes), *parts.shape[1:])
+
+
+def variance_of_sum(parts: FloatArray, unit: IntArray | None = None) -> FloatArray:
+    r"""Estimated variance of a sum of parts with mean zero: the sum over units of their squared sums.
+
+    With :math:`c_i` the parts and g the units, :math:`\sum_g (\sum_{i \in g} c_i)^2`. This is the diagonal of the meat of the
+    cluster-robust covariance, without a small-sample factor.
+
+    Parameters
+    ----------
+    parts : (n,) or (n, k) array
+    unit : (n,) int array, optional
+        Code of each row's unit; by default every row is a unit (White's estimator).
+
+    Returns
+    -------
+    number, or (k,) array
+
+    References
+    ----------
+    Liang and Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
+
+    Examples
+    --------
+    >>> float(variance_of_sum(np.array([1.0, 2.0, 4.0]))), float(variance_of_sum(np.array([1.0, 2.0, 4.0]), np.array([0, 1, 0])))
+    (21.0, 29.0)
+    """
+    return np.asarray((unit_sums(parts, unit) ** 2).sum(axis=0))
+
+
 def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:
     """A^-1 B A^-T for the summed Jacobian A and the summed meat B.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
-from dsl.engine.checks import _check_root, _no_root
+from dsl.engine.checks import check_root, no_root
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
 from dsl.engine.models.model import Link
@@ -17,8 +17,8 @@ from dsl.engine.moments import augmentation_weights, imputed_weights
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 from dsl.engine.sums import (
     Problem,
-    _squares,
     column_scale,
+    column_squares,
     label_meat,
     label_scores,
     moment_sums,
@@ -71,7 +71,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     scale = column_scale(block, problem.fixed_gram)
     tolerance = _tolerance(block, problem.link)
     root = _solve(block, problem, scale, start, tolerance)
-    _check_root(block, problem, root, scale)
+    check_root(block, problem, root, scale)
     refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
     params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
     jacobian = root.jacobian * n / scale[:, None] / scale
@@ -99,7 +99,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
 
 def _tolerance(block: Block, link: Link) -> float:
     """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
-    size = float(np.sqrt(_squares(block.outcome[:, None])[0] / len(block.outcome)))
+    size = float(np.sqrt(column_squares(block.outcome[:, None])[0] / len(block.outcome)))
     return TOLERANCE * (size**link.degree or 1.0)
 
 
@@ -148,5 +148,5 @@ def _refine(
             break
     norm = float(np.abs(moment * scale).max(initial=0.0)) / n
     if norm > tolerance:
-        raise _no_root(norm, root.iterations + MAX_REFINEMENTS, problem)
+        raise no_root(norm, root.iterations + MAX_REFINEMENTS, problem)
     return params, vcov, norm, meat

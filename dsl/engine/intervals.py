@@ -1,6 +1,6 @@
 """Intervals and p values of estimates with standard errors, normal or t, two-sided or one-sided.
 
-The alternatives have statsmodels' names.
+Degrees of freedom and effective numbers of rows say how far to trust these. The alternatives have statsmodels' names.
 """
 
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, IntArray
 from dsl.exceptions import ArgumentError
 
 ALTERNATIVES = ("two-sided", "larger", "smaller")
@@ -98,30 +98,78 @@ def wald_pvalue(
     return _below(-z if alternative == "larger" else z, df)
 
 
-def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: float) -> FloatArray:
-    r"""Degrees of freedom of variances that are made of squared contributions and a rest.
+def kish(weight: FloatArray, group: IntArray | None = None, n_groups: int = 0) -> FloatArray:
+    r"""Effective number of rows behind a weighted mean, :math:`(\sum w)^2 / \sum w^2`.
 
-    Twice the squared variance over the variance of its estimate. The labelled units' part :math:`V_1 = \sum c^2` has
-    :math:`\nu_1 = 2 / (\sum c^4 / V_1^2 - 1/n)`, about n for normal contributions, few where some dominate, and never more
-    than n - 1; with the rest :math:`\nu = V^2 / (V_1^2 / \nu_1 + (V - V_1)^2 / \nu_2)`. Sample moments of very heavy tails are
-    too small, and so are then, a little, the intervals.
+    The variance of a mean with these weights is that of a mean of so many rows that count alike. It is the number of rows
+    if all weights are equal, and less the more they differ.
+
+    Parameters
+    ----------
+    weight : (n,) or (n, k) array
+        Weights, not negative; with two axes, one set of weights in each column.
+    group : (n,) int array, optional
+        Codes 0, ..., n_groups - 1, to have the number of each group of rows; for one set of weights.
+    n_groups : int
+        Number of groups.
+
+    Returns
+    -------
+    number, (k,) or (n_groups,) array
+        Zero where there are no rows, or all weights are zero.
+
+    References
+    ----------
+    Kish, "Survey Sampling" (1965); "Weighting for unequal Pi", Journal of Official Statistics 8 (1992).
+
+    Examples
+    --------
+    >>> float(kish(np.array([1.0, 1.0, 1.0]))), float(kish(np.array([1.0, 1.0, 4.0])))
+    (3.0, 2.0)
+    >>> kish(np.array([1.0, 3.0, 3.0]), np.array([0, 2, 2]), 3).tolist()
+    [1.0, 0.0, 2.0]
+    """
+    if group is None:
+        total, square = weight.sum(axis=0), (weight**2).sum(axis=0)
+    else:
+        total, square = (np.bincount(group, each, minlength=n_groups) for each in (weight, weight**2))
+    return np.asarray(total**2 / np.maximum(square, np.finfo(float).tiny))
+
+
+def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: float) -> FloatArray:
+    r"""Degrees of freedom of estimated variances (Satterthwaite).
+
+    A variance is the sum of two parts that are estimated apart. The labelled units' part is ``own``, the sum of their
+    squared contributions c. What remains of the variance is ``others``. With degrees of freedom ``df_own`` and ``rest``,
+
+    .. math::
+
+        \mathrm{df} = \frac{(\mathrm{own} + \mathrm{others})^2}
+            {\mathrm{own}^2 / \mathrm{df\_own} + \mathrm{others}^2 / \mathrm{rest}}, \qquad
+        \mathrm{df\_own} = \min\Big(n - 1,\ \frac{2\,\mathrm{own}^2}{\sum c^4 - \mathrm{own}^2 / n}\Big).
+
+    The second formula is twice the square of ``own`` over its estimated variance, that of a sum of n independent squares. It
+    is about n for normal contributions, and small where a few units dominate. Fourth moments of very heavy tails are
+    underestimated by small samples, and intervals are then a little too short.
 
     Parameters
     ----------
     contributions : (n, k) array
         What the labelled units (rows, clusters) add to each estimate's error.
     variance : (k,) array
-        Variance of the estimates, all parts; never taken to be smaller than that of the contributions.
+        Variance of the estimates, all parts. Where it is smaller than ``own``, ``own`` takes its place.
     rest : float
-        Degrees of freedom of what remains: the number of all units less one.
+        Degrees of freedom of the other part: the number of all units less one.
 
     Returns
     -------
     (k,) array
+        `rest` where an estimate has no variance.
 
     References
     ----------
     Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
+    Cochran, "Sampling Techniques" (1977), section 5.4, has it for the strata of a sample.
 
     Examples
     --------
@@ -133,10 +181,11 @@ def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: fl
     """
     square, n = contributions**2, len(contributions)
     own = square.sum(axis=0)
-    spread = ((square**2).sum(axis=0) - own**2 / n) / 2.0
-    part = np.maximum(spread, own**2 / max(n - 1, 1)) + np.maximum(variance - own, 0.0) ** 2 / rest
-    whole = np.maximum(variance, own) ** 2
-    return np.asarray(np.where(part > 0.0, whole / np.where(part > 0.0, part, 1.0), rest))
+    others = np.maximum(variance - own, 0.0)
+    of_own = np.maximum(((square**2).sum(axis=0) - own**2 / n) / 2.0, own**2 / max(n - 1, 1))  # own^2 / df_own
+    below = of_own + others**2 / rest
+    above = np.maximum(variance, own) ** 2  # (own + others)^2
+    return np.asarray(np.where(below > 0.0, above / np.where(below > 0.0, below, 1.0), rest))
 
 
 def _quantile(p: float, df: ArrayLike) -> FloatArray:

@@ -54,13 +54,14 @@ def shared_gram(fixed: FloatArray) -> FloatArray:
 def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:
     """1 / root mean square of each column, over predicted and gold versions; (k,)."""
     rows = len(block.outcome) + len(block.gold)
-    fixed = (_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
-    predicted = (_squares(block.predicted) + _squares(block.gold)) / rows
+    fixed = (column_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
+    predicted = (column_squares(block.predicted) + column_squares(block.gold)) / rows
     square = np.concatenate([fixed, predicted])
     return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))
 
 
-def _squares(x: FloatArray) -> FloatArray:
+def column_squares(x: FloatArray) -> FloatArray:
+    """Sum of squares of each column of an (n, k) array; (k,)."""
     return np.asarray(np.einsum("ij,ij->j", x, x))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
@@ -27,6 +28,8 @@ from dsl.exceptions import EstimationError
 FAR = 1.0
 """Distance of the tuned estimate from the pilot, in its standard errors (root mean square over coefficients), from which
 another pilot is taken. A surrogate that is a coin toss (simulation A) never came so far in 300 draws."""
+NOTHING = 1e-20
+"""Variance of what useless predictions add, relative to that of the rest, that rounding can make."""
 KINDS = ("scalar", "coef", "matrix")
 """One number for all coefficients, one for each, or a full matrix."""
 
@@ -188,8 +191,68 @@ def side_by_side(choices: Sequence[Tuned]) -> Tuned:
     )
 
 
+def best_lambda(
+    variance: ArrayLike,
+    covariance: ArrayLike,
+    added: ArrayLike,
+    *,
+    together: bool = False,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> FloatArray:
+    r"""Lambda that makes the variance of a + Lambda b smallest.
+
+    .. math:: \Lambda = -\mathrm{Cov}(a, b) / \mathrm{Var}(b)
+
+    Here a is an estimate (its error, or a row's score), and b is what the predictions can take from it or add to it, which has
+    expectation zero. Every choice of Lambda in the package is a case of this, with its own a and b:
+
+    - `best_change`: a the influence of the scores at Lambda = I on a coefficient, b that of (1 - w) m_hat. The result is the
+      change from I, without bounds. Its ``"matrix"`` is the same for vectors a and b, where Var(b) is a matrix to be solved.
+    - `dsl.engine.two_sample.fit.best_lam`: a and b the means of the two samples' scores, and each variance the trace of the
+      covariance matrix of the coefficients. In [0, 1].
+    - `dsl.engine.quantile`: a the share of gold values up to t, b the difference of the two shares of surrogates. In [0, 1].
+    - `dsl.ppi_statistic`: a and b the statistic of the gold values and the difference of the two statistics of the
+      surrogates, over the bootstrap draws. In [0, 1].
+
+    Parameters
+    ----------
+    variance, covariance, added : (k,) arrays, or numbers
+        Var(a), Cov(a, b) and Var(b) of each of k estimates.
+    together : bool
+        One Lambda for all estimates, which makes the sum of their variances smallest, each relative to its Var(a).
+    bounds : (float, float)
+        Where Lambda must lie: the variance is a parabola in it, so that the nearest bound is best if the vertex lies outside.
+
+    Returns
+    -------
+    (k,) array, or a number for numbers and with `together`
+        Zero (within the bounds) where Var(b) is no more than rounding makes of nothing.
+
+    References
+    ----------
+    Robins, Rotnitzky and Zhao, JASA 89 (1994). Angelopoulos, Duchi and Zrnic, "PPI++: efficient prediction-powered inference"
+    (2023), section 6.
+
+    Examples
+    --------
+    >>> best_lambda(np.array([4.0, 1.0]), np.array([-1.0, -0.6]), np.array([2.0, 0.5])).tolist()
+    [0.5, 1.2]
+    >>> best_lambda(np.array([4.0, 1.0]), np.array([-1.0, -0.6]), np.array([2.0, 0.5]), bounds=(0.0, 1.0)).tolist()
+    [0.5, 1.0]
+    >>> float(best_lambda(np.array([4.0, 1.0]), np.array([-1.0, -0.6]), np.array([2.0, 0.5]), together=True))
+    0.85
+    """
+    own, cross, square = (np.asarray(part, dtype=float) for part in (variance, covariance, added))
+    if together:
+        scale = np.where(own > 0.0, own, 1.0)
+        own, cross, square = ((part / scale).sum() for part in (own, cross, square))
+    useful = square > NOTHING * own
+    vertex = np.where(useful, -cross / np.where(useful, square, 1.0), 0.0)
+    return np.asarray(np.clip(vertex, *bounds) + 0.0)  # no minus zero
+
+
 def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
-    """Lambda - I that makes the variance of s + (Lambda - I) h smallest; (k, k).
+    """Lambda - I that makes the variance of s + (Lambda - I) h smallest, by `best_lambda` but for a matrix; (k, k).
 
     ``"matrix"``: minus the regression of s on h. ``"coef"``: the same for each coefficient's influence alone.
     ``"scalar"``: one number, for the sum of the variances, each relative to its value at Lambda = I.
@@ -208,8 +271,7 @@ def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
     variance, covariance, own = (
         np.diag(bread @ part @ bread.T) for part in (second[:k, :k], second[:k, k:], second[k:, k:])
     )
+    change = best_lambda(variance, covariance, own, together=tune == "scalar")
     if tune == "scalar":
-        total = float((own / variance).sum())
-        return np.eye(k) * (-float((covariance / variance).sum()) / total if total > 0.0 else 0.0)
-    each = -covariance / np.where(own > 0.0, own, 1.0)
-    return np.asarray(np.linalg.solve(bread, each[:, None] * bread))
+        return np.eye(k) * change
+    return np.asarray(np.linalg.solve(bread, change[:, None] * bread))

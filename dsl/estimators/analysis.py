@@ -11,8 +11,10 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
+from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names, first_rows
+from dsl.engine.intervals import kish
 from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
 from dsl.estimators.blocks import Blocks
@@ -184,18 +186,17 @@ def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
 def _warn_about(sample: Sample) -> None:
     """Warnings about the labelled sample; each is shown at the caller's line."""
     if sample.n_input > len(sample.data):
-        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
         warn_caller(
             DroppedRowsWarning,
-            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows left out; missing values per column: {counts}. "
-            "Fill them, or leave these rows out yourself, to silence this",
+            f"{rows_left_out(sample.n_input, len(sample.data), sample.dropped)}. Fill them, or leave these rows out "
+            "yourself, to silence this",
         )
     if sample.labeled.all():
         warn_caller(
             AllLabeledWarning, "every row is labelled: predictions are not used, this is an ordinary regression"
         )
     weight = sample.weight
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    effective = float(kish(weight))
     if effective < EFFECTIVE_LABELS:
         uneven = "" if sample.equal_prob else f" (the weights vary from {weight.min():.3g} to {weight.max():.3g})"
         warn_caller(

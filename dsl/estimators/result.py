@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.covariance import cluster_sums
-from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
+from dsl.engine.combine import median_bread
+from dsl.engine.covariance import unit_sums
+from dsl.engine.intervals import degrees_of_freedom, kish, wald_interval, wald_pvalue
 from dsl.engine.models import MODELS, Model
 from dsl.engine.moments import pseudo_values
 from dsl.estimators.call import Call
@@ -166,14 +167,11 @@ class Fit:
         Kish's effective number (`dsl.engine.intervals.kish`) of the rows' squared contributions c^2,
         (sum c^2)^2 / sum c^4: their number if all contribute alike, few where some dominate.
         """
-        square = self.contributions() ** 2
-        total = np.maximum((square**2).sum(axis=0), np.finfo(float).tiny)
-        return pd.Series(square.sum(axis=0) ** 2 / total, index=list(self.names))
+        return pd.Series(kish(self.contributions() ** 2), index=list(self.names))
 
     def contributions(self) -> FloatArray:
         """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
-        bread = np.linalg.inv(np.median(self.splits.jacobians, axis=0))
-        return np.asarray(self.splits.label_scores @ bread.T)
+        return np.asarray(self.splits.label_scores @ median_bread(self.splits.jacobians).T)
 
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,).
@@ -236,10 +234,7 @@ def _degrees(fit: Fit, combinations: FloatArray) -> FloatArray:
     rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
     if not fit.estimator.uses_labels:
         return np.full(len(combinations), rest)
-    parts = fit.contributions() @ combinations.T
-    if sample.label_cluster is not None:
-        codes, own = np.unique(sample.label_cluster, return_inverse=True)
-        parts = cluster_sums(parts, own, len(codes))
+    parts = unit_sums(fit.contributions() @ combinations.T, sample.label_cluster)
     superpopulation = fit.call.target != "finite"  # of a finite one, labelled rows are all that is random
     variance = np.diag(combinations @ fit.vcov @ combinations.T) * superpopulation
     return degrees_of_freedom(parts, variance, rest)

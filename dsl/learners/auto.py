@@ -9,6 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
+from dsl.engine.covariance import unit_sums
 
 # Mean squared distance to the known E[gold | features], seven features (benchmarks/learners.py: 5 draws at n = 500, 2 at
 # n = 5000; binary gold x 1000, continuous gold x 100):
@@ -119,8 +120,7 @@ def choose(
     errors = {name: (y - cross_predict(new, x, y, folds)) ** 2 for name, new in make.items()}
     losses = {name: float(error.mean()) for name, error in errors.items()}
     least = min(losses, key=losses.__getitem__)
-    unit = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    gaps = {name: np.bincount(unit, error - errors[least]) for name, error in errors.items()}
+    gaps = {name: unit_sums(error - errors[least], groups) for name, error in errors.items()}
     chosen = next(n for n, gap in gaps.items() if n == least or gap.sum() <= np.sqrt(len(gap)) * gap.std(ddof=1))
     reason = f"cross-validated squared error of {', '.join(losses)}: "
     reason += "the smallest" if chosen == least else f"simplest within one standard error of the smallest ({least})"

@@ -1,6 +1,5 @@
 """A fitted model against the reference R package, both on the reference's folds and predictions."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from dsl.estimators.blocks import Blocks
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError, DSLError
 from dsl.learners.crossfit import cross_predict
-from dsl.r.reference import ReferenceResult, reference_dsl
+from dsl.r.reference import ReferenceResult, r_words, reference_dsl
 from dsl.r.session import RError
 
 R_OPTIM = 5e-3
@@ -95,7 +94,7 @@ def cross_check(fit: Fit | HasFit, data: Any, *, sl_method: str | None = None, s
     learner = sl_method or _learner(own)
     reference = _run_reference(own, data, learner)
     _check_same_rows(reference, analysis)
-    places = _places(analysis.design.covariates.names, list(reference.params.index))
+    places = pair_terms(analysis.design.covariates.r_names, list(reference.params.index))
     solved = _solve(reference, analysis, places)
     table = _table(own, reference, analysis, solved, places)
     table.attrs["notes"] = _notes(own, reference, analysis, solved, learner)
@@ -165,20 +164,31 @@ def _check_same_rows(reference: ReferenceResult, analysis: Analysis) -> None:
         raise DSLError("the two packages use different sampling probabilities")
 
 
-def _places(ours: Sequence[str], theirs: list[str]) -> list[int]:
-    """For each of R's terms, the place of ours."""
-    plain = {_plain(name): j for j, name in enumerate(ours)}
-    wanted = [_plain(name) for name in theirs]
-    if len(ours) != len(theirs) or set(plain) != set(wanted):
+def pair_terms(ours: Sequence[str], theirs: Sequence[str]) -> list[int]:
+    """For each of R's terms, the place of the same term among ours.
+
+    Parameters
+    ----------
+    ours : sequence of str
+        (k,) names that R's ``model.matrix`` gives our columns (`dsl.data.formula.matrices.Part.r_names`). Where R has
+        no such term, its words (`dsl.r.reference.r_words`) are those that the formula was given for R.
+    theirs : sequence of str
+        (k,) R's terms.
+
+    Raises
+    ------
+    DSLError
+        The names are not the same.
+
+    Examples
+    --------
+    >>> pair_terms(["(Intercept)", "C(group)b", "x"], ["(Intercept)", "x", "as.factor(group)b"])
+    [0, 2, 1]
+    """
+    place = {name if name in theirs else r_words(name): j for j, name in enumerate(ours)}
+    if len(place) < len(ours) or len(ours) != len(theirs) or set(place) != set(theirs):
         raise DSLError(f"the formula has other terms in R: {', '.join(theirs)}; here: {', '.join(ours)}")
-    return [plain[name] for name in wanted]
-
-
-def _plain(name: str) -> str:
-    """A term's name without what the two languages write differently."""
-    return re.sub(r"\[T\.|\*\*|C\(|factor|[^\w:]", "", name.replace("**", "^").replace("as.factor", "factor")).replace(
-        "as_", ""
-    )
+    return [place[name] for name in theirs]
 
 
 def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) -> _Solved:
@@ -266,7 +276,7 @@ def _other_learner(fit: Fit, learner: str) -> str:
 
 def _in_our_order(fit: Fit, reference: ReferenceResult) -> FloatArray:
     out = np.empty(len(reference.params))
-    out[_places(list(fit.names), list(reference.params.index))] = reference.params.to_numpy()
+    out[pair_terms(list(fit.names_r), list(reference.params.index))] = reference.params.to_numpy()
     return out
 
 

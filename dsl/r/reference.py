@@ -156,9 +156,18 @@ def reference_dsl(
 def r_formula(formula: str) -> tuple[str, tuple[str, ...]]:
     """A formula in R's words and the columns behind its ``|``."""
     text, _, absorbed = formula.partition("|")
-    text = re.sub(r"\bC\(", "as.factor(", text.replace("**", "^"))
-    text = re.sub(r"\bas_factor\(", "as.factor(", text)
-    return text.strip(), tuple(name.strip() for name in absorbed.split("+") if name.strip())
+    return r_words(text).strip(), tuple(name.strip() for name in absorbed.split("+") if name.strip())
+
+
+def r_words(text: str) -> str:
+    """A formula, or a term of one, with R's words for those that only Python has: ``**``, ``C()`` and ``as_factor()``.
+
+    Examples
+    --------
+    >>> r_words("C(group) + I(x**2)")
+    'as.factor(group) + I(x^2)'
+    """
+    return re.sub(r"\b(C|as_factor)\(", "as.factor(", text.replace("**", "^"))
 
 
 def _columns_for(formula: str, data: Any, named: list[str]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from dsl.data.messages import rows_left_out
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
@@ -133,8 +134,8 @@ def notes_on(fit: Fit) -> list[str]:
         if reason:
             notes.append(f"Learner for {name}: {reason}.")
     if fit.sample.dropped:
-        counts = ", ".join(f"{name} ({count})" for name, count in fit.sample.dropped.items())
-        notes.append(f"Rows left out for missing values, per column: {counts}.")
+        sample = fit.sample
+        notes.append(f"{rows_left_out(sample.n_input, sample.nobs, sample.dropped)}.")
     notes += [f"{note}." for note in fit.sample.notes]
     if fit.call.use_t:
         notes.append(f"Intervals and tests: {reference(fit)}.")

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
+from dsl.data.messages import missing_per_column
 from dsl.data.sample import Sample
+from dsl.engine.combine import median_bread
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.sums import row_scores
 from dsl.estimators.again import analysis_of
@@ -29,7 +31,7 @@ class Pilot:
     params: FloatArray = field(repr=False)
     """(k,)"""
     inverse: FloatArray = field(repr=False)
-    """(k, k) inverse of the mean Jacobian: row j is h of coefficient j."""
+    """(k, k) inverse of the mean Jacobian over rows, median over splits: row j is h of coefficient j."""
     analysis: Analysis = field(repr=False)
     predictions: FloatArray = field(repr=False)
     """(N, q) out-of-fold predictions, mean over splits."""
@@ -68,10 +70,10 @@ def read_pilot(fit: Fit, data: Any) -> Pilot:
     analysis = analysis_of(fit, data)
     sample = analysis.sample
     if sample.dropped:
-        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
         raise DataError(
-            f"{sample.n_input - len(sample.data)} rows have missing values ({counts}) and were no part of the pilot, so that "
-            "nothing is known of their errors; fill them, or drop them from the data, and fit the pilot again"
+            f"{sample.n_input - len(sample.data)} rows have missing values ({missing_per_column(sample.dropped)}) and were no "
+            "part of the pilot, so that nothing is known of their errors; fill them, or drop them from the data, and fit the "
+            "pilot again"
         )
     if not sample.labels.equals(fit.sample.labels):
         raise ArgumentError(
@@ -82,7 +84,7 @@ def read_pilot(fit: Fit, data: Any) -> Pilot:
     return Pilot(
         names=fit.names,
         params=fit.params,
-        inverse=np.linalg.inv(splits.jacobians.mean(axis=0) / fit.nobs),
+        inverse=median_bread(splits.jacobians) * fit.nobs,
         analysis=analysis,
         predictions=predictions.mean(axis=0),
         errors=((predictions[:, fit.sample.labeled] - fit.sample.gold) ** 2).mean(axis=0),

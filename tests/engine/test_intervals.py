@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 from statsmodels.stats.weightstats import _zconfint_generic, _zstat_generic
 
-from dsl.engine.intervals import ALTERNATIVES, tails, wald_interval, wald_pvalue
+from dsl.engine.intervals import ALTERNATIVES, kish, tails, wald_interval, wald_pvalue
 from dsl.exceptions import ArgumentError
 
 pytestmark = pytest.mark.numeric
@@ -90,3 +91,20 @@ def test_errors(arguments: dict[str, object], words: list[str]) -> None:
 def test_p_value_checks_its_alternative() -> None:
     with pytest.raises(ArgumentError, match="smaller"):
         wald_pvalue(1.0, 1.0, "less")
+
+
+@given(arrays(float, st.integers(1, 30), elements=st.floats(0.01, 100.0)))
+def test_kish_is_the_loss_of_precision_by_weights(weight: np.ndarray) -> None:
+    """The variance of a weighted mean of independent values with variance one is sum w^2 / (sum w)^2."""
+    share = weight / weight.sum()
+    assert kish(weight) == pytest.approx(1.0 / (share @ share))
+    assert 1.0 - 1e-12 <= kish(weight) <= len(weight) * (1.0 + 1e-12)
+    assert kish(7.0 * weight) == pytest.approx(float(kish(weight)))
+    np.testing.assert_allclose(kish(np.column_stack([weight, weight**2])), [kish(weight), kish(weight**2)])
+
+
+def test_kish_of_groups() -> None:
+    rng = np.random.default_rng(0)
+    weight, group = rng.random(50), rng.choice([0, 1, 3], 50)
+    expected = [kish(weight[group == code]) if code != 2 else 0.0 for code in range(4)]
+    np.testing.assert_allclose(kish(weight, group, 4), expected)

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from dsl.engine.tuning import best_lambda
 from dsl.exceptions import ArgumentError
 from tests.fixed import Fixed
 from tests.posts import posts, run
@@ -303,3 +307,32 @@ def test_defaults(data: pd.DataFrame) -> None:
         np.testing.assert_array_equal(fit.params, named.params)
         assert fit.glance().loc[0, "tune"] == default
     assert run(data).glance().loc[0, "tune"] is None
+
+
+# the one formula
+
+
+@given(st.integers(0, 200), st.integers(1, 4), st.booleans())
+def test_best_lambda_makes_the_variance_smallest(seed: int, k: int, bounded: bool) -> None:
+    """Var(a + Lambda b) of draws: a numerical minimiser's value, for each number and for all together."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, 60, k))
+    b += rng.normal(size=k) * a
+    moments = a.var(axis=0), ((a - a.mean(axis=0)) * (b - b.mean(axis=0))).mean(axis=0), b.var(axis=0)
+    limits = (0.0, 1.0) if bounded else (-50.0, 50.0)
+    found = best_lambda(*moments, bounds=limits)
+    for j in range(k):
+        least = minimize_scalar(lambda x, j=j: (a[:, j] + x * b[:, j]).var(), bounds=limits, method="bounded")
+        assert (a[:, j] + found[j] * b[:, j]).var() <= least.fun * (1.0 + ROUNDING)
+    one = float(best_lambda(*moments, together=True, bounds=limits))
+    assert limits[0] <= one <= limits[1]
+    least = minimize_scalar(lambda x: ((a + x * b).var(axis=0) / moments[0]).sum(), bounds=limits, method="bounded")
+    assert ((a + one * b).var(axis=0) / moments[0]).sum() <= least.fun * (1.0 + ROUNDING)
+
+
+def test_useless_predictions_get_no_lambda() -> None:
+    """What they add varies by no more than rounding does: a quotient of rounding errors could be anything."""
+    found = best_lambda(np.array([1.0, 1.0, 0.0]), np.array([1e-17, -0.5, 0.0]), np.array([1e-32, 1.0, 0.0]))
+    assert found.tolist() == [0.0, 0.5, 0.0]
+    assert not np.signbit(best_lambda(1.0, 0.0, 1.0, bounds=(0.0, 1.0)))  # prints as 0, not as -0
+    assert best_lambda(np.ones(2), np.full(2, 1e-17), np.full(2, 1e-32), together=True) == 0.0

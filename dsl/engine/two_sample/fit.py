@@ -36,12 +36,11 @@ from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.models.model import Link
 from dsl.engine.sums import Problem
+from dsl.engine.tuning import best_lambda
 from dsl.engine.two_sample.solve import Root, hessian, solve
 from dsl.engine.two_sample.sums import Samples, Spread
 from dsl.exceptions import ArgumentError, EstimationError, LabelError
 
-NOTHING = 1e-20
-"""Variance of useless surrogates, relative to that of the labelled rows alone, that rounding can make."""
 SAME_WEIGHT = 1e-9
 """Relative difference of weights that rounding can make."""
 
@@ -182,11 +181,12 @@ def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:
 def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samples) -> float:
     """Value in [0, 1] that minimises the trace of the covariance of the coefficients; 0 for useless surrogates.
 
-    As in ppi-python, Cov(a, b) divides by n, and Var(b) takes h to vary alike in labelled and unlabelled rows.
+    As in ppi-python, Cov(a, b) divides by n, and Var(b) takes h to vary alike in labelled and unlabelled rows. The rest is
+    `dsl.engine.tuning.best_lambda`.
     """
     shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n
     half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
-    covariance = -shrink * float(np.trace(half @ spread.cross @ half.T))
-    variance = float(np.trace(half @ spread.hat_pooled @ half.T))
-    own = float(np.trace(half @ spread.gold @ half.T))
-    return min(max(covariance / variance, 0.0), 1.0) if variance > NOTHING * own else 0.0
+    own, cross, square = (
+        float(np.trace(half @ part @ half.T)) for part in (spread.gold, spread.cross, spread.hat_pooled)
+    )
+    return float(best_lambda(own, shrink * cross, square, bounds=(0.0, 1.0)))

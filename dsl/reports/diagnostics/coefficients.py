@@ -118,8 +118,7 @@ def _carried(case: Case) -> Findings:
 def _shares(case: Case) -> FloatArray:
     """Share of each coefficient's variance that each labelled row adds; (n, k)."""
     splits = case.fit.splits
-    bread = np.linalg.inv(np.median(splits.jacobians, axis=0))
-    square = (splits.label_scores @ bread.T) ** 2
+    square = case.fit.contributions() ** 2
     if case.fit.call.target == "finite":
         square *= np.maximum(1.0 - case.sample.sample_prob[case.labeled], 0.0)[:, None]
     return np.asarray(square / np.median(np.diagonal(splits.vcovs, axis1=1, axis2=2), axis=0))

@@ -9,8 +9,8 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.data.formula.rlang.syntax import names
-from dsl.engine.covariance import cluster_sums
-from dsl.engine.intervals import wald_pvalue
+from dsl.engine.covariance import variance_of_sum
+from dsl.engine.intervals import kish, wald_pvalue
 from dsl.reports.diagnostics import limits
 from dsl.reports.diagnostics.case import Case, is_discrete, text_of
 from dsl.reports.diagnostics.results import Findings, judged
@@ -31,7 +31,7 @@ def examine(case: Case) -> Findings:
 def _weights(case: Case) -> Findings:
     weight, prob = case.weight, case.sample.sample_prob
     n = len(weight)
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    effective = float(kish(weight))
     lowest = float(prob.min() / prob.mean())
     checks = [
         judged(
@@ -117,10 +117,8 @@ def _gaps(case: Case) -> Iterator[dict[str, Any]]:
             continue
         mine = values[sample.labeled] - mean
         gap = float(weight @ mine / weight.sum())
-        parts = (weight * np.sqrt(left) * (mine - gap))[:, None]
-        if unit is not None:
-            parts = cluster_sums(parts, unit, int(unit.max()) + 1)
-        error = float(np.sqrt((parts**2).sum()) / weight.sum())
+        parts = weight * np.sqrt(left) * (mine - gap)
+        error = float(np.sqrt(variance_of_sum(parts, unit)) / weight.sum())
         if error > 0.0:
             yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}
 

@@ -10,6 +10,7 @@ import pandas as pd
 from dsl._typing import FloatArray
 from dsl.data.sample import Sample
 from dsl.data.tables import is_category
+from dsl.engine.covariance import variance_of_sum
 from dsl.estimators.surrogates import raw_versions
 from dsl.exceptions import ArgumentError, DataError
 from dsl.reports.diagnostics import limits
@@ -274,10 +275,7 @@ def _against_surrogate(case: Case, pair: Pair, predicted: FloatArray) -> Check:
     gap = ((predicted - pair.gold.to_numpy(dtype=float)) ** 2).mean(axis=0) - pair.error**2
     share = case.weight / case.weight.sum()
     mean = float(share @ gap)
-    parts = share * (gap - mean)
-    if case.unit is not None:
-        parts = np.bincount(case.unit, parts)
-    error = float(np.sqrt((parts**2).sum()))
+    error = float(np.sqrt(variance_of_sum(share * (gap - mean), case.unit)))
     z = mean / error if error > 0.0 else 0.0
     return judged(
         "learner against surrogate",

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import chi2, f
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.covariance import cluster_sums
+from dsl.engine.covariance import unit_sums, variance_of_sum
 
 RANK = 1e-10
 """Eigenvalue, relative to the largest, below which a direction of the scores has no variance."""
@@ -74,8 +74,7 @@ def score_test(
 
 def _between_rows(scores: FloatArray, unit: IntArray) -> tuple[FloatArray, FloatArray]:
     """Variance (b,) that products of different rows of a cluster add, none less than zero, and its directions (b, b)."""
-    _, code = np.unique(unit, return_inverse=True)
-    sums = cluster_sums(scores, code, int(code.max()) + 1)
+    sums = unit_sums(scores, unit)
     extra, turn = np.linalg.eigh(sums.T @ sums - scores.T @ scores)
     return np.maximum(extra, 0.0), turn
 
@@ -125,8 +124,4 @@ def weighted_slope(
     x, y = predictor - share @ predictor, response - share @ response
     square = float((weight * x**2).sum())
     slope = float((weight * x * y).sum()) / square
-    scores = (weight * x * (y - slope * x))[:, None]
-    if unit is not None:
-        _, code = np.unique(unit, return_inverse=True)
-        scores = cluster_sums(scores, code, int(code.max()) + 1)
-    return slope, float(np.sqrt((scores**2).sum())) / square
+    return slope, float(np.sqrt(variance_of_sum(weight * x * (y - slope * x), unit))) / square

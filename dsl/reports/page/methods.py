@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dsl.data.messages import rows_left_out
 from dsl.estimators.result import Fit
 from dsl.reports.comparison import Comparison
 from dsl.reports.page.sources import SOURCES, cite, cited
@@ -76,8 +77,7 @@ def _data(fit: Fit) -> Part:
     model = fit.model.title + (f" ({' and '.join(spec.index)})" if spec.index else "")
     dropped = ""
     if fit.n_dropped:
-        counts = ", ".join(f"{name}: {count:,}" for name, count in sample.dropped.items())
-        dropped = f"; {fit.n_dropped:,} of {sample.n_input:,} rows were left out for missing values ({counts})"
+        dropped = f" ({rows_left_out(sample.n_input, sample.nobs, sample.dropped)})"
     return f"We estimated the {model} {spec.formula} on {sample.nobs:,} rows{dropped}.", ()
 
 

@@ -7,6 +7,7 @@ from scipy.special import ndtri
 
 from dsl._typing import FloatArray
 from dsl.data.arguments import explain_calls
+from dsl.engine.intervals import kish
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import REFERENCE, dress, legend_inside, new_axes
 
@@ -57,7 +58,7 @@ def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
         raise ArgumentError("remove_data() dropped the rows of this fit; plot it before, or fit again")
     weight = 1.0 / fit.sample.sample_prob[labeled]
     relative = weight / weight.mean()
-    effective = weight.sum() ** 2 / (weight**2).sum()
+    effective = float(kish(weight))
     if ax is None:
         ax = new_axes(6.0, 3.6)
     wide = relative.max() / relative.min()

@@ -16,6 +16,7 @@ from dsl.data.columns import Columns
 from dsl.data.fingerprint import table_fingerprint
 from dsl.data.formula.caller import call_among
 from dsl.data.formula.matrices import ParsedFormula, build, parse
+from dsl.data.messages import missing_per_column
 from dsl.data.sample import prepare
 from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
@@ -185,10 +186,10 @@ def _rehearse(table: pd.DataFrame, columns: Columns, parsed: ParsedFormula) -> t
     gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in columns.predicted}
     sample = prepare(table.assign(**gold), columns)
     if sample.dropped:
-        counts = ", ".join(f"'{name}' ({count})" for name, count in sample.dropped.items())
         raise DataError(
-            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values ({counts}) and could not be used "
-            "once labelled; fill them, or leave these rows out before drawing, data.dropna(subset=[...])"
+            f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values "
+            f"({missing_per_column(sample.dropped)}) and could not be used once labelled; fill them, or leave these rows out "
+            "before drawing, data.dropna(subset=[...])"
         )
     design = build(parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed))
     blocks = Blocks(design, sample)

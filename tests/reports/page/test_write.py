@@ -288,7 +288,7 @@ def test_methods_have_the_numbers_of_the_analysis(fit: Any) -> None:
     words = methods.describe(short.core, alpha=0.05, comparison=None, version="0.1.0").paragraphs[0]
     labels = short.n_labeled
     for part in (
-        "on 197 rows; 3 of 200 rows were left out for missing values (x: 3)",
+        "on 197 rows (3 of 200 rows left out; missing values per column: 'x' (3))",
         f"labelled by experts on {labels} of them ({labels / 197:.1%})",
         "taken for a simple random sample",
         "4 folds; this was repeated with 3 divisions",

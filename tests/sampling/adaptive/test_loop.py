@@ -475,7 +475,7 @@ def test_labels_that_the_formula_cannot_use_are_refused() -> None:
         adaptive.add_labels(2 * answer(batch))
     adaptive = begin(model="logit")
     batch = adaptive.next_batch()
-    with pytest.raises(e.OutcomeError, match=r"outcome of 0 and 1.*it is 2 in \d+ rows"):
+    with pytest.raises(e.OutcomeError, match=r"outcome of 0 and 1.*is 2 in \d+ rows"):
         adaptive.add_labels(answer(batch) + 1)
     assert adaptive.status().waiting == 40
 

@@ -29,6 +29,8 @@ from dsl.engine.sums import (
 from dsl.exceptions import SingularJacobianError
 
 MAX_REFINEMENTS = 4
+ROUGH = 1e-6
+"""Largest mean moment of a fit that is only a start."""
 NEGLIGIBLE = 1e-9
 """A refinement step, in standard errors, after which there is nothing left to refine."""
 
@@ -121,11 +123,15 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
     k = len(scale)
     if problem.link.slope is None:
         return closed_form(evaluator(problem), k)
-    root = newton(evaluator(problem), np.zeros(k) if start is None else start / scale, tolerance=tolerance)
+    begin = np.zeros(k) if start is None else start / scale
+    if start is None and problem.link.pilot is not None:
+        pilot = newton(evaluator(replace(problem, link=problem.link.pilot)), begin, tolerance=ROUGH)
+        begin = begin if pilot.problem else pilot.params
+    root = newton(evaluator(problem), begin, tolerance=tolerance)
     if root.problem is None:
         return root
     imputed = replace(problem, weights=imputed_weights, tuning=None)
-    first = newton(evaluator(imputed), np.zeros(k), tolerance=1e-6)
+    first = newton(evaluator(imputed), np.zeros(k), tolerance=ROUGH)
     return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
 
 

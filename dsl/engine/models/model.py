@@ -26,6 +26,9 @@ class Link:
     """r as a function of (y, mu); None for y - mu."""
     probability: bool = False
     """Whether mu is a probability, which separation drives to 0 or 1."""
+    pilot: "Link | None" = None
+    """A link with the same mean whose moment has one root only, where this one may have others: Newton's method starts from
+    that root."""
     degree: int = 1
     """Power of the outcome's size with which moments grow: what the solver's tolerance is relative to."""
 

@@ -14,7 +14,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.estimators.call import Call
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
-from dsl.estimators.result import Fit
+from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
@@ -403,4 +403,4 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
 
 def with_faces(found: Comparison) -> Comparison:
     """The comparison with results objects in the place of frozen fits."""
-    return replace(found, fits={name: DSLResults.of(fit) for name, fit in found.fits.items()})
+    return replace(found, fits={name: DSLResults.of(fit_of(fit)) for name, fit in found.fits.items()})

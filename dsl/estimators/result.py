@@ -33,10 +33,10 @@ class Fit:
     """(k,) the same as R names them."""
     outcome: str
     params: FloatArray
-    """(k,) estimates: medians over splits (`dsl.engine.combine.combine_splits`)."""
+    """(k,) estimates: roots of sum psi = 0 (DSL-2024, eq. 8), medians over splits (`dsl.engine.combine.combine_splits`)."""
     vcov: FloatArray = field(repr=False)
-    """(k, k) their covariance, J^-1 Omega J^-T / N in every split (`dsl.engine.covariance.sandwich`), combined over splits
-    (`dsl.engine.combine.combine_splits`)."""
+    """(k, k) their covariance: J^-1 Omega J^-T / N in every split (`dsl.engine.covariance.sandwich`), and the median over
+    splits of V_s + (theta_s - theta)(theta_s - theta)' (`dsl.engine.combine.combine_splits`)."""
     df: FloatArray = field(repr=False)
     """(k,) degrees of freedom of the standard errors (`dsl.engine.intervals.degrees_of_freedom`)."""
     call: Call
@@ -45,9 +45,10 @@ class Fit:
     predictor: Predictor = field(repr=False)
     """Fitted means of new rows."""
     fit_quality: pd.DataFrame | None = field(repr=False)
-    """(q, .) learner, out-of-fold R2 and accuracy of each predicted variable; None without a learner."""
+    """(q, .) learner, out-of-fold R2 and accuracy of each predicted variable (`dsl.estimators.quality.fit_quality`); None
+    without a learner."""
     rmse: pd.DataFrame | None = field(repr=False)
-    """(S, q) out-of-fold root mean squared errors; None without a learner."""
+    """(S, q) out-of-fold root mean squared errors (`dsl.estimators.quality.rmse`); None without a learner."""
 
     @property
     def estimator(self) -> Estimator:
@@ -66,7 +67,7 @@ class Fit:
 
     @property
     def zvalues(self) -> FloatArray:
-        """Estimates over standard errors; (k,)."""
+        """Estimates over standard errors, roots of the diagonal of `dsl.engine.covariance.sandwich`; (k,)."""
         with np.errstate(
             divide="ignore", invalid="ignore"
         ):  # nothing is random where all of a finite population is labelled
@@ -94,7 +95,7 @@ class Fit:
 
     @property
     def predictions(self) -> FloatArray | None:
-        """Out-of-fold predictions; (S, N, q)."""
+        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`); (S, N, q)."""
         return self.splits.predictions
 
     @property
@@ -109,16 +110,16 @@ class Fit:
 
     @property
     def split_bse(self) -> FloatArray:
-        """Standard errors of each split; (S, k)."""
+        """Standard errors of each split: roots of the diagonal of `dsl.engine.covariance.sandwich`; (S, k)."""
         return np.asarray(np.sqrt(np.diagonal(self.splits.vcovs, axis1=1, axis2=2)))
 
     @property
     def reference(self) -> FloatArray | float:
-        """Degrees of freedom of the reference distribution: infinitely many for the normal one."""
+        """Degrees of freedom (`dsl.engine.intervals.degrees_of_freedom`) that tests refer to; infinitely many for normal ones."""
         return self.df if self.call.use_t else np.inf
 
     def need_predictions(self) -> FloatArray:
-        """Out-of-fold predictions; (S, N, q).
+        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`); (S, N, q).
 
         Raises
         ------
@@ -170,7 +171,10 @@ class Fit:
         return pd.Series(kish(self.contributions() ** 2), index=list(self.names))
 
     def contributions(self) -> FloatArray:
-        """What each labelled row adds to the estimates' errors, mean over splits; (n, k)."""
+        """What each labelled row adds to the estimates' errors, J^-1 w (m - Lambda m_hat), mean over splits; (n, k).
+
+        Scores of `dsl.engine.sums.label_scores`, bread of `dsl.engine.combine.median_bread`.
+        """
         return np.asarray(self.splits.label_scores @ median_bread(self.splits.jacobians).T)
 
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from dsl import sampling
 from dsl.data.arguments import as_names
 from dsl.data.formula.caller import call_among
 from dsl.estimators.short import BASELINE, SHORT, known_name
 from dsl.exceptions import ArgumentError
+from dsl.sampling.adaptive import AdaptiveDesign
 from dsl.sampling.design import LabelDesign
-
-if TYPE_CHECKING:
-    from dsl.sampling.adaptive import AdaptiveDesign
 
 
 @dataclass(slots=True)
@@ -62,16 +61,12 @@ class Plain:
 
 def simple_random(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
     """Exactly `budget` rows, all equally likely."""
-    from dsl import sampling
-
     design: LabelDesign = sampling.simple_random(data, budget, seed=rng)
     return design
 
 
 def bernoulli(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
     """Every row on its own with the same probability; `budget` rows on average."""
-    from dsl import sampling
-
     design: LabelDesign = sampling.bernoulli(data, budget, seed=rng)
     return design
 
@@ -105,17 +100,13 @@ class Adaptive:
         """Run the batches, asking for the labels of each."""
         return self.begun(data, budget, seed=int(rng.integers(2**32))).run(ask).design()
 
-    def begun(self, data: pd.DataFrame, budget: int, seed: int = 0) -> "AdaptiveDesign":
+    def begun(self, data: pd.DataFrame, budget: int, seed: int = 0) -> AdaptiveDesign:
         """The adaptive design before its first batch; raises what cannot be used for it."""
-        from dsl.sampling.adaptive import AdaptiveDesign
-
         arguments = {**self.options, "data": data, "budget": budget, "seed": seed}
         return call_among(self.functions, AdaptiveDesign, arguments)
 
     def completed(self, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> "Adaptive":
         """With the evaluation's arguments where none are given, as far as an adaptive design has them."""
-        from dsl.sampling.adaptive import AdaptiveDesign
-
         known = signature(AdaptiveDesign).parameters
         out = Adaptive(**{**{name: value for name, value in shared.items() if name in known}, **self.options})
         object.__setattr__(out, "functions", functions)

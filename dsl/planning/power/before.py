@@ -19,7 +19,8 @@ from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
 from dsl.planning.power.assumed import draw_gold
 from dsl.planning.power.curve import VarianceCurve
 from dsl.planning.power.from_fit import call_dsl, curve_of, gold_only_curve
-from dsl.planning.power.results import PowerResults, Study, default_sizes, evaluate
+from dsl.planning.power.results import PowerResults, default_sizes, evaluate
+from dsl.planning.power.study import Study
 from dsl.sampling import LabelDesign, simple_random
 
 FACTORS = np.array([0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0])

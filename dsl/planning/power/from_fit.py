@@ -14,7 +14,8 @@ from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.planning.power.curve import VarianceCurve, finite_curve, rescaled, variance_curve
-from dsl.planning.power.results import PowerResults, Study, check_sizes, default_sizes, evaluate
+from dsl.planning.power.results import PowerResults, check_sizes, default_sizes, evaluate
+from dsl.planning.power.study import Study
 
 FACTORS = np.arange(10, 21) / 10.0
 """Default sizes relative to the labels at hand: 1, 1.1, ..., 2."""

@@ -1,17 +1,16 @@
 """Predicted standard errors in print and in a figure. Only reads results."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from dsl.data.arguments import as_names
 from dsl.exceptions import ArgumentError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from dsl.planning.power.results import PowerResults
+from dsl.planning.power.study import Study
 
 MOST_SIZES = 6
 """Sizes that a printed table has room for."""
@@ -22,9 +21,11 @@ POINTS = 200
 """Sizes at which a curve is drawn."""
 
 
-def summarize(results: "PowerResults", *, power: float, alpha: float) -> Summary:
-    """Design, predicted standard errors, detectable effects."""
-    study, sizes = results.study, results.labeled_size
+def summarize(
+    study: Study, predicted_se: pd.DataFrame, extrapolated: pd.DataFrame, effects: tuple[str, pd.DataFrame]
+) -> Summary:
+    """Design, predicted standard errors, detectable effects (title and table); rows of the tables are sizes."""
+    sizes = predicted_se.index.to_numpy(dtype=float)
     shown = np.unique(np.linspace(0, len(sizes) - 1, MOST_SIZES).round().astype(int)).tolist()
     out = Summary()
     facts = [
@@ -41,10 +42,9 @@ def summarize(results: "PowerResults", *, power: float, alpha: float) -> Summary
             txt_fmt={"table_dec_above": "=", "table_dec_below": "=", "data_aligns": "l", "stubs_align": "l"},
         )
     )
-    effects = results.mde(power=power, alpha=alpha)
     for title, table in (
-        ("Predicted standard errors, by number of labelled rows", results.predicted_se),
-        (f"Minimum detectable effects (power {power:g}, level {alpha:g})", effects),
+        ("Predicted standard errors, by number of labelled rows", predicted_se),
+        effects,
     ):
         body = [[_number(value) for value in table[term].iloc[shown]] for term in table]
         headers = [f"{sizes[j]:,.6g}" for j in shown]
@@ -52,7 +52,7 @@ def summarize(results: "PowerResults", *, power: float, alpha: float) -> Summary
     notes = []
     if len(shown) < len(sizes):
         notes.append(f"{len(shown)} of {len(sizes)} sizes shown; all are in predicted_se.")
-    if results.extrapolated.to_numpy().any():
+    if extrapolated.to_numpy().any():
         notes.append("Some figures are extrapolated (see `extrapolated`) and not to be relied on.")
     if sizes.max() > study.exact_to * (1.0 + 1e-9):
         notes.append(f"Approximate above {study.exact_to:,.0f} labels: probabilities would exceed one.")
@@ -65,25 +65,26 @@ def _number(value: float) -> str:
     return str(forg(value, prec=4)).strip()
 
 
-def draw(results: "PowerResults", ax: Any, terms: Any) -> Any:
+def draw(
+    study: Study, predicted_se: pd.DataFrame, extrapolated: pd.DataFrame, *, ax: Any = None, terms: Any = None
+) -> Any:
     """Standard errors against the number of labels, one line per coefficient, told apart without colour."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingDependencyError("plot() needs matplotlib: pip install 'dsl[plot]'") from error
-    study = results.study
     chosen = list(as_names(terms, "terms")) or list(study.terms)
     unknown = [term for term in chosen if term not in study.terms]
     if unknown:
         raise ArgumentError(f"terms names '{unknown[0]}', which is no coefficient; they are {', '.join(study.terms)}")
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
-    sizes = results.labeled_size
+    sizes = predicted_se.index.to_numpy(dtype=float)
     ends = (sizes.min(), sizes.max()) if len(sizes) > 1 else (sizes[0] / 2.0, min(2.0 * sizes[0], study.nobs))
     dense = np.linspace(*ends, POINTS)
     column = [study.terms.index(term) for term in chosen]
     curves = study.curve.of(column).se(dense)
-    points = results.predicted_se[chosen].mask(results.extrapolated[chosen])
+    points = predicted_se[chosen].mask(extrapolated[chosen])
     for j, term in enumerate(chosen):
         style = {"color": GREYS[j % len(GREYS)], "linestyle": DASHES[j % len(DASHES)]}
         ax.plot(dense, curves[:, j], linewidth=1.3, **style)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.iolib.summary import Summary
 
 from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
@@ -20,32 +21,11 @@ from dsl.planning.power.curve import (
     smallest_size,
     stretch_above,
 )
+from dsl.planning.power.printed import draw, summarize
+from dsl.planning.power.study import Study
 
 ROUNDING = 1e-9
 """Relative; probabilities are rescaled to a mean."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Study:
-    """What is known about the analysis that is planned."""
-
-    terms: tuple[str, ...]
-    formula: str
-    estimator: str
-    basis: str
-    """What the figures rest on, for the summary."""
-    se: FloatArray  # (k,), at n_labeled
-    n_labeled: int
-    """Labels that the figures start from: those of the fit, or the planned ones."""
-    at_hand: int
-    """Labels that exist already."""
-    nobs: int
-    """Rows of the planned study."""
-    exact_to: float
-    """Largest number of labels at which no row's probability, scaled up, exceeds one."""
-    curve: VarianceCurve = field(repr=False)
-    gold_only: VarianceCurve | None = field(repr=False)
-    """That of the labelled rows alone, where it follows from the fit's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -291,11 +271,9 @@ class PowerResults:
         MissingDependencyError
             matplotlib is missing: ``pip install 'dsl[plot]'``.
         """
-        from dsl.planning.power.printed import draw
+        return draw(self.study, self.predicted_se, self.extrapolated, ax=ax, terms=terms)
 
-        return draw(self, ax, terms)
-
-    def summary(self, power: float = 0.8, alpha: float = 0.05) -> Any:
+    def summary(self, power: float = 0.8, alpha: float = 0.05) -> Summary:
         """Predicted standard errors and minimum detectable effects.
 
         Parameters
@@ -307,9 +285,8 @@ class PowerResults:
         -------
         statsmodels.iolib.summary.Summary
         """
-        from dsl.planning.power.printed import summarize
-
-        return summarize(self, power=power, alpha=alpha)
+        effects = f"Minimum detectable effects (power {power:g}, level {alpha:g})", self.mde(power=power, alpha=alpha)
+        return summarize(self.study, self.predicted_se, self.extrapolated, effects)
 
     def _framed(self, values: FloatArray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self.predicted_se.index, columns=self.predicted_se.columns)

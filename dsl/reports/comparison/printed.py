@@ -1,7 +1,7 @@
 """A comparison in print. Only reads results."""
 
+from collections.abc import Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,37 +11,44 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from dsl.reports.text import number
 
-if TYPE_CHECKING:
-    from dsl.reports.comparison.results import Comparison
-
 WIDTH = 100
 
 
-def summarize(comparison: "Comparison") -> Summary:
-    """Facts, coefficients by estimator, bias of the naive estimate, conclusions."""
+def summarize(
+    facts: Sequence[tuple[str, str]],
+    table: pd.DataFrame,
+    bias: pd.DataFrame | None,
+    texts: Sequence[str],
+    *,
+    reference: str,
+    alpha: float,
+) -> Summary:
+    """Facts, coefficients by estimator, bias of the naive estimate, and what follows in words.
+
+    Parameters
+    ----------
+    facts : sequence of pairs of str
+        Names and values for the head.
+    table, bias : DataFrame
+        As in `dsl.reports.comparison.Comparison`.
+    texts : sequence of str
+        Paragraphs.
+    reference : str
+        The estimator that others are judged by.
+    alpha : float
+        One minus the level of the intervals.
+    """
     out = Summary()
-    out.tables.append(_facts(comparison))
-    out.tables.append(_coefficients(comparison))
-    if comparison.bias is not None:
-        out.tables.append(_bias(comparison, comparison.bias))
-    texts = [] if comparison.hausman is None else [f"All of them zero (Hausman-type test): {comparison.hausman}."]
-    texts += [] if comparison.conclusions is None else comparison.sentences
-    texts += [f"{name} has no estimate: {why}" for name, why in comparison.failed.items()]
-    texts += comparison.notes
+    ends = (f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
+    out.tables.append(_facts(facts))
+    out.tables.append(_coefficients(table, ends))
+    if bias is not None:
+        out.tables.append(_bias(bias, reference, ends))
     out.add_extra_txt([fill(text, WIDTH, subsequent_indent="    ") for text in texts])
     return out
 
 
-def _facts(comparison: "Comparison") -> SimpleTable:
-    fit = comparison.fits[comparison.reference]
-    facts = [
-        ("Formula:", comparison.formula),
-        ("Model:", comparison.model),
-        ("Rows:", f"{fit.nobs:,} ({fit.n_labeled:,} labelled)"),
-        ("Reference:", comparison.reference),
-    ]
-    if fit.call.target == "finite":
-        facts.append(("Target:", "these rows (finite population)"))
+def _facts(facts: Sequence[tuple[str, str]]) -> SimpleTable:
     return SimpleTable(
         [[value] for _, value in facts],
         stubs=[name for name, _ in facts],
@@ -50,11 +57,10 @@ def _facts(comparison: "Comparison") -> SimpleTable:
     )
 
 
-def _coefficients(comparison: "Comparison") -> SimpleTable:
-    low, high = _ends(comparison)
-    header = ["estimator", "coef", "std err", "P>|z|", low, high, "labels' worth"]
+def _coefficients(table: pd.DataFrame, ends: tuple[str, str]) -> SimpleTable:
+    header = ["estimator", "coef", "std err", "P>|z|", *ends, "labels' worth"]
     body, stubs = [], []
-    for term, rows in comparison.table.groupby("term", sort=False):
+    for term, rows in table.groupby("term", sort=False):
         stubs += [str(term), *[""] * (len(rows) - 1)]
         body += [[*_row(row), _count(row["effective_labels"])] for _, row in rows.iterrows()]
     return SimpleTable(body, headers=header, stubs=stubs, txt_fmt={**fmt_params, "data_aligns": "lrrrrrr"})
@@ -69,8 +75,7 @@ def _count(value: float) -> str:
     return "" if np.isnan(value) else f"{value:,.0f}"
 
 
-def _bias(comparison: "Comparison", bias: pd.DataFrame) -> SimpleTable:
-    low, high = _ends(comparison)
+def _bias(bias: pd.DataFrame, reference: str, ends: tuple[str, str]) -> SimpleTable:
     body = [
         [
             number(row["difference"]),
@@ -84,12 +89,8 @@ def _bias(comparison: "Comparison", bias: pd.DataFrame) -> SimpleTable:
     ]
     return SimpleTable(
         body,
-        headers=["difference", "std err", "z", "P>|z|", low, high],
+        headers=["difference", "std err", "z", "P>|z|", *ends],
         stubs=list(bias.index),
-        title=f"Bias of the naive estimate: naive less {comparison.reference}",
+        title=f"Bias of the naive estimate: naive less {reference}",
         txt_fmt=fmt_params,
     )
-
-
-def _ends(comparison: "Comparison") -> tuple[str, str]:
-    return f"[{comparison.alpha / 2:.3g}", f"{1 - comparison.alpha / 2:.3g}]"

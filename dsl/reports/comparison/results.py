@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.iolib.summary import Summary
 
 from dsl._typing import FloatArray
 from dsl.engine.intervals import wald_interval, wald_pvalue
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison.conclusions import conclude
 from dsl.reports.comparison.difference import Difference, WaldTest, wald_test
+from dsl.reports.comparison.printed import summarize
 
 INVALID = "naive"
 
@@ -70,7 +72,7 @@ class Comparison:
     bias: pd.DataFrame | None = field(repr=False)
     hausman: WaldTest | None
     conclusions: pd.DataFrame | None = field(repr=False)
-    fits: Mapping[str, Any] = field(repr=False)
+    fits: Mapping[str, Fit | HasFit] = field(repr=False)
     failed: Mapping[str, str]
     notes: tuple[str, ...]
 
@@ -87,10 +89,10 @@ class Comparison:
     def effective_labels(self) -> pd.DataFrame:
         """Labels that each estimate is worth; one row per coefficient, one column per estimator."""
         wide = self.table.pivot(index="term", columns="estimator", values="effective_labels")
-        valid = [name for name, fit in self.fits.items() if fit.call.estimator != INVALID]
+        valid = [name for name, fit in self.fits.items() if fit_of(fit).call.estimator != INVALID]
         return wide.loc[self.table["term"].unique(), valid].rename_axis(columns=None)
 
-    def summary(self) -> Any:
+    def summary(self) -> Summary:
         """Design, coefficients, bias and conclusions.
 
         Returns
@@ -98,9 +100,20 @@ class Comparison:
         statsmodels.iolib.summary.Summary
             Prints as text; ``as_html()``, ``as_latex()``.
         """
-        from dsl.reports.comparison.printed import summarize
-
-        return summarize(self)
+        fit = fit_of(self.fits[self.reference])
+        facts = [
+            ("Formula:", self.formula),
+            ("Model:", self.model),
+            ("Rows:", f"{fit.nobs:,} ({fit.n_labeled:,} labelled)"),
+            ("Reference:", self.reference),
+        ]
+        if fit.call.target == "finite":
+            facts.append(("Target:", "these rows (finite population)"))
+        texts = [] if self.hausman is None else [f"All of them zero (Hausman-type test): {self.hausman}."]
+        texts += [] if self.conclusions is None else self.sentences
+        texts += [f"{name} has no estimate: {why}" for name, why in self.failed.items()]
+        texts += self.notes
+        return summarize(facts, self.table, self.bias, texts, reference=self.reference, alpha=self.alpha)
 
     def __repr__(self) -> str:
         """One line: formula and estimators."""
@@ -115,7 +128,7 @@ class Comparison:
 
 
 def assemble(
-    fits: Mapping[str, Any],
+    fits: Mapping[str, Fit],
     *,
     reference: str,
     bias: Difference | None,
@@ -127,7 +140,7 @@ def assemble(
 
     Parameters
     ----------
-    fits : mapping of str to DSLResults
+    fits : mapping of str to Fit
     reference : str
         Name of the fit that the others are judged by.
     bias : Difference or None
@@ -136,7 +149,7 @@ def assemble(
         As in `Comparison`.
     """
     fit, naive = fits[reference], named(fits, INVALID)
-    terms = tuple(fit.names)
+    terms = fit.names
     _check_terms(fits, reference)
     table = coefficients(fits, alpha)
     biases = None if bias is None else _bias_table(bias, terms, alpha)
@@ -155,15 +168,15 @@ def assemble(
     )
 
 
-def named(fits: Mapping[str, Any], estimator: str) -> str | None:
+def named(fits: Mapping[str, Fit], estimator: str) -> str | None:
     """Name of the first fit with this estimator."""
     return next((name for name, fit in fits.items() if fit.call.estimator == estimator), None)
 
 
-def _check_terms(fits: Mapping[str, Any], reference: str) -> None:
-    expected = list(fits[reference].names)
+def _check_terms(fits: Mapping[str, Fit], reference: str) -> None:
+    expected = fits[reference].names
     for name, fit in fits.items():
-        if list(fit.names) != expected:
+        if fit.names != expected:
             raise ArgumentError(
                 f"'{name}' has coefficients ({', '.join(fit.names)}) than '{reference}' ({', '.join(expected)}); "
                 "compare estimators of one formula"
@@ -175,7 +188,7 @@ def joint_test(bias: Difference) -> WaldTest:
     return wald_test(np.where(bias.constant, 0.0, bias.estimate), bias.vcov, bias.scale)
 
 
-def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
+def coefficients(fits: Mapping[str, Fit], alpha: float) -> pd.DataFrame:
     """One row per coefficient and estimator, coefficient by coefficient."""
     baseline = named(fits, "gold_only")
     some_t = any(fit.call.use_t for fit in fits.values())
@@ -193,12 +206,12 @@ def coefficients(fits: Mapping[str, Any], alpha: float) -> pd.DataFrame:
     return table.sort_values("_place", kind="stable", ignore_index=True).drop(columns="_place")
 
 
-def worth(fit: Any, gold: Any) -> FloatArray:
+def worth(fit: Fit, gold: Fit) -> FloatArray:
     """Labels that the labelled rows alone would need for the standard errors of `fit`; (k,).
 
     Their variance is taken to go with 1/n and, for a finite population of N rows, with 1/n - 1/N.
     """
-    n, ratio = gold.n_labeled, (np.asarray(fit.bse) / np.asarray(gold.bse)) ** 2
+    n, ratio = gold.n_labeled, (fit.bse / gold.bse) ** 2
     if gold.call.target != "finite":
         return np.asarray(n / ratio)
     rest = 1.0 / gold.nobs

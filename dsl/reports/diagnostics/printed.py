@@ -1,28 +1,25 @@
 """Diagnostics in print. Only reads results."""
 
+from collections.abc import Mapping
 from html import escape
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    from dsl.reports.diagnostics.results import Diagnostics
 
 WIDTH = 100
 INDENT = "    "
 
 
-def text(found: "Diagnostics") -> str:
+def text(title: str, checks: pd.DataFrame, skipped: Mapping[str, str]) -> str:
     """Alarms and notes in full, the rest by name."""
-    lines = [f"Diagnostics of {found.title}", "=" * WIDTH]
-    for heading, rows in (("ALARM", found.alarms), ("Note", found.notes)):
-        for _, row in rows.iterrows():
+    lines = [f"Diagnostics of {title}", "=" * WIDTH]
+    for heading, status in (("ALARM", "alarm"), ("Note", "note")):
+        for _, row in checks[checks["status"] == status].iterrows():
             lines += [f"{heading}: {_name(row)}", *_paragraphs(row), ""]
     if len(lines) == 2:
         lines += ["No alarms and no notes.", ""]
-    fine = [_name(row) for _, row in found.checks[found.checks["status"] == "ok"].iterrows()]
-    lines += _list("In order", fine) + _list("Skipped", [f"{name} ({why})" for name, why in found.skipped.items()])
+    fine = [_name(row) for _, row in checks[checks["status"] == "ok"].iterrows()]
+    lines += _list("In order", fine) + _list("Skipped", [f"{name} ({why})" for name, why in skipped.items()])
     return "\n".join(lines)
 
 
@@ -46,9 +43,9 @@ def _name(row: pd.Series) -> str:
     return f"{row['check']} ({row['about']})" if row["about"] else str(row["check"])
 
 
-def html(found: "Diagnostics") -> str:
+def html(title: str, checks: pd.DataFrame, skipped: Mapping[str, str]) -> str:
     """A table of all checks, the most serious first."""
-    shown = found.checks[["status", "check", "about", "finding", "remedy"]]
-    skipped = "; ".join(f"{name} ({why})" for name, why in found.skipped.items())
+    shown = checks[["status", "check", "about", "finding", "remedy"]]
+    left_out = "; ".join(f"{name} ({why})" for name, why in skipped.items())
     table = shown.to_html(index=False, float_format=lambda value: f"{value:.3g}")
-    return f"<p>{escape(found.title)}</p>{table}" + (f"<p>Skipped: {escape(skipped)}.</p>" if skipped else "")
+    return f"<p>{escape(title)}</p>{table}" + (f"<p>Skipped: {escape(left_out)}.</p>" if left_out else "")

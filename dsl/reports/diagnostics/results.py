@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl.exceptions import ArgumentError
+from dsl.reports.diagnostics.printed import html, text
 
 STATUS = ("ok", "note", "alarm")
 COLUMNS = ("check", "about", "value", "threshold", "status", "finding", "reason", "remedy")
@@ -153,14 +154,10 @@ class Diagnostics:
 
     def __str__(self) -> str:
         """Alarms and notes with reason and remedy, then what is in order."""
-        from dsl.reports.diagnostics.printed import text
-
-        return text(self)
+        return text(self.title, self.checks, self.skipped)
 
     def _repr_html_(self) -> str:
-        from dsl.reports.diagnostics.printed import html
-
-        return html(self)
+        return html(self.title, self.checks, self.skipped)
 
 
 def _plural(count: int, what: str) -> str:

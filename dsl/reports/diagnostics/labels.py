@@ -117,7 +117,9 @@ def _gaps(case: Case) -> Iterator[dict[str, Any]]:
         mine = values[sample.labeled] - mean
         gap = float(weight @ mine / weight.sum())
         parts = finite_deviations((weight * (mine - gap))[:, None], sample.labeling)
-        unit = case.unit if sample.labeling.unit is None else None  # without a design clusters are taken to be drawn whole
+        unit = (
+            case.unit if sample.labeling.unit is None else None
+        )  # without a design clusters are taken to be drawn whole
         error = float(np.sqrt(sum(variance_of_sum(part, unit).sum() for part in parts)) / weight.sum())
         if error > 0.0:
             yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}

@@ -115,7 +115,8 @@ def draw(options: Namespace, data: pd.DataFrame) -> "LabelDesign":
         )
     if "prob" in given:
         given["prob"] = _number_or_column(given["prob"], data)
-    return getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
+    design: LabelDesign = getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
+    return design
 
 
 def _number_or_column(text: str, data: pd.DataFrame) -> float | str:

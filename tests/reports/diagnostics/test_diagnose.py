@@ -371,7 +371,7 @@ def test_balance_of_a_stratified_sample_is_judged_within_strata() -> None:
     design = dsl.sampling.stratified(d, by="g", allocation={"a": 200, "b": 300, "c": 500}, seed=5)
     data = hide(d, design.drawn)
     call = {**CALL, "formula": "y ~ d + noise", "cluster": None, "sample_split": 1}
-    table = diagnose(dsl.dsl(data=data, design=design, **call), data, design=design).detail("balance")
+    table = diagnose(dsl.dsl(data=data, design=design, **call), data).detail("balance")
     gap, variance = 0.0, 0.0
     for group, part in d.groupby("g"):
         shown = part.loc[part.index.isin(design.drawn_rows), "noise"]

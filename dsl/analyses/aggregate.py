@@ -1,7 +1,6 @@
 """From posts to the units that wrote them: a table with one row per candidate, user, newspaper."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,10 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.data.columns import named_columns
+from dsl.data.design import SamplingDesign
 from dsl.data.tables import first_rows, is_category
-from dsl.engine.inclusion import Cells, Drawing, adjusted_means, drawn_as, prob_at_least
+from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
+from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError, LabelError, SampleProbabilityError, UnequalPostsWarning
 
 STATISTICS = ("mean", "any")
@@ -31,7 +32,7 @@ def aggregate(
     prediction: str | Sequence[str],
     labeled: str | None = None,
     sample_prob: str | None = None,
-    design: Any = None,
+    design: SamplingDesign | None = None,
     keep: str | Sequence[str] | None = None,
     statistic: str = "mean",
     at_least: int | str | None = None,
@@ -165,82 +166,8 @@ def aggregate(
     names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
     for name in kept:
         table[name] = _constant(frame[name], codes, names)
-    nested = _Nested.of(paired, codes, design)
-    _add_values(table, names, nested, paired, dict(zip(golds, predictions, strict=True)), statistic, least)
+    _add_values(table, names, codes, paired, dict(zip(golds, predictions, strict=True)), statistic, least)
     return table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Nested:
-    """Posts in units, and how posts were drawn."""
-
-    code: IntArray = field(repr=False)
-    """(N,) unit of each post."""
-    labeled: BoolArray = field(repr=False)
-    """(N,)"""
-    drawing: Drawing = field(repr=False)
-
-    @classmethod
-    def of(cls, paired: Paired, code: IntArray, design: Any) -> "_Nested":
-        """Read the drawing from the design, or from the probabilities."""
-        labeled = paired.sample.labeled
-        weight, other = np.maximum(paired.weight, 1.0), np.maximum(paired.other, 1.0)
-        prob = np.where(labeled, 1.0 / weight, 1.0 - 1.0 / other)  # from R/pi and (1-R)/(1-pi)
-        if design is None:
-            drawing = drawn_as(prob, labeled, fixed_size=paired.sample.equal_prob)
-            return cls(code=code, labeled=labeled, drawing=drawing)
-        place = design.rows.get_indexer(paired.sample.labels)
-        parts = {
-            name: None if getattr(design, name) is None else getattr(design, name)[place]
-            for name in ("stratum", "unit", "unit_prob")
-        }
-        return cls(
-            code=code,
-            labeled=labeled,
-            drawing=drawn_as(design.prob[place], labeled, fixed_size=design.fixed_size, **parts),
-        )
-
-    @property
-    def rows(self) -> IntArray:
-        """Posts of each unit; (U,)."""
-        return np.bincount(self.code)
-
-    @property
-    def labels(self) -> IntArray:
-        """Labelled posts of each unit; (U,)."""
-        return np.bincount(self.code[self.labeled], minlength=len(self.rows))
-
-    @property
-    def unequal(self) -> BoolArray:
-        """Whether posts of a unit had different probabilities; (U,)."""
-        low, high = np.full(len(self.rows), np.inf), np.zeros(len(self.rows))
-        np.minimum.at(low, self.code, self.drawing.prob)
-        np.maximum.at(high, self.code, self.drawing.prob)
-        return np.asarray(high - low > 1e-9 * high)
-
-    def reached(self) -> FloatArray:
-        """Probability that the first stage reached the unit; (U,)."""
-        cells = Cells.of(self.code, self.drawing.group)
-        missed = np.ones(len(self.rows))
-        np.multiply.at(missed, cells.unit, 1.0 - self.drawing.first[cells.group])
-        return 1.0 - missed
-
-    def mean(self, values: FloatArray) -> FloatArray:
-        """Means (U,) over all posts."""
-        return np.bincount(self.code, values) / self.rows
-
-    def labeled_mean(self, gold: FloatArray) -> FloatArray:
-        """Means (U,) over the labelled posts, weighted by inverse probability; NaN without any."""
-        code, weight = self.code[self.labeled], 1.0 / self.drawing.prob[self.labeled]
-        total, count = (np.bincount(code, values, minlength=len(self.rows)) for values in (weight * gold, weight))
-        with np.errstate(invalid="ignore"):
-            return np.asarray(total / count)
-
-    def any(self, values: FloatArray, posts: BoolArray) -> FloatArray:
-        """Largest value (U,) among some posts; NaN without any."""
-        out = np.full(len(self.rows), -np.inf)
-        np.maximum.at(out, self.code[posts], values)
-        return np.where(np.isinf(out), np.nan, out)
 
 
 def _singles(labeled: Any, sample_prob: Any) -> dict[str, str | None]:
@@ -314,14 +241,15 @@ def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> Any:
 def _add_values(
     table: pd.DataFrame,
     units: pd.Index,
-    nested: _Nested,
+    code: IntArray,
     paired: Paired,
     pairs: dict[str, str],
     statistic: str,
     least: int | None,
 ) -> None:
-    """Fill the table in."""
-    rows, labels = nested.rows, nested.labels
+    """Fill the table in; `code` (N,) is the unit of each post."""
+    labeling = paired.sample.labeling
+    rows, labels = np.bincount(code), np.bincount(code[labeling.drawn], minlength=len(units))
     needed = rows if least is None else np.minimum(rows, least)
     counted = labels >= needed
     if not counted.any():
@@ -330,28 +258,44 @@ def _add_values(
             f"{rows[labels.argmax()]}); "
             + ("draw whole units, dsl.sampling.clustered" if least is None else "lower at_least, or label more")
         )
-    chance = prob_at_least(nested.drawing, nested.code, needed)
+    chance = prob_at_least(labeling, code, needed)
     _check_chance(chance, counted, needed, rows, units)
     for name, own in pairs.items():
         for label, other, gold, guess in _numeric(name, own, paired):
             if statistic == "any":
                 _check_binary(gold, label)
-                own_values = nested.any(gold, nested.labeled), nested.any(guess, np.ones(len(guess), dtype=bool))
-            else:
-                own_values = nested.labeled_mean(gold), nested.mean(guess)
-            table[label], table[other] = np.where(counted, own_values[0], np.nan), own_values[1]
-            if statistic == "mean":
-                table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(
-                    nested.drawing, nested.code, nested.labeled, guess, gold
+                table[label], table[other] = (
+                    _largest(gold, code[labeling.drawn], len(units)),
+                    _largest(guess, code, len(units)),
                 )
-    reached = nested.reached()
-    unequal = nested.unequal & (labels < rows)
+            else:
+                table[label], table[other] = _labeled_mean(gold, labeling, code), np.bincount(code, guess) / rows
+                table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(labeling, code, guess, gold)
+            table[label] = table[label].where(counted)
+    reached = prob_reached(labeling, code)
+    unequal = unequal_within(labeling, code) & (labels < rows)
     if statistic == "mean":
         _warn_if_unequal(unequal & (labels > 0), units, list(pairs))
     table["n_posts"], table["n_labeled"], table["labeled"] = rows, labels, counted.astype(int)
     table["sample_prob"], table["unit_prob"] = chance, reached
-    table["post_prob"] = nested.mean(nested.drawing.prob) / reached
+    table["post_prob"] = np.bincount(code, labeling.prob) / rows / reached
     table["note"] = np.select([labels == rows, labels == 0, unequal], [COMPLETE, NONE, UNEQUAL], PARTLY)
+
+
+def _labeled_mean(gold: FloatArray, labeling: Labeling, code: IntArray) -> FloatArray:
+    """Means (U,) over the labelled posts, weighted by inverse probability; NaN without any."""
+    labeled, n_units = code[labeling.drawn], int(code.max()) + 1
+    weight = 1.0 / labeling.prob[labeling.drawn]
+    total, count = (np.bincount(labeled, values, minlength=n_units) for values in (weight * gold, weight))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / count)
+
+
+def _largest(values: FloatArray, code: IntArray, n_units: int) -> FloatArray:
+    """Largest value (U,) among the posts of each unit; NaN without any."""
+    out = np.full(n_units, -np.inf)
+    np.maximum.at(out, code, values)
+    return np.where(np.isinf(out), np.nan, out)
 
 
 def _numeric(name: str, own: str, paired: Paired) -> list[tuple[str, str, FloatArray, FloatArray]]:

@@ -1,8 +1,7 @@
 """A statistic on gold values and on surrogates, on all rows and in bootstrap draws.
 
 Rows or clusters are drawn again as if from the population; or, where the rows are the population, the labelled ones as if
-by the labelling design, whose weights then vary as Rao, Wu and Yue ("Some recent work on resampling methods for complex
-surveys", Survey Methodology 18, 1992) rescale them.
+by the labelling design (`dsl.engine.labeling.bootstrap_weights`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +13,9 @@ import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
 from dsl.analyses.paired import Paired, whole_frame
-from dsl.engine.labeling import Labeling
+from dsl.engine.labeling import Labeling, bootstrap_weights, strata_of_one
 from dsl.exceptions import LabelError, StatisticError
 
-WHOLE = 1e-9
-"""Relative difference of probabilities that rounding makes."""
 Statistic = Callable[[pd.DataFrame, FloatArray], Any]
 """What users pass: a function of a table and weights; it returns a number, an array, or a Series of numbers."""
 T = TypeVar("T")
@@ -130,7 +127,7 @@ class Components:
         """The three estimates in one bootstrap draw, (3, k); of a finite population the first two, (2, k)."""
         where, resampling = f" in bootstrap draw {number}", self.resampling
         if resampling.labeling is not None:
-            times = rescaled(resampling.labeling, rng)
+            times = bootstrap_weights(resampling.labeling, rng)
             both = self.gold, self.surrogate_labeled
             return np.stack([self._checked(names, self._call(v, times, where), v, where) for v in both])
         count = resampling.counts(rng)
@@ -191,51 +188,12 @@ class Components:
         return values
 
 
-def rescaled(labeling: Labeling, rng: np.random.Generator) -> FloatArray:
-    """How often each labelled row counts in a bootstrap draw, one on average; (n,).
-
-    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each; they count
-    1 + sqrt(1 - pi) (t m / (m - 1) - 1). The variance of a weighted sum is then that of `dsl.engine.labeling.finite_meat` for
-    equal probabilities, and close to it for others. With a second stage pi counts as zero, which errs on the wide side.
-
-    Parameters
-    ----------
-    labeling : Labeling
-    rng : Generator
-
-    Returns
-    -------
-    (n,) array, not negative
-    """
-    first, unit, stratum, left = _units(labeling)
-    times = np.zeros(len(first))
-    for code in range(int(stratum.max()) + 1):
-        mine = np.flatnonzero(stratum == code)
-        m = len(mine)
-        times[mine] = rng.multinomial(m - 1, np.full(m, 1.0 / m)) * (m / (m - 1.0)) if m > 1 else 1.0
-    return np.asarray((1.0 + np.sqrt(left) * (times - 1.0))[unit])
-
-
-def _units(labeling: Labeling) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
-    """Position of each unit's first row, the rows' units, the units' strata 0, 1, ..., and 1 - pi of the units."""
-    rows = np.arange(len(labeling.prob))
-    first, unit, prob = rows, rows, labeling.prob
-    if labeling.unit is not None and labeling.unit_prob is not None:
-        _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
-        whole = bool((labeling.prob >= labeling.unit_prob * (1.0 - WHOLE)).all())
-        prob = labeling.unit_prob[first] if whole else np.zeros(len(first))
-    strata = np.zeros(len(rows)) if labeling.stratum is None or not labeling.fixed_size else labeling.stratum
-    stratum = np.unique(strata[first], return_inverse=True)[1]
-    return first, unit, stratum, np.maximum(1.0 - prob, 0.0)
-
-
 def _check_strata(labeling: Labeling) -> None:
     """Raise LabelError where one unit alone stands for others: draws cannot show how much they differ."""
-    _, _, stratum, left = _units(labeling)
-    alone = (np.bincount(stratum) < 2) & (np.bincount(stratum, left) > 0.0)
-    if alone.any():
+    alone, strata = strata_of_one(labeling)
+    if alone:
         raise LabelError(
-            f"{int(alone.sum())} of {len(alone)} strata hold one labelled unit, from which a bootstrap cannot draw; draw two "
+            f"{alone} of {strata} strata hold one labelled unit, from which a bootstrap cannot draw; draw two "
             "from each stratum, merge strata, or use target='superpopulation'"
         )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.arguments import as_names
 from dsl.data.columns import named_columns
+from dsl.data.design import SamplingDesign
 from dsl.data.sample import MANY_LEVELS
 from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, DataError, LabelError, OutcomeError
@@ -79,10 +80,10 @@ def _as_codes(column: pd.Series) -> pd.Series:
     return text.astype(pd.CategoricalDtype(names, ordered=True))
 
 
-def labeled_rows(frame: pd.DataFrame, gold: str, labeled: str | None, design: Any) -> BoolArray:
+def labeled_rows(frame: pd.DataFrame, gold: str, labeled: str | None, design: SamplingDesign | None) -> BoolArray:
     """Labelled rows as far as they can be told before `dsl.dsl` checks everything."""
-    if hasattr(design, "drawn") and hasattr(design, "rows"):
-        return np.asarray(frame.index.isin(design.rows[design.drawn]))
+    if isinstance(design, SamplingDesign):
+        return np.asarray(frame.index.isin(design.drawn_rows))
     if labeled is not None:
         return np.asarray(as_numbers(frame[labeled], "labeled") == 1.0)
     return np.asarray(frame[gold].notna())

@@ -15,6 +15,7 @@ import pandas as pd
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_name, as_names, check_target, warn_caller
 from dsl.data.columns import Columns
+from dsl.data.design import SamplingDesign
 from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names, first_rows, to_pandas
@@ -72,7 +73,7 @@ def read(
     labeled: str | None,
     sample_prob: str | None,
     cluster: str | None,
-    design: Any,
+    design: SamplingDesign | None,
     target: str = "superpopulation",
 ) -> Paired:
     """Check the data and weigh the rows; arguments as in ``dsl.ppi_statistic``."""
@@ -102,7 +103,8 @@ def read(
             f"intervals need two labelled rows at least; found {sample.n_labeled}: label more rows, drawn at random"
         )
     _warn_about(sample)
-    prob = _probability(sample, sample_prob, design)
+    prob = sample.labeling.prob
+    _check_certain(sample, sample_prob)
     surrogates = raw_versions(_Rows(sample, golds), dict(zip(golds, ((p,) for p in predictions), strict=True)), "ppi")
     certain = prob >= 1.0
     return Paired(
@@ -145,23 +147,14 @@ def _warn_about(sample: Sample) -> None:
         )
 
 
-def _probability(sample: Sample, sample_prob: str | None, design: Any) -> FloatArray:
-    """(N,) each row's probability as it was, not rescaled: a probability of one stays one.
-
-    Without probabilities all rows had the same, the share of labelled rows.
-    """
-    if design is not None:
-        return np.asarray(design.prob[design.rows.get_indexer(sample.labels)], dtype=float)
-    if sample_prob is not None and not sample.equal_prob:
-        prob = sample.data[sample_prob].to_numpy(dtype=float)
-        missed = (prob >= 1.0) & ~sample.labeled
-        if missed.any():
-            raise SampleProbabilityError(
-                f"{first_rows(missed, sample.labels)} have sampling probability 1 in '{sample_prob}' but no gold value; label "
-                "them, or correct the probabilities"
-            )
-        return np.asarray(prob)
-    return np.full(len(sample.data), sample.labeled.mean())
+def _check_certain(sample: Sample, sample_prob: str | None) -> None:
+    """Raise SampleProbabilityError for rows that were certain to be labelled and are not."""
+    missed = (sample.labeling.prob >= 1.0) & ~sample.labeled
+    if sample_prob is not None and missed.any():
+        raise SampleProbabilityError(
+            f"{first_rows(missed, sample.labels)} have sampling probability 1 in '{sample_prob}' but no gold value; label "
+            "them, or correct the probabilities"
+        )
 
 
 def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:

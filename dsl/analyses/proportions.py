@@ -15,6 +15,7 @@ from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_column
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
+from dsl.data.design import SamplingDesign
 from dsl.data.tables import is_category
 from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
@@ -41,7 +42,7 @@ def proportions(
     time: str | None = None,
     labeled: str | None = None,
     sample_prob: str | None = None,
-    design: Any = None,
+    design: SamplingDesign | None = None,
     cluster: str | None = None,
     feature: str | Sequence[str] | None = None,
     estimator: str = "dsl",

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 
 from dsl.analyses.paired import Paired, fixed_lambda, read
 from dsl.data.arguments import explain_calls, warn_caller
+from dsl.data.design import SamplingDesign
 from dsl.engine.intervals import kish, tails
 from dsl.engine.quantile import (
     Labeled,
@@ -38,7 +39,7 @@ def ppi_quantile(
     labeled: str | None = None,
     sample_prob: str | None = None,
     cluster: str | None = None,
-    design: Any = None,
+    design: SamplingDesign | None = None,
     lam: float | str | None = None,
     target: str = "superpopulation",
     alpha: float = 0.05,
@@ -200,5 +201,5 @@ def labels_of(paired: Paired, rows: Rows) -> Labeled:
         f=rows.f[rows.labeled],
         p=rows.p[rows.labeled],
         s=exchanged / paired.other.sum(),
-        labeling=paired.sample.labeling,
+        labeling=paired.sample.labeling.at(rows.labeled),
     )

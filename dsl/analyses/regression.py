@@ -6,6 +6,7 @@ from typing import Any
 
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates
+from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
@@ -40,7 +41,7 @@ def dsl(
     estimator: str = "dsl",
     tune: str | float | None = None,
     target: str = "superpopulation",
-    design: Any = None,
+    design: SamplingDesign | None = None,
     vcov: str = "robust",
     use_t: bool | None = None,
     n_jobs: int = 1,
@@ -247,12 +248,11 @@ def _check_target(target: str, estimator: str) -> None:
         )
 
 
-def _check_design(design: Any, columns: Mapping[str, str | None]) -> None:
+def _check_design(design: SamplingDesign | None, columns: Mapping[str, str | None]) -> None:
     both = [role for role, name in columns.items() if name]
     if design is not None and both:
         raise ArgumentError(f"design and {both[0]}={columns[both[0]]!r} say the same thing twice; pass one of them")
-    if design is not None and not all(hasattr(design, part) for part in ("rows", "prob", "drawn", "fixed_size")):
-        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
+    check_design(design)
 
 
 def _check_surrogates(call: Call) -> None:

@@ -12,6 +12,7 @@ from dsl._typing import FloatArray
 from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
 from dsl.analyses.paired import fixed_lambda, read
 from dsl.data.arguments import check_counts, explain_calls, warn_caller
+from dsl.data.design import SamplingDesign
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
 from dsl.engine.tuning import best_lambda
 from dsl.exceptions import ArgumentError, StatisticWarning
@@ -33,7 +34,7 @@ def ppi_statistic(
     labeled: str | None = None,
     sample_prob: str | None = None,
     cluster: str | None = None,
-    design: Any = None,
+    design: SamplingDesign | None = None,
     lam: float | str | None = None,
     tune: str = "coef",
     target: str = "superpopulation",
@@ -107,7 +108,7 @@ def ppi_statistic(
     -----
     The bootstrap draws labelled and unlabelled rows separately, as many as there are (PPBoot), or clusters, each with
     all its rows. For ``target="finite"`` it draws labelled rows (or units) as the design did, within strata, and rescales their
-    weights (`dsl.analyses.bootstrap.rescaled`), which need not be whole numbers. Where labelled and other rows are
+    weights (`dsl.engine.labeling.bootstrap_weights`), which need not be whole numbers. Where labelled and other rows are
     independent, the best lam is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]; in general, and here, it
     is Cov(T_gold, T_labelled - T_other) / Var(T_labelled - T_other), which allows for clusters with rows of both kinds.
 

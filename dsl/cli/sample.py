@@ -1,7 +1,7 @@
 """Draw the rows to label, with known probabilities, and write the coders' file."""
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -9,6 +9,9 @@ from dsl.cli.options import add_data, codebook_of, read
 from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
 from dsl.exceptions import ArgumentError, CoderFileError
+
+if TYPE_CHECKING:
+    from dsl.sampling import LabelDesign
 
 HELP = "draw rows to label"
 EPILOG = """\
@@ -97,7 +100,7 @@ def run(options: Namespace) -> None:
         print(design)
 
 
-def draw(options: Namespace, data: pd.DataFrame) -> Any:
+def draw(options: Namespace, data: pd.DataFrame) -> "LabelDesign":
     """The design that the options ask for."""
     from dsl import sampling
 
@@ -112,7 +115,8 @@ def draw(options: Namespace, data: pd.DataFrame) -> Any:
         )
     if "prob" in given:
         given["prob"] = _number_or_column(given["prob"], data)
-    return getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
+    design: LabelDesign = getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
+    return design
 
 
 def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
@@ -124,7 +128,7 @@ def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
         return text
 
 
-def _coder(options: Namespace, design: Any, table: Table) -> Writer:
+def _coder(options: Namespace, design: "LabelDesign", table: Table) -> Writer:
     if not options.columns:
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
 
@@ -147,7 +151,7 @@ def _coder(options: Namespace, design: Any, table: Table) -> Writer:
     return write
 
 
-def _with_draw(design: Any, data: pd.DataFrame) -> pd.DataFrame:
+def _with_draw(design: "LabelDesign", data: pd.DataFrame) -> pd.DataFrame:
     taken = [name for name in (PROB, DRAWN) if name in data.columns]
     if taken:
         raise ArgumentError(f"the data have a column '{taken[0]}', which --out would add; rename it")

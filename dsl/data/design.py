@@ -1,67 +1,87 @@
-"""Gold values, and what a labelling design says about the rows of an analysis."""
+"""The labelling design of a table's rows, and what it says about the rows of an analysis."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import IntArray
 from dsl.data.tables import first_rows
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError
 
+ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob")
+"""The arrays of a labeling, one value per row; the last three may be None."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A labelling design in the order of the data's rows."""
 
-    design: Any
-    place: IntArray
-    prob: FloatArray
-    drawn: BoolArray
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SamplingDesign(Labeling):
+    """A labeling whose rows are known by their labels, so that it can be matched to a table.
 
-    @classmethod
-    def of(cls, design: Any, labels: pd.Index) -> "Drawn":
-        """Match the design's rows to the data's by their labels."""
-        if not labels.is_unique:
-            raise DataError(
-                "the data's row labels are not unique, so that a labelling design cannot be matched to them"
-            )
-        place = design.rows.get_indexer(labels)
-        unknown = place < 0
-        if unknown.any() or len(labels) != len(design.rows):
-            what = f"{first_rows(unknown, labels)} are not in it" if unknown.any() else "some of its rows are missing"
-            raise DataError(
-                f"the labelling design has {len(design.rows)} rows and the data {len(labels)}; {what}. Pass the table from which "
-                "rows were drawn, all rows under the labels they had then"
-            )
-        return cls(design=design, place=place, prob=design.prob[place], drawn=design.drawn[place])
+    What the calls below `dsl.sampling` know of its `dsl.sampling.LabelDesign`, the only one that users see.
+    """
 
-    def labeling(self, keep: BoolArray, labeled: BoolArray) -> Labeling:
-        """What the finite-population variance needs of the labelled rows that are kept."""
-        place = self.place[keep][labeled]
+    kind: str
+    """How the rows were drawn: "srs", "stratified", ..."""
+    rows: pd.Index
+    """(N,) labels of the rows, unique."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How it was drawn (seed, size, floor, ...): whatever JSON can hold."""
 
-        def of(values: Any) -> Any:
-            return None if values is None else values[place]
+    def __len__(self) -> int:
+        """Rows of the population, N."""
+        return len(self.rows)
 
-        design = self.design
-        return Labeling(
-            prob=self.design.prob[place],
-            fixed_size=design.fixed_size,
-            stratum=of(design.stratum),
-            unit=of(design.unit),
-            unit_prob=of(design.unit_prob),
+    @property
+    def n_drawn(self) -> int:
+        """Number of rows drawn."""
+        return int(self.drawn.sum())
+
+    @property
+    def drawn_rows(self) -> pd.Index:
+        """Labels of the rows drawn; (n_drawn,)."""
+        return self.rows[self.drawn]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve characters that tell this design from any other: a hash of its rows, probabilities and draw."""
+        digest = hashlib.sha256(f"{self.kind} {self.fixed_size} {len(self)}".encode())
+        digest.update("\x1f".join(map(str, self.rows)).encode())
+        for name in ARRAYS:
+            value = getattr(self, name)
+            digest.update(name.encode() + (b"" if value is None else np.ascontiguousarray(value).tobytes()))
+        return digest.hexdigest()[:12]
+
+
+def check_design(design: object) -> None:
+    """Raise ArgumentError for anything but a labelling design or None."""
+    if design is not None and not isinstance(design, SamplingDesign):
+        raise ArgumentError(f"design must be a dsl.sampling.LabelDesign; found {type(design).__name__}")
+
+
+def aligned(design: SamplingDesign, labels: pd.Index) -> Labeling:
+    """The design's labeling in the order of a table's rows, which are known by their labels; (N,) arrays.
+
+    Raises
+    ------
+    DataError
+        Row labels of the table repeat, or are not those of the design.
+    """
+    check_design(design)
+    if not labels.is_unique:
+        raise DataError("the data's row labels are not unique, so that a labelling design cannot be matched to them")
+    place = design.rows.get_indexer(labels)
+    unknown = place < 0
+    if unknown.any() or len(labels) != len(design.rows):
+        what = f"{first_rows(unknown, labels)} are not in it" if unknown.any() else "some of its rows are missing"
+        raise DataError(
+            f"the labelling design has {len(design.rows)} rows and the data {len(labels)}; {what}. Pass the table from which "
+            "rows were drawn, all rows under the labels they had then"
         )
-
-
-def labeling_of(
-    drawn: Drawn | None, keep: BoolArray, labeled: BoolArray, prob: FloatArray, equal_prob: bool
-) -> Labeling:
-    """How the labelled rows were drawn: by the design, or a fixed number if `prob` (N,) is equal, else one by one."""
-    if drawn is None:
-        return Labeling(prob=prob[labeled], fixed_size=equal_prob)
-    return drawn.labeling(keep, labeled)
+    return design.at(place)
 
 
 def whole_units(

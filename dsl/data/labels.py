@@ -5,8 +5,8 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.data.columns import Columns, _quote
-from dsl.data.design import Drawn
 from dsl.data.tables import as_numbers, first_rows, is_category
+from dsl.engine.labeling import Labeling
 from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
 
 
@@ -25,11 +25,12 @@ def gold_values(column: pd.Series) -> pd.Series:
     return column if is_category(column) else column.astype("category")
 
 
-def _labeled_by(drawn: Drawn, frame: pd.DataFrame, columns: Columns) -> BoolArray:
-    _check_labeled_gold(frame, columns, drawn.drawn, "drawn by the design", "not drawn by the design")
-    if not drawn.drawn.any():
+def _labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    """Labelled rows: those that the design drew."""
+    _check_labeled_gold(frame, columns, labeling.drawn, "drawn by the design", "not drawn by the design")
+    if not labeling.drawn.any():
         raise LabelError("the labelling design drew no rows; draw again with a larger size")
-    return drawn.drawn
+    return labeling.drawn
 
 
 def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:

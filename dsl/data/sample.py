@@ -8,7 +8,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
-from dsl.data.design import Drawn, labeling_of, whole_units
+from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.labels import _check_predictions, _labeled, _labeled_by, _sample_prob, gold_values
 from dsl.data.messages import missing_per_column
@@ -38,7 +38,8 @@ class Sample:
     """(N,) probability of being labelled, rescaled to mean n_labeled / N."""
     equal_prob: bool
     labeling: Labeling
-    """How the labelled rows were drawn; without a design, a fixed number if all probabilities are equal, else one by one."""
+    """(N,) how the labelled rows were drawn, with the probabilities as they were, not rescaled: a probability of one stays one.
+    Without a design a fixed number was drawn if all probabilities are equal, else one by one."""
     cluster: IntArray | None
     """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
     n_clusters: int | None
@@ -70,7 +71,7 @@ class Sample:
         return np.asarray(1.0 / self.sample_prob[self.labeled])
 
 
-def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
+def prepare(data: Any, columns: Columns, design: SamplingDesign | None = None) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
     Rows are dropped only for missing values in covariates, features, clusters and fixed effects;
@@ -87,22 +88,26 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
-    drawn = None if design is None else Drawn.of(design, frame.index)
-    labeled = _labeled(frame, columns) if drawn is None else _labeled_by(drawn, frame, columns)
+    labeling = None if design is None else aligned(design, frame.index)
+    labeled = _labeled(frame, columns) if labeling is None else _labeled_by(labeling, frame, columns)
     _check_predictions(frame, columns, labeled)
-    probability = _sample_prob(frame, columns, labeled) if drawn is None else drawn.prob
+    probability = _sample_prob(frame, columns, labeled) if labeling is None else labeling.prob
     keep, dropped = _complete_rows(frame, columns)
     n_input = len(frame)
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
+        labeling = None if labeling is None else labeling.at(keep)
     scaled = probability * (labeled.mean() / probability.mean())
     equal_prob = bool(np.ptp(probability) == 0.0)
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
-    if drawn is not None and drawn.design.unit is not None:
-        cluster, n_clusters = whole_units(drawn.design.unit[drawn.place[keep]], cluster, n_clusters, columns.cluster)
+    if labeling is None:
+        known = np.full(len(frame), labeled.mean()) if equal_prob else probability
+        labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
+    if labeling.unit is not None:
+        cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
     features, feature_names = feature_matrix(frame, columns)
     return Sample(
         data=frame,
@@ -110,7 +115,7 @@ def prepare(data: Any, columns: Columns, design: Any = None) -> Sample:
         labeled=labeled,
         sample_prob=scaled,
         equal_prob=equal_prob,
-        labeling=labeling_of(drawn, keep, labeled, scaled if equal_prob else probability, equal_prob),
+        labeling=labeling,
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),

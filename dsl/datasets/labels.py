@@ -6,15 +6,16 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray
+from dsl._typing import BoolArray
 from dsl.data.arguments import check_count
 from dsl.exceptions import ArgumentError
+from dsl.sampling.draw import draw_simple
 
 Labeled: TypeAlias = int | Literal["all"]
 
 
 def draw_fixed(*, n_rows: int, labeled: Labeled, rng: np.random.Generator) -> BoolArray:
-    """Draw a simple random sample of exactly `labeled` rows, or take all: mask of shape (n_rows,)."""
+    """A simple random sample of exactly `labeled` rows, or all: mask of shape (n_rows,)."""
     if isinstance(labeled, str):
         if labeled != "all":
             raise ArgumentError(f'labeled must be a number of rows or "all", not {labeled!r}.')
@@ -22,21 +23,7 @@ def draw_fixed(*, n_rows: int, labeled: Labeled, rng: np.random.Generator) -> Bo
     size = check_count(labeled, name="labeled")
     if size > n_rows:
         raise ArgumentError(f'labeled is {size}, but the table has {n_rows} rows; lower it, or use "all".')
-    chosen = np.zeros(n_rows, dtype=bool)
-    chosen[rng.permutation(n_rows)[:size]] = True
-    return chosen
-
-
-def proportional_probabilities(*, size: FloatArray, total: int) -> FloatArray:
-    """Return probabilities proportional to `size`, capped at 1, that sum to `total`: shape (n_rows,)."""
-    capped = np.zeros(len(size), dtype=bool)
-    while not capped.all():
-        share = (total - capped.sum()) / size[~capped].sum()
-        prob: FloatArray = np.where(capped, 1.0, share * size)
-        if prob.max() <= 1:
-            return prob
-        capped |= prob > 1
-    return np.ones(len(size))
+    return draw_simple(n_rows, size, rng)
 
 
 def hide_gold(frame: pd.DataFrame, *, gold: Sequence[str], shown: BoolArray) -> None:

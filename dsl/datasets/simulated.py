@@ -10,9 +10,10 @@ from scipy.special import expit
 
 from dsl.data.arguments import Seed, check_count, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
-from dsl.datasets.labels import Labeled, draw_fixed, proportional_probabilities
+from dsl.datasets.labels import Labeled, draw_fixed
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
+from dsl.sampling.probability import scale_probabilities
 
 # The logit that solves the population moments of simulate_appendix_e, whose outcome is not exactly logistic.
 # Quasi-Monte Carlo integration of E[Y | X], 6 x 2^20 scrambled Sobol points; standard errors below 7e-5.
@@ -186,7 +187,7 @@ def simulate_unequal(
     x1, x2 = rng.standard_normal(n), draw_binary(0.5, n, rng)
     y = draw_binary(expit(-1.5 + 0.8 * x1 - 0.5 * x2), n, rng)
     pred_y = flip(y, prob=2 * error * expit(2 * x1), rng=rng)
-    prob = proportional_probabilities(size=np.where(pred_y == 1, 4.0, 1.0), total=total)
+    prob = scale_probabilities(np.where(pred_y == 1, 4.0, 1.0), total)
     return finish(
         {"Y": y, "pred_Y": pred_y, "X1": x1, "X2": x2, "sample_prob": prob},
         gold=["Y"],

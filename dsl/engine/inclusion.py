@@ -1,7 +1,8 @@
-"""How many rows of a unit are labelled: probabilities under the design that drew them, from arrays.
+"""How many rows of a unit are labelled: probabilities under the labeling that drew them, from arrays.
 
-Rows are drawn in *groups*: strata, or primary sampling units that are drawn as a whole before rows are drawn in them.
-Within a group either a fixed number of rows was drawn, all with the same probability, or each row on its own.
+Rows are drawn in *groups* (`dsl.engine.labeling.Groups`): strata, or primary units that are drawn as a whole before rows are
+drawn in them. Within a group either a fixed number of rows was drawn, all with the same probability, or each row on its own.
+The *units* here are the analysis's (candidates, users), whose rows may lie in several groups.
 """
 
 from dataclasses import dataclass, field
@@ -10,75 +11,12 @@ import numpy as np
 from scipy.special import gammaln
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """How rows were drawn for labelling."""
-
-    prob: FloatArray = field(repr=False)
-    """(N,) probability of each row."""
-    group: IntArray = field(repr=False)
-    """(N,) codes 0, 1, ..., each of which occurs."""
-    rows: FloatArray = field(repr=False)
-    """(G,) rows of each group."""
-    first: FloatArray = field(repr=False)
-    """(G,) probability that rows of the group could be drawn at all: of the primary unit, else one."""
-    size: FloatArray = field(repr=False)
-    """(G,) rows drawn in the group (once it is reached), where that number was fixed; NaN where it was not."""
-
-    @property
-    def given(self) -> FloatArray:
-        """Probability of each row once its group is reached; (N,)."""
-        return np.minimum(self.prob / self.first[self.group], 1.0)
-
-
-def drawn_as(
-    prob: FloatArray,
-    drawn: BoolArray,
-    *,
-    fixed_size: bool,
-    stratum: IntArray | None = None,
-    unit: IntArray | None = None,
-    unit_prob: FloatArray | None = None,
-) -> Drawing:
-    """The drawing that a labelling design describes.
-
-    A fixed size with probabilities that differ within a group is taken for independent draws, to which such draws come
-    close where many rows are drawn.
-
-    Parameters
-    ----------
-    prob, drawn : (N,) arrays
-    fixed_size : bool
-    stratum, unit, unit_prob : (N,) arrays, optional
-        As in `dsl.sampling.LabelDesign`.
-    """
-    codes = unit if unit is not None else stratum
-    group = np.zeros(len(prob), dtype=np.int64) if codes is None else np.unique(codes, return_inverse=True)[1]
-    rows = np.bincount(group)
-    first = np.ones(len(rows))
-    if unit_prob is not None:
-        first[group] = unit_prob
-    size = np.bincount(group, drawn.astype(float))
-    if unit_prob is not None:
-        size = np.rint(np.bincount(group, prob) / first)  # of the groups that were not reached, too
-    low, high = np.full(len(rows), np.inf), np.zeros(len(rows))
-    np.minimum.at(low, group, prob)
-    np.maximum.at(high, group, prob)
-    equal = high - low <= 1e-12 * high
-    return Drawing(
-        prob=prob,
-        group=group,
-        rows=rows.astype(float),
-        first=first,
-        size=np.where(equal & fixed_size, size, np.nan),
-    )
+from dsl.engine.labeling import WHOLE, Groups, Labeling, groups_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Where units and groups of the drawing cross."""
+    """Where units and the groups of a labeling cross."""
 
     unit: IntArray = field(repr=False)
     """(C,) unit of each crossing, ascending."""
@@ -99,7 +37,7 @@ class Cells:
         return np.asarray(np.bincount(self.of_row, values, minlength=len(self.unit)), dtype=np.float64)
 
 
-def prob_at_least(drawing: Drawing, unit: IntArray, least: IntArray) -> FloatArray:
+def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatArray:
     """Probability that at least so many rows of each unit are labelled.
 
     Exact for independent draws, simple random and stratified samples, and for primary units that hold whole units; primary
@@ -107,7 +45,7 @@ def prob_at_least(drawing: Drawing, unit: IntArray, least: IntArray) -> FloatArr
 
     Parameters
     ----------
-    drawing : Drawing
+    labeling : Labeling
     unit : (N,) int array
         Codes 0, 1, ... of the units, each of which occurs.
     least : (U,) int array
@@ -122,16 +60,18 @@ def prob_at_least(drawing: Drawing, unit: IntArray, least: IntArray) -> FloatArr
     Two of four rows drawn at random; units of three rows and of one:
 
     >>> import numpy as np
-    >>> four = drawn_as(np.full(4, 0.5), np.array([True, False, True, False]), fixed_size=True)
+    >>> four = Labeling(prob=np.full(4, 0.5), drawn=np.array([True, False, True, False]), fixed_size=True)
     >>> prob_at_least(four, np.array([0, 0, 0, 1]), np.array([1, 1])).round(3)
     array([1. , 0.5])
     """
-    cells = Cells.of(unit, drawing.group)
+    groups = groups_of(labeling)
+    given = np.minimum(labeling.prob / groups.reached[groups.code], 1.0)  # of a row once its group is reached
+    cells = Cells.of(unit, groups.code)
     rows = np.bincount(unit)
     out = np.empty(len(rows))
     one, every = least == 1, (least == rows) & (least > 1)
-    none = _reached(drawing, cells, _none_in(drawing, cells), missed=1.0)
-    full = _reached(drawing, cells, _all_in(drawing, cells), missed=0.0)
+    none = _reached(groups, cells, _none_in(groups, given, cells), missed=1.0)
+    full = _reached(groups, cells, _all_in(groups, given, cells), missed=0.0)
     out[one] = 1.0 - _products(none, cells.unit, len(rows))[one]
     out[every] = _products(full, cells.unit, len(rows))[every]
     order = np.argsort(cells.of_row, kind="stable")
@@ -141,9 +81,25 @@ def prob_at_least(drawing: Drawing, unit: IntArray, least: IntArray) -> FloatArr
         below = np.ones(1)
         for cell in range(bounds[u], bounds[u + 1]):
             members = order[ends[cell] : ends[cell + 1]]
-            below = np.convolve(below, _counts(drawing, members, int(least[u])))[: least[u]]
+            below = np.convolve(below, _counts(groups, given, members, int(least[u])))[: least[u]]
         out[u] = 1.0 - below.sum()
     return np.clip(out, 0.0, 1.0)
+
+
+def prob_reached(labeling: Labeling, unit: IntArray) -> FloatArray:
+    """Probability that the first stage reached at least one group of each unit; (U,), one if there was one stage only."""
+    groups = groups_of(labeling)
+    cells = Cells.of(unit, groups.code)
+    return 1.0 - _products(1.0 - groups.reached[cells.group], cells.unit, int(unit.max()) + 1)
+
+
+def unequal_within(labeling: Labeling, unit: IntArray) -> BoolArray:
+    """Whether rows of a unit had different probabilities; (U,)."""
+    n_units = int(unit.max()) + 1
+    low, high = np.full(n_units, np.inf), np.zeros(n_units)
+    np.minimum.at(low, unit, labeling.prob)
+    np.maximum.at(high, unit, labeling.prob)
+    return np.asarray(high - low > WHOLE * high)
 
 
 def _products(values: FloatArray, unit: IntArray, n: int) -> FloatArray:
@@ -153,25 +109,25 @@ def _products(values: FloatArray, unit: IntArray, n: int) -> FloatArray:
     return out
 
 
-def _reached(drawing: Drawing, cells: Cells, values: FloatArray, *, missed: float) -> FloatArray:
+def _reached(groups: Groups, cells: Cells, values: FloatArray, *, missed: float) -> FloatArray:
     """Probabilities (C,) given that the group is reached -> without that condition; `missed` is the one if it is not."""
-    first = drawing.first[cells.group]
-    return first * values + (1.0 - first) * missed
+    reached = groups.reached[cells.group]
+    return reached * values + (1.0 - reached) * missed
 
 
-def _none_in(drawing: Drawing, cells: Cells) -> FloatArray:
+def _none_in(groups: Groups, given: FloatArray, cells: Cells) -> FloatArray:
     """Probability that no row of a crossing is labelled, once its group is reached; (C,)."""
-    n, m, k = drawing.rows[cells.group], drawing.size[cells.group], cells.sums(np.ones(len(drawing.prob)))
+    n, m, k = groups.rows[cells.group], groups.size[cells.group], cells.sums(np.ones(len(given)))
     with np.errstate(divide="ignore"):
-        alone = np.exp(cells.sums(np.log1p(-drawing.given)))
+        alone = np.exp(cells.sums(np.log1p(-given)))
     return np.where(np.isnan(m), alone, _ratio(n - k, m, n, m))
 
 
-def _all_in(drawing: Drawing, cells: Cells) -> FloatArray:
+def _all_in(groups: Groups, given: FloatArray, cells: Cells) -> FloatArray:
     """Probability that all rows of a crossing are labelled, once its group is reached; (C,)."""
-    n, m, k = drawing.rows[cells.group], drawing.size[cells.group], cells.sums(np.ones(len(drawing.prob)))
+    n, m, k = groups.rows[cells.group], groups.size[cells.group], cells.sums(np.ones(len(given)))
     with np.errstate(divide="ignore"):
-        alone = np.exp(cells.sums(np.log(drawing.given)))
+        alone = np.exp(cells.sums(np.log(given)))
     return np.where(np.isnan(m), alone, _ratio(m, k, n, k))
 
 
@@ -187,14 +143,14 @@ def _log_binomial(n: FloatArray | float, k: FloatArray | float) -> FloatArray:
     return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
 
 
-def _counts(drawing: Drawing, members: IntArray, least: int) -> FloatArray:
+def _counts(groups: Groups, given: FloatArray, members: IntArray, least: int) -> FloatArray:
     """Probabilities of 0, ..., least - 1 labelled rows among `members` of one group; (least,)."""
-    group = drawing.group[members[0]]
-    m, n, k = drawing.size[group], drawing.rows[group], float(len(members))
+    group = groups.code[members[0]]
+    m, n, k = groups.size[group], groups.rows[group], float(len(members))
     if np.isnan(m):
         out = np.zeros(least)
         out[0] = 1.0
-        for q in drawing.given[members]:
+        for q in given[members]:
             out = out * (1.0 - q) + np.append(0.0, out[:-1]) * q
     else:
         j = np.arange(least, dtype=float)
@@ -202,13 +158,13 @@ def _counts(drawing: Drawing, members: IntArray, least: int) -> FloatArray:
         inside = np.where(possible, j, max(0.0, m - n + k))
         logs = _log_binomial(k, inside) + _log_binomial(n - k, m - inside) - _log_binomial(n, m)
         out = np.where(possible, np.exp(logs), 0.0)
-    out = np.asarray(drawing.first[group] * out)
-    out[0] += 1.0 - drawing.first[group]
+    out = np.asarray(groups.reached[group] * out)
+    out[0] += 1.0 - groups.reached[group]
     return out
 
 
 def adjusted_means(
-    drawing: Drawing, unit: IntArray, labeled: BoolArray, guess: FloatArray, gold: FloatArray
+    labeling: Labeling, unit: IntArray, guess: FloatArray, gold: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     r"""Design-adjusted means of units, and the variance that the choice of the labelled rows gives them.
 
@@ -223,10 +179,9 @@ def adjusted_means(
 
     Parameters
     ----------
-    drawing : Drawing
+    labeling : Labeling
     unit : (N,) int array
         Codes 0, 1, ...
-    labeled : (N,) bool array
     guess : (N,) array
         g: any prediction that does not depend on the row's own label.
     gold : (n,) array
@@ -240,21 +195,22 @@ def adjusted_means(
         row was drawn in a group, which shows no spread.
     """
     rows = np.bincount(unit).astype(float)
-    gap = np.zeros(len(labeled))
-    gap[labeled] = (gold - guess[labeled]) / drawing.prob[labeled]
+    drawn, groups = labeling.drawn, groups_of(labeling)
+    gap = np.zeros(len(drawn))
+    gap[drawn] = (gold - guess[drawn]) / labeling.prob[drawn]
     mean = (np.bincount(unit, guess) + np.bincount(unit, gap)) / rows
-    cells = Cells.of(unit, drawing.group)
-    total, square, once = (cells.sums(values) for values in (gap, gap**2, gap**2 * drawing.prob))
-    first, joint = drawing.first[cells.group], _joint(drawing)[cells.group]
+    cells = Cells.of(unit, groups.code)
+    total, square, once = (cells.sums(values) for values in (gap, gap**2, gap**2 * labeling.prob))
+    reached, joint = groups.reached[cells.group], _joint(groups)[cells.group]
     with np.errstate(divide="ignore", invalid="ignore"):
         pairs = (total**2 - square) / joint
-    noise = total**2 - first * pairs - once
+    noise = total**2 - reached * pairs - once
     return mean, np.bincount(cells.unit, noise, minlength=len(rows)) / rows**2
 
 
-def _joint(drawing: Drawing) -> FloatArray:
+def _joint(groups: Groups) -> FloatArray:
     """Probability that two rows of a group are both drawn once it is reached, relative to independent draws; (G,)."""
-    n, m = drawing.rows, drawing.size
+    n, m = groups.rows, groups.size
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (m - 1.0) * n / (m * (n - 1.0))
     return np.where(np.isnan(m) | (n == 1.0), 1.0, ratio)

@@ -1,27 +1,115 @@
-"""How the labelled rows were drawn, and the meat that only this draw makes (finite population)."""
+"""How rows were drawn for labelling, and the variance that only this draw makes (finite population)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.engine.covariance import cluster_sums
 
+WHOLE = 1e-9
+"""Relative difference of probabilities that rounding makes."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labeling:
-    """How the labelled rows were drawn; what a finite-population variance needs to know."""
+    """How rows were drawn for labelling: arrays over the N rows of a table, m of which were drawn.
 
-    prob: FloatArray
-    """(m,) probability of each labelled row."""
+    Rows were drawn in one stage, perhaps within strata, or in two: primary units, then rows in the units drawn. In each
+    stage either a fixed number was drawn or every row (unit) on its own, independently of the others.
+    """
+
+    prob: FloatArray = field(repr=False)
+    """(N,) probability of each row of being drawn, in (0, 1]; over both stages, if there are two."""
+    drawn: BoolArray = field(repr=False)
+    """(N,) rows drawn, which are the labelled ones."""
     fixed_size: bool
-    """Whether the number drawn was fixed in advance (within each stratum, if there are any)."""
-    stratum: IntArray | None = None
-    """(m,) codes of the strata."""
-    unit: IntArray | None = None
-    """(m,) codes of the primary units, where whole clusters, or rows within drawn clusters, were drawn."""
-    unit_prob: FloatArray | None = None
-    """(m,) probability that the row's primary unit was drawn."""
+    """Whether the number drawn was fixed in advance (within each stratum, if there are any; of units, and in each unit)."""
+    stratum: IntArray | None = field(default=None, repr=False)
+    """(N,) codes of the strata within which the number was fixed."""
+    unit: IntArray | None = field(default=None, repr=False)
+    """(N,) codes of the primary units, where whole clusters, or rows within drawn clusters, were drawn."""
+    unit_prob: FloatArray | None = field(default=None, repr=False)
+    """(N,) probability that the row's primary unit was drawn."""
+
+    def at(self, rows: BoolArray | IntArray) -> "Labeling":
+        """The same for some rows, given as a mask (N,) or as positions in any order."""
+        return Labeling(
+            prob=self.prob[rows],
+            drawn=self.drawn[rows],
+            fixed_size=self.fixed_size,
+            stratum=None if self.stratum is None else self.stratum[rows],
+            unit=None if self.unit is None else self.unit[rows],
+            unit_prob=None if self.unit_prob is None else self.unit_prob[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Groups:
+    """The groups within which rows were drawn: primary units, else strata, else all rows as one."""
+
+    code: IntArray = field(repr=False)
+    """(N,) group of each row, 0, 1, ..., each of which occurs."""
+    rows: FloatArray = field(repr=False)
+    """(G,) number of rows."""
+    reached: FloatArray = field(repr=False)
+    """(G,) probability that rows of the group could be drawn at all: of the primary unit, else one."""
+    size: FloatArray = field(repr=False)
+    """(G,) rows drawn in the group (once it is reached), where that number was fixed; NaN where it was not."""
+
+
+def groups_of(labeling: Labeling) -> Groups:
+    """The groups of a labeling.
+
+    A fixed size with probabilities that differ within a group is taken for independent draws, to which such draws come
+    close where many rows are drawn.
+    """
+    prob, unit_prob = labeling.prob, labeling.unit_prob
+    codes = labeling.unit if labeling.unit is not None else labeling.stratum
+    code = np.zeros(len(prob), dtype=np.int64) if codes is None else np.unique(codes, return_inverse=True)[1]
+    rows = np.bincount(code).astype(float)
+    reached = np.ones(len(rows))
+    size = np.bincount(code, labeling.drawn.astype(float))
+    if unit_prob is not None:
+        reached[code] = unit_prob
+        size = np.rint(np.bincount(code, prob) / reached)  # of the groups that were not reached, too
+    low, high = np.full(len(rows), np.inf), np.zeros(len(rows))
+    np.minimum.at(low, code, prob)
+    np.maximum.at(high, code, prob)
+    equal = high - low <= 1e-12 * high
+    return Groups(code=code, rows=rows, reached=reached, size=np.where(equal & labeling.fixed_size, size, np.nan))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FirstStage:
+    """What was drawn first: the primary units of the labelled rows, or the labelled rows themselves."""
+
+    unit: IntArray = field(repr=False)
+    """(m,) unit of each labelled row, 0, 1, ..."""
+    prob: FloatArray = field(repr=False)
+    """(U,) probability of each unit."""
+    stratum: IntArray = field(repr=False)
+    """(U,) codes 0, 1, ... of the strata within which the number of units was fixed; zero where there are none."""
+    whole: bool
+    """Whether units were labelled in full, so that there was no second stage."""
+
+    @property
+    def left(self) -> FloatArray:
+        """1 - pi of the units, (U,); one before a second stage, which leaves their totals uncertain too."""
+        return np.asarray(np.maximum(1.0 - self.prob, 0.0)) if self.whole else np.ones(len(self.prob))
+
+
+def first_stage(labeling: Labeling) -> FirstStage:
+    """The first stage of a labeling, or its only one."""
+    labels = labeling.at(labeling.drawn)
+    first = unit = np.arange(len(labels.prob))
+    prob, whole = labels.prob, True
+    if labels.unit is not None and labels.unit_prob is not None:
+        _, first, unit = np.unique(labels.unit, return_index=True, return_inverse=True)
+        prob, whole = labels.unit_prob[first], bool((labels.prob >= labels.unit_prob * (1.0 - WHOLE)).all())
+    strata = labels.stratum if labels.fixed_size else None
+    codes = np.zeros(len(first), dtype=np.int64) if strata is None else strata[first]
+    return FirstStage(unit=unit, prob=prob, stratum=np.unique(codes, return_inverse=True)[1], whole=whole)
 
 
 def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
@@ -35,6 +123,7 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
     ----------
     label_scores : (m, k) array
     labeling : Labeling
+        Of N rows, m of which were drawn.
 
     Returns
     -------
@@ -44,18 +133,20 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
 
 
 def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[FloatArray]:
-    """Weighed deviations of rows, and of primary units if there are any, whose squares add up to `finite_meat`; (., k) each."""
-    m = len(label_scores)
+    """Deviations whose squares add up to `finite_meat`: of primary units if there are any, (U, k), and of rows, (m, k)."""
     label_scores = label_scores - label_scores.mean(axis=0)  # a ratio estimator: weights are scaled to the number drawn
-    stratum = np.zeros(m, dtype=np.int64) if labeling.stratum is None else labeling.stratum
+    stage = first_stage(labeling)
+    strata = stage.stratum if labeling.fixed_size else None
     if labeling.unit is None or labeling.unit_prob is None:
-        return [_one_stage(label_scores, labeling.prob, stratum if labeling.fixed_size else None)]
-    _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
-    totals = cluster_sums(label_scores, unit, len(first))
-    between = _one_stage(totals, labeling.unit_prob[first], stratum[first] if labeling.fixed_size else None)
-    given = np.minimum(labeling.prob / labeling.unit_prob, 1.0)  # probability of the row once its unit is drawn
-    inner = label_scores * np.sqrt(labeling.unit_prob)[:, None]
-    return [between, _one_stage(inner, given, unit if labeling.fixed_size else None)]
+        return [_one_stage(label_scores, stage.prob, strata)]
+    totals = cluster_sums(label_scores, stage.unit, len(stage.prob))
+    reached = stage.prob[stage.unit]
+    given = np.minimum(labeling.prob[labeling.drawn] / reached, 1.0)  # probability of the row once its unit is drawn
+    inner = label_scores * np.sqrt(reached)[:, None]
+    return [
+        _one_stage(totals, stage.prob, strata),
+        _one_stage(inner, given, stage.unit if labeling.fixed_size else None),
+    ]
 
 
 def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -> FloatArray:
@@ -70,3 +161,64 @@ def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -
     centre[count < 2] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
     factor = np.where(count > 1, count / np.maximum(count - 1.0, 1.0), 1.0)
     return np.asarray((scores - centre[code]) * np.sqrt(left * factor[code])[:, None])
+
+
+def finite_shares(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
+    """Part of each labelled row in the diagonal of `finite_meat`, to which the parts add up.
+
+    What a primary unit adds is shared among its rows in proportion to their squared scores.
+
+    Parameters
+    ----------
+    label_scores : (m, k) array
+    labeling : Labeling
+
+    Returns
+    -------
+    (m, k) array, not negative
+    """
+    parts = finite_deviations(label_scores, labeling)
+    out = parts[-1] ** 2
+    if len(parts) == 1:
+        return np.asarray(out)
+    unit, n_units = first_stage(labeling).unit, len(parts[0])
+    square = (label_scores - label_scores.mean(axis=0)) ** 2
+    square = np.where(cluster_sums(square, unit, n_units)[unit] > 0.0, square, 1.0)  # zeros share alike
+    return np.asarray(out + square * (parts[0] ** 2 / cluster_sums(square, unit, n_units))[unit])
+
+
+def bootstrap_weights(labeling: Labeling, rng: np.random.Generator) -> FloatArray:
+    """How often each labelled row counts in a bootstrap draw of the labelling, one on average.
+
+    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each; they count
+    1 + sqrt(1 - pi) (t m / (m - 1) - 1), as Rao, Wu and Yue (1992) rescale them. The variance of a weighted sum is then that
+    of `finite_meat` for equal probabilities, and close to it for others. With a second stage pi counts as zero, which errs on
+    the wide side.
+
+    Parameters
+    ----------
+    labeling : Labeling
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (m,) array, not negative
+
+    References
+    ----------
+    Rao, Wu and Yue, "Some recent work on resampling methods for complex surveys", Survey Methodology 18, 1992.
+    """
+    stage = first_stage(labeling)
+    times = np.zeros(len(stage.prob))
+    for code in range(int(stage.stratum.max()) + 1):
+        mine = np.flatnonzero(stage.stratum == code)
+        m = len(mine)
+        times[mine] = rng.multinomial(m - 1, np.full(m, 1.0 / m)) * (m / (m - 1.0)) if m > 1 else 1.0
+    return np.asarray((1.0 + np.sqrt(stage.left) * (times - 1.0))[stage.unit])
+
+
+def strata_of_one(labeling: Labeling) -> tuple[int, int]:
+    """Strata from which one unit was drawn that stands for others, and all strata: `bootstrap_weights` cannot vary these."""
+    stage = first_stage(labeling)
+    alone = (np.bincount(stage.stratum) < 2) & (np.bincount(stage.stratum, stage.left) > 0.0)
+    return int(alone.sum()), len(alone)

@@ -197,6 +197,8 @@ class Labeled:
     s: FloatArray
     """(n,) 1 / (1 - pi) / sum(wbar); zero where pi is one, as these rows are never exchanged."""
     labeling: Labeling
+    """Of the labelled rows alone."""
+    """Of the labelled rows alone."""
 
 
 def finite_contributions(labels: Labeled, t: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl._typing import IntArray
+from dsl.data.design import SamplingDesign
 from dsl.exceptions import ArgumentError
 
 
@@ -33,7 +34,7 @@ class Call:
     feature: tuple[str, ...] = ()
     labeled: str | None = None
     sample_prob: str | None = None
-    design: Any = field(default=None, repr=False)
+    design: SamplingDesign | None = field(default=None, repr=False)
     """The labelling design (`dsl.sampling.LabelDesign`), in the place of `labeled` and `sample_prob`."""
     cluster: str | None = None
     index: tuple[str, ...] = ()

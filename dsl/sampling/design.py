@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import FloatArray
+from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.data.tables import check_unique, first_rows
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
+from dsl.sampling.coding.agreement import agreement_table
+from dsl.sampling.coding.files import read_coder_files, write_coder_file
+from dsl.sampling.storage import load_parts, save_design
 
 KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class LabelDesign:
+class LabelDesign(SamplingDesign):
     """Rows drawn for labelling, and the probability with which each row of the population was drawn.
 
     Made by the functions of `dsl.sampling`; passed to ``dsl.dsl(design=...)``.
@@ -64,16 +67,6 @@ class LabelDesign:
     ['prob', 'drawn']
     """
 
-    kind: str
-    rows: pd.Index
-    prob: FloatArray
-    drawn: BoolArray
-    fixed_size: bool
-    stratum: IntArray | None = None
-    unit: IntArray | None = None
-    unit_prob: FloatArray | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
     def __post_init__(self) -> None:
         """Check the parts against each other, and make them read-only."""
         if self.kind not in KINDS:
@@ -95,39 +88,15 @@ class LabelDesign:
         if (self.unit is None) != (self.unit_prob is None):
             raise DesignError("unit and unit_prob belong together: give both, or neither")
 
-    def __len__(self) -> int:
-        """Rows of the population, N."""
-        return len(self.rows)
-
     def __repr__(self) -> str:
         """One line: kind, rows drawn, probabilities."""
         low, high = float(self.prob.min()), float(self.prob.max())
         prob = f"probability {low:.3g}" if high - low < 1e-12 else f"probabilities {low:.3g} to {high:.3g}"
         return f"<LabelDesign {self.kind}: {self.n_drawn} of {len(self)} rows drawn, {prob}>"
 
-    @property
-    def n_drawn(self) -> int:
-        """Number of rows drawn."""
-        return int(self.drawn.sum())
-
-    @property
-    def drawn_rows(self) -> pd.Index:
-        """Labels of the rows drawn; (n_drawn,)."""
-        return self.rows[self.drawn]
-
-    @property
-    def fingerprint(self) -> str:
-        """Twelve characters that tell this design from any other: a hash of its rows, probabilities and draw."""
-        digest = hashlib.sha256(f"{self.kind} {self.fixed_size} {len(self)}".encode())
-        digest.update("\x1f".join(map(str, self.rows)).encode())
-        for name in ("prob", "drawn", "stratum", "unit", "unit_prob"):
-            value = getattr(self, name)
-            digest.update(name.encode() + (b"" if value is None else np.ascontiguousarray(value).tobytes()))
-        return digest.hexdigest()[:12]
-
     def table(self) -> pd.DataFrame:
         """One row per row of the population: prob, drawn and, where the design has them, stratum, unit, unit_prob."""
-        names = [name for name in ("prob", "drawn", "stratum", "unit", "unit_prob") if getattr(self, name) is not None]
+        names = [name for name in ARRAYS if getattr(self, name) is not None]
         return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.rows)
 
     def save(self, path: str | Path) -> None:
@@ -143,8 +112,6 @@ class LabelDesign:
         DesignError
             The row labels are neither whole numbers nor text.
         """
-        from dsl.sampling.storage import save_design
-
         save_design(self, path)
 
     @classmethod
@@ -174,9 +141,7 @@ class LabelDesign:
         >>> again.fingerprint == design.fingerprint
         True
         """
-        from dsl.sampling.storage import load_design
-
-        return load_design(path)
+        return cls(**load_parts(path))
 
     def to_coder(
         self,
@@ -231,8 +196,6 @@ class LabelDesign:
         >>> asked.columns.tolist()
         ['text', 'gold', 'key']
         """
-        from dsl.sampling.coding.files import write_coder_file
-
         return write_coder_file(self, path, data, columns=columns, label=label, codebook=codebook, seed=seed)
 
     def from_coder(
@@ -292,8 +255,6 @@ class LabelDesign:
         >>> int(coded["gold"].notna().sum())
         2
         """
-        from dsl.sampling.coding.files import read_coder_files
-
         return read_coder_files(
             self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding
         )
@@ -340,8 +301,6 @@ class LabelDesign:
         >>> report.loc[0, ["n", "agreement", "kappa"]].tolist()
         [4.0, 0.75, 0.5]
         """
-        from dsl.sampling.coding.agreement import agreement_table
-
         return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding)
 
 

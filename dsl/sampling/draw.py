@@ -11,6 +11,17 @@ WHOLE = 1e-6
 """Distance from a whole number at which the sum of probabilities is one."""
 
 
+def draw_simple(n_rows: int, size: int, rng: np.random.Generator) -> BoolArray:
+    """Simple random sample of exactly `size` rows: mask of shape (n_rows,).
+
+    The first rows of a random order. `draw_within` with one group is the same design, but makes other rows of the same random
+    numbers: the bundled tables keep to this one, so that a seed shows the labels that it always showed.
+    """
+    drawn = np.zeros(n_rows, dtype=bool)
+    drawn[rng.permutation(n_rows)[:size]] = True
+    return drawn
+
+
 def draw_within(codes: IntArray, sizes: IntArray, rng: np.random.Generator) -> BoolArray:
     """Simple random samples of fixed size within groups.
 

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.exceptions import DesignError
-from dsl.sampling.design import LabelDesign
 
 FORMAT = "dsl label design"
 VERSION = 1
 UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for files that are something else, or damaged."""
-ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob")
 
 
-def save_design(design: LabelDesign, path: str | Path) -> None:
+def save_design(design: SamplingDesign, path: str | Path) -> None:
     """Write a design; see `LabelDesign.save`."""
     arrays = {name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
     arrays["rows"], labels = _packed(design.rows)
@@ -37,8 +36,8 @@ def save_design(design: LabelDesign, path: str | Path) -> None:
         np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
 
 
-def load_design(path: str | Path) -> LabelDesign:
-    """Read a design; see `LabelDesign.load`."""
+def load_parts(path: str | Path) -> dict[str, Any]:
+    """The parts of a saved design, by the names under which `LabelDesign` takes them; see `LabelDesign.load`."""
     parts = _read(Path(path))
     text = str(parts.pop("facts"))
     checksum = str(parts.pop("checksum"))
@@ -49,9 +48,7 @@ def load_design(path: str | Path) -> LabelDesign:
             "make every estimate wrong; use the file as it was saved, or draw a new design"
         )
     rows = _unpacked(parts.pop("rows"), facts["labels"])
-    return LabelDesign(
-        kind=facts["kind"], rows=rows, fixed_size=facts["fixed_size"], settings=facts["settings"], **parts
-    )
+    return {**{name: facts[name] for name in ("kind", "fixed_size", "settings")}, "rows": rows, **parts}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from scipy import stats
 import dsl
 from dsl import exceptions as e
 from dsl.analyses.aggregate import aggregate
-from dsl.engine.inclusion import Drawing, adjusted_means, drawn_as, prob_at_least
+from dsl.engine.inclusion import adjusted_means, prob_at_least
+from dsl.engine.labeling import Labeling
 from dsl.sampling import LabelDesign
 
 EXACT = 1e-12  # same algebra
@@ -107,7 +108,7 @@ STRATUM = np.array([0, 0, 1, 1, 0, 1, 1])
 PLACE = np.array([0, 0, 0, 1, 1, 1, 1])
 """Primary units: the first holds unit 0, the second units 1 and 2."""
 
-Draws = Iterator[tuple[float, np.ndarray, Drawing]]
+Draws = Iterator[tuple[float, np.ndarray, Labeling]]
 
 
 def subsets(n: int, k: int) -> list[np.ndarray]:
@@ -116,7 +117,7 @@ def subsets(n: int, k: int) -> list[np.ndarray]:
 
 def simple_random() -> Draws:
     for drawn in (every := subsets(7, 3)):
-        yield 1 / len(every), drawn, drawn_as(np.full(7, 3 / 7), drawn, fixed_size=True)
+        yield 1 / len(every), drawn, Labeling(prob=np.full(7, 3 / 7), drawn=drawn, fixed_size=True)
 
 
 def stratified() -> Draws:
@@ -125,7 +126,7 @@ def stratified() -> Draws:
     for a, b in product(first, second):
         drawn = np.zeros(7, dtype=bool)
         drawn[STRATUM == 0], drawn[STRATUM == 1] = a, b
-        yield 1 / 12, drawn, drawn_as(prob, drawn, fixed_size=True, stratum=STRATUM)
+        yield 1 / 12, drawn, Labeling(prob=prob, drawn=drawn, fixed_size=True, stratum=STRATUM)
 
 
 def independent() -> Draws:
@@ -134,14 +135,14 @@ def independent() -> Draws:
         drawn = np.array(chosen)
         chance = float(np.prod(np.where(drawn, prob, 1 - prob)))
         if chance:
-            yield chance, drawn, drawn_as(prob, drawn, fixed_size=False)
+            yield chance, drawn, Labeling(prob=prob, drawn=drawn, fixed_size=False)
 
 
 def whole_places() -> Draws:
     for place, chance in ((0, 0.3), (1, 0.7)):
         drawn = place == PLACE
         first = np.where(PLACE == 0, 0.3, 0.7)
-        yield chance, drawn, drawn_as(first, drawn, fixed_size=True, unit=PLACE, unit_prob=first)
+        yield chance, drawn, Labeling(prob=first, drawn=drawn, fixed_size=True, unit=PLACE, unit_prob=first)
 
 
 def two_stage() -> Draws:
@@ -152,7 +153,11 @@ def two_stage() -> Draws:
         for inner in within:
             drawn = np.zeros(7, dtype=bool)
             drawn[place == PLACE] = inner
-            yield chance / len(within), drawn, drawn_as(prob, drawn, fixed_size=True, unit=PLACE, unit_prob=first)
+            yield (
+                chance / len(within),
+                drawn,
+                Labeling(prob=prob, drawn=drawn, fixed_size=True, unit=PLACE, unit_prob=first),
+            )
 
 
 DESIGNS = [simple_random, stratified, independent, whole_places, two_stage]
@@ -162,13 +167,15 @@ DESIGNS = [simple_random, stratified, independent, whole_places, two_stage]
 def test_probability_of_enough_labels_is_that_of_all_samples(draws: Any) -> None:
     for least in ([1, 1, 1], [2, 1, 1], [2, 2, 2], [3, 2, 1], [3, 1, 2]):
         chance = sum(p * (np.bincount(UNIT[drawn], minlength=3) >= least) for p, drawn, _ in draws())
-        *_, (_, _, drawing) = draws()
-        np.testing.assert_allclose(prob_at_least(drawing, UNIT, np.array(least)), chance, atol=LOGS, err_msg=str(least))
+        *_, (_, _, labeling) = draws()
+        np.testing.assert_allclose(
+            prob_at_least(labeling, UNIT, np.array(least)), chance, atol=LOGS, err_msg=str(least)
+        )
 
 
 @pytest.mark.parametrize("draws", DESIGNS)
 def test_adjusted_means_and_their_noise_are_unbiased(draws: Any) -> None:
-    every = [(p, *adjusted_means(drawing, UNIT, drawn, GUESS, TRUTH[drawn])) for p, drawn, drawing in draws()]
+    every = [(p, *adjusted_means(labeling, UNIT, GUESS, TRUTH[drawn])) for p, drawn, labeling in draws()]
     chance = np.array([p for p, _, _ in every])
     means, noise = (np.stack([row[j] for row in every]) for j in (1, 2))
     assert chance.sum() == pytest.approx(1.0, abs=EXACT)
@@ -182,9 +189,9 @@ def test_adjusted_means_and_their_noise_are_unbiased(draws: Any) -> None:
 def test_labelled_means_of_units_that_count_are_unbiased(draws: Any, least: int) -> None:
     """With equal probabilities in a unit: R_u / P_u times the labelled mean is the unit's mean on average."""
     total = np.zeros(3)
-    *_, (_, _, drawing) = draws()
+    *_, (_, _, labeling) = draws()
     needed = np.minimum(np.bincount(UNIT), least)
-    prob = prob_at_least(drawing, UNIT, needed)
+    prob = prob_at_least(labeling, UNIT, needed)
     for p, drawn, _ in draws():
         labels = np.bincount(UNIT[drawn], minlength=3)
         mean = np.bincount(UNIT[drawn], TRUTH[drawn], minlength=3) / np.maximum(labels, 1)
@@ -199,16 +206,16 @@ def test_labelled_means_with_unequal_probabilities_are_biased() -> None:
     counted = 1 - 0.2 * 0.8
     assert average / counted == pytest.approx(0.8, abs=0.02)
     assert truth.mean() == 0.5
-    drawing = drawn_as(prob, np.array([True, True]), fixed_size=False)
-    assert prob_at_least(drawing, np.zeros(2, dtype=int), np.array([1]))[0] == pytest.approx(counted)
+    labeling = Labeling(prob=prob, drawn=np.array([True, True]), fixed_size=False)
+    assert prob_at_least(labeling, np.zeros(2, dtype=int), np.array([1]))[0] == pytest.approx(counted)
 
 
 def test_one_row_in_a_stratum_shows_no_spread() -> None:
     drawn = np.array([True, False, True, True, False])
-    drawing = drawn_as(
-        np.array([0.5, 0.5, 2 / 3, 2 / 3, 2 / 3]), drawn, fixed_size=True, stratum=np.array([0, 0, 1, 1, 1])
+    labeling = Labeling(
+        prob=np.array([0.5, 0.5, 2 / 3, 2 / 3, 2 / 3]), drawn=drawn, fixed_size=True, stratum=np.array([0, 0, 1, 1, 1])
     )
-    noise = adjusted_means(drawing, np.array([0, 0, 1, 1, 1]), drawn, np.zeros(5), np.ones(3))[1]
+    noise = adjusted_means(labeling, np.array([0, 0, 1, 1, 1]), np.zeros(5), np.ones(3))[1]
     assert np.isnan(noise[0])
     assert np.isfinite(noise[1])
 
@@ -218,8 +225,8 @@ def test_one_row_in_a_stratum_shows_no_spread() -> None:
 def test_simple_random_samples_follow_the_hypergeometric(k: int, others: int, data: st.DataObject) -> None:
     n = k + others
     m, least = data.draw(st.integers(1, n)), data.draw(st.integers(1, k))
-    drawing = drawn_as(np.full(n, m / n), np.arange(n) < m, fixed_size=True)
-    found = prob_at_least(drawing, (np.arange(n) >= k).astype(int), np.array([least, 1]))[0]
+    labeling = Labeling(prob=np.full(n, m / n), drawn=np.arange(n) < m, fixed_size=True)
+    found = prob_at_least(labeling, (np.arange(n) >= k).astype(int), np.array([least, 1]))[0]
     assert found == pytest.approx(stats.hypergeom.sf(least - 1, n, k, m), abs=LOGS)
 
 
@@ -227,8 +234,8 @@ def test_simple_random_samples_follow_the_hypergeometric(k: int, others: int, da
 @given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=30), st.data())
 def test_independent_draws_follow_the_poisson_binomial(prob: list[float], data: st.DataObject) -> None:
     least = data.draw(st.integers(1, len(prob)))
-    drawing = drawn_as(np.array(prob), np.ones(len(prob), dtype=bool), fixed_size=False)
-    found = prob_at_least(drawing, np.zeros(len(prob), dtype=int), np.array([least]))[0]
+    labeling = Labeling(prob=np.array(prob), drawn=np.ones(len(prob), dtype=bool), fixed_size=False)
+    found = prob_at_least(labeling, np.zeros(len(prob), dtype=int), np.array([least]))[0]
     polynomial = np.array([1.0])
     for p in prob:
         polynomial = np.polymul(polynomial, [p, 1 - p])

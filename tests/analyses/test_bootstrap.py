@@ -9,8 +9,7 @@ import pytest
 
 import dsl
 from dsl import exceptions as e
-from dsl.analyses.bootstrap import rescaled
-from dsl.engine.labeling import Labeling, finite_meat
+from dsl.engine.labeling import Labeling, bootstrap_weights, finite_meat
 
 from .test_quantile import table
 from .test_statistic import BOOTSTRAP, CLOSED_FORM, DRAWS, mean, run
@@ -29,12 +28,17 @@ class Fixed:
         return self.times
 
 
+def all_drawn(*, prob: np.ndarray, **details: Any) -> Labeling:
+    """Of labelled rows alone, all that a bootstrap of the labelling looks at."""
+    return Labeling(prob=prob, drawn=np.ones(len(prob), dtype=bool), **details)
+
+
 def test_all_draws_give_the_variance_of_the_design() -> None:
     """Every draw of 4 - 1 of 4 labelled rows, of a simple random sample of 4 of 10."""
-    labeling = Labeling(prob=np.full(4, 0.4), fixed_size=True)
+    labeling = all_drawn(prob=np.full(4, 0.4), fixed_size=True)
     z = np.array([0.3, -1.0, 2.0, 0.7])
     draws = [np.bincount(each, minlength=4) for each in product(range(4), repeat=3)]
-    weights = np.stack([rescaled(labeling, Fixed(times)) for times in draws])
+    weights = np.stack([bootstrap_weights(labeling, Fixed(times)) for times in draws])
     np.testing.assert_allclose(weights.mean(axis=0), 1.0)
     assert (weights >= 0.0).all()
     assert np.var(weights @ z) == pytest.approx(finite_meat(z[:, None], labeling)[0, 0])
@@ -43,17 +47,17 @@ def test_all_draws_give_the_variance_of_the_design() -> None:
 @pytest.mark.parametrize(
     "labeling",
     [
-        Labeling(
+        all_drawn(
             prob=np.repeat([0.1, 0.5, 1.0], [10, 5, 3]), fixed_size=True, stratum=np.repeat([4, 7, 9], [10, 5, 3])
         ),
-        Labeling(prob=np.full(12, 0.2), fixed_size=True, unit=np.repeat([3, 5, 8, 9], 3), unit_prob=np.full(12, 0.2)),
-        Labeling(prob=np.linspace(0.1, 0.4, 12), fixed_size=False, stratum=np.arange(12)),
+        all_drawn(prob=np.full(12, 0.2), fixed_size=True, unit=np.repeat([3, 5, 8, 9], 3), unit_prob=np.full(12, 0.2)),
+        all_drawn(prob=np.linspace(0.1, 0.4, 12), fixed_size=False, stratum=np.arange(12)),
     ],
 )
 def test_weights_vary_as_the_design_says(labeling: Labeling) -> None:
     rng = np.random.default_rng(0)
     m = len(labeling.prob)
-    weights = np.stack([rescaled(labeling, rng) for _ in range(4000)])
+    weights = np.stack([bootstrap_weights(labeling, rng) for _ in range(4000)])
     np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=4 / np.sqrt(4000))
     assert (weights[:, labeling.prob == 1.0] == 1.0).all()
     z = rng.normal(size=m) / labeling.prob
@@ -71,9 +75,11 @@ def test_weights_vary_as_the_design_says(labeling: Labeling) -> None:
 def test_second_stage_leaves_out_the_correction() -> None:
     """Rows drawn within drawn units: the variance is that of units drawn from infinitely many."""
     unit = np.repeat(np.arange(6), 2)
-    two = Labeling(prob=np.full(12, 0.1), fixed_size=True, unit=unit, unit_prob=np.full(12, 0.5))
-    one = Labeling(prob=np.zeros(12), fixed_size=True, unit=unit, unit_prob=np.zeros(12))
-    np.testing.assert_allclose(rescaled(two, np.random.default_rng(1)), rescaled(one, np.random.default_rng(1)))
+    two = all_drawn(prob=np.full(12, 0.1), fixed_size=True, unit=unit, unit_prob=np.full(12, 0.5))
+    one = all_drawn(prob=np.zeros(12), fixed_size=True, unit=unit, unit_prob=np.zeros(12))
+    np.testing.assert_allclose(
+        bootstrap_weights(two, np.random.default_rng(1)), bootstrap_weights(one, np.random.default_rng(1))
+    )
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])

@@ -13,7 +13,6 @@ import statsmodels.api as sm
 from formulaic import model_matrix
 
 from dsl import datasets
-from dsl.datasets.labels import proportional_probabilities
 from dsl.datasets.real import SENTIMENT_GOLD
 from dsl.exceptions import ArgumentError, SampleProbabilityError
 
@@ -214,6 +213,13 @@ def test_sentiment_refuses_two_designs():
 # --- seeds -----------------------------------------------------------------------------------------------
 
 
+def test_rows_of_a_seed_stay_the_same():
+    """Figures in the documentation rest on them: the first rows of numpy's permutation."""
+    frame = datasets.load_sentiment(labeled=1000, seed=1)
+    expected = np.sort(np.random.default_rng(1).permutation(9390)[:1000])
+    np.testing.assert_array_equal(np.flatnonzero(frame["human_positive"].notna()), expected)
+
+
 @pytest.mark.parametrize("load", [datasets.load_sentiment, *SIMULATORS], ids=lambda f: f.__name__)
 def test_seeds_decide_everything(load):
     first = load(labeled=200, seed=5)
@@ -392,16 +398,6 @@ def test_unequal_labels_are_biased_without_their_probabilities():
     labelled = frame[frame["Y"].notna()]
     params, bse = ordinary_fit(labelled)
     assert ((params - pd.Series(frame.attrs["truth"])) / bse).abs().max() > CLEARLY_BIASED
-
-
-@pytest.mark.parametrize("total", [1, 5, 9, 10])
-def test_proportional_probabilities_sum_to_the_total(total):
-    size = np.array([1.0, 1, 1, 1, 1, 2, 3, 10, 50, 100])
-    prob = proportional_probabilities(size=size, total=total)
-    assert prob.sum() == pytest.approx(total)
-    assert ((prob > 0) & (prob <= 1)).all()
-    below = prob < 1
-    assert np.ptp((prob / size)[below]) == pytest.approx(0) if below.any() else total == 10
 
 
 def test_balanced_panel_has_every_unit_in_every_year():

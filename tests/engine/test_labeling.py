@@ -10,6 +10,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 import dsl
+from dsl.engine.labeling import Labeling, finite_meat, finite_shares
 from dsl.exceptions import AllLabeledWarning, ArgumentError, DataError, DroppedRowsWarning, LabelError
 from dsl.sampling import LabelDesign
 
@@ -352,3 +353,68 @@ def test_contradictory_arguments(truth: pd.DataFrame) -> None:
     _, empty = designed(truth, [], F)
     with pytest.raises(LabelError, match="drew no rows"):
         run("y ~ x", truth.assign(y=np.nan), design=empty)
+
+
+# What each labelled row adds: `finite_shares`.
+
+PLACES = np.repeat([2, 5, 7], [3, 4, 5])
+LABELINGS = {
+    "simple": Labeling(prob=np.full(12, 0.4), drawn=np.ones(12, dtype=bool), fixed_size=True),
+    "independent": Labeling(prob=np.linspace(0.1, 1.0, 12), drawn=np.ones(12, dtype=bool), fixed_size=False),
+    "stratified": Labeling(
+        prob=np.repeat([0.2, 0.6], [5, 7]),
+        drawn=np.ones(12, dtype=bool),
+        fixed_size=True,
+        stratum=np.repeat([3, 8], [5, 7]),
+    ),
+    "clusters": Labeling(
+        prob=np.full(12, 0.3), drawn=np.ones(12, dtype=bool), fixed_size=True, unit=PLACES, unit_prob=np.full(12, 0.3)
+    ),
+    "two stages": Labeling(
+        prob=np.full(12, 0.1), drawn=np.ones(12, dtype=bool), fixed_size=True, unit=PLACES, unit_prob=np.full(12, 0.5)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LABELINGS)
+def test_shares_of_the_rows_add_up_to_the_variance(name: str) -> None:
+    scores = np.random.default_rng(4).normal(loc=[3.0, 0.0], size=(12, 2))
+    shares = finite_shares(scores, LABELINGS[name])
+    assert (shares >= 0.0).all()
+    np.testing.assert_allclose(shares.sum(axis=0), np.diag(finite_meat(scores, LABELINGS[name])), rtol=SAME_ALGEBRA)
+
+
+def test_shares_of_a_simple_random_sample_are_those_of_the_textbook() -> None:
+    """(1 - f) n / (n - 1) (c - mean)^2: what all scores have in common has no share."""
+    scores = np.random.default_rng(5).normal(size=(12, 1)) + 100.0
+    expected = (1 - 0.4) * 12 / 11 * (scores - scores.mean()) ** 2
+    np.testing.assert_allclose(finite_shares(scores, LABELINGS["simple"]), expected, rtol=SAME_ALGEBRA)
+
+
+def test_shares_within_a_unit_follow_the_squared_scores() -> None:
+    scores = np.zeros((12, 1))
+    scores[[0, 1]] = [[2.0], [-4.0]]
+    scores -= scores.mean()
+    shares = finite_shares(scores, LABELINGS["clusters"])[:, 0]
+    np.testing.assert_allclose(shares[:3] / shares[0], (scores[:3, 0] / scores[0, 0]) ** 2, rtol=SAME_ALGEBRA)
+
+
+@pytest.mark.parametrize("name", LABELINGS)
+def test_rows_that_were_not_drawn_and_their_order_change_nothing(name: str) -> None:
+    """Arrays over all rows of the table, in any order: the variance is that of the labelled rows."""
+    rng, small = np.random.default_rng(6), LABELINGS[name]
+    scores, place = rng.normal(size=(12, 2)), np.sort(rng.choice(40, 12, replace=False))
+    source = rng.integers(0, 12, 40)
+    source[place] = order = rng.permutation(12)
+    every = small.at(source)
+    large = Labeling(
+        prob=every.prob,
+        drawn=np.isin(np.arange(40), place),
+        fixed_size=every.fixed_size,
+        stratum=every.stratum,
+        unit=every.unit,
+        unit_prob=every.unit_prob,
+    )
+    np.testing.assert_allclose(
+        finite_meat(scores[order], large), finite_meat(scores, small), rtol=SAME_ALGEBRA, atol=1e-12
+    )

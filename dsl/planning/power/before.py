@@ -232,7 +232,9 @@ def _without_gold(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
-def _drawing(design: Any, labeled_size: Any, nobs: int) -> tuple[Callable[..., LabelDesign], int | None]:
+def _drawing(
+    design: Callable[..., LabelDesign] | None, labeled_size: Any, nobs: int
+) -> tuple[Callable[..., LabelDesign], int | None]:
     """How rows are drawn, and how many if that is fixed."""
     if (design is None) == (labeled_size is None):
         raise ArgumentError(

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.engine.labeling import Labeling, finite_meat
 
 ROUNDING = 1e-12
 """Share of the part that shrinks below which a variance is zero: every row of a finite population is labelled."""
@@ -78,7 +79,7 @@ def finite_curve(
     jacobians: FloatArray,
     meats: FloatArray,
     label_scores: FloatArray,
-    prob: FloatArray,
+    labeling: Labeling,
     n_labeled: int,
     factor: float = 1.0,
 ) -> VarianceCurve:
@@ -92,17 +93,18 @@ def finite_curve(
     ----------
     jacobians, meats : (S, k, k) arrays
     label_scores : (n, k) array
-    prob : (n,) array
-        Probability of each labelled row.
+    labeling : Labeling
+        Taken for independent draws.
     n_labeled : int
     factor : float
     """
     bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
     now = factor * _variances(bread, meats)
-    label_scores = label_scores - label_scores.mean(axis=0)  # as dsl.engine.labeling.finite_meat
-    gross = _variances(bread, label_scores.T @ label_scores)
-    spared = _variances(bread, (label_scores * prob[:, None]).T @ label_scores)
-    left = np.where(gross > spared, gross - spared, 1.0)
+    labels = Labeling(prob=labeling.prob, drawn=labeling.drawn, fixed_size=False)
+    few = replace(labels, prob=np.zeros(len(labels.prob)))  # as if so many rows were left that pi makes no difference
+    gross, left = (_variances(bread, finite_meat(label_scores, each)) for each in (few, labels))
+    spared = gross - left
+    left = np.where(left > 0.0, left, 1.0)
     return VarianceCurve(shrinking=now * gross / left, staying=-now * spared / left, n_labeled=n_labeled)
 
 

@@ -10,6 +10,7 @@ from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.engine.covariance import sandwich
+from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError
@@ -196,8 +197,8 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
         )
     if not finite:
         return variance_curve(label_meats=scores.T @ scores, **sums)
-    prob = fit.sample.sample_prob[fit.sample.labeled]
-    return finite_curve(label_scores=scores, prob=prob, **sums)
+    labeling = Labeling(prob=fit.sample.sample_prob, drawn=fit.sample.labeled, fixed_size=False)
+    return finite_curve(label_scores=scores, labeling=labeling, **sums)
 
 
 def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
+from dsl.engine.labeling import finite_shares
 from dsl.engine.moments import fitted_means, gold_weights
 from dsl.engine.sums import moment_sums
 from dsl.reports.diagnostics import limits
@@ -118,9 +119,8 @@ def _carried(case: Case) -> Findings:
 def _shares(case: Case) -> FloatArray:
     """Share of each coefficient's variance that each labelled row adds; (n, k)."""
     splits = case.fit.splits
-    square = case.fit.contributions() ** 2
-    if case.fit.call.target == "finite":
-        square *= np.maximum(1.0 - case.sample.sample_prob[case.labeled], 0.0)[:, None]
+    scores = case.fit.contributions()
+    square = finite_shares(scores, case.sample.labeling) if case.fit.call.target == "finite" else scores**2
     return np.asarray(square / np.median(np.diagonal(splits.vcovs, axis1=1, axis2=2), axis=0))
 
 

@@ -11,6 +11,7 @@ from dsl._typing import FloatArray
 from dsl.data.formula.rlang.syntax import names
 from dsl.engine.covariance import variance_of_sum
 from dsl.engine.intervals import kish, wald_pvalue
+from dsl.engine.labeling import finite_deviations
 from dsl.reports.diagnostics import limits
 from dsl.reports.diagnostics.case import Case, is_discrete, text_of
 from dsl.reports.diagnostics.results import Findings, judged
@@ -107,8 +108,6 @@ def _balance(case: Case) -> Findings:
 def _gaps(case: Case) -> Iterator[dict[str, Any]]:
     """Mean over labelled rows (Hajek), over all rows, and the z statistic of their difference."""
     sample, weight = case.sample, case.weight
-    left = np.maximum(1.0 - sample.sample_prob[sample.labeled], 0.0)
-    unit = case.unit if sample.labeling.unit is None else sample.labeling.unit  # what was drawn together
     for name, values in _known_columns(case):
         mean = float(values.mean())
         binary = bool(np.isin(values, (0.0, 1.0)).all())
@@ -117,8 +116,11 @@ def _gaps(case: Case) -> Iterator[dict[str, Any]]:
             continue
         mine = values[sample.labeled] - mean
         gap = float(weight @ mine / weight.sum())
-        parts = weight * np.sqrt(left) * (mine - gap)
-        error = float(np.sqrt(variance_of_sum(parts, unit)) / weight.sum())
+        parts = finite_deviations((weight * (mine - gap))[:, None], sample.labeling)
+        unit = (
+            case.unit if sample.labeling.unit is None else None
+        )  # without a design clusters are taken to be drawn whole
+        error = float(np.sqrt(sum(variance_of_sum(part, unit).sum() for part in parts)) / weight.sum())
         if error > 0.0:
             yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}
 

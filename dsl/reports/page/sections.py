@@ -51,7 +51,7 @@ def design_section(fit: Fit) -> Section:
         parts.append(bullets(notes))
     design = fit.call.design
     if design is not None:
-        settings = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
+        settings: dict[str, Any] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
         settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
         parts += [element("h3", text("How the labelled rows were drawn")), facts(settings)]
     return Section(ident="design", heading="Design", body=joined(parts))

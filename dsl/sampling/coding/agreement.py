@@ -3,22 +3,19 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dsl.data.design import SamplingDesign
 from dsl.exceptions import ArgumentError
 from dsl.sampling.coding.codebook import Codebook
-
-if TYPE_CHECKING:
-    from dsl.sampling.design import LabelDesign
-
-RULES, TIES = ("majority", "mean"), ("raise", "first")
+from dsl.sampling.coding.files import open_coder_file, path_list, sheet_labels
 
 
 def agreement_table(
-    design: "LabelDesign",
+    design: SamplingDesign,
     paths: Sequence[str | Path],
     *,
     label: str,
@@ -26,8 +23,6 @@ def agreement_table(
     encoding: str,
 ) -> pd.DataFrame:
     """Agreement of each pair of coders; see `LabelDesign.agreement`."""
-    from dsl.sampling.coding.files import open_coder_file, path_list, sheet_labels
-
     files = path_list(paths)
     if len(files) < 2:
         raise ArgumentError("agreement needs the files of two coders at least")

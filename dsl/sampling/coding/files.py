@@ -12,12 +12,12 @@ import pandas as pd
 from dsl._typing import BoolArray, IntArray
 from dsl.data.arguments import Seed, as_name, as_names, random_generator
 from dsl.data.columns import named_columns
+from dsl.data.design import SamplingDesign
 from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
 from dsl.sampling.coding.codebook import Codebook, canonical, quoted, read_labels
 from dsl.sampling.coding.sheets import cell_text, check_suffix, read_sheet, write_sheet
 from dsl.sampling.coding.votes import combine
-from dsl.sampling.design import LabelDesign
 
 ROW, KEY = "row", "key"
 DIGITS = 6
@@ -25,7 +25,7 @@ DIGITS = 6
 
 
 def write_coder_file(
-    design: LabelDesign,
+    design: SamplingDesign,
     path: str | Path,
     data: Any,
     *,
@@ -66,7 +66,7 @@ def _label_name(label: Any) -> str:
     return name
 
 
-def _asked(design: LabelDesign, data: Any, index: pd.Index, label: str) -> IntArray:
+def _asked(design: SamplingDesign, data: Any, index: pd.Index, label: str) -> IntArray:
     """Positions in the design of the drawn rows without a label in the data."""
     _check_rows(design, index)
     drawn = np.flatnonzero(design.drawn)
@@ -81,7 +81,7 @@ def _asked(design: LabelDesign, data: Any, index: pd.Index, label: str) -> IntAr
     return asked
 
 
-def _check_rows(design: LabelDesign, index: pd.Index) -> None:
+def _check_rows(design: SamplingDesign, index: pd.Index) -> None:
     check_unique(index)
     absent = ~design.drawn_rows.isin(index)
     if absent.any():
@@ -120,7 +120,7 @@ class CoderSheet:
     """(rows,) hash of the text that was shown."""
 
 
-def open_coder_file(design: LabelDesign, path: str | Path, *, label: str, encoding: str) -> CoderSheet:
+def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, encoding: str) -> CoderSheet:
     """Read a coder's file and find its rows in the design.
 
     Raises
@@ -160,7 +160,7 @@ def open_coder_file(design: LabelDesign, path: str | Path, *, label: str, encodi
     )
 
 
-def _check_positions(design: LabelDesign, positions: IntArray, name: str, lines: pd.Index) -> None:
+def _check_positions(design: SamplingDesign, positions: IntArray, name: str, lines: pd.Index) -> None:
     inside = positions < len(design)
     undrawn = ~(inside & design.drawn[np.where(inside, positions, 0)])
     if undrawn.any():
@@ -186,7 +186,7 @@ def sheet_labels(sheet: CoderSheet, *, label: str, codebook: Codebook | None) ->
 
 
 def read_coder_files(
-    design: LabelDesign,
+    design: SamplingDesign,
     path: str | Path | Sequence[str | Path],
     data: Any,
     *,
@@ -259,7 +259,7 @@ def _changed_advice(changed: BoolArray, was: str, now: str) -> str:
     return "Restore these texts, or send these rows out again"
 
 
-def _known(design: LabelDesign, table: pd.DataFrame, label: str) -> pd.Series | None:
+def _known(design: SamplingDesign, table: pd.DataFrame, label: str) -> pd.Series | None:
     """Labels that the data have already on drawn rows."""
     if label not in table.columns:
         return None
@@ -272,7 +272,7 @@ def _known(design: LabelDesign, table: pd.DataFrame, label: str) -> pd.Series | 
     return table[label].reindex(design.drawn_rows)
 
 
-def _check_known(design: LabelDesign, labels: pd.Series, known: pd.Series | None) -> None:
+def _check_known(design: SamplingDesign, labels: pd.Series, known: pd.Series | None) -> None:
     if known is None:
         return
     given = labels.set_axis(design.rows[labels.index])

@@ -7,8 +7,9 @@ import pandas as pd
 
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError
-from dsl.sampling.coding.agreement import RULES, TIES
 from dsl.sampling.coding.codebook import quoted
+
+RULES, TIES = ("majority", "mean"), ("raise", "first")
 
 
 def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str) -> pd.Series:

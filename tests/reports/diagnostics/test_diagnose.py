@@ -352,6 +352,38 @@ def test_balance_knows_what_was_drawn_together() -> None:
     assert known["status"] == "ok"
 
 
+def test_influence_in_a_finite_population_is_a_share_of_its_variance() -> None:
+    """Of the mean corrected by a surrogate that is too high everywhere: shares of sum (e - mean e)^2, e = y - llm."""
+    data = posts()
+    data["llm"] += 5.0
+    fit = run(data, "y ~ 1", estimator="cdi", tune=1.0, target="finite")
+    found = diagnose(fit, data).detail("influential")
+    error = (data["y"] - data["llm"]).dropna()
+    share = (error - error.mean()) ** 2
+    expected = (share / share.sum()).loc[found.index]
+    np.testing.assert_allclose(found["share"], expected, rtol=SAME_ALGEBRA)
+    assert found["share"].iloc[0] == pytest.approx((share / share.sum()).max())
+
+
+def test_balance_of_a_stratified_sample_is_judged_within_strata() -> None:
+    """z of the gap of two means, its variance sum N_h^2 (1/n_h - 1/N_h) s_h^2 / N^2 (Cochran 1977, chapter 5)."""
+    d = truth()
+    design = dsl.sampling.stratified(d, by="g", allocation={"a": 200, "b": 300, "c": 500}, seed=5)
+    data = hide(d, design.drawn)
+    call = {**CALL, "formula": "y ~ d + noise", "cluster": None, "sample_split": 1}
+    table = diagnose(dsl.dsl(data=data, design=design, **call), data).detail("balance")
+    gap, variance = 0.0, 0.0
+    for group, part in d.groupby("g"):
+        shown = part.loc[part.index.isin(design.drawn_rows), "noise"]
+        size, labels = len(part), len(shown)
+        gap += size * (shown.mean() - part["noise"].mean()) / ROWS
+        variance += size**2 * (1 / labels - 1 / size) * shown.var() / ROWS**2
+        assert labels == {"a": 200, "b": 300, "c": 500}[str(group)]
+    found = table.set_index("column").loc["noise"]
+    assert found["labeled_mean"] - found["mean"] == pytest.approx(gap)
+    assert found["statistic"] == pytest.approx(gap / np.sqrt(variance))
+
+
 def test_tuned_fits_need_more_labels_behind() -> None:
     data = posts()
     plain, tuned = (diagnose(run(data, "y ~ x", tune=tune), data).checks.set_index("check") for tune in (None, "coef"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl._typing import IntArray
+from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.exceptions import ArgumentError
 
 
@@ -23,7 +24,8 @@ class Call:
     Refits take it as it is, or with some arguments changed, so that nobody has to say anything twice.
     """
 
-    formula: str
+    formula: FormulaLike
+    """As passed: a string, or an object of formulaic's."""
     model: str
     estimator: str
     predicted_var: tuple[str, ...]
@@ -50,6 +52,11 @@ class Call:
     target: str = "superpopulation"
     vcov: str = "robust"
     use_t: bool = False
+
+    @property
+    def formula_text(self) -> str:
+        """The formula in one line, as printed."""
+        return formula_text(self.formula)
 
     @property
     def learner(self) -> Any:

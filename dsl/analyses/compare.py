@@ -7,6 +7,7 @@ from dsl.analyses.regression import dsl
 from dsl.analyses.results import with_faces
 from dsl.data.arguments import as_names, explain_calls
 from dsl.data.formula.caller import call_among, formula_names
+from dsl.data.formula.text import FormulaLike
 from dsl.engine.intervals import tails
 from dsl.estimators.result import Fit, fit_of
 from dsl.estimators.short import resolve_estimators
@@ -17,7 +18,7 @@ from dsl.reports.comparison.results import Comparison
 
 @explain_calls
 def compare(
-    formula: str,
+    formula: FormulaLike,
     data: Any,
     *,
     estimators: Any = None,

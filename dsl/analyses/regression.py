@@ -8,6 +8,7 @@ from dsl.analyses.results import DSLResults
 from dsl.data.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
+from dsl.data.formula.text import FormulaLike
 from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
 from dsl.estimators.analysis import prepare_analysis
@@ -20,7 +21,7 @@ from dsl.learners.names import check_method
 
 @explain_calls
 def dsl(
-    formula: str,
+    formula: FormulaLike,
     data: Any,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
@@ -59,10 +60,12 @@ def dsl(
 
     Parameters
     ----------
-    formula : str
+    formula : str, formulaic.Formula or formulaic.ModelSpecs
         ``"y ~ x1 + factor(x2) * x3 + I(x4^2)"``: R's formula language (`dsl.data.formula.rlang` lists what works and what is
         refused), with Python's spellings (``np.log1p(x)``, ``C(g)``) and the caller's functions besides.
-        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``).
+        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``). ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
+        is evaluated and named by formulaic, in Python's language (``x**2``: its ``I(x^2)`` is an exclusive or), and the
+        `ModelSpecs` of a ``formulaic.model_matrix`` with its levels, scales and knots (`dsl.data.formula.formulaic_spec`).
     data : data frame
         pandas, polars, pyarrow, or a dict of columns. Gold values are missing where not labelled.
     predicted_var : str, list of str, or dict

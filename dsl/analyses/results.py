@@ -398,7 +398,8 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
     def __repr__(self) -> str:
         """One line: model, estimator, rows."""
         call, sample = self._results.call, self._results.sample
-        return f"<DSLResults {call.model} ({call.estimator}): {call.formula}; {sample.nobs} rows, {sample.n_labeled} labelled>"
+        rows = f"{sample.nobs} rows, {sample.n_labeled} labelled"
+        return f"<DSLResults {call.model} ({call.estimator}): {call.formula_text}; {rows}>"
 
 
 def with_faces(found: Comparison) -> Comparison:

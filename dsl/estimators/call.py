@@ -7,6 +7,7 @@ from typing import Any
 
 from dsl._typing import IntArray
 from dsl.data.design import SamplingDesign
+from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.exceptions import ArgumentError
 
 
@@ -24,7 +25,8 @@ class Call:
     Refits take it as it is, or with some arguments changed, so that nobody has to say anything twice.
     """
 
-    formula: str
+    formula: FormulaLike
+    """As passed: a string, or an object of formulaic's."""
     model: str
     estimator: str
     predicted_var: tuple[str, ...]
@@ -51,6 +53,11 @@ class Call:
     target: str = "superpopulation"
     vcov: str = "robust"
     use_t: bool = False
+
+    @property
+    def formula_text(self) -> str:
+        """The formula in one line, as printed."""
+        return formula_text(self.formula)
 
     @property
     def learner(self) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.formula.text import require_text
 from dsl.data.sample import Sample
 from dsl.engine.combine import combine_splits
 from dsl.engine.fit import SplitFit, fit_split
@@ -106,6 +107,7 @@ def cross_check(fit: Fit | HasFit, data: Any, *, sl_method: str | None = None, s
 
 def _check_comparable(fit: Fit) -> None:
     spec = fit.call
+    require_text(spec.formula, "the reference")
     if spec.estimator != "dsl":
         raise ArgumentError(
             f"the reference has no estimator '{spec.estimator}'; only fits with estimator='dsl' compare"
@@ -127,7 +129,7 @@ def _run_reference(fit: Fit, data: Any, learner: str) -> ReferenceResult:
     spec = fit.call
     try:
         reference = reference_dsl(
-            spec.formula.partition("|")[0],
+            spec.formula_text.partition("|")[0],
             data,
             predicted_var=list(spec.predicted_var),
             prediction=list(spec.prediction) or None,
@@ -334,7 +336,7 @@ def _printed(fit: Fit, table: pd.DataFrame) -> str:
         }
     )
     versions: Mapping[str, str] = table.attrs["versions"]
-    head = f"{fit.call.formula} ({fit.call.model}), on the folds and predictions of dsl {versions['dsl']} for R"
+    head = f"{fit.call.formula_text} ({fit.call.model}), on the folds and predictions of dsl {versions['dsl']} for R"
     reasons = [f"{reason}: {', '.join(rows.index)}." for reason, rows in table.groupby("reason") if reason]
     lines = [head, shown.rename_axis(None).to_string(), *(f"- {line}" for line in [*reasons, *table.attrs["notes"]])]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, pair_surrogates
+from dsl.data.formula.text import FormulaLike, require_text
 from dsl.data.tables import column_names, to_pandas
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import from_sexp, to_sexp
@@ -153,9 +154,9 @@ def reference_dsl(
     return _result(outcome.value, outcome.warnings, predicted, n_input=len(frame))
 
 
-def r_formula(formula: str) -> tuple[str, tuple[str, ...]]:
+def r_formula(formula: FormulaLike) -> tuple[str, tuple[str, ...]]:
     """A formula in R's words and the columns behind its ``|``."""
-    text, _, absorbed = formula.partition("|")
+    text, _, absorbed = require_text(formula, "R").partition("|")
     return r_words(text).strip(), tuple(name.strip() for name in absorbed.split("+") if name.strip())
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dsl.data.formula.text import FormulaLike, formula_text
+
 R = TypeVar("R")
 
 _NAMES: ContextVar[Mapping[str, Any] | None] = ContextVar("names of the formula's functions", default=None)
@@ -25,7 +27,7 @@ def formula_names(depth: int) -> Mapping[str, Any]:
     return names_at(sys._getframe(depth + 1)) if given is None else given
 
 
-def used_functions(formula: str, columns: Container[str], caller: Mapping[str, Any]) -> dict[str, Any]:
+def used_functions(formula: FormulaLike, columns: Container[str], caller: Mapping[str, Any]) -> dict[str, Any]:
     """The caller's functions, modules and constants named in a formula.
 
     Examples
@@ -33,7 +35,7 @@ def used_functions(formula: str, columns: Container[str], caller: Mapping[str, A
     >>> used_functions("y ~ np.log(x) + shifted(z, by)", ["y", "x", "z"], {"np": np, "by": 2.0, "x": 1, "w": 3})
     {'by': 2.0, 'np': <module 'numpy' ...>}
     """
-    names = sorted(set(re.findall(r"[^\W\d]\w*", formula)))
+    names = sorted(set(re.findall(r"[^\W\d]\w*", formula_text(formula))))
     found = {name: caller[name] for name in names if name in caller and name not in columns}
     kinds = (ModuleType, str, int, float, np.generic)
     return {name: value for name, value in found.items() if callable(value) or isinstance(value, kinds)}

@@ -13,6 +13,7 @@ from dsl.data.arguments import check_counts, check_target, explain_calls, pair_s
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
+from dsl.data.formula.text import FormulaLike, formula_identity, formula_text
 from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
 from dsl.estimators.short import resolve_estimators
 from dsl.exceptions import ArgumentError, EvaluationWarning, LabelError, MissingColumnError
@@ -34,7 +35,7 @@ OWN = {
 @explain_calls
 def evaluate(
     data: Any,
-    formula: str,
+    formula: FormulaLike,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     prediction: str | Sequence[str] | None = None,
@@ -61,7 +62,7 @@ def evaluate(
     ----------
     data : data frame
         pandas, polars, pyarrow, or a dict of columns; no gold label is missing.
-    formula : str
+    formula
         As in `dsl.dsl`.
     predicted_var, prediction
         As in `dsl.dsl`.
@@ -170,7 +171,7 @@ def evaluate(
     return EvaluationResults(
         replications=replications_table(setting, plan, records, true),
         truth=true,
-        formula=formula,
+        formula=formula_text(formula),
         target=target,
         alpha=alpha,
         seed=seed,
@@ -256,7 +257,7 @@ def _header(setting: Setting, truth: Any) -> dict[str, str]:
     return {
         "version": __version__,
         "data": table_fingerprint(setting.data),
-        "formula": fingerprint([setting.formula, setting.functions]),
+        "formula": fingerprint([formula_identity(setting.formula), setting.functions]),
         "arguments": fingerprint([setting.call, setting.alpha]),
         "truth": fingerprint(truth),
         "seed": fingerprint(setting.seed),

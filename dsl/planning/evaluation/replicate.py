@@ -13,6 +13,7 @@ import pandas as pd
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.formula.caller import call_among
+from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import first_rows
 from dsl.estimators.short import BASELINE
 from dsl.exceptions import (
@@ -58,7 +59,7 @@ class Setting:
     data: pd.DataFrame = field(repr=False)
     """The rows, with the gold label of each."""
     predicted: tuple[str, ...]
-    formula: str
+    formula: FormulaLike
     call: Mapping[str, Any]
     """Arguments of `dsl.dsl` that all estimators share."""
     alpha: float

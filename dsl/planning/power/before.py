@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from dsl._typing import FloatArray
 from dsl.data.arguments import explain_calls, pair_surrogates, warn_caller
 from dsl.data.formula.caller import formula_names
+from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import column_names, to_pandas
 from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
@@ -53,7 +54,7 @@ class Replicate:
 
 @explain_calls
 def plan_dsl(
-    formula: str,
+    formula: FormulaLike,
     data: Any,
     *,
     predicted_var: Any,
@@ -75,7 +76,7 @@ def plan_dsl(
 
     Parameters
     ----------
-    formula : str
+    formula
         As in `dsl.dsl`.
     data : data frame
         All rows, with surrogates and covariates. The columns of the predicted variables need not exist.
@@ -180,7 +181,7 @@ def _replicate(
     curve = curve_of(fit, enlarged)
     return Replicate(
         terms=fit.names,
-        formula=fit.call.formula,
+        formula=fit.call.formula_text,
         estimator=fit.call.estimator,
         nobs=len(frame),
         n_drawn=drawn.n_drawn,

@@ -9,6 +9,7 @@ from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import call_among, formula_names
+from dsl.data.formula.text import FormulaLike, is_formula
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
@@ -43,7 +44,7 @@ def power_dsl(
 
     Parameters
     ----------
-    fit : DSLResults or str
+    fit : DSLResults or formula
         A fit of `dsl.dsl`: a study so far, or a pilot. Or the formula of one, with the other arguments of `dsl.dsl`.
     data : data frame, optional
         The data, with a formula. With a fit they need not be given, and are refused if they are not the fit's.
@@ -131,7 +132,7 @@ def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, 
         if data is not None:
             check_same_data(fit.core, data)
         return fit_of(fit)
-    if not isinstance(fit, str):
+    if not is_formula(fit):
         found = "nothing" if fit is None else type(fit).__name__
         raise ArgumentError(
             f"power_dsl needs a fit of dsl.dsl, or a formula with the arguments of dsl.dsl; found {found}"
@@ -139,7 +140,7 @@ def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, 
     return fit_of(call_dsl(names, fit, data, **arguments))
 
 
-def call_dsl(names: Mapping[str, Any], formula: str, data: Any, **arguments: Any) -> DSLResults:
+def call_dsl(names: Mapping[str, Any], formula: FormulaLike, data: Any, **arguments: Any) -> DSLResults:
     """`dsl.dsl` as if called where `names` are."""
     return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
 
@@ -155,7 +156,7 @@ def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
     highest = float(np.max(sample.sample_prob)) * fit.nobs / planned
     return Study(
         terms=fit.names,
-        formula=spec.formula,
+        formula=spec.formula_text,
         estimator=spec.estimator,
         basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{how}",
         se=fit.bse if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],

@@ -154,7 +154,7 @@ def assemble(
     table = coefficients(fits, alpha)
     biases = None if bias is None else _bias_table(bias, terms, alpha)
     return Comparison(
-        formula=fit.call.formula,
+        formula=fit.call.formula_text,
         model=fit.call.model,
         alpha=alpha,
         reference=reference,

@@ -75,5 +75,5 @@ def diagnose(
         checks=table_of(found.checks),
         details=found.details,
         skipped=found.skipped,
-        title=f"{call.model} ({call.estimator}): {call.formula}; {own.nobs:,} rows, {own.n_labeled:,} labelled",
+        title=f"{call.model} ({call.estimator}): {call.formula_text}; {own.nobs:,} rows, {own.n_labeled:,} labelled",
     )

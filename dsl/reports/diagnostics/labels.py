@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
-from dsl.data.formula.rlang.syntax import names
 from dsl.engine.covariance import variance_of_sum
 from dsl.engine.intervals import kish, wald_pvalue
 from dsl.engine.labeling import finite_deviations
@@ -184,7 +183,7 @@ def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
     counted = pd.DataFrame({"_labeled": labeled.astype(int), "_ones": 0.0}, index=case.sample.data.index)
     if outcome is not None:
         counted.loc[labeled, "_ones"] = outcome
-    own = set(names(case.analysis.design.outcome.node))
+    own = case.analysis.design.outcome.variables
     for factors in (*_known_factors(case), *_gold_factors(case)):
         frame = pd.concat([case.sample.data[list(factors)], counted], axis=1)
         sums = frame.groupby(list(factors), observed=True).agg(
@@ -209,11 +208,10 @@ def _binary_outcome(case: Case) -> FloatArray | None:
 
 def _known_factors(case: Case) -> list[tuple[str, ...]]:
     """The factors among the covariates, and pairs of those that interact."""
-    part, data = case.analysis.design.covariates, case.sample.data
-    of_variable = [set(names(variable.node)) & set(data.columns) for variable in part.spec.variables]
+    part = case.analysis.design.covariates
     out: dict[tuple[str, ...], None] = {}
-    for term in part.spec.terms:
-        used = [_factor(case, of_variable[j], part.spec.variables[j].levels is not None) for j in term.variables]
+    for term in part.spec.term_columns:
+        used = [_factor(case, columns, levels) for columns, levels in term]
         found = sorted({name for name in used if name is not None})
         out |= {(name,): None for name in found}
         if None not in used:
@@ -221,7 +219,7 @@ def _known_factors(case: Case) -> list[tuple[str, ...]]:
     return list(out)
 
 
-def _factor(case: Case, columns: set[str], levels: bool) -> str | None:
+def _factor(case: Case, columns: frozenset[str], levels: bool) -> str | None:
     """The column behind a variable of the formula, if it is one known factor."""
     known = columns - set(case.analysis.columns.predicted)
     if len(columns) != 1 or not known:

@@ -78,7 +78,7 @@ def _data(fit: Fit) -> Part:
     dropped = ""
     if fit.n_dropped:
         dropped = f" ({rows_left_out(sample.n_input, sample.nobs, sample.dropped)})"
-    return f"We estimated the {model} {spec.formula} on {sample.nobs:,} rows{dropped}.", ()
+    return f"We estimated the {model} {spec.formula_text} on {sample.nobs:,} rows{dropped}.", ()
 
 
 def _labels(fit: Fit) -> Part:

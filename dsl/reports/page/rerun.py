@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dsl.data.fingerprint import table_fingerprint
+from dsl.data.formula.text import formula_code
 from dsl.data.tables import to_pandas
 from dsl.estimators.call import Call
 from dsl.estimators.names import resolve_use_t
@@ -115,14 +116,20 @@ def code(fit: Fit, digest: str | None) -> str:
     """
     modules, definitions = _named(fit.predictor.spec.functions)
     arguments, yours = _arguments(fit)
-    lines = [*modules, "import dsl"]
+    before, formula = formula_code(fit.call.formula)
+    lines = [*modules, *(line for line in before if line.startswith("import")), "import dsl"]
     if digest is not None:
         lines.append("from dsl.reports.page import data_fingerprint")
-    lines += ["", *definitions, "data = ...  # read your table here"]
+    lines += [
+        "",
+        *definitions,
+        *(line for line in before if not line.startswith("import")),
+        "data = ...  # read your table here",
+    ]
     if digest is not None:
         lines += [*_column_lines(list(roles(fit))), f'assert data_fingerprint(data, columns) == "{digest}"']
     lines += [f"{name} = ...  # {what}" for name, what in yours.items()]
-    parts = [repr(fit.call.formula), "data", *(f"{name}={value}" for name, value in arguments.items())]
+    parts = [formula, "data", *(f"{name}={value}" for name, value in arguments.items())]
     whole = f"fit = dsl.dsl({', '.join(parts)})"
     lines += [whole] if len(whole) <= LINE else ["fit = dsl.dsl(", *(f"    {part}," for part in parts), ")"]
     return "\n".join([*lines, "print(fit.summary())"])
@@ -149,7 +156,7 @@ def _named(functions: Any) -> tuple[list[str], list[str]]:
 
 def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     """Arguments of the call that are not the defaults, as code; and what the user must supply, with a description."""
-    call, behind = fit.call, "|" in fit.call.formula
+    call, behind = fit.call, "|" in fit.call.formula_text
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
     given: dict[str, Any] = {
         "predicted_var": _predicted(call),

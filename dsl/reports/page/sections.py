@@ -43,7 +43,7 @@ def design_section(fit: Fit) -> Section:
     """Rows, labels, probabilities, learner; a warning where the estimator is not valid."""
     left, right = design_facts(fit)
     shown = {name.rstrip(":"): value for name, value in (*left, *right) if name}
-    parts = [facts({"Formula": fit.call.formula, **shown})]
+    parts = [facts({"Formula": fit.call.formula_text, **shown})]
     if not fit.estimator.uses_labels:
         parts.insert(0, paragraph(NAIVE, class_="warning"))
     notes = notes_on(fit)

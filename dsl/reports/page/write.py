@@ -164,7 +164,7 @@ def _build(results: Fit | HasFit, data: Any, options: Options) -> str:
     day = _date(options.date)
     _check_used(data, options)
     return page(
-        title=options.title or fit.call.formula,
+        title=options.title or fit.call.formula_text,
         lead=fit.estimator.title,
         sections=_sections(fit, data, options),
         date=day,

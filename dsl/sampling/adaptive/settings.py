@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsl.data.arguments import as_name, as_names, check_count, check_counts, pair_surrogates
+from dsl.data.formula.text import is_formulaic, require_text
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.names import check_method
@@ -119,6 +120,8 @@ def settings_of(
     seed: Any,
 ) -> Settings:
     """Check the arguments of `dsl.AdaptiveDesign` that can be checked without the data."""
+    if is_formulaic(formula):
+        require_text(formula, "AdaptiveDesign, whose log keeps its settings as text,")
     if not isinstance(formula, str):
         raise ArgumentError(
             f"the data come first, AdaptiveDesign(data, formula, ...); found {type(formula).__name__} where the formula, such as "

@@ -93,7 +93,7 @@ def resolve(
                 variables[name] = None
             elif name in BUILT_IN or name in skipped:
                 continue
-            elif name in caller and _is_constant(caller[name]):
+            elif name in caller and is_constant(caller[name]):
                 found[name] = caller[name]
             else:
                 variables[name] = None
@@ -112,7 +112,8 @@ def _contrast_names(expression: Node) -> set[str]:
     }
 
 
-def _is_constant(value: Any) -> bool:
+def is_constant(value: Any) -> bool:
+    """Whether a value of the caller's is a number, a text or a short list of these."""
     if isinstance(value, str | int | float | np.number):
         return True
     short = isinstance(value, list | tuple | np.ndarray) and 0 < len(value) <= SHORT

@@ -151,6 +151,15 @@ class Spec:
         """Columns that stand alone in the formula, with their levels (None for numbers)."""
         return {v.node.id: v.levels for v in self.variables if isinstance(v.node, Name) and (v.levels or v.suffixes)}
 
+    @property
+    def term_columns(self) -> tuple[tuple[tuple[frozenset[str], bool], ...], ...]:
+        """For each expression of each term: the data's columns that it uses, and whether it makes categories of them."""
+        each = [
+            (frozenset(names(variable.node)) & set(self.columns_used), variable.levels is not None)
+            for variable in self.variables
+        ]
+        return tuple(tuple(each[j] for j in term.variables) for term in self.terms)
+
     def evaluator(self, data: pd.DataFrame) -> Evaluator:
         """Evaluator of this formula's expressions on the rows of `data`."""
         return Evaluator({str(name): data[name] for name in data.columns}, len(data), self.functions, self.states)

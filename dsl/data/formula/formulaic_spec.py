@@ -1,0 +1,458 @@
+"""Formulas that are formulaic's own objects: parsed, evaluated and named by formulaic.
+
+``formulaic.Formula("y ~ x + C(g, contr.sum)")`` is fitted here, in the way of strings: levels, scales and knots of known
+columns are those of all rows, those of predicted variables come from the gold values of the labelled rows. A `ModelSpecs`
+of ``formulaic.model_matrix(...)`` brings its levels, scales and knots along, and keeps them.
+
+What is formulaic's stays so: ``I(k^2)`` is its exclusive or of whole numbers (write ``k**2``), ``.`` and ``|`` have its
+meaning, and functions are Python's. Two of its habits would give wrong numbers without a word and are refused: a missing
+or unknown category as the base level, and terms whose values depend on which other rows are there (``x / x.mean()``).
+"""
+
+import ast
+import builtins
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from inspect import ismodule
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulaic import Formula, ModelSpec, SimpleFormula
+from formulaic.errors import DataMismatchWarning, FormulaicError
+from formulaic.parser.types import Factor, Term
+from formulaic.transforms import TRANSFORMS
+from formulaic.transforms.contrasts import Contrasts
+from formulaic.utils.code import sanitize_variable_names
+
+from dsl._typing import FloatArray
+from dsl.data.formula.rlang.evaluate import SHORT, is_constant
+from dsl.data.formula.rlang.matrix import check_finite
+from dsl.data.formula.rlang.values import Factor as Levels
+from dsl.data.formula.rlang.values import level_texts
+from dsl.data.formula.sides import Outcome, ParsedFormula, Part, Rows, TermColumns, check_size, outcome_columns
+from dsl.data.formula.text import FormulaObject, Side, formula_text, side_text, structure_of, terms_of
+from dsl.data.tables import is_category
+from dsl.exceptions import CollinearityError, DataError, FormulaError, InfiniteValueError
+
+INTERCEPT = Term([Factor("1", eval_method="literal")])
+CATEGORICAL = Factor.Kind.CATEGORICAL
+ROUNDING = 1e-8
+"""Relative difference of a row's values that computing them alone may make."""
+
+
+def _factors(terms: Iterable[Term]) -> list[Factor]:
+    """Factors of terms but for numbers, each once."""
+    return [f for f in dict.fromkeys(f for term in terms for f in term.factors) if f.eval_method.value != "literal"]
+
+
+def _uses(factor: Factor, text: str) -> dict[str, bool]:
+    """All names in a factor, before it is fitted, and whether they are called (or have an attribute that is).
+
+    `Factor.required_variables` leaves some out: those in ``bs(x)`` and ``(x + z).abs()``.
+    """
+    if factor.eval_method.value == "literal":
+        return {}
+    if factor.eval_method.value == "lookup":
+        return {str(factor.expr): False}
+    aliases: dict[str, str] = {}
+    try:
+        tree = ast.parse(sanitize_variable_names(factor.expr, {}, aliases).strip(), mode="eval")
+    except SyntaxError as error:
+        raise FormulaError(
+            f"formula '{text}': '{factor.expr}' is not an expression of Python's ({error.msg})"
+        ) from None
+    nodes = list(ast.walk(tree))
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    called = {_root(node.func) for node in nodes if isinstance(node, ast.Call)}
+    read = {node.id for node in nodes if isinstance(node, ast.Name)} - own
+    return {aliases.get(name, name): name in called for name in sorted(read)}
+
+
+def _root(node: ast.expr) -> str:
+    """The name that an expression such as ``np.linalg.norm`` starts with; empty if it is none."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormulaicColumns:
+    """One side of a formula, fitted by formulaic, without the data."""
+
+    model_spec: ModelSpec
+    """With its structure and states."""
+    columns_used: tuple[str, ...]
+    """Columns of the data in the whole formula."""
+    functions: Mapping[str, Any] = field(repr=False)
+    """What the formula uses of the caller's functions and numbers."""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Formulaic's names of the columns."""
+        return tuple(self.model_spec.column_names)
+
+    @property
+    def r_names(self) -> tuple[str, ...]:
+        """The same names: the formula is not R's."""
+        return self.column_names
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns of the data that new rows need."""
+        return tuple(sorted({name for factor in self.model_spec.factors for name in self.data_columns(factor)}))
+
+    @property
+    def kinds(self) -> Mapping[str, Levels | None]:
+        """Columns that stand alone in the formula as categories, with their levels."""
+        out: dict[str, Levels | None] = {}
+        for factor in self.model_spec.factors:
+            if factor.eval_method.value == "lookup" and self.is_category(factor):
+                categories = pd.Series(self.model_spec.encoder_state[factor.expr][1]["categories"])
+                texts = tuple(str(text) for text in level_texts(categories))
+                out[factor.expr] = Levels(codes=np.empty(0, dtype=np.int64), levels=texts, labels=texts)
+        return out
+
+    @property
+    def widths(self) -> list[int]:
+        """Number of columns of each term."""
+        return [len(row.columns) for row in self.model_spec.structure]
+
+    @property
+    def term_columns(self) -> tuple[TermColumns, ...]:
+        """For each expression of each term: the data's columns that it uses, and whether it makes categories of them."""
+        return tuple(
+            tuple((self.data_columns(factor), self.is_category(factor)) for factor in _factors([row.term]))
+            for row in self.model_spec.structure
+        )
+
+    def data_columns(self, factor: Factor) -> frozenset[str]:
+        """The data's columns that a factor uses."""
+        known = set(self.columns_used)
+        found = {v if v in known else v.root for v in self.model_spec.factor_variables.get(factor, ())}
+        return frozenset(str(name) for name in {*found, *_uses(factor, factor.expr)} if name in known)
+
+    def is_category(self, factor: Factor) -> bool:
+        """Whether a factor is coded by contrasts."""
+        return bool(self.model_spec.encoder_state.get(factor.expr, (None,))[0] is CATEGORICAL)
+
+    def only(self, places: Sequence[int]) -> "FormulaicColumns":
+        """Some of the terms, coded as in the whole."""
+        rows = [self.model_spec.structure[t] for t in places]
+        formula = SimpleFormula([row.term for row in rows])
+        return replace(self, model_spec=self.model_spec.update(formula=formula, structure=rows))
+
+    def columns(self, data: pd.DataFrame) -> FloatArray:
+        """Columns on the rows of `data`; (N, k)."""
+        if not sum(self.widths):
+            return np.empty((len(data), 0))
+        used = data[[name for name in self.columns_used if name in data.columns]]
+        out, _ = _evaluate(self.model_spec, used, self.functions)
+        return out
+
+    def finite(self, data: pd.DataFrame) -> FloatArray:
+        """The same; raises InfiniteValueError if a value is infinite."""
+        out = self.columns(data)
+        check_finite(out, self.column_names, data.index)
+        return out
+
+    def offset(self, data: pd.DataFrame) -> FloatArray | None:
+        """None: formulaic has no offsets."""
+        return None
+
+
+def _with_plain_text(data: pd.DataFrame) -> pd.DataFrame:
+    """Rows numbered anew, text as objects: not every version of formulaic takes pandas' own text for categories."""
+    text = [name for name in data.columns if isinstance(data[name].dtype, pd.StringDtype)]
+    return data.reset_index(drop=True).astype(dict.fromkeys(text, object))
+
+
+def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Mapping[str, Any]) -> tuple[FloatArray, ModelSpec]:
+    """Columns (N, k) of a model specification, and the same with its states.
+
+    Raises
+    ------
+    DataError
+        A category that the specification does not know.
+    InfiniteValueError
+        A term is undefined for some rows.
+    FormulaError
+        Formulaic cannot evaluate it.
+    """
+    text = side_text(spec)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error", DataMismatchWarning)
+            matrix = spec.get_model_matrix(_with_plain_text(data), context=functions)
+    except DataMismatchWarning as problem:
+        found = str(problem).partition(": ")[2].partition(".")[0]
+        raise DataError(
+            f"a term of '{text}' has categories that the formula was not fitted to ({found}); recode them, or fit on data that "
+            "have them"
+        ) from None
+    except FormulaicError as error:
+        power = ". '^' is Python's exclusive or there; a power is '**'" if "xor" in str(error) else ""
+        raise FormulaError(f"formulaic cannot evaluate '{text}': {error}{power}") from error
+    except ValueError as error:
+        if "null values" not in str(error):
+            raise FormulaError(f"formulaic cannot evaluate '{text}': {error}") from error
+        name = str(error).split("`")[1]
+        raise InfiniteValueError(
+            f"'{name}' is undefined in some rows; transform it so that it exists for every row, where it is predicted for "
+            "every prediction too"
+        ) from None
+    return np.asarray(matrix, dtype=float), matrix.model_spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormulaicFormula(ParsedFormula):
+    """A formula that is one of formulaic's objects."""
+
+    outcome: ModelSpec
+    """The left-hand side; one term."""
+    covariates: ModelSpec
+    """The right-hand side."""
+    level: str | None = None
+    """The category of which the outcome is the indicator; None for the outcome itself."""
+
+    @property
+    def outcome_name(self) -> str:
+        """The left-hand side, as formulaic writes it."""
+        name = side_text(self.outcome)
+        return name if self.level is None else f"I({name} == {self.level!r})"
+
+    @property
+    def outcome_column(self) -> str:
+        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+        return self._outcome_lookup if self.level is None else ""
+
+    @property
+    def _outcome_lookup(self) -> str:
+        factors = _factors(self.outcome.formula)
+        return str(factors[0].expr) if factors[0].eval_method.value == "lookup" else ""
+
+    @property
+    def offset_columns(self) -> frozenset[str]:
+        """None: formulaic has no offsets."""
+        return frozenset()
+
+    def indicator(self, level: str) -> "FormulaicFormula":
+        """The formula with the indicator of one category of the outcome as its outcome."""
+        return replace(self, level=level)
+
+    def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
+        """Variables that occur together with predicted ones and nowhere else."""
+        alone, mixed = set[str](), set[str]()
+        for term in self.covariates.formula:
+            used = set[str]().union(*(self._columns_of(factor) for factor in term.factors))
+            (mixed if used & set(predicted) else alone).update(used)
+        return tuple(sorted(mixed - alone - set(predicted)))
+
+    def _columns_of(self, factor: Factor) -> set[str]:
+        return set(_uses(factor, self.text)) & set(self.variables)
+
+    def _fitted(self, side: ModelSpec, rows: Rows) -> FormulaicColumns:
+        """A side with its levels, scales and knots, unless it has them."""
+        if side.structure is None:
+            factors, predicted = _factors(side.formula), set(rows.predicted)
+            known = [factor for factor in factors if not self._columns_of(factor) & predicted]
+            if len(known) == len(factors):
+                _, side = _evaluate(side, rows.filled[list(self.variables)], self.functions)
+            else:
+                first = side.update(formula=SimpleFormula([Term([factor]) for factor in known]))
+                _, first = _evaluate(first, rows.filled[list(self.variables)], self.functions)
+                side = side.update(transform_state=first.transform_state, encoder_state=first.encoder_state)
+                _, side = _evaluate(side, rows.data.loc[rows.labeled, list(self.variables)], self.functions)
+        for name, (kind, state) in side.encoder_state.items():
+            if kind is CATEGORICAL and len(state.get("categories", ("", ""))) < 2:
+                raise CollinearityError(f"'{name}' has the same value in every row; take it out of the formula")
+        return FormulaicColumns(model_spec=side, columns_used=self.variables, functions=self.functions)
+
+    def fit_outcome(self, rows: Rows) -> Outcome:
+        """The left-hand side, fitted."""
+        if self.level is not None:
+            indicator = _Indicator(column=self._outcome_lookup, level=self.level)
+            return Outcome(
+                name=self.outcome_name,
+                variables=frozenset({indicator.column}),
+                fixed=None,
+                changing=indicator,
+                data=rows.data,
+            )
+        spec = self._fitted(self.outcome, rows)
+        (factor,) = _factors(self.outcome.formula)
+        if len(spec.column_names) != 1 or spec.is_category(factor):
+            raise outcome_columns(self.text, spec.column_names)
+        variables = spec.data_columns(factor)
+        changes = bool(variables & set(rows.predicted))
+        values = _rowwise(spec, rows.data[rows.labeled] if changes else rows.filled)
+        return Outcome(
+            name=self.outcome_name,
+            variables=variables,
+            fixed=None if changes else values,
+            changing=spec.finite,
+            data=rows.data,
+        )
+
+    def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
+        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place."""
+        side = self.covariates
+        if absorbed and side.structure is None and INTERCEPT not in side.formula:
+            side = side.update(formula=SimpleFormula([INTERCEPT, *side.formula], _ordering="none"))
+        spec = self._fitted(side, rows)
+        if absorbed:
+            spec = spec.only([t for t, row in enumerate(spec.model_spec.structure) if row.term != INTERCEPT])
+        check_size(len(spec.column_names), self.text, len(rows.data))
+        return _part(spec, rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Indicator:
+    """Whether a category is a given one."""
+
+    column: str
+    level: str
+
+    def __call__(self, data: pd.DataFrame) -> FloatArray:
+        column = data[self.column]
+        assert is_category(column)
+        return np.asarray(column.astype(str) == self.level, dtype=float)[:, None]
+
+
+def _part(spec: FormulaicColumns, rows: Rows) -> Part:
+    """Separate the columns that predictions change from the others."""
+    predicted = set(rows.predicted)
+    used = [set[str]().union(*(names for names, _ in term)) for term in spec.term_columns]
+    changing = [t for t, names in enumerate(used) if names & predicted]
+    constant = [t for t in range(len(used)) if t not in changing]
+    starts = np.cumsum([0, *spec.widths])
+    predicted_index = tuple(j for t in changing for j in range(starts[t], starts[t + 1]))
+    fixed_index = tuple(j for t in constant for j in range(starts[t], starts[t + 1]))
+    moving, standing = spec.only(changing), spec.only(constant)
+    _rowwise(moving, rows.data[rows.labeled])
+    coded = {
+        name
+        for factor in _factors(moving.model_spec.formula)
+        if spec.is_category(factor)
+        for name in spec.data_columns(factor)
+    }
+    plain = moving.column_names
+    simple = all(len(row.term.factors) == 1 for row in moving.model_spec.structure) and set(plain) <= predicted
+    return Part(
+        spec=spec,
+        fixed=_rowwise(standing, rows.filled),
+        fixed_index=fixed_index,
+        predicted_index=predicted_index,
+        direct=plain if plain and simple else None,
+        coded=tuple(sorted(coded & predicted)),
+        changing=lambda data, rows: moving.finite(data),
+        data=rows.data,
+    )
+
+
+def _rowwise(spec: FormulaicColumns, data: pd.DataFrame) -> FloatArray:
+    """Columns on the rows of `data`; raises FormulaError if a row's values depend on which other rows are there.
+
+    The rows with the smallest and the largest value of each column of the data show it, each taken alone.
+    """
+    whole = spec.finite(data)
+    numeric = [name for name in spec.required if pd.api.types.is_numeric_dtype(data[name].dtype)]
+    extremes = {int(place(data[name].to_numpy())) for name in numeric for place in (np.argmin, np.argmax)}
+    for row in sorted(extremes):
+        try:
+            alone = spec.columns(data.iloc[[row]])[0]
+        except InfiniteValueError:
+            alone = np.full(whole.shape[1], np.nan)
+        off = ~np.isclose(alone, whole[row], rtol=ROUNDING, atol=ROUNDING * np.abs(whole).max(axis=0))
+        if off.any():
+            raise FormulaError(
+                f"'{spec.column_names[int(off.argmax())]}' of a row depends on which other rows are there, so that it means "
+                "something else for predictions and new data: use center(), scale() or another of formulaic's functions that "
+                "keep their state, or compute the column first"
+            )
+    return whole
+
+
+def parse_object(formula: FormulaObject, columns: Sequence[str], caller: Mapping[str, Any]) -> FormulaicFormula:
+    """Read one of formulaic's objects; see `dsl.data.formula.matrices.parse`."""
+    text = formula_text(formula)
+    outcome, covariates = _sides(formula, text)
+    variables, functions = _resolve(_factors([*outcome.formula, *covariates.formula]), columns, caller, text)
+    return FormulaicFormula(text=text, variables=variables, functions=functions, outcome=outcome, covariates=covariates)
+
+
+def _sides(formula: FormulaObject, text: str) -> tuple[ModelSpec, ModelSpec]:
+    """Outcome and covariates, as specifications of our own."""
+    parts = structure_of(formula)
+    other = sorted(set(parts) - {"lhs", "rhs"})
+    if other:
+        raise FormulaError(
+            f"formula '{text}' has the part(s) {', '.join(other)}; it must have two sides, as 'y ~ x1 + x2'"
+        )
+    if "lhs" not in parts:
+        whole = (
+            ""
+            if isinstance(formula, Formula)
+            else ", and the specification of both sides: model_matrix('y ~ x', data).model_spec"
+        )
+        raise FormulaError(f"formula '{text}' has no outcome; pass one with two sides, as 'y ~ x1 + x2'{whole}")
+    if len(parts.get("rhs", ())) != 1:
+        raise FormulaError(
+            f"formula '{text}' must have one right-hand side; what is behind '|' in a string, name in index: "
+            "model='felm', index='unit'"
+        )
+    if len(parts["lhs"]) != 1 or len(_factors(terms_of(parts["lhs"][0]))) != 1 or len(terms_of(parts["lhs"][0])) != 1:
+        raise FormulaError(
+            f"formula '{text}' must have one outcome on the left of '~'; for the sum of columns write {{y + x}}"
+        )
+    return _own(parts["lhs"][0]), _own(parts["rhs"][0])
+
+
+def _own(part: Side) -> ModelSpec:
+    """A specification for pandas frames whose states are nobody else's."""
+    spec = part if isinstance(part, ModelSpec) else ModelSpec(formula=part)
+    return spec.update(
+        output="pandas",
+        materializer="pandas",
+        materializer_params={},
+        na_action="raise",
+        transform_state=deepcopy(spec.transform_state),
+        encoder_state=deepcopy(spec.encoder_state),
+    )
+
+
+def _resolve(
+    factors: Sequence[Factor], columns: Sequence[str], caller: Mapping[str, Any], text: str
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Columns that factors need, and what they use of the caller's functions and numbers."""
+    known, variables, functions = set(columns), set[str](), dict[str, Any]()
+    for factor in factors:
+        for name, called in _uses(factor, text).items():
+            formulaics = name in TRANSFORMS and caller.get(name, TRANSFORMS[name]) is TRANSFORMS[name]
+            if called and formulaics:  # scale(x), whatever column is called scale
+                continue
+            if name in known or factor.eval_method.value == "lookup":
+                variables.add(name)
+            elif formulaics:
+                continue
+            elif name in caller and (called or _is_ingredient(caller[name])):
+                functions[name] = caller[name]
+            elif name in TRANSFORMS or hasattr(builtins, name):
+                continue
+            elif called:
+                raise FormulaError(
+                    f"formula '{text}' calls '{name}', which formulaic does not know; define it before the call, compute the "
+                    "column first, or, for R's functions such as offset() and factor(), pass the formula as a string"
+                )
+            else:
+                variables.add(name)
+    return tuple(sorted(variables)), functions
+
+
+def _is_ingredient(value: Any) -> bool:
+    """Whether a value of the caller's is part of an expression, rather than a variable that the data lack."""
+    small = isinstance(value, np.ndarray) and value.size <= SHORT
+    return small or is_constant(value) or callable(value) or ismodule(value) or isinstance(value, Mapping | Contrasts)

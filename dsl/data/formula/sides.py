@@ -1,0 +1,248 @@
+"""The two sides of a formula, fitted: the one design-matrix type that both formula languages make.
+
+A parsed formula (`ParsedFormula`) is a string in R's language (`dsl.data.formula.strings`) or an object of formulaic's
+(`dsl.data.formula.formulaic_spec`). Each evaluates its own expressions; estimators see columns of numbers only.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.formula.rlang.values import Factor
+from dsl.exceptions import FormulaError
+
+TermColumns = tuple[tuple[frozenset[str], bool], ...]
+"""For each expression of a term: the data's columns that it uses, and whether it makes categories of them."""
+
+
+class CovariateSpec(Protocol):
+    """The right-hand side, fitted, without the data: levels, contrasts, scales and knots are fixed. It can be pickled."""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the design matrix's columns."""
+
+    @property
+    def r_names(self) -> tuple[str, ...]:
+        """R's names of the same columns; where the formula is not R's, `column_names`."""
+
+    @property
+    def columns_used(self) -> tuple[str, ...]:
+        """Columns of the data in the whole formula, outcome included."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns of the data that new rows need."""
+
+    @property
+    def kinds(self) -> Mapping[str, Factor | None]:
+        """Columns of the data whose kind is known: levels of a category, None for numbers."""
+
+    @property
+    def functions(self) -> Mapping[str, Any]:
+        """What the formula uses of the caller's functions and numbers."""
+
+    @property
+    def term_columns(self) -> tuple[TermColumns, ...]:
+        """What each term is made of."""
+
+    def columns(self, data: pd.DataFrame) -> FloatArray:
+        """The design matrix of the rows of `data`; (N, k)."""
+
+    def offset(self, data: pd.DataFrame) -> FloatArray | None:
+        """Sum of the offsets on the rows of `data`; (N,), None if there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The covariates, fitted: levels, contrasts and knots are those of the analysis data."""
+
+    spec: CovariateSpec
+    """All columns."""
+    fixed: FloatArray = field(repr=False)
+    """(N, f) columns without predicted variables."""
+    fixed_index: tuple[int, ...]
+    """Their places among all columns."""
+    predicted_index: tuple[int, ...]
+    """Places of the other p columns."""
+    direct: tuple[str, ...] | None
+    """The predicted variables that these columns are, where they are just that."""
+    coded: tuple[str, ...]
+    """Predicted variables of which these terms make categories."""
+    changing: Callable[[pd.DataFrame, BoolArray | None], FloatArray] = field(repr=False)
+    """Predicted columns of analysis data whose rows are those of the mask (all rows if None); (rows, p)."""
+    data: pd.DataFrame = field(repr=False)
+    """Analysis data."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns in the formula's order, in Python's spelling."""
+        return self.spec.column_names
+
+    @property
+    def r_names(self) -> tuple[str, ...]:
+        """The names that R's ``model.matrix`` gives the same columns."""
+        return self.spec.r_names
+
+    def at(self, values: Mapping[str, Any], rows: BoolArray | None = None) -> FloatArray:
+        """Predicted columns with the predicted variables at `values`, on `rows` (all by default); (rows, p)."""
+        if self.direct is not None:
+            return np.column_stack([values[name] for name in self.direct])
+        data = self.data if rows is None else self.data[rows]
+        if not self.predicted_index:
+            return np.empty((len(data), 0))
+        return self.changing(data.assign(**values), rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The left-hand side, fitted."""
+
+    name: str
+    variables: frozenset[str]
+    """Columns of the data in it."""
+    fixed: FloatArray | None = field(repr=False)
+    """(N, 1) the outcome if it holds no predicted variable."""
+    changing: Callable[[pd.DataFrame], FloatArray] = field(repr=False)
+    """The outcome on rows of the analysis data; (rows, 1)."""
+    data: pd.DataFrame = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, alone in a tuple."""
+        return (self.name,)
+
+    @property
+    def predicted_index(self) -> tuple[int, ...]:
+        """``(0,)`` if it holds a predicted variable, else empty."""
+        return (0,) if self.fixed is None else ()
+
+    def at(self, values: Mapping[str, Any], rows: BoolArray | None = None) -> FloatArray:
+        """The outcome with the predicted variables at `values`, on `rows` (all by default); (rows, 1)."""
+        data = self.data if rows is None else self.data[rows]
+        return self.changing(data.assign(**values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Both sides of the formula, and what the labelled rows show."""
+
+    covariates: Part
+    outcome: Outcome
+    gold: FloatArray = field(repr=False)
+    """(n, p) predicted covariate columns at the gold values."""
+    gold_outcome: FloatArray = field(repr=False)
+    """(n,) outcome on the labelled rows."""
+    offset: FloatArray | None = field(repr=False, default=None)
+    """(N,) sum of the formula's offsets; None if there are none."""
+    categorical: bool = False
+    """Whether a predicted variable is a category, in the data or in the formula: it has no mean to plug in."""
+    beside: tuple[str, ...] = ()
+    """Other variables that occur in terms of predicted ones or as offsets only, so that no fixed column shows them."""
+    linear: tuple[str, ...] = ()
+    """The predicted variable that is the outcome as it stands, in which the moment is linear."""
+
+    @property
+    def order(self) -> IntArray:
+        """Positions that bring columns ordered as fixed, predicted into the formula's order."""
+        return np.argsort([*self.covariates.fixed_index, *self.covariates.predicted_index])
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Column names ordered as fixed, predicted."""
+        names = self.covariates.names
+        return tuple(names[j] for j in (*self.covariates.fixed_index, *self.covariates.predicted_index))
+
+    @property
+    def r_names(self) -> tuple[str, ...]:
+        """R's names of the columns, in the formula's order."""
+        return self.covariates.r_names
+
+    def outcome_at(self, values: Mapping[str, Any]) -> FloatArray:
+        """Outcome with the predicted variables at `values`; (N,)."""
+        return (self.outcome.at(values) if self.outcome.fixed is None else self.outcome.fixed)[:, 0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows that a formula is fitted to."""
+
+    data: pd.DataFrame
+    """(N rows) complete but for the predicted variables, which are missing off the labelled rows."""
+    filled: pd.DataFrame
+    """The same with the predicted variables filled in, which no result depends on."""
+    labeled: BoolArray
+    """(N,)"""
+    predicted: tuple[str, ...]
+    """The predicted variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFormula(ABC):
+    """A formula as written, and what it means."""
+
+    text: str
+    """As printed."""
+    variables: tuple[str, ...]
+    """Data columns of outcome, covariates and offsets."""
+    absorbed: tuple[str, ...] = ()
+    """Columns after ``|``."""
+    functions: Mapping[str, Any] = field(repr=False)
+    """What the formula uses of the caller's functions and numbers."""
+
+    @property
+    @abstractmethod
+    def outcome_name(self) -> str:
+        """The left-hand side in Python's spelling."""
+
+    @property
+    @abstractmethod
+    def outcome_column(self) -> str:
+        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+
+    @property
+    @abstractmethod
+    def offset_columns(self) -> frozenset[str]:
+        """Names in the offsets."""
+
+    @abstractmethod
+    def indicator(self, level: str) -> "ParsedFormula":
+        """The formula with the indicator of one category of the outcome as its outcome."""
+
+    @abstractmethod
+    def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
+        """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
+
+    @abstractmethod
+    def fit_outcome(self, rows: Rows) -> Outcome:
+        """The left-hand side, fitted."""
+
+    @abstractmethod
+    def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
+        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place.
+
+        Means, scales and knots of predicted terms come from the gold values of the labelled rows.
+        """
+
+
+def check_size(count: int, text: str, rows: int) -> None:
+    """Raise FormulaError unless the formula makes some columns, fewer than there are rows."""
+    if not count:
+        raise FormulaError(f"formula '{text}' has no columns on its right-hand side")
+    if count >= rows:
+        raise FormulaError(
+            f"formula '{text}' makes {count} coefficients for {rows} rows; leave terms out, or merge categories"
+        )
+
+
+def outcome_columns(text: str, columns: Sequence[str], example: str = "") -> FormulaError:
+    """What is wrong with an outcome that is not one column of numbers."""
+    return FormulaError(
+        f"the outcome of '{text}' makes {len(columns)} columns ({', '.join(columns[:4])}); it must "
+        f"be one column of numbers: recode categories as 0/1{example}"
+    )

@@ -1,0 +1,240 @@
+"""Formulas written as strings: R's language, fitted to the data.
+
+R's formula language is read and evaluated by `dsl.data.formula.rlang`. This module decides which columns hold predicted
+variables, fits the formula once and evaluates these columns again for every split.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray
+from dsl.data.formula.rlang.evaluate import Evaluator, Functions, resolve
+from dsl.data.formula.rlang.matrix import (
+    Fitted,
+    Spec,
+    Variable,
+    check_finite,
+    coded_terms,
+    fit_variable,
+    fit_variables,
+    fitted_value,
+    rows_of,
+)
+from dsl.data.formula.rlang.syntax import Binary, Call, Name, Node, String, names, parse_expression, python_text, r_text
+from dsl.data.formula.rlang.terms import Terms, expand, split_formula
+from dsl.data.formula.rlang.values import Factor, Matrix, Value, as_factor
+from dsl.data.formula.sides import Outcome, ParsedFormula, Part, Rows, check_size, outcome_columns
+from dsl.exceptions import FormulaError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RFormula(ParsedFormula):
+    """A formula in R's language."""
+
+    outcome: Node
+    """The left-hand side."""
+    covariates: Terms
+    """The right-hand side."""
+
+    @property
+    def outcome_name(self) -> str:
+        """The left-hand side in Python's spelling."""
+        return python_text(self.outcome)
+
+    @property
+    def outcome_column(self) -> str:
+        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+        return self.outcome.id if isinstance(self.outcome, Name) else ""
+
+    @property
+    def offset_columns(self) -> frozenset[str]:
+        """Names in the offsets."""
+        return frozenset(name for node in self.covariates.offsets for name in names(node))
+
+    def indicator(self, level: str) -> "RFormula":
+        """The formula with the indicator of one category of the outcome as its outcome."""
+        return replace(self, outcome=Call("I", ((None, Binary("==", self.outcome, String(level))),)))
+
+    def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
+        """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
+        alone, mixed = set[str](), set(self.offset_columns)
+        for term in self.covariates.terms:
+            used = {name for j in term for name in names(self.covariates.variables[j])}
+            (mixed if used & set(predicted) else alone).update(used)
+        return tuple(sorted((mixed - alone - set(predicted)) & set(self.variables)))
+
+    def fit_outcome(self, rows: Rows) -> Outcome:
+        """The left-hand side, fitted."""
+        node, states = self.outcome, dict[str, Any]()
+        changes = bool(set(names(node)) & set(rows.predicted))
+        value = _as_number(
+            _evaluator(rows.data[rows.labeled] if changes else rows.filled, self.functions, states)(node)
+        )
+        self._check_one_column(value)
+        variable = fit_variable(node, value)
+        fixed = fitted_value(variable, value)
+        assert not isinstance(fixed, Factor)
+        if not changes:
+            check_finite(fixed, [self.outcome_name], rows.filled.index)
+        return Outcome(
+            name=self.outcome_name,
+            variables=frozenset(names(node)),
+            fixed=None if changes else fixed,
+            changing=_OutcomeValues(variable=variable, functions=self.functions, states=states),
+            data=rows.data,
+        )
+
+    def _check_one_column(self, value: Value) -> None:
+        if isinstance(value, Factor) or (isinstance(value, np.ndarray) and value.dtype.kind == "O"):
+            columns = [f"{self.outcome_name}[{label}]" for label in as_factor(value).used().labels]
+        else:
+            columns = list(value.suffixes) if isinstance(value, Matrix) else [self.outcome_name]
+        if len(columns) != 1 or isinstance(value, Factor):
+            example = f"; for one category, I({self.outcome_name} == '...') ~ ..." if self.outcome_column else ""
+            raise outcome_columns(self.text, columns, example)
+
+    def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
+        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place."""
+        terms, states = self.covariates, dict[str, Any]()
+        if absorbed and terms.offsets:
+            raise FormulaError(
+                f"offset() cannot be combined with fixed effects (formula '{self.text}'); subtract it from the outcome, as in "
+                "'I(y - z) ~ x | unit'"
+            )
+        used = {j for term in terms.terms for j in term}
+        changed = {j for j in used if set(names(terms.variables[j])) & set(rows.predicted)}
+        gold = _evaluator(rows.data[rows.labeled], self.functions, states)
+        known = _evaluator(rows.filled, self.functions, states)
+        variables, values = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
+        coded = coded_terms(
+            terms, [variable.levels is not None for variable in variables], intercept=terms.intercept or absorbed
+        )
+        spec = Spec(
+            variables=variables,
+            terms=coded,
+            intercept=terms.intercept and not absorbed,
+            offsets=terms.offsets,
+            columns_used=self.variables,
+            functions=self.functions,
+            states=states,
+        )
+        check_size(int(spec.intercept) + sum(spec.widths()), self.text, len(rows.data))
+        return _part(spec, rows, changed, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OutcomeValues:
+    """The outcome on rows of the analysis data."""
+
+    variable: Variable
+    functions: Functions
+    states: dict[str, Any]
+
+    def __call__(self, data: pd.DataFrame) -> FloatArray:
+        value = _evaluator(data, self.functions, self.states)(self.variable.node)
+        out = fitted_value(self.variable, _as_number(value))
+        assert not isinstance(out, Factor)
+        check_finite(out, [self.variable.python_name], data.index)
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changing:
+    """Columns of the terms that hold predicted variables."""
+
+    spec: Spec
+    terms: tuple[int, ...]
+    column_names: tuple[str, ...]
+    known: Mapping[int, Fitted] = field(repr=False)
+    """Values of the other variables in these terms."""
+
+    def __call__(self, data: pd.DataFrame, rows: BoolArray | None) -> FloatArray:
+        known = self.known if rows is None else {j: rows_of(value, rows) for j, value in self.known.items()}
+        out = self.spec.columns(data, self.terms, intercept=False, known=known)
+        check_finite(out, self.column_names, data.index)
+        return out
+
+
+def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted]) -> Part:
+    """Separate the columns that predictions change from the others."""
+    predicted = set(rows.predicted)
+    starts = int(spec.intercept) + np.cumsum([0, *spec.widths()])
+    changing = tuple(t for t, term in enumerate(spec.terms) if changed & set(term.variables))
+    constant = tuple(t for t in range(len(spec.terms)) if t not in changing)
+    predicted_index = [j for t in changing for j in range(starts[t], starts[t + 1])]
+    fixed_index = [j for j in range(starts[-1]) if j not in set(predicted_index)]
+    known = {j: value for j, value in values.items() if j not in changed}
+    fixed = spec.columns(rows.filled, constant, known=known)
+    check_finite(fixed, [spec.column_names[j] for j in fixed_index], rows.filled.index)
+    plain = tuple(spec.column_names[j] for j in predicted_index)
+    coded = {name for j in changed if spec.variables[j].levels is not None for name in names(spec.variables[j].node)}
+    simple = all(len(spec.terms[t].variables) == 1 for t in changing) and set(plain) <= predicted
+    return Part(
+        spec=spec,
+        fixed=fixed,
+        fixed_index=tuple(fixed_index),
+        predicted_index=tuple(predicted_index),
+        direct=plain if changing and simple else None,
+        coded=tuple(sorted(coded & predicted)),
+        changing=_Changing(
+            spec=spec,
+            terms=changing,
+            column_names=plain,
+            known={j: known[j] for t in changing for j in spec.terms[t].variables if j in known},
+        ),
+        data=rows.data,
+    )
+
+
+def parse_string(
+    formula: str, columns: Sequence[str], caller: Mapping[str, Any], *, outside_dot: Container[str]
+) -> RFormula:
+    """Read a formula in R's language; see `dsl.data.formula.matrices.parse`."""
+    stripped = formula.strip()
+    if not stripped or stripped.startswith("~") or stripped.endswith("~"):
+        raise FormulaError(
+            f"formula '{formula}' must have one outcome on the left of '~' and terms on its right, as in 'y ~ x1 + x2'"
+        )
+    if stripped.endswith("|"):
+        raise FormulaError(
+            f"formula '{formula}' has nothing behind '|'; name fixed effects, as in 'y ~ x | unit + year'"
+        )
+    outcome, right, absorbed = split_formula(parse_expression(formula), formula)
+    _check_outcome(outcome, formula)
+    covariates = expand(right, [name for name in columns if name not in outside_dot], outcome, formula)
+    used = {j for term in covariates.terms for j in term}
+    expressions = [outcome, *(covariates.variables[j] for j in sorted(used)), *covariates.offsets]
+    variables, functions = resolve(expressions, columns, caller, formula)
+    return RFormula(
+        text=formula,
+        outcome=outcome,
+        covariates=covariates,
+        absorbed=absorbed,
+        variables=variables,
+        functions=functions,
+    )
+
+
+def _check_outcome(outcome: Node, formula: str) -> None:
+    if isinstance(outcome, Binary) and outcome.op == "+":
+        raise FormulaError(
+            f"formula '{formula}' must have one outcome on the left of '~'; for the sum of columns write I({r_text(outcome)})"
+        )
+    if isinstance(outcome, Call) and outcome.function == "cbind":
+        raise FormulaError(
+            f"formula '{formula}' must have one outcome on the left of '~': fit one model for each column of cbind(), and for "
+            "successes and failures use a data frame with a row for each trial"
+        )
+
+
+def _as_number(value: Value) -> Value:
+    """A condition as 0 and 1."""
+    return value.astype(float) if isinstance(value, np.ndarray) and value.dtype.kind == "b" else value
+
+
+def _evaluator(data: pd.DataFrame, functions: Functions, states: dict[str, Any]) -> Evaluator:
+    return Evaluator({str(name): data[name] for name in data.columns}, len(data), functions, states)

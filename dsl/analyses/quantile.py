@@ -105,7 +105,7 @@ def ppi_quantile(
     Examples
     --------
     >>> import dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> table = dsl.ppi_quantile(tweets, gold="human_rating", prediction="vader_compound", q=[0.25, 0.5, 0.75])
     >>> table.columns.tolist()
     ['q', 'estimate', 'conf_low', 'conf_high', 'lam']

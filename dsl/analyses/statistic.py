@@ -121,7 +121,7 @@ def ppi_statistic(
     --------
     >>> import dsl
     >>> import numpy as np
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> def log_odds_ratio(frame, weights):
     ...     cell = lambda a, b: weights[(frame["human_positive"] == a) & (frame["negation"] == b)].sum()
     ...     return np.log(cell(1, 1) * cell(0, 0) / cell(1, 0) / cell(0, 1))

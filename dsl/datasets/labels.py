@@ -10,18 +10,18 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.data.arguments import check_count
 from dsl.exceptions import ArgumentError
 
-Labeled: TypeAlias = int | Literal["all"]
+Labels: TypeAlias = int | Literal["all"]
 
 
-def draw_fixed(*, n_rows: int, labeled: Labeled, rng: np.random.Generator) -> BoolArray:
-    """Draw a simple random sample of exactly `labeled` rows, or take all: mask of shape (n_rows,)."""
-    if isinstance(labeled, str):
-        if labeled != "all":
-            raise ArgumentError(f'labeled must be a number of rows or "all", not {labeled!r}.')
+def draw_fixed(*, n_rows: int, n_labels: Labels, rng: np.random.Generator) -> BoolArray:
+    """Draw a simple random sample of exactly `n_labels` rows, or take all: mask of shape (n_rows,)."""
+    if isinstance(n_labels, str):
+        if n_labels != "all":
+            raise ArgumentError(f'n_labels must be a number of rows or "all", not {n_labels!r}.')
         return np.ones(n_rows, dtype=bool)
-    size = check_count(labeled, name="labeled")
+    size = check_count(n_labels, name="n_labels")
     if size > n_rows:
-        raise ArgumentError(f'labeled is {size}, but the table has {n_rows} rows; lower it, or use "all".')
+        raise ArgumentError(f'n_labels is {size}, but the table has {n_rows} rows; lower it, or use "all".')
     chosen = np.zeros(n_rows, dtype=bool)
     chosen[rng.permutation(n_rows)[:size]] = True
     return chosen

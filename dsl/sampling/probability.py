@@ -73,9 +73,9 @@ def scale_probabilities(
     slack = 1e-9 * max(1.0, abs(budget))
     if not least - slack <= budget <= most + slack or np.any(low > cap):
         raise ArgumentError(
-            f"no probabilities meet a budget of {budget:g} labels: with floor {_range(low)} and cap {cap:g} they sum to "
+            f"no probabilities sum to {budget:g} labels: with floor {_range(low)} and cap {cap:g} they sum to "
             f"{least:g} at least and {most:g} at most ({int((size == 0.0).sum())} of {len(size)} rows have size measure "
-            "zero and stay at the floor); change the budget, or the floor"
+            "zero and stay at the floor); change n_labels, or the floor"
         )
     value = _multiplier(size, min(max(budget, least), most), low, cap, count) * size
     prob = np.clip(value, low, cap)

@@ -115,7 +115,7 @@ limit <- 3
 
 def mixed() -> pd.DataFrame:
     """The table that `MIXED_R` makes, with pandas' own types."""
-    data = dsl.datasets.simulate_linear(n=900, labeled=300, seed=3)
+    data = dsl.datasets.simulate_linear(n=900, n_labels=300, seed=3)
     i = np.arange(1, len(data) + 1)
     data["party"] = pd.Categorical(np.array(["b", "a", "c"])[i % 3], categories=["c", "a", "b", "none"])
     size = np.array(["low", "mid", "high"], dtype=object)[i // 3 % 3]
@@ -230,7 +230,7 @@ def load(data: str) -> pd.DataFrame:
     if data == "mixed":
         return mixed()
     if data == "sentiment":
-        return dsl.datasets.load_sentiment(labeled=1000, seed=1)
+        return dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     return getattr(dsl.datasets, f"simulate_{data}")(seed=1)
 
 

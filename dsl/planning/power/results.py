@@ -68,7 +68,7 @@ class PowerResults:
     --------
     >>> import dsl
     >>> from dsl.planning.power import power_dsl
-    >>> posts = dsl.datasets.simulate_linear(labeled=500, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n_labels=500, seed=1)
     >>> power = power_dsl("Y ~ X1 + X2", posts, predicted_var="Y", prediction="pred_Y", sl_method="lm")
     >>> power
     <PowerResults Y ~ X1 + X2 (dsl): 500 to 1000 of 5000 rows labelled, 500 so far>

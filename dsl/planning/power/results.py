@@ -169,7 +169,7 @@ class PowerResults:
         Returns
         -------
         DataFrame, one row per term
-            ``target_se``; ``labeled_size``, missing where labelling every row is not enough; ``further``, labels beyond
+            ``se``, to reach; ``labeled_size``, missing where labelling every row is not enough; ``further``, labels beyond
             those at hand; ``predicted_se`` there, or with every row labelled.
         """
         if (se is None) == (effect is None):
@@ -191,7 +191,7 @@ class PowerResults:
         found[size == 0] = pd.NA
         return pd.DataFrame(
             {
-                "target_se": target,
+                "se": target,
                 "labeled_size": found,
                 "further": np.maximum(found - study.at_hand, 0),
                 "predicted_se": np.diagonal(curve.se(there)),

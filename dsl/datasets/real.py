@@ -7,7 +7,7 @@ from importlib.resources import files
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl.data.arguments import Seed, check_probabilities, random_generator
+from dsl.data.arguments import Seed, check_probabilities, explain_calls, random_generator
 from dsl.datasets.labels import Labels, draw_fixed, hide_gold
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
@@ -15,6 +15,7 @@ from dsl.sampling.draw import draw_bernoulli
 SENTIMENT_GOLD = ("human_rating", "human_sd", "n_raters", "rater_1", "rater_2", "rater_3", "human_positive")
 
 
+@explain_calls
 def load_sentiment(
     n_labels: Labels = "all",
     *,

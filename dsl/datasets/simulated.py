@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from dsl.data.arguments import Seed, check_count, random_generator
+from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
 from dsl.datasets.labels import Labels, draw_fixed, proportional_probabilities
 from dsl.exceptions import ArgumentError
@@ -19,6 +19,7 @@ from dsl.sampling.draw import draw_bernoulli
 APPENDIX_E_TRUTH = {"Intercept": 0.2008, "X1": 1.0781, "I(X1 ** 2)": 0.1001, "X2": 0.8063, "X4": 0.2732}
 
 
+@explain_calls
 def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5, seed: Seed = 1234) -> pd.DataFrame:
     """Simulate a linear regression whose outcome is predicted.
 
@@ -72,6 +73,7 @@ def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5,
     )
 
 
+@explain_calls
 def simulate_logit(
     n: int = 5000, n_labels: Labels = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
 ) -> pd.DataFrame:
@@ -137,6 +139,7 @@ def simulate_logit(
     )
 
 
+@explain_calls
 def simulate_unequal(
     n: int = 5000, n_labels: Labels = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
 ) -> pd.DataFrame:
@@ -202,6 +205,7 @@ def simulate_unequal(
     )
 
 
+@explain_calls
 def simulate_features_only(
     n: int = 5000, n_labels: Labels = 500, *, noise: float = 1.0, seed: Seed = 1234
 ) -> pd.DataFrame:
@@ -256,6 +260,7 @@ def simulate_features_only(
     )
 
 
+@explain_calls
 def simulate_appendix_e(
     n: int = 5000, n_labels: Labels = 500, *, accuracy: float = 0.9, seed: Seed = 1234
 ) -> pd.DataFrame:

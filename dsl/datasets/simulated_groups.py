@@ -9,13 +9,14 @@ import pandas as pd
 from scipy.special import expit
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.arguments import Seed, check_count, random_generator
+from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
 from dsl.datasets.labels import Labels, draw_fixed
 
 FIRST_YEAR = 2010
 
 
+@explain_calls
 def simulate_panel(
     n_units: int = 200,
     n_years: int = 10,
@@ -99,6 +100,7 @@ def simulate_panel(
     )
 
 
+@explain_calls
 def simulate_nested(
     n_candidates: int = 200,
     n_posts: int = 20,
@@ -182,6 +184,7 @@ def simulate_nested(
     )
 
 
+@explain_calls
 def simulate_yearly(
     n: int = 5000,
     n_labels: Labels = 1000,

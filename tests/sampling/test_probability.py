@@ -86,7 +86,7 @@ def test_scaled_probabilities_minimise_the_variance() -> None:
 @pytest.mark.parametrize(
     ("measure", "budget", "floor", "words"),
     [
-        ([1.0, 2.0], 3.0, 0.0, "budget of 3 labels.*2 at most"),
+        ([1.0, 2.0], 3.0, 0.0, "sum to 3 labels.*2 at most"),
         ([1.0, 2.0], 0.5, 0.4, "floor 0.4.*0.8 at least"),
         ([0.0, 2.0], 1.5, 0.1, "1 of 2 rows have size measure zero"),
         ([1.0, -2.0], 1.0, 0.0, r"1 of 2 size measures are negative.*position 1, -2"),

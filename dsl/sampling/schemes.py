@@ -103,7 +103,11 @@ def bernoulli(
             "bernoulli needs either n_labels, the expected number of rows, or prob, the probability of each row"
         )
     if n_labels is not None:
-        if isinstance(n_labels, bool) or not isinstance(n_labels, int | float | np.number) or not 0 < n_labels <= len(people):
+        if (
+            isinstance(n_labels, bool)
+            or not isinstance(n_labels, int | float | np.number)
+            or not 0 < n_labels <= len(people)
+        ):
             raise ArgumentError(
                 f"n_labels must be a number between 0 and {len(people)}, the number of rows; found {n_labels!r}"
             )
@@ -219,7 +223,9 @@ def _given_sizes(given: Mapping[Any, int], strata: list[Any], rows: IntArray, n_
         h = int((sizes > rows).argmax())
         raise ArgumentError(f"allocation[{strata[h]!r}] is {sizes[h]}, but that stratum has {rows[h]} rows; lower it")
     if n_labels is not None and n_labels != sizes.sum():
-        raise ArgumentError(f"n_labels is {n_labels}, but the sizes in allocation sum to {sizes.sum()}; leave n_labels out")
+        raise ArgumentError(
+            f"n_labels is {n_labels}, but the sizes in allocation sum to {sizes.sum()}; leave n_labels out"
+        )
     return sizes
 
 
@@ -338,7 +344,7 @@ def check_floor(floor: float | None, n_labels: int, rows: int, default: float = 
         return default
     if isinstance(floor, bool) or not isinstance(floor, int | float | np.number) or not 0.0 <= floor <= n_labels / rows:
         raise ArgumentError(
-            f"floor must be between 0 and {n_labels / rows:.4g}, the probability if {n_labels} labels were spread evenly over {rows} "
-            f"rows; found {floor!r}"
+            f"floor must be between 0 and {n_labels / rows:.4g}, the probability if {n_labels} labels were spread evenly over "
+            f"{rows} rows; found {floor!r}"
         )
     return float(floor)

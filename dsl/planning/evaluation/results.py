@@ -55,7 +55,7 @@ class EvaluationResults:
     def __repr__(self) -> str:
         """One line: formula, and how much was compared."""
         counts = []
-        for name in GROUP[:3] + ["replication"]:
+        for name in (*GROUP[:3], "replication"):
             number = self.replications[name].nunique()
             one, several = ("number of labels", "numbers of labels") if name == "n_labels" else (name, f"{name}s")
             counts.append(f"{number} {one if number == 1 else several}")

@@ -59,7 +59,9 @@ def rmse(errors: FloatArray) -> Measure:
     return Measure(root, 0.0 if root == 0.0 else square.error / (2 * root))
 
 
-def effective(*, estimates: FloatArray, baseline: FloatArray, n_labels: int, paired: BoolArray | None = None) -> Measure:
+def effective(
+    *, estimates: FloatArray, baseline: FloatArray, n_labels: int, paired: BoolArray | None = None
+) -> Measure:
     r"""Labels that the baseline would need to be as precise: n Var(baseline) / Var(estimate).
 
     The error is by the delta method on the logarithm: a variance S^2 of R draws has influence values

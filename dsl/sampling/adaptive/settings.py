@@ -242,9 +242,7 @@ def _standard_errors(given: Any) -> dict[str, float]:
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not given:
-        raise ArgumentError(
-            f"se must be a dict of coefficient to standard error, as in {{'x': 0.05}}; found {given!r}"
-        )
+        raise ArgumentError(f"se must be a dict of coefficient to standard error, as in {{'x': 0.05}}; found {given!r}")
     for name, value in given.items():
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         if not number or not value > 0.0 or not np.isfinite(value):

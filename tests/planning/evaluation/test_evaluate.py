@@ -237,7 +237,11 @@ def test_adaptive_designs() -> None:
             e.CallError,
             "'coeficient'; did you mean 'coefficient'",
         ),
-        ({"designs": {"mine": dsl.planning.evaluation.Adaptive(coefficient="z")}}, e.ArgumentError, "coefficient names 'z'"),
+        (
+            {"designs": {"mine": dsl.planning.evaluation.Adaptive(coefficient="z")}},
+            e.ArgumentError,
+            "coefficient names 'z'",
+        ),
         ({"n_labels": [15, 100]}, e.ArgumentError, "burn-in"),
     ],
 )

@@ -196,7 +196,9 @@ def test_negative_estimates_of_errors_are_raised() -> None:
     size=st.none() | st.integers(1, 400),
     batches=st.none() | st.integers(2, 12),
 )
-def test_schedules_are_as_long_as_asked(n_labels: int, burn_in: int | None, size: int | None, batches: int | None) -> None:
+def test_schedules_are_as_long_as_asked(
+    n_labels: int, burn_in: int | None, size: int | None, batches: int | None
+) -> None:
     if size is not None:
         batches = None
     try:

@@ -23,9 +23,9 @@ class EvaluationResults:
     Attributes
     ----------
     replications : DataFrame
-        One row per design, estimator, number of labels, replication and term: estimate, std_error, conf_low,
-        conf_high, truth, n_labeled (labels drawn), failed (class and message of the error, where there was one), warning (classes of
-        the warnings).
+        One row per design, estimator, n_labels (labels asked for), replication and term: estimate, std_error, conf_low,
+        conf_high, truth, n_labeled (labels drawn), failed (class and message of the error, where there was one), warning
+        (classes of the warnings).
     truth : Series, (k,)
         True values of the coefficients.
     formula, target, alpha, seed

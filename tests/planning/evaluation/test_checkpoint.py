@@ -163,6 +163,14 @@ def test_damaged_lines_are_refused(kept: Path, path: Path, damage: Callable[[str
         quick(**CALL, checkpoint=path)
 
 
+def test_a_file_of_format_1_is_refused_with_the_way_over(path: Path) -> None:
+    content = '{"format": "dsl evaluation 1", "version": "0.1.0", "seed": "5a"}\n{"design": "srs", "budget": 100, "replication": 1}\n'
+    path.write_text(content)
+    with pytest.raises(e.CheckpointError, match=r"format 1.*budgets is n_labels now.*name another file"):
+        quick(**CALL, checkpoint=path)
+    assert path.read_text() == content
+
+
 @pytest.mark.parametrize("content", [b"id,label\n1,0\n", b"thesis", b"\x89PNG\r\n\x1a\n", b'{"format": "other"}\n'])
 def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)

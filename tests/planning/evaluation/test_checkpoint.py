@@ -164,7 +164,7 @@ def test_damaged_lines_are_refused(kept: Path, path: Path, damage: Callable[[str
 
 
 def test_a_file_of_format_1_is_refused_with_the_way_over(path: Path) -> None:
-    content = '{"format": "dsl evaluation 1", "version": "0.1.0", "seed": "5a"}\n{"design": "srs", "budget": 100, "replication": 1}\n'
+    content = '{"format": "dsl evaluation 1", "seed": "5a"}\n{"design": "srs", "budget": 100, "replication": 1}\n'
     path.write_text(content)
     with pytest.raises(e.CheckpointError, match=r"format 1.*budgets is n_labels now.*name another file"):
         quick(**CALL, checkpoint=path)

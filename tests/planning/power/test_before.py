@@ -213,7 +213,7 @@ def test_a_design_of_random_size() -> None:
 @pytest.mark.parametrize(("design", "drawn"), [(None, "rows"), ("clusters", "clusters")])
 def test_clusters(design: str | None, drawn: str) -> None:
     """Surrogates' errors are independent of each other, so that clusters make little difference."""
-    units = partial(dsl.sampling.clustered, clusters=40, by="cl")
+    units = partial(dsl.sampling.clustered, n_clusters=40, by="cl")
     given = {"design": units, "labeled_size": None} if design else {}
     clustered = plan("y ~ x", cluster="cl", accuracy=0.8, replications=6, **given).at([400, 800]).predicted_se
     plain = plan("y ~ x", accuracy=0.8, replications=6).at([400, 800]).predicted_se

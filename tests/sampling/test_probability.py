@@ -141,7 +141,7 @@ def test_allocation_of_a_stratum_without_spread() -> None:
 
 
 def test_impossible_allocation() -> None:
-    with pytest.raises(ArgumentError, match=r"size=3 cannot be spread over 2 strata with at least 2.*takes 4"):
+    with pytest.raises(ArgumentError, match=r"n_labels=3 cannot be spread over 2 strata with at least 2.*takes 4"):
         allocate(3, np.array([50, 50]), np.ones(2), least=2)
     with pytest.raises(ArgumentError, match="there are 100 rows"):
         allocate(101, np.array([50, 50]), np.ones(2))

@@ -82,7 +82,7 @@ def targeted(
     Raises
     ------
     ArgumentError
-        An unknown coefficient, a size or floor that cannot be met, a pilot without predictions, `data` that are not its own.
+        An unknown coefficient, labels or a floor that cannot be met, a pilot without predictions, `data` that are not its own.
 
     Notes
     -----

@@ -119,7 +119,18 @@ def test_rows_left_out_of_the_population() -> None:
 
 def test_a_coders_file_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("coder.csv").write_text("a week's work", encoding="utf-8")
-    command = ["sample", "posts.csv", "--n-labels", "40", "--columns", "text", "--design", "d.npz", "--coder", "coder.csv"]
+    command = [
+        "sample",
+        "posts.csv",
+        "--n-labels",
+        "40",
+        "--columns",
+        "text",
+        "--design",
+        "d.npz",
+        "--coder",
+        "coder.csv",
+    ]
     assert main(command) == 2
     assert "may hold a coder's labels" in capsys.readouterr().err
     assert Path("coder.csv").read_text(encoding="utf-8") == "a week's work"

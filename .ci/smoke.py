@@ -8,7 +8,7 @@ import dsl
 assert "site-packages" in Path(dsl.__file__).parts, dsl.__file__
 assert dsl.__version__ == version("dsl"), dsl.__version__
 
-tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
 assert len(tweets) == 9390
 assert tweets["human_positive"].notna().sum() == 1000
 

@@ -33,9 +33,9 @@ def quick(data: Any = None, formula: str = "y ~ x", **arguments: Any) -> Evaluat
     settings = {
         "predicted_var": "y",
         "prediction": "llm",
-        "budgets": 100,
+        "n_labels": 100,
         "replications": 4,
         "sl_method": "lm",
         "sample_split": 1,
     }
-    return evaluate(archive() if data is None else data, formula, **{**settings, **arguments})
+    return evaluate(formula, archive() if data is None else data, **{**settings, **arguments})

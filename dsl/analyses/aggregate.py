@@ -132,7 +132,7 @@ def aggregate(
     --------
     >>> import dsl
     >>> from dsl.analyses.aggregate import aggregate
-    >>> posts = dsl.datasets.simulate_nested(n_candidates=100, n_posts=5, labeled=120, seed=1)
+    >>> posts = dsl.datasets.simulate_nested(n_candidates=100, n_posts=5, n_labels=120, seed=1)
     >>> units = aggregate(posts, unit="candidate", gold="tone", prediction="pred_tone", keep="incumbent")
     >>> len(units), int(units["n_posts"].sum()), int(units["n_labeled"].sum())
     (100, 479, 120)

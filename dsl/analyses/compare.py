@@ -71,7 +71,7 @@ def compare(
     --------
     >>> import dsl
     >>> from dsl.analyses.compare import compare
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> found = compare("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
     ...                 prediction="vader_positive", estimators=("naive", "gold_only", "dsl"), sample_split=2)
     >>> found.conclusions["change"].to_dict()

@@ -165,12 +165,13 @@ def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:
     return frame
 
 
-def fixed_lambda(lam: object) -> float | None:
-    """A fixed value, or None for the best one."""
-    if lam is None or (isinstance(lam, str) and lam == "tuned"):
+def fixed_lambda(tune: object, kinds: tuple[str, ...]) -> float | None:
+    """The number that `tune` is, or None where it is one of `kinds`: lambda is then chosen from the data."""
+    if isinstance(tune, str) and tune in kinds:
         return None
-    if isinstance(lam, bool) or not isinstance(lam, int | float | np.number) or not np.isfinite(lam):
+    if isinstance(tune, bool) or not isinstance(tune, int | float | np.number) or not np.isfinite(tune):
         raise ArgumentError(
-            f"lam must be a number (1 for plain prediction-powered inference), or 'tuned'; found {lam!r}"
+            f"tune must be {' or '.join(map(repr, kinds))}, or a number (1: plain prediction-powered inference, 0: the labelled "
+            f"rows alone); found {tune!r}"
         )
-    return float(lam)
+    return float(tune)

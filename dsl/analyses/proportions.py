@@ -128,7 +128,7 @@ def proportions(
     --------
     >>> import dsl
     >>> from dsl.analyses.proportions import proportions
-    >>> posts = dsl.datasets.simulate_yearly(n=900, labeled=300, n_years=3, seed=1)
+    >>> posts = dsl.datasets.simulate_yearly(n=900, n_labels=300, n_years=3, seed=1)
     >>> shares = proportions(posts, gold="Y", prediction="pred_Y", time="year")
     >>> shares
     <Proportions of 'Y' by year (dsl): 3 shares, 900 rows, 300 labelled>
@@ -254,7 +254,7 @@ class Proportions:
         --------
         >>> import dsl
         >>> from dsl.analyses.proportions import proportions
-        >>> texts = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+        >>> texts = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
         >>> shares = proportions(texts, gold="human_positive", prediction="vader_positive", by="source")
         >>> gap = shares.difference({"source": "tweets"}, {"source": "nyt"})
         >>> bool(gap["conf_low"].iloc[0] > 0)

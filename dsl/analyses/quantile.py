@@ -40,7 +40,7 @@ def ppi_quantile(
     sample_prob: str | None = None,
     cluster: str | None = None,
     design: SamplingDesign | None = None,
-    lam: float | str | None = None,
+    tune: float | str = "scalar",
     target: str = "superpopulation",
     alpha: float = 0.05,
     alternative: str = "two-sided",
@@ -69,9 +69,9 @@ def ppi_quantile(
     labeled, sample_prob, cluster, design
         As in ``dsl.dsl``. Rows of a cluster may be correlated, whether labelled or not; not for
         ``target="finite"``, where nothing but the labelling is random.
-    lam : float, "tuned" or None
-        How much the surrogates count for; 0 leaves the labelled rows alone. By default ("tuned") the value in [0, 1]
-        that minimises the variance of F at the labelled rows' own quantile, for each level.
+    tune : "scalar" or float
+        How much the surrogates count for, :math:`\lambda`. ``"scalar"``: the value in [0, 1] that minimises the variance of F at
+        the labelled rows' own quantile, chosen for each level. A number is used as it is; 0 leaves the labelled rows alone.
     target : {"superpopulation", "finite"}
         What the intervals are about: the population that the rows were drawn from, or the rows themselves, of which only the
         choice of the labelled ones is random (as the `design` says; without one as in ``dsl.dsl``).
@@ -83,7 +83,7 @@ def ppi_quantile(
     Returns
     -------
     DataFrame, (levels, 5)
-        One row per level: ``q``, ``estimate``, ``conf_low``, ``conf_high``, ``lam``.
+        One row per level: ``q``, ``estimate``, ``conf_low``, ``conf_high``, ``lambda``.
 
     Raises
     ------
@@ -106,16 +106,16 @@ def ppi_quantile(
     Examples
     --------
     >>> import dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> table = dsl.ppi_quantile(tweets, gold="human_rating", prediction="vader_compound", q=[0.25, 0.5, 0.75])
     >>> table.columns.tolist()
-    ['q', 'estimate', 'conf_low', 'conf_high', 'lam']
+    ['q', 'estimate', 'conf_low', 'conf_high', 'lambda']
     >>> table["estimate"].round(2).tolist()
     [-0.6, 0.15, 1.0]
     """
     levels = _levels(q)
     below, above = tails(alpha, alternative)
-    fixed = fixed_lambda(lam)
+    fixed = fixed_lambda(tune, ("scalar",))
     paired = read(
         data,
         gold=gold,
@@ -146,7 +146,7 @@ def ppi_quantile(
             se = finite_errors_near(labels, steps, chosen, level, widest)
         low, high = interval(steps.grid, share, se, level, below, above)
         table.append((level, inverse(steps.grid, share, level), low, high, chosen))
-    return pd.DataFrame(table, columns=["q", "estimate", "conf_low", "conf_high", "lam"])
+    return pd.DataFrame(table, columns=["q", "estimate", "conf_low", "conf_high", "lambda"])
 
 
 def _levels(q: float | Sequence[float]) -> list[float]:

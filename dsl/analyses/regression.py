@@ -164,7 +164,7 @@ def dsl(
     Examples
     --------
     >>> import dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> fit = dsl.dsl("human_positive ~ negation + hedge", data=tweets, model="logit",
     ...               predicted_var="human_positive", prediction="vader_positive", cluster="doc_id")
     >>> fit.nobs, fit.n_labeled

@@ -35,8 +35,7 @@ def ppi_statistic(
     sample_prob: str | None = None,
     cluster: str | None = None,
     design: SamplingDesign | None = None,
-    lam: float | str | None = None,
-    tune: str = "coef",
+    tune: float | str = "coef",
     target: str = "superpopulation",
     n_boot: int = 1000,
     seed: int = 1234,
@@ -69,12 +68,10 @@ def ppi_statistic(
     labeled, sample_prob, cluster, design
         As in ``dsl.dsl``. With `cluster`, whole clusters are drawn in the bootstrap (not for ``target="finite"``, where the
         `design` says what is drawn).
-    lam : float, "tuned" or None
-        How much the surrogates count for; 0 leaves the labelled rows alone. By default ("tuned") the value in [0, 1]
-        that minimises the bootstrap variance.
-    tune : {"coef", "scalar"}
-        One lam for each number that `fn` returns, or one for all: then the sum of their variances is minimised, each
-        relative to that of the labelled rows alone.
+    tune : {"coef", "scalar"} or float
+        How much the surrogates count for, :math:`\lambda`. ``"coef"``: for each number that `fn` returns the value in [0, 1] that
+        minimises its bootstrap variance; ``"scalar"``: one for all, that minimises the sum of their variances, each relative
+        to that of the labelled rows alone. A number is used as it is; 0 leaves the labelled rows alone.
     target : {"superpopulation", "finite"}
         What inference is about: the population that the rows were drawn from, or the rows themselves, of which only the choice
         of the labelled ones is random. Then the surrogates of all rows take the place of those of the other rows.
@@ -90,7 +87,7 @@ def ppi_statistic(
     Returns
     -------
     StatisticResults
-        ``params``, ``bse``, ``lam``, ``conf_int()``, ``tidy()``, ``replicates``, ...
+        ``params``, ``bse``, ``tuning``, ``conf_int()``, ``tidy()``, ``replicates``, ...
 
     Raises
     ------
@@ -109,7 +106,7 @@ def ppi_statistic(
     The bootstrap draws labelled and unlabelled rows separately, as many as there are (PPBoot), or clusters, each with
     all its rows. For ``target="finite"`` it draws labelled rows (or units) as the design did, within strata, and rescales their
     weights (`dsl.engine.labeling.bootstrap_weights`), which need not be whole numbers. Where labelled and other rows are
-    independent, the best lam is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]; in general, and here, it
+    independent, the best lambda is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]; in general, and here, it
     is Cov(T_gold, T_labelled - T_other) / Var(T_labelled - T_other), which allows for clusters with rows of both kinds.
 
     References
@@ -122,17 +119,17 @@ def ppi_statistic(
     --------
     >>> import dsl
     >>> import numpy as np
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> def log_odds_ratio(frame, weights):
     ...     cell = lambda a, b: weights[(frame["human_positive"] == a) & (frame["negation"] == b)].sum()
     ...     return np.log(cell(1, 1) * cell(0, 0) / cell(1, 0) / cell(0, 1))
     >>> fit = dsl.ppi_statistic(log_odds_ratio, tweets, gold="human_positive", prediction="vader_positive", n_boot=200)
     >>> fit
     <StatisticResults log_odds_ratio: 9390 rows, 1000 labelled, 200 bootstrap draws>
-    >>> bool(fit.conf_int().loc["log_odds_ratio", "upper"] < 0)
+    >>> bool(fit.conf_int().loc["log_odds_ratio", "conf_high"] < 0)
     True
     """
-    fixed = _check_arguments(fn, lam, tune, n_boot)
+    fixed = _check_arguments(fn, tune, n_boot)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)
     paired = read(
         data,
@@ -156,7 +153,7 @@ def ppi_statistic(
     draws = np.stack([*replicates(components, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
     if finite:  # what all rows' surrogates give does not vary
         draws = np.concatenate([draws, np.broadcast_to(whole[2:], (len(draws), 1, len(names)))], axis=1)
-    chosen = np.full(len(names), fixed) if fixed is not None else tuned(draws, tune)
+    chosen = np.full(len(names), fixed) if fixed is not None else tuned(draws, str(tune))
     return StatisticResults(
         names=names,
         statistic=components.name,
@@ -194,9 +191,9 @@ class StatisticResults:
         return self._series(_combine(self.components, self.lambdas))
 
     @property
-    def lam(self) -> pd.Series:
-        """How much the surrogates count for; (k,)."""
-        return self._series(self.lambdas)
+    def tuning(self) -> pd.DataFrame:
+        """How much the surrogates count for: column ``lambda``; (k, 1)."""
+        return pd.DataFrame({"lambda": self.lambdas}, index=list(self.names))
 
     @property
     def parts(self) -> pd.DataFrame:
@@ -234,7 +231,7 @@ class StatisticResults:
         Returns
         -------
         DataFrame, (k, 2)
-            Columns ``lower`` and ``upper``.
+            Columns ``conf_low`` and ``conf_high``.
         """
         if method not in METHODS:
             raise ArgumentError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
@@ -246,23 +243,23 @@ class StatisticResults:
             lower = np.quantile(draws, below, axis=0) if below else np.full(k, -np.inf)
             upper = np.quantile(draws, 1.0 - above, axis=0) if above else np.full(k, np.inf)
             values = np.column_stack([lower, upper])
-        return pd.DataFrame(values, index=list(self.names), columns=["lower", "upper"])
+        return pd.DataFrame(values, index=list(self.names), columns=["conf_low", "conf_high"])
 
     def pvalues(self, null: Any = 0.0, alternative: str = "two-sided") -> pd.Series:
         """P values of the estimates against `null`, a number or one for each, from their standard errors; (k,)."""
         return self._series(wald_pvalue(self.params.to_numpy(), self.bse.to_numpy(), alternative, null))
 
     def tidy(self, alpha: float = 0.05, alternative: str = "two-sided", method: str = "percentile") -> pd.DataFrame:
-        """One row per number: term, estimate, std_error, conf_low, conf_high, lam, and the labelled rows' own estimate."""
+        """One row per number: term, estimate, std_error, conf_low, conf_high, lambda, and the labelled rows' own estimate."""
         interval = self.conf_int(alpha, alternative, method)
         return pd.DataFrame(
             {
                 "term": list(self.names),
                 "estimate": self.params.to_numpy(),
                 "std_error": self.bse.to_numpy(),
-                "conf_low": interval["lower"].to_numpy(),
-                "conf_high": interval["upper"].to_numpy(),
-                "lam": self.lambdas,
+                "conf_low": interval["conf_low"].to_numpy(),
+                "conf_high": interval["conf_high"].to_numpy(),
+                "lambda": self.lambdas,
                 "gold_only": self.components[0],
             }
         )
@@ -293,8 +290,8 @@ def tuned(draws: FloatArray, tune: str) -> FloatArray:
     return np.full(draws.shape[2], best_lambda(*moments, together=tune == "scalar", bounds=(0.0, 1.0)))
 
 
-def _check_arguments(fn: object, lam: object, tune: object, n_boot: object) -> float | None:
-    """The fixed lam, or None for the best one."""
+def _check_arguments(fn: object, tune: object, n_boot: object) -> float | None:
+    """The fixed lambda, or None for the best one."""
     if not callable(fn):
         raise ArgumentError(f"fn must be a function of a data frame and weights; found {type(fn).__name__}")
     try:
@@ -306,8 +303,6 @@ def _check_arguments(fn: object, lam: object, tune: object, n_boot: object) -> f
         ) from None
     except ValueError:  # written in C, without a signature
         pass
-    if tune not in TUNES:
-        raise ArgumentError(f"unknown tune {tune!r}: use one of {', '.join(TUNES)}")
     if isinstance(n_boot, bool) or not isinstance(n_boot, int | np.integer) or n_boot < LEAST_DRAWS:
         raise ArgumentError(f"n_boot must be a whole number of at least {LEAST_DRAWS}; found {n_boot!r}")
-    return fixed_lambda(lam)
+    return fixed_lambda(tune, TUNES)

@@ -15,7 +15,7 @@ DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = (fit, compare, power, sample, collect)
 EPILOG = """\
 examples:
-  dsl sample posts.csv --size 500 --columns text --label y --design design.npz --coder coder.csv
+  dsl sample posts.csv --n-labels 500 --columns text --label y --design design.npz --coder coder.csv
   dsl collect posts.csv --design design.npz --coder coder.csv --label y --out labelled.csv
   dsl fit labelled.csv "y ~ x" --predicted y --prediction llm_y --design design.npz --json fit.json
 

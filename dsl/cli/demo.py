@@ -14,12 +14,12 @@ FORMULA = "human_positive ~ negation + hedge + np.log1p(n_words) + source"
 LABELS = {"naive": "naive (VADER as truth)", "gold_only": "gold only", "dsl": "DSL"}
 
 
-def estimate(labeled: int = 1000, seed: int = 1) -> dict[str, Any]:
+def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, Any]:
     """Fit every estimator on one random labelling, and the regression on all human labels.
 
     Parameters
     ----------
-    labeled : int
+    n_labels : int
         Number of texts whose human label is shown.
     seed : int
         Draws them.
@@ -31,7 +31,7 @@ def estimate(labeled: int = 1000, seed: int = 1) -> dict[str, Any]:
     """
     import statsmodels.formula.api as smf
 
-    tweets = load_sentiment(labeled=labeled, seed=seed)
+    tweets = load_sentiment(n_labels=n_labels, seed=seed)
     out: dict[str, Any] = {
         estimator: dsl(
             FORMULA,
@@ -96,11 +96,11 @@ def main() -> None:
     """Print the comparison and save the plot."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for the plot")
-    parser.add_argument("--labeled", type=int, default=1000, help="texts with a human label shown")
+    parser.add_argument("--n-labels", type=int, default=1000, help="texts with a human label shown")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    fits = estimate(given.labeled, given.seed)
-    print(f"{FORMULA} (logit), 9,390 texts, human labels shown for {given.labeled:,} of them.")
+    fits = estimate(given.n_labels, given.seed)
+    print(f"{FORMULA} (logit), 9,390 texts, human labels shown for {given.n_labels:,} of them.")
     print("Estimates with 95% intervals; 'truth' is the regression on all 9,390 human labels.\n")
     print(comparison(fits).to_string())
     given.output.mkdir(parents=True, exist_ok=True)

@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 HELP = "draw rows to label"
 EPILOG = """\
 methods and what they need:
-  srs         --size N                            exactly N rows, all alike
-  bernoulli   --size N or --prob P|COL            each row on its own
-  stratified  --size N --by COL                   within strata (--allocation proportional, equal, neyman with --spread COL)
-  pps         --size N --measure COL              in proportion to a measure (--floor P)
-  cluster     --clusters N --by COL               whole clusters
-  two_stage   --clusters N --per-cluster M --by COL
+  srs         --n-labels N                        exactly N rows, all alike
+  bernoulli   --n-labels N or --prob P|COL        each row on its own
+  stratified  --n-labels N --by COL               within strata (--allocation proportional, equal, neyman with --spread COL)
+  pps         --n-labels N --measure COL          in proportion to a measure (--floor P)
+  cluster     --n-clusters N --by COL             whole clusters
+  two_stage   --n-clusters N --per-cluster M --by COL
 
 examples:
-  dsl sample posts.csv --size 500 --columns text --label y --codebook 0 1 --design design.npz --coder coder.csv
-  dsl sample posts.csv --method stratified --size 500 --by source --by year --design design.npz
-  dsl sample posts.csv --method pps --size 500 --measure words --floor 0.01 --out drawn.csv
+  dsl sample posts.csv --n-labels 500 --columns text --label y --codebook 0 1 --design design.npz --coder coder.csv
+  dsl sample posts.csv --method stratified --n-labels 500 --by source --by year --design design.npz
+  dsl sample posts.csv --method pps --n-labels 500 --measure words --floor 0.01 --out drawn.csv
 """
 METHODS = {
-    "srs": ("simple_random", ("size",), ()),
-    "bernoulli": ("bernoulli", (), ("size", "prob")),
-    "stratified": ("stratified", ("size", "by"), ("allocation", "spread")),
-    "pps": ("proportional_to_size", ("size", "measure"), ("floor",)),
-    "cluster": ("clustered", ("clusters", "by"), ()),
-    "two_stage": ("two_stage", ("clusters", "per_cluster", "by"), ()),
+    "srs": ("simple_random", ("n_labels",), ()),
+    "bernoulli": ("bernoulli", (), ("n_labels", "prob")),
+    "stratified": ("stratified", ("n_labels", "by"), ("allocation", "spread")),
+    "pps": ("proportional_to_size", ("n_labels", "measure"), ("floor",)),
+    "cluster": ("clustered", ("n_clusters", "by"), ()),
+    "two_stage": ("two_stage", ("n_clusters", "per_cluster", "by"), ()),
 }
 """The function of `dsl.sampling` behind each method, and the options that it needs and may have."""
-EVERY = ("size", "by", "clusters", "per_cluster", "prob", "measure", "floor", "allocation", "spread")
+EVERY = ("n_labels", "by", "n_clusters", "per_cluster", "prob", "measure", "floor", "allocation", "spread")
 DRAWN, PROB = "drawn", "sample_prob"
 
 
@@ -46,9 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_data(parser)
     group = parser.add_argument_group("design")
     group.add_argument("--method", default="srs", choices=tuple(METHODS), help="default: srs")
-    group.add_argument("--size", type=int, metavar="N", help="rows to label")
+    group.add_argument("--n-labels", type=int, metavar="N", help="rows to label")
     group.add_argument("--by", action="append", metavar="COL", help="strata or clusters; may be repeated")
-    group.add_argument("--clusters", type=int, metavar="N", help="clusters to draw")
+    group.add_argument("--n-clusters", type=int, metavar="N", help="clusters to draw")
     group.add_argument("--per-cluster", type=int, metavar="M", help="rows to draw in each")
     group.add_argument("--prob", metavar="P", help="probability of each row: a number or a column")
     group.add_argument("--measure", metavar="COL", help="measure of size")

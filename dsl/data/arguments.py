@@ -19,11 +19,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SYNONYMS = {
+    "budget": "n_labels",
+    "budgets": "n_labels",
     "covariates": "feature",
     "cores": "n_jobs",
     "df": "data",
     "fe": "index",
     "fixed_effects": "index",
+    "labeled_size": "n_labels",
+    "lam": "tune",
+    "lambda_": "tune",
     "learner": "sl_method",
     "method": "sl_method",
     "n_folds": "cross_fit",
@@ -32,10 +37,13 @@ SYNONYMS = {
     "prob": "sample_prob",
     "random_state": "seed",
     "se": "vcov",
+    "size": "n_labels",
     "surrogate": "prediction",
+    "target": "coefficient",
+    "target_se": "se",
     "weights": "sample_prob",
 }
-"""What other packages call an argument, where it does not resemble its name here."""
+"""What other packages (or this one, once) call an argument, where it does not resemble its name here."""
 
 
 def warn_caller(category: type[Warning], message: str) -> None:

@@ -22,7 +22,7 @@ def fingerprint(value: Any) -> str:
 
     Examples
     --------
-    >>> fingerprint({"seed": 1, "budgets": (100, 200)}) == fingerprint({"budgets": [100, 200], "seed": 1})
+    >>> fingerprint({"seed": 1, "n_labels": (100, 200)}) == fingerprint({"n_labels": [100, 200], "seed": 1})
     True
     >>> fingerprint(lambda n: n + 1) == fingerprint(lambda n: n + 2)
     False

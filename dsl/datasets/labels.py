@@ -11,18 +11,18 @@ from dsl.data.arguments import check_count
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_simple
 
-Labeled: TypeAlias = int | Literal["all"]
+Labels: TypeAlias = int | Literal["all"]
 
 
-def draw_fixed(*, n_rows: int, labeled: Labeled, rng: np.random.Generator) -> BoolArray:
-    """A simple random sample of exactly `labeled` rows, or all: mask of shape (n_rows,)."""
-    if isinstance(labeled, str):
-        if labeled != "all":
-            raise ArgumentError(f'labeled must be a number of rows or "all", not {labeled!r}.')
+def draw_fixed(*, n_rows: int, n_labels: Labels, rng: np.random.Generator) -> BoolArray:
+    """Draw a simple random sample of exactly `n_labels` rows, or take all: mask of shape (n_rows,)."""
+    if isinstance(n_labels, str):
+        if n_labels != "all":
+            raise ArgumentError(f'n_labels must be a number of rows or "all", not {n_labels!r}.')
         return np.ones(n_rows, dtype=bool)
-    size = check_count(labeled, name="labeled")
+    size = check_count(n_labels, name="n_labels")
     if size > n_rows:
-        raise ArgumentError(f'labeled is {size}, but the table has {n_rows} rows; lower it, or use "all".')
+        raise ArgumentError(f'n_labels is {size}, but the table has {n_rows} rows; lower it, or use "all".')
     return draw_simple(n_rows, size, rng)
 
 

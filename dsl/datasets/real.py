@@ -7,16 +7,17 @@ from importlib.resources import files
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl.data.arguments import Seed, check_probabilities, random_generator
-from dsl.datasets.labels import Labeled, draw_fixed, hide_gold
+from dsl.data.arguments import Seed, check_probabilities, explain_calls, random_generator
+from dsl.datasets.labels import Labels, draw_fixed, hide_gold
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
 
 SENTIMENT_GOLD = ("human_rating", "human_sd", "n_raters", "rater_1", "rater_2", "rater_3", "human_positive")
 
 
+@explain_calls
 def load_sentiment(
-    labeled: Labeled = "all",
+    n_labels: Labels = "all",
     *,
     sample_prob: ArrayLike | Callable[[pd.DataFrame], ArrayLike] | None = None,
     seed: Seed = 1234,
@@ -29,7 +30,7 @@ def load_sentiment(
 
     Parameters
     ----------
-    labeled : int or "all", default "all"
+    n_labels : int or "all", default "all"
         Show gold values on a simple random sample of exactly this many rows, or on every row.
     sample_prob : float, array-like of shape (9390,), or callable, optional
         Label each row independently with this known probability, instead of a fixed number of rows. A
@@ -59,8 +60,8 @@ def load_sentiment(
     Raises
     ------
     ArgumentError
-        `labeled` is negative, larger than 9,390 or not a whole number; `sample_prob` is not one number or
-        one per row; both `labeled` and `sample_prob` are given.
+        `n_labels` is negative, larger than 9,390 or not a whole number; `sample_prob` is not one number or
+        one per row; both `n_labels` and `sample_prob` are given.
     SampleProbabilityError
         A probability is missing or outside (0, 1].
 
@@ -79,7 +80,7 @@ def load_sentiment(
     Examples
     --------
     >>> from dsl.datasets import load_sentiment
-    >>> tweets = load_sentiment(labeled=1000, seed=1)
+    >>> tweets = load_sentiment(n_labels=1000, seed=1)
     >>> tweets.shape
     (9390, 24)
     >>> int(tweets["human_positive"].notna().sum()), int(tweets["vader_positive"].notna().sum())
@@ -91,14 +92,14 @@ def load_sentiment(
     >>> sorted(unequal["sample_prob"].unique().tolist())
     [0.05, 0.2]
     """
-    if sample_prob is not None and labeled != "all":
+    if sample_prob is not None and n_labels != "all":
         raise ArgumentError(
-            "labeled and sample_prob are two designs; give a number of rows or probabilities, not both."
+            "n_labels and sample_prob are two designs; give a number of rows or probabilities, not both."
         )
     rng = random_generator(seed)
     frame = _read("sentiment_tweets_nyt.csv.gz")
     if sample_prob is None:
-        shown = draw_fixed(n_rows=len(frame), labeled=labeled, rng=rng)
+        shown = draw_fixed(n_rows=len(frame), n_labels=n_labels, rng=rng)
     else:
         known = frame.drop(columns=list(SENTIMENT_GOLD))
         given = sample_prob(known) if callable(sample_prob) else sample_prob

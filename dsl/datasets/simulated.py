@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from dsl.data.arguments import Seed, check_count, random_generator
+from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
-from dsl.datasets.labels import Labeled, draw_fixed
+from dsl.datasets.labels import Labels, draw_fixed
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
 from dsl.sampling.probability import scale_probabilities
@@ -20,7 +20,8 @@ from dsl.sampling.probability import scale_probabilities
 APPENDIX_E_TRUTH = {"Intercept": 0.2008, "X1": 1.0781, "I(X1 ** 2)": 0.1001, "X2": 0.8063, "X4": 0.2732}
 
 
-def simulate_linear(n: int = 5000, labeled: Labeled = 500, *, bias: float = 0.5, seed: Seed = 1234) -> pd.DataFrame:
+@explain_calls
+def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5, seed: Seed = 1234) -> pd.DataFrame:
     """Simulate a linear regression whose outcome is predicted.
 
     Y = 0.5 + X1 - 0.5 X2 + e, with X1 and e standard normal and X2 ~ Bernoulli(.4). The surrogate's error
@@ -31,7 +32,7 @@ def simulate_linear(n: int = 5000, labeled: Labeled = 500, *, bias: float = 0.5,
     ----------
     n : int, default 5000
         Number of rows.
-    labeled : int or "all", default 500
+    n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     bias : float, default 0.5
         Strength of the surrogate's systematic error; 0 leaves random noise only.
@@ -47,12 +48,12 @@ def simulate_linear(n: int = 5000, labeled: Labeled = 500, *, bias: float = 0.5,
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `bias` is not finite.
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `bias` is not finite.
 
     Examples
     --------
     >>> from dsl.datasets import simulate_linear
-    >>> data = simulate_linear(n=1000, labeled=200, seed=1)
+    >>> data = simulate_linear(n=1000, n_labels=200, seed=1)
     >>> data.shape, int(data["Y"].notna().sum())
     ((1000, 4), 200)
     >>> data.attrs["truth"]
@@ -67,14 +68,15 @@ def simulate_linear(n: int = 5000, labeled: Labeled = 500, *, bias: float = 0.5,
     return finish(
         {"Y": y, "pred_Y": pred_y, "X1": x1, "X2": x2},
         gold=["Y"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth={"Intercept": 0.5, "X1": 1.0, "X2": -0.5},
         call={"formula": "Y ~ X1 + X2", "model": "lm", "predicted_var": ["Y"], "prediction": ["pred_Y"]},
     )
 
 
+@explain_calls
 def simulate_logit(
-    n: int = 5000, labeled: Labeled = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
+    n: int = 5000, n_labels: Labels = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
 ) -> pd.DataFrame:
     """Simulate a logit whose outcome and one of whose covariates are both predicted.
 
@@ -86,7 +88,7 @@ def simulate_logit(
     ----------
     n : int, default 5000
         Number of rows.
-    labeled : int or "all", default 1000
+    n_labels : int or "all", default 1000
         Show Y and X on a simple random sample of exactly this many rows, or on every row.
     accuracy : float in [0.5, 1], default 0.85
         Average accuracy of each surrogate.
@@ -102,12 +104,12 @@ def simulate_logit(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
 
     Examples
     --------
     >>> from dsl.datasets import simulate_logit
-    >>> data = simulate_logit(n=1000, labeled=300, seed=1)
+    >>> data = simulate_logit(n=1000, n_labels=300, seed=1)
     >>> int(data["Y"].notna().sum()), int(data["X"].notna().sum())
     (300, 300)
     >>> data.attrs["truth"]
@@ -127,7 +129,7 @@ def simulate_logit(
             "Z": z,
         },
         gold=["Y", "X"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth={"Intercept": -0.5, "X": 1.0, "Z": 0.7},
         call={
             "formula": "Y ~ X + Z",
@@ -138,8 +140,9 @@ def simulate_logit(
     )
 
 
+@explain_calls
 def simulate_unequal(
-    n: int = 5000, labeled: Labeled = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
+    n: int = 5000, n_labels: Labels = 1000, *, accuracy: float = 0.85, seed: Seed = 1234
 ) -> pd.DataFrame:
     """Simulate a logit with a rare predicted outcome and unequal probabilities of being labelled.
 
@@ -151,7 +154,7 @@ def simulate_unequal(
     ----------
     n : int, default 5000
         Number of rows.
-    labeled : int or "all", default 1000
+    n_labels : int or "all", default 1000
         Expected number of labelled rows (the sum of the probabilities), or every row.
     accuracy : float in [0.5, 1], default 0.85
         Average accuracy of the surrogate.
@@ -168,12 +171,12 @@ def simulate_unequal(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
 
     Examples
     --------
     >>> from dsl.datasets import simulate_unequal
-    >>> data = simulate_unequal(n=1000, labeled=200, seed=1)
+    >>> data = simulate_unequal(n=1000, n_labels=200, seed=1)
     >>> round(float(data["sample_prob"].sum()), 6)
     200.0
     >>> data.attrs["call"]["sample_prob"]
@@ -181,9 +184,9 @@ def simulate_unequal(
     """
     n, rng = check_count(n, name="n", least=1), random_generator(seed)
     error = 1 - check_accuracy(accuracy)
-    total = n if labeled == "all" else check_count(labeled, name="labeled", least=1)
+    total = n if n_labels == "all" else check_count(n_labels, name="n_labels", least=1)
     if total > n:
-        raise ArgumentError(f'labeled is {total}, but the table has {n} rows; lower it, or use "all".')
+        raise ArgumentError(f'n_labels is {total}, but the table has {n} rows; lower it, or use "all".')
     x1, x2 = rng.standard_normal(n), draw_binary(0.5, n, rng)
     y = draw_binary(expit(-1.5 + 0.8 * x1 - 0.5 * x2), n, rng)
     pred_y = flip(y, prob=2 * error * expit(2 * x1), rng=rng)
@@ -203,8 +206,9 @@ def simulate_unequal(
     )
 
 
+@explain_calls
 def simulate_features_only(
-    n: int = 5000, labeled: Labeled = 500, *, noise: float = 1.0, seed: Seed = 1234
+    n: int = 5000, n_labels: Labels = 500, *, noise: float = 1.0, seed: Seed = 1234
 ) -> pd.DataFrame:
     """Simulate a linear regression without a surrogate: features predict the outcome.
 
@@ -216,7 +220,7 @@ def simulate_features_only(
     ----------
     n : int, default 5000
         Number of rows.
-    labeled : int or "all", default 500
+    n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     noise : float, default 1.0
         Standard deviation of the noise in the features; the larger, the worse they predict Y.
@@ -232,13 +236,13 @@ def simulate_features_only(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `noise` is negative or not
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `noise` is negative or not
         finite.
 
     Examples
     --------
     >>> from dsl.datasets import simulate_features_only
-    >>> data = simulate_features_only(n=1000, labeled=200, seed=1)
+    >>> data = simulate_features_only(n=1000, n_labels=200, seed=1)
     >>> data.attrs["call"]["feature"]
     ['W1', 'W2', 'W3', 'W4']
     """
@@ -251,14 +255,15 @@ def simulate_features_only(
     return finish(
         {"Y": y, "X1": x1, "X2": x2, **features},
         gold=["Y"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth={"Intercept": 0.5, "X1": 0.8, "X2": -0.5},
         call={"formula": "Y ~ X1 + X2", "model": "lm", "predicted_var": ["Y"], "feature": list(features)},
     )
 
 
+@explain_calls
 def simulate_appendix_e(
-    n: int = 5000, labeled: Labeled = 500, *, accuracy: float = 0.9, seed: Seed = 1234
+    n: int = 5000, n_labels: Labels = 500, *, accuracy: float = 0.9, seed: Seed = 1234
 ) -> pd.DataFrame:
     """Simulate the design of Egami, Hinck, Stewart and Wei (2024), appendix E.
 
@@ -271,7 +276,7 @@ def simulate_appendix_e(
     ----------
     n : int, default 5000
         Number of rows.
-    labeled : int or "all", default 500
+    n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     accuracy : float in [0.5, 1], default 0.9
         Accuracy of the surrogate.
@@ -288,7 +293,7 @@ def simulate_appendix_e(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
 
     References
     ----------
@@ -319,7 +324,7 @@ def simulate_appendix_e(
             **{f"X{j}": column for j, column in enumerate(x, start=1)},
         },
         gold=["Y"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth=APPENDIX_E_TRUTH,
         call={
             "formula": "Y ~ X1 + I(X1 ** 2) + X2 + X4",

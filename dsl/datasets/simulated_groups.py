@@ -9,17 +9,18 @@ import pandas as pd
 from scipy.special import expit
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.arguments import Seed, check_count, random_generator
+from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
 from dsl.datasets.build import check_accuracy, check_number, draw_binary, finish, flip
-from dsl.datasets.labels import Labeled, draw_fixed
+from dsl.datasets.labels import Labels, draw_fixed
 
 FIRST_YEAR = 2010
 
 
+@explain_calls
 def simulate_panel(
     n_units: int = 200,
     n_years: int = 10,
-    labeled: Labeled = 800,
+    n_labels: Labels = 800,
     *,
     balanced: bool = True,
     bias: float = 0.5,
@@ -37,7 +38,7 @@ def simulate_panel(
         Number of units, at least 2.
     n_years : int, default 10
         Number of years, at least 2; at least 3 for an unbalanced panel.
-    labeled : int or "all", default 800
+    n_labels : int or "all", default 800
         Show x on a simple random sample of exactly this many rows, or on every row.
     balanced : bool, default True
         If False, units with a high effect enter later, and one row in ten is missing; every unit keeps its
@@ -57,18 +58,18 @@ def simulate_panel(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds the number of rows; `bias` is not
+        A size is not a whole number, is too small, or `n_labels` exceeds the number of rows; `bias` is not
         finite.
 
     Examples
     --------
     >>> from dsl.datasets import simulate_panel
-    >>> data = simulate_panel(n_units=50, n_years=6, labeled=100, seed=1)
+    >>> data = simulate_panel(n_units=50, n_years=6, n_labels=100, seed=1)
     >>> data.shape, int(data["x"].notna().sum())
     ((300, 6), 100)
     >>> data.attrs["truth"], data.attrs["call"]["index"]
     ({'x': 1.0, 'z': -0.5}, ['unit', 'year'])
-    >>> len(simulate_panel(n_units=50, n_years=6, labeled=100, balanced=False, seed=1)) < 300
+    >>> len(simulate_panel(n_units=50, n_years=6, n_labels=100, balanced=False, seed=1)) < 300
     True
     """
     n_units = check_count(n_units, name="n_units", least=2)
@@ -85,7 +86,7 @@ def simulate_panel(
     return finish(
         {name: column[keep] for name, column in columns.items()},
         gold=["x"],
-        shown=draw_fixed(n_rows=int(keep.sum()), labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=int(keep.sum()), n_labels=n_labels, rng=rng),
         truth={"x": 1.0, "z": -0.5},
         call={
             "formula": "y ~ x + z",
@@ -99,10 +100,11 @@ def simulate_panel(
     )
 
 
+@explain_calls
 def simulate_nested(
     n_candidates: int = 200,
     n_posts: int = 20,
-    labeled: Labeled = 800,
+    n_labels: Labels = 800,
     *,
     bias: float = 0.5,
     seed: Seed = 1234,
@@ -120,7 +122,7 @@ def simulate_nested(
         Number of candidates, at least 2.
     n_posts : int, default 20
         Average number of posts per candidate (1 + Poisson(n_posts - 1)).
-    labeled : int or "all", default 800
+    n_labels : int or "all", default 800
         Show tone on a simple random sample of exactly this many posts, or on every post.
     bias : float, default 0.5
         Strength of the surrogate's systematic error; 0 leaves random noise only.
@@ -137,13 +139,13 @@ def simulate_nested(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds the number of posts; `bias` is not
+        A size is not a whole number, is too small, or `n_labels` exceeds the number of posts; `bias` is not
         finite.
 
     Examples
     --------
     >>> from dsl.datasets import simulate_nested
-    >>> data = simulate_nested(n_candidates=30, n_posts=10, labeled=100, seed=1)
+    >>> data = simulate_nested(n_candidates=30, n_posts=10, n_labels=100, seed=1)
     >>> data["candidate"].nunique(), int(data["tone"].notna().sum())
     (30, 100)
     >>> data.attrs["call"]["cluster"]
@@ -170,7 +172,7 @@ def simulate_nested(
             "economy": economy,
         },
         gold=["tone"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth={"Intercept": 0.2, "incumbent": -0.5, "economy": 0.3},
         call={
             "formula": "tone ~ incumbent + economy",
@@ -182,9 +184,10 @@ def simulate_nested(
     )
 
 
+@explain_calls
 def simulate_yearly(
     n: int = 5000,
-    labeled: Labeled = 1000,
+    n_labels: Labels = 1000,
     *,
     n_years: int = 8,
     accuracy: float = 0.85,
@@ -201,7 +204,7 @@ def simulate_yearly(
     ----------
     n : int, default 5000
         Number of rows, spread evenly over the years.
-    labeled : int or "all", default 1000
+    n_labels : int or "all", default 1000
         Show Y on a simple random sample of exactly this many rows, or on every row.
     n_years : int, default 8
         Number of years, at least 2 and at most n.
@@ -219,12 +222,12 @@ def simulate_yearly(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `labeled` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
 
     Examples
     --------
     >>> from dsl.datasets import simulate_yearly
-    >>> data = simulate_yearly(n=900, labeled=300, n_years=3, seed=1)
+    >>> data = simulate_yearly(n=900, n_labels=300, n_years=3, seed=1)
     >>> data.attrs["truth"]
     {'C(year)[2010]': 0.2, 'C(year)[2011]': 0.4, 'C(year)[2012]': 0.6}
     """
@@ -238,7 +241,7 @@ def simulate_yearly(
     return finish(
         {"year": FIRST_YEAR + t, "Y": y, "pred_Y": pred_y},
         gold=["Y"],
-        shown=draw_fixed(n_rows=n, labeled=labeled, rng=rng),
+        shown=draw_fixed(n_rows=n, n_labels=n_labels, rng=rng),
         truth={f"C(year)[{FIRST_YEAR + k}]": float(p) for k, p in enumerate(share)},
         call={
             "formula": "Y ~ C(year) - 1",

@@ -83,7 +83,7 @@ def cross_check(fit: Fit | HasFit, data: Any, *, sl_method: str | None = None, s
     --------
     >>> import dsl
     >>> from dsl.r import cross_check
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> fit = dsl.dsl("human_positive ~ negation + hedge", data=tweets, model="logit",
     ...               predicted_var="human_positive", prediction="vader_positive", sl_method="lm")
     >>> cross_check(fit, tweets, show=False)["verdict"].unique()  # doctest: +SKIP

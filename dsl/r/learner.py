@@ -53,7 +53,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> import dsl
     >>> from dsl.r import RLearner
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> dsl.dsl("human_rating ~ negation", tweets, predicted_var="human_rating", prediction="vader_compound",
     ...         sl_method=RLearner("ranger::ranger", options={"num.trees": 200}))  # doctest: +SKIP
     <DSLResults lm (dsl): human_rating ~ negation; 9390 rows, 1000 labelled>

@@ -119,7 +119,7 @@ def reference_dsl(
     --------
     >>> import dsl
     >>> from dsl.r import reference_dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> theirs = reference_dsl("human_positive ~ negation + hedge", tweets, model="logit",
     ...                        predicted_var="human_positive", prediction="vader_positive",
     ...                        sl_method="lm")  # doctest: +SKIP

@@ -16,7 +16,7 @@ from dsl.sampling.probability import scale_probabilities
 
 @explain_calls
 def clustered(
-    data: Any, clusters: int, *, by: str | Sequence[str], exclude: Any = None, seed: Seed = 1234
+    data: Any, n_clusters: int, *, by: str | Sequence[str], exclude: Any = None, seed: Seed = 1234
 ) -> LabelDesign:
     """Simple random sample of clusters, all of whose rows are labelled.
 
@@ -24,7 +24,7 @@ def clustered(
     ----------
     data : data frame
         As in `simple_random`.
-    clusters : int
+    n_clusters : int
         Number of clusters to draw.
     by : str or list of str
         Columns whose values make the clusters: document, author, thread.
@@ -39,7 +39,7 @@ def clustered(
     Raises
     ------
     ArgumentError
-        `clusters` is not a whole number between 2 and the number of clusters.
+        `n_clusters` is not a whole number between 2 and the number of clusters.
     DataError
         `by` is missing in some rows.
 
@@ -53,7 +53,7 @@ def clustered(
     """
     people = population(data, {"by": by}, exclude)
     codes, found = groups(people.frame, by, "by")
-    count = _check_clusters(clusters, len(found))
+    count = _check_clusters(n_clusters, len(found))
     chosen = draw_within(np.zeros(len(found), dtype=np.int64), np.array([count]), random_generator(seed))
     prob = np.full(len(people), count / len(found))
     return LabelDesign(
@@ -65,7 +65,7 @@ def clustered(
         unit=codes,
         unit_prob=prob,
         settings={
-            "clusters": count,
+            "n_clusters": count,
             "by": [by] if isinstance(by, str) else list(by),
             **seed_setting(seed),
             **people.settings,
@@ -76,7 +76,7 @@ def clustered(
 @explain_calls
 def two_stage(
     data: Any,
-    clusters: int,
+    n_clusters: int,
     per_cluster: int,
     *,
     by: str | Sequence[str],
@@ -90,7 +90,7 @@ def two_stage(
     ----------
     data : data frame
         As in `simple_random`.
-    clusters : int
+    n_clusters : int
         Number of clusters to draw.
     per_cluster : int
         Rows to draw in each; smaller clusters are labelled in full.
@@ -110,7 +110,7 @@ def two_stage(
     Raises
     ------
     ArgumentError
-        `clusters` or `per_cluster` out of range.
+        `n_clusters` or `per_cluster` out of range.
     DataError
         `by` is missing in some rows.
 
@@ -125,7 +125,7 @@ def two_stage(
     people = population(data, {"by": by}, exclude)
     codes, found = groups(people.frame, by, "by")
     rows: IntArray = np.bincount(codes)
-    count = _check_clusters(clusters, len(found))
+    count = _check_clusters(n_clusters, len(found))
     sizes = np.minimum(check_count(per_cluster, name="per_cluster", least=1), rows)
     if first not in ("size", "equal"):
         raise ArgumentError(f"unknown first {first!r}: use 'size' (clusters by their number of rows) or 'equal'")
@@ -142,7 +142,7 @@ def two_stage(
         unit=codes,
         unit_prob=unit_prob[codes],
         settings={
-            "clusters": count,
+            "n_clusters": count,
             "per_cluster": int(per_cluster),
             "by": [by] if isinstance(by, str) else list(by),
             "first": first,
@@ -152,8 +152,8 @@ def two_stage(
     )
 
 
-def _check_clusters(clusters: object, found: int) -> int:
-    count = check_count(clusters, name="clusters", least=2)
+def _check_clusters(n_clusters: object, found: int) -> int:
+    count = check_count(n_clusters, name="n_clusters", least=2)
     if count > found:
-        raise ArgumentError(f"clusters is {count}, but there are {found}; lower it")
+        raise ArgumentError(f"n_clusters is {count}, but there are {found}; lower it")
     return count

@@ -59,7 +59,7 @@ class LabelDesign(SamplingDesign):
     Examples
     --------
     >>> import dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=0)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=0)
     >>> design = dsl.sampling.simple_random(tweets, 500, seed=1)
     >>> design
     <LabelDesign srs: 500 of 9390 rows drawn, probability 0.0532>

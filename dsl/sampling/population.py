@@ -59,11 +59,11 @@ class Population:
         check_complete(kept, argument)
         return np.asarray(kept)
 
-    def check_size(self, size: object, name: str = "size") -> int:
+    def check_n_labels(self, n_labels: object) -> int:
         """Return a number of rows to draw as int, at most all of them."""
-        count = check_count(size, name=name, least=1)
+        count = check_count(n_labels, name="n_labels", least=1)
         if count > len(self):
-            raise ArgumentError(f"{name} is {count}, but there are {len(self)} rows to draw from; lower it")
+            raise ArgumentError(f"n_labels is {count}, but there are {len(self)} rows to draw from; lower it")
         return count
 
 

@@ -73,9 +73,9 @@ def scale_probabilities(
     slack = 1e-9 * max(1.0, abs(budget))
     if not least - slack <= budget <= most + slack or np.any(low > cap):
         raise ArgumentError(
-            f"no probabilities meet a budget of {budget:g} labels: with floor {_range(low)} and cap {cap:g} they sum to "
+            f"no probabilities sum to {budget:g} labels: with floor {_range(low)} and cap {cap:g} they sum to "
             f"{least:g} at least and {most:g} at most ({int((size == 0.0).sum())} of {len(size)} rows have size measure "
-            "zero and stay at the floor); change the budget, or the floor"
+            "zero and stay at the floor); change n_labels, or the floor"
         )
     value = _multiplier(size, min(max(budget, least), most), low, cap, count) * size
     prob = np.clip(value, low, cap)
@@ -128,18 +128,18 @@ def _multiplier(size: FloatArray, budget: float, floor: FloatArray, cap: float, 
     return multiplier
 
 
-def allocate(size: int, strata: IntArray, spread: FloatArray, *, least: int = 1) -> IntArray:
+def allocate(n_labels: int, strata: IntArray, spread: FloatArray, *, least: int = 1) -> IntArray:
     r"""Whole numbers of labels per stratum that minimise the variance of the stratified total.
 
     Minimises :math:`\sum_h (N_h S_h)^2 / n_h` over whole :math:`n_h` between `least` and :math:`N_h` with
-    :math:`\sum_h n_h` the size: exact, by giving the labels one after the other to the stratum with the largest
+    :math:`\sum_h n_h` the number of labels: exact, by giving the labels one after the other to the stratum with the largest
     :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` (Wright, "The equivalence of Neyman optimum allocation for sampling and equal
     proportions for apportioning the U.S. House of Representatives", American Statistician 66, 2012). With equal spread
     this is proportional allocation.
 
     Parameters
     ----------
-    size : int
+    n_labels : int
         Number of labels.
     strata : (H,) int array
         Rows N_h of each stratum.
@@ -155,7 +155,7 @@ def allocate(size: int, strata: IntArray, spread: FloatArray, *, least: int = 1)
     Raises
     ------
     ArgumentError
-        The size is below the minima's sum, or above the number of rows.
+        `n_labels` is below the minima's sum, or above the number of rows.
 
     Examples
     --------
@@ -163,19 +163,19 @@ def allocate(size: int, strata: IntArray, spread: FloatArray, *, least: int = 1)
     array([3, 2, 5])
     """
     minimum = np.minimum(least, strata)
-    if not minimum.sum() <= size <= strata.sum():
+    if not minimum.sum() <= n_labels <= strata.sum():
         raise ArgumentError(
-            f"size={size} cannot be spread over {len(strata)} strata with at least {least} in each (all rows of smaller "
-            f"strata): that takes {int(minimum.sum())}, and there are {int(strata.sum())} rows; change size or least"
+            f"n_labels={n_labels} cannot be spread over {len(strata)} strata with at least {least} in each (all rows of smaller "
+            f"strata): that takes {int(minimum.sum())}, and there are {int(strata.sum())} rows; change n_labels or least"
         )
-    room = np.minimum(strata, size) - minimum
+    room = np.minimum(strata, n_labels) - minimum
     stratum = np.repeat(np.arange(len(strata)), room)
     first = np.cumsum(room) - room
     n = np.arange(len(stratum)) - np.repeat(first, room) + minimum[stratum]
     weight = (strata * spread)[stratum]
     with np.errstate(divide="ignore"):
         priority = np.where(n > 0, weight / np.sqrt(n * (n + 1.0)), np.where(weight > 0.0, np.inf, 0.0))
-    taken = np.lexsort((-weight, -priority))[: size - int(minimum.sum())]
+    taken = np.lexsort((-weight, -priority))[: n_labels - int(minimum.sum())]
     return np.asarray(minimum + np.bincount(stratum[taken], minlength=len(strata)))
 
 

@@ -18,14 +18,14 @@ ALLOCATIONS = ("proportional", "neyman", "equal")
 
 
 @explain_calls
-def simple_random(data: Any, size: int, *, exclude: Any = None, seed: Seed = 1234) -> LabelDesign:
-    """Simple random sample: exactly `size` rows, every set of rows as likely as any other.
+def simple_random(data: Any, n_labels: int, *, exclude: Any = None, seed: Seed = 1234) -> LabelDesign:
+    """Simple random sample: exactly `n_labels` rows, every set of rows as likely as any other.
 
     Parameters
     ----------
     data : data frame
         pandas, polars, pyarrow, or a dict of columns. Rows are known by the pandas index, else as 0, 1, ...
-    size : int
+    n_labels : int
         Number of rows to label.
     exclude : str, or (rows,) bool array, optional
         Rows that are no part of the population, such as those a codebook was written with: a column that is 1 there,
@@ -39,7 +39,7 @@ def simple_random(data: Any, size: int, *, exclude: Any = None, seed: Seed = 123
     Raises
     ------
     ArgumentError
-        `size` is not a whole number between 1 and the number of rows.
+        `n_labels` is not a whole number between 1 and the number of rows.
     DesignError
         Row labels repeat.
 
@@ -50,7 +50,7 @@ def simple_random(data: Any, size: int, *, exclude: Any = None, seed: Seed = 123
     <LabelDesign srs: 500 of 9390 rows drawn, probability 0.0532>
     """
     people = population(data, {}, exclude)
-    count = people.check_size(size)
+    count = people.check_n_labels(n_labels)
     codes: IntArray = np.zeros(len(people), dtype=np.int64)
     return LabelDesign(
         kind="srs",
@@ -58,13 +58,13 @@ def simple_random(data: Any, size: int, *, exclude: Any = None, seed: Seed = 123
         prob=np.full(len(people), count / len(people)),
         drawn=draw_within(codes, np.array([count]), random_generator(seed)),
         fixed_size=True,
-        settings={"size": count, **seed_setting(seed), **people.settings},
+        settings={"n_labels": count, **seed_setting(seed), **people.settings},
     )
 
 
 @explain_calls
 def bernoulli(
-    data: Any, size: float | None = None, *, prob: Any = None, exclude: Any = None, seed: Seed = 1234
+    data: Any, n_labels: float | None = None, *, prob: Any = None, exclude: Any = None, seed: Seed = 1234
 ) -> LabelDesign:
     """Draw every row independently of the others; the number of rows drawn is random.
 
@@ -72,10 +72,10 @@ def bernoulli(
     ----------
     data : data frame
         As in `simple_random`.
-    size : float, optional
+    n_labels : float, optional
         Expected number of rows drawn, with equal probabilities.
     prob : float, str or (rows,) array, optional
-        The probability, or a column or array with each row's, in (0, 1]. Give either `size` or `prob`.
+        The probability, or a column or array with each row's, in (0, 1]. Give either `n_labels` or `prob`.
     exclude, seed
         As in `simple_random`.
 
@@ -86,7 +86,7 @@ def bernoulli(
     Raises
     ------
     ArgumentError
-        Not one of `size` and `prob`, or a size above the number of rows.
+        Not one of `n_labels` and `prob`, or more labels than rows.
     SampleProbabilityError
         A probability is outside (0, 1].
 
@@ -98,16 +98,20 @@ def bernoulli(
     <LabelDesign bernoulli: 522 of 9390 rows drawn, probabilities 0.02 to 0.1>
     """
     people = population(data, {"prob": prob}, exclude)
-    if (size is None) == (prob is None):
+    if (n_labels is None) == (prob is None):
         raise ArgumentError(
-            "bernoulli needs either size, the expected number of rows, or prob, the probability of each row"
+            "bernoulli needs either n_labels, the expected number of rows, or prob, the probability of each row"
         )
-    if size is not None:
-        if isinstance(size, bool) or not isinstance(size, int | float | np.number) or not 0 < size <= len(people):
+    if n_labels is not None:
+        if (
+            isinstance(n_labels, bool)
+            or not isinstance(n_labels, int | float | np.number)
+            or not 0 < n_labels <= len(people)
+        ):
             raise ArgumentError(
-                f"size must be a number between 0 and {len(people)}, the number of rows; found {size!r}"
+                f"n_labels must be a number between 0 and {len(people)}, the number of rows; found {n_labels!r}"
             )
-        each = np.full(len(people), float(size) / len(people))
+        each = np.full(len(people), float(n_labels) / len(people))
     else:
         each = check_probabilities(people.numbers(prob, "prob"), n_rows=len(people))
     return LabelDesign(
@@ -116,14 +120,14 @@ def bernoulli(
         prob=each,
         drawn=draw_bernoulli(prob=each, rng=random_generator(seed)),
         fixed_size=False,
-        settings={"expected_size": float(each.sum()), **seed_setting(seed), **people.settings},
+        settings={"n_labels": float(each.sum()), **seed_setting(seed), **people.settings},
     )
 
 
 @explain_calls
 def stratified(
     data: Any,
-    size: int | None = None,
+    n_labels: int | None = None,
     *,
     by: str | Sequence[str],
     allocation: str | Mapping[Any, int] = "proportional",
@@ -138,13 +142,13 @@ def stratified(
     ----------
     data : data frame
         As in `simple_random`.
-    size : int, optional
+    n_labels : int, optional
         Number of rows to label in all; not needed where `allocation` gives the sizes.
     by : str or list of str
         Columns whose values make the strata, known for every row: source, year, the surrogate label.
     allocation : {"proportional", "neyman", "equal"} or dict
         Sizes proportional to the strata's rows; to rows times `spread`, which is best for a mean; the same everywhere; or
-        the size of each stratum by its value (a tuple of values for several columns). Sizes are whole, sum to `size`
+        the size of each stratum by its value (a tuple of values for several columns). Sizes are whole, sum to `n_labels`
         exactly, and are the best such numbers (`dsl.sampling.probability.allocate`).
     spread : str, array or dict, optional
         For ``"neyman"``: expected standard deviation of what is labelled (of its prediction's error) in each row, of
@@ -182,16 +186,16 @@ def stratified(
     rows: IntArray = np.bincount(codes)
     each = check_count(least, name="least", least=1)
     if isinstance(allocation, Mapping):
-        sizes = _given_sizes(allocation, strata, rows, size)
+        sizes = _given_sizes(allocation, strata, rows, n_labels)
     elif allocation not in ALLOCATIONS:
         raise ArgumentError(
             f"unknown allocation {allocation!r}: use one of {', '.join(ALLOCATIONS)}, or a dict of the size of each stratum"
         )
     else:
-        if size is None:
-            raise ArgumentError(f"allocation='{allocation}' needs size, the number of rows to label")
+        if n_labels is None:
+            raise ArgumentError(f"allocation='{allocation}' needs n_labels, the number of rows to label")
         spreads = _spreads(people, spread, codes, strata, rows, allocation)
-        sizes = allocate(people.check_size(size), rows, spreads, least=each)
+        sizes = allocate(people.check_n_labels(n_labels), rows, spreads, least=each)
     return LabelDesign(
         kind="stratified",
         rows=people.rows,
@@ -200,7 +204,7 @@ def stratified(
         fixed_size=True,
         stratum=codes,
         settings={
-            "size": int(sizes.sum()),
+            "n_labels": int(sizes.sum()),
             "by": [by] if isinstance(by, str) else list(by),
             "allocation": "given" if isinstance(allocation, Mapping) else allocation,
             "strata": [str(value) for value in strata],
@@ -211,15 +215,17 @@ def stratified(
     )
 
 
-def _given_sizes(given: Mapping[Any, int], strata: list[Any], rows: IntArray, size: int | None) -> IntArray:
+def _given_sizes(given: Mapping[Any, int], strata: list[Any], rows: IntArray, n_labels: int | None) -> IntArray:
     """Sizes by stratum, checked against the strata."""
     values = _by_stratum(given, strata, "allocation")
     sizes = np.array([check_count(n, name=f"allocation[{h!r}]", least=1) for h, n in zip(strata, values, strict=True)])
     if (sizes > rows).any():
         h = int((sizes > rows).argmax())
         raise ArgumentError(f"allocation[{strata[h]!r}] is {sizes[h]}, but that stratum has {rows[h]} rows; lower it")
-    if size is not None and size != sizes.sum():
-        raise ArgumentError(f"size is {size}, but the sizes in allocation sum to {sizes.sum()}; leave size out")
+    if n_labels is not None and n_labels != sizes.sum():
+        raise ArgumentError(
+            f"n_labels is {n_labels}, but the sizes in allocation sum to {sizes.sum()}; leave n_labels out"
+        )
     return sizes
 
 
@@ -260,24 +266,24 @@ def _spreads(
 
 @explain_calls
 def proportional_to_size(
-    data: Any, size: int, *, measure: Any, floor: float | None = None, exclude: Any = None, seed: Seed = 1234
+    data: Any, n_labels: int, *, measure: Any, floor: float | None = None, exclude: Any = None, seed: Seed = 1234
 ) -> LabelDesign:
-    """Exactly `size` rows, each with probability proportional to a measure of size.
+    """Exactly `n_labels` rows, each with probability proportional to a measure of size.
 
     Probabilities that would exceed one become one (the row is drawn for certain) and the others are scaled up, so
-    that they always sum to `size`. Drawn by systematic sampling in random order, which keeps each row's probability
+    that they always sum to `n_labels`. Drawn by systematic sampling in random order, which keeps each row's probability
     exact (`dsl.sampling.draw.draw_fixed_size`).
 
     Parameters
     ----------
     data : data frame
         As in `simple_random`.
-    size : int
+    n_labels : int
         Number of rows to label.
     measure : str or (rows,) array
         Column or array, zero or more: length, reach, the expected error of the machine's label.
     floor : float, optional
-        Smallest probability, below `size` / rows. Needed where the measure may be zero, and wise where it is a guess:
+        Smallest probability, below `n_labels` / rows. Needed where the measure may be zero, and wise where it is a guess:
         the weight of a drawn row, one over its probability, is then at most one over the floor.
     exclude, seed
         As in `simple_random`.
@@ -301,7 +307,7 @@ def proportional_to_size(
     <LabelDesign pps: 500 of 9390 rows drawn, probabilities 0.02 to 0.263>
     """
     people = population(data, {"measure": measure}, exclude)
-    count = people.check_size(size)
+    count = people.check_n_labels(n_labels)
     values = people.numbers(measure, "measure")
     name = f"'{measure}'" if isinstance(measure, str) else "given"
     bad = ~np.isfinite(values) | (values < 0.0)
@@ -323,7 +329,7 @@ def proportional_to_size(
         drawn=draw_fixed_size(prob, random_generator(seed)),
         fixed_size=True,
         settings={
-            "size": count,
+            "n_labels": count,
             "measure": measure if isinstance(measure, str) else "an array",
             "floor": least,
             **seed_setting(seed),
@@ -332,13 +338,13 @@ def proportional_to_size(
     )
 
 
-def check_floor(floor: float | None, size: int, rows: int, default: float = 0.0) -> float:
-    """Return the smallest probability, which must leave room for the budget."""
+def check_floor(floor: float | None, n_labels: int, rows: int, default: float = 0.0) -> float:
+    """Return the smallest probability, which must leave room for that many labels."""
     if floor is None:
         return default
-    if isinstance(floor, bool) or not isinstance(floor, int | float | np.number) or not 0.0 <= floor <= size / rows:
+    if isinstance(floor, bool) or not isinstance(floor, int | float | np.number) or not 0.0 <= floor <= n_labels / rows:
         raise ArgumentError(
-            f"floor must be between 0 and {size / rows:.4g}, the probability if {size} labels were spread evenly over {rows} "
-            f"rows; found {floor!r}"
+            f"floor must be between 0 and {n_labels / rows:.4g}, the probability if {n_labels} labels were spread evenly over "
+            f"{rows} rows; found {floor!r}"
         )
     return float(floor)

@@ -23,7 +23,7 @@ from dsl.sampling.schemes import check_floor
 def targeted(
     fit: Fit | HasFit,
     data: Any,
-    size: int,
+    n_labels: int,
     *,
     coefficient: str | Sequence[str] = "all",
     criterion: str = "mean",
@@ -39,7 +39,7 @@ def targeted(
     A row is worth labelling where its prediction is likely to be wrong and where its covariates matter:
     :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction (an
     error model cross-fitted on the pilot's labels) and h the coefficient's row of the inverse Jacobian. Then
-    :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to the budget exactly.
+    :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
 
     For several coefficients the probabilities minimise the mean ratio of their variances against even probabilities,
     with none above one: no coefficient is worse off, as far as the error model is right. With predicted covariates, h'm is
@@ -51,14 +51,14 @@ def targeted(
         The pilot: a fit of `dsl.dsl` with ``estimator="dsl"`` on some labels, of which 200 or so will do.
     data : data frame
         The table that the pilot was fitted to.
-    size : int
+    n_labels : int
         Number of rows to label now, none of the pilot's among them.
     coefficient : str, list of str or "all"
         Coefficients as ``fit.params`` names them; ``"all"`` is all but the intercept.
     criterion : {"mean", "worst"}
         For several coefficients: the smallest mean ratio, or the smallest largest one, which all coefficients then share.
     tau : float
-        Share of the budget spread evenly, in [0, 1].
+        Share of the labels spread evenly, in [0, 1].
     floor : float, optional
         Smallest probability; by default a tenth of the mean one.
     robust : bool
@@ -82,7 +82,7 @@ def targeted(
     Raises
     ------
     ArgumentError
-        An unknown coefficient, a size or floor that cannot be met, a pilot without predictions, `data` that are not its own.
+        An unknown coefficient, labels or a floor that cannot be met, a pilot without predictions, `data` that are not its own.
 
     Notes
     -----
@@ -99,7 +99,7 @@ def targeted(
     Examples
     --------
     >>> import dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=250, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=250, seed=1)
     >>> pilot = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
     ...                 prediction=["vader_positive", "vader_compound"], sl_method="ridge", sample_split=2)
     >>> design = dsl.sampling.targeted(pilot, tweets, 750, coefficient="hedge", error_model="knn", seed=1)
@@ -110,7 +110,7 @@ def targeted(
     check_method(error_model, "gaussian")
     pilot = read_pilot(fit_of(fit), data)
     chosen = _chosen(coefficient, pilot.names)
-    budget = _Budget.of(pilot, size, keep=keep_pilot, floor=floor)
+    budget = _Budget.of(pilot, n_labels, keep=keep_pilot, floor=floor)
     rng = random_generator(seed)
     errors = estimate_errors(pilot, error_model, int(rng.integers(2**31)))
     variance = influence_variances(pilot, errors, chosen)
@@ -122,7 +122,7 @@ def targeted(
         drawn=budget.draw(prob, rng),
         fixed_size=True,
         settings={
-            "size": budget.size,
+            "n_labels": budget.size,
             "coefficient": [pilot.names[j] for j in chosen],
             "criterion": criterion,
             "tau": float(tau),
@@ -139,7 +139,7 @@ def targeted(
 
 def _check_share(tau: object) -> None:
     if isinstance(tau, bool) or not isinstance(tau, int | float | np.number) or not 0.0 <= tau <= 1.0:
-        raise ArgumentError(f"tau, the share of the budget spread evenly, must be between 0 and 1; found {tau!r}")
+        raise ArgumentError(f"tau, the share of the labels spread evenly, must be between 0 and 1; found {tau!r}")
 
 
 def _chosen(coefficient: str | Sequence[str], names: tuple[str, ...]) -> IntArray:
@@ -167,13 +167,13 @@ class _Budget:
     """(N,) rows that may be drawn now."""
 
     @classmethod
-    def of(cls, pilot: Pilot, size: object, *, keep: bool, floor: float | None) -> "_Budget":
-        """Check size and floor."""
+    def of(cls, pilot: Pilot, n_labels: object, *, keep: bool, floor: float | None) -> "_Budget":
+        """Check the number of labels and the floor."""
         labeled = pilot.sample.labeled
         before, free = (pilot.prob, ~labeled) if keep else (np.zeros(len(labeled)), np.ones(len(labeled), dtype=bool))
-        count = check_count(size, name="size", least=1)
+        count = check_count(n_labels, name="n_labels", least=1)
         if count > free.sum():
-            raise ArgumentError(f"size is {count}, but {int(free.sum())} rows are left to draw from; lower it")
+            raise ArgumentError(f"n_labels is {count}, but {int(free.sum())} rows are left to draw from; lower it")
         total = count + (pilot.sample.n_labeled if keep else 0)
         least = check_floor(floor, total, len(labeled), default=0.1 * total / len(labeled))
         return cls(size=count, floor=least, before=before, open=free)

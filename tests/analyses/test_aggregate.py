@@ -247,7 +247,7 @@ def test_independent_draws_follow_the_poisson_binomial(prob: list[float], data: 
 
 def test_adjusted_means_average_to_the_mean_of_the_posts() -> None:
     """Weighted by posts, they are the design-based mean with the raw surrogate: estimator="cdi" at lambda one."""
-    data = dsl.datasets.simulate_nested(n_candidates=40, n_posts=8, labeled=120, seed=2)
+    data = dsl.datasets.simulate_nested(n_candidates=40, n_posts=8, n_labels=120, seed=2)
     units = aggregate(data, unit="candidate", gold="tone", prediction="pred_tone")
     fit = dsl.dsl("tone ~ 1", data, predicted_var="tone", prediction="pred_tone", estimator="cdi", tune=1.0)
     assert np.average(units["tone_adjusted"], weights=units["n_posts"]) == pytest.approx(
@@ -256,7 +256,7 @@ def test_adjusted_means_average_to_the_mean_of_the_posts() -> None:
 
 
 def test_designs_say_how_posts_were_drawn() -> None:
-    data = dsl.datasets.simulate_nested(n_candidates=60, n_posts=10, labeled="all", seed=3)
+    data = dsl.datasets.simulate_nested(n_candidates=60, n_posts=10, n_labels="all", seed=3)
     tone = data["tone"]
     call = {"unit": "candidate", "gold": "tone", "prediction": "pred_tone"}
     whole = dsl.sampling.clustered(data, 20, by="candidate", seed=1)

@@ -86,13 +86,13 @@ def test_second_stage_leaves_out_the_correction() -> None:
 def test_mean_is_that_of_the_engine(lam: float) -> None:
     """mean_L y + lam (mean f - mean_L f), whose finite variance `dsl.dsl` has in closed form."""
     data = table()
-    fit = run(mean, data, lam=lam, target="finite", n_boot=DRAWS)
+    fit = run(mean, data, tune=lam, target="finite", n_boot=DRAWS)
     theirs = dsl.dsl("y ~ 1", data, predicted_var="y", prediction="f", estimator="cdi", tune=lam, target="finite")
     assert fit.params["mean"] == pytest.approx(theirs.params["Intercept"], rel=CLOSED_FORM)
     assert fit.bse["mean"] == pytest.approx(theirs.bse["Intercept"], rel=BOOTSTRAP)
     assert fit.parts.columns.tolist() == ["gold", "surrogate_labeled", "surrogate_all"]
     assert fit.parts.loc["mean", "surrogate_all"] == pytest.approx(data["f"].mean())
-    assert fit.bse["mean"] < run(mean, data, lam=lam, n_boot=DRAWS).bse["mean"]
+    assert fit.bse["mean"] < run(mean, data, tune=lam, n_boot=DRAWS).bse["mean"]
 
 
 def test_tuned_lambda_of_a_mean_is_the_regression_coefficient() -> None:
@@ -101,7 +101,7 @@ def test_tuned_lambda_of_a_mean_is_the_regression_coefficient() -> None:
     fit = run(mean, data, target="finite", n_boot=2000)
     labeled = data.dropna()
     expected = np.cov(labeled["y"], labeled["f"])[0, 1] / labeled["f"].var()
-    assert fit.lam["mean"] == pytest.approx(expected, abs=0.05)  # of 2000 draws
+    assert fit.tuning["lambda"]["mean"] == pytest.approx(expected, abs=0.05)  # of 2000 draws
 
 
 @pytest.mark.parametrize("draw", ["stratified", "clustered", "bernoulli"])
@@ -113,7 +113,7 @@ def test_designs(draw: str) -> None:
         "bernoulli": lambda: dsl.sampling.bernoulli(base, 200),
     }[draw]()
     data = base.assign(y=base["y"].where(design.drawn))
-    fit = run(mean, data, lam=0.7, target="finite", design=design, n_boot=DRAWS)
+    fit = run(mean, data, tune=0.7, target="finite", design=design, n_boot=DRAWS)
     call = {"predicted_var": "y", "prediction": "f", "estimator": "cdi", "tune": 0.7, "target": "finite"}
     theirs = dsl.dsl("y ~ 1", data, design=design, **call)
     assert fit.params["mean"] == pytest.approx(theirs.params["Intercept"], rel=CLOSED_FORM)

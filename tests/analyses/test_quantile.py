@@ -63,7 +63,7 @@ def test_interval_is_that_of_ppi_python(q: float, seed: int) -> None:
     """
     data = table(seed=seed)
     low, high = rival("ppi_quantile_ci")(*samples(data), q, exact_grid=True)
-    ours = run(data, q=q, lam=1, alpha=0.1).iloc[0]
+    ours = run(data, q=q, tune=1, alpha=0.1).iloc[0]
     assert ours["conf_low"] == low
     grid = observed(data)
     assert ours["conf_high"] == grid[np.searchsorted(grid, high) + 1]
@@ -78,7 +78,7 @@ def test_estimate_is_that_of_ppi_python_where_f_rises(q: float) -> None:
     data["f"] = np.where(data["y"].notna(), data["y"], data["f"])
     grid = observed(data)
     theirs = np.searchsorted(grid, rival("ppi_quantile_pointestimate")(*samples(data), q, exact_grid=True))
-    ours = np.searchsorted(grid, run(data, q=q, lam=1)["estimate"][0])
+    ours = np.searchsorted(grid, run(data, q=q, tune=1)["estimate"][0])
     assert ours - theirs in (0, 1)
 
 
@@ -86,7 +86,7 @@ def test_estimate_is_close_to_that_of_ppi_python() -> None:
     """Where F falls here and there the two differ by less than the interval leaves open."""
     for seed in range(4):
         data = table(seed=seed)
-        ours = run(data, q=0.5, lam=1).iloc[0]
+        ours = run(data, q=0.5, tune=1).iloc[0]
         theirs = rival("ppi_quantile_pointestimate")(*samples(data), 0.5, exact_grid=True)
         assert abs(ours["estimate"] - theirs) < 0.25 * (ours["conf_high"] - ours["conf_low"])
 
@@ -114,14 +114,14 @@ def test_labelled_rows_alone(n: int) -> None:
     """lam = 0 without unequal probabilities is the empirical quantile."""
     data, levels = table(n), [0.1, 0.5, 0.75, 0.9]
     theirs = np.quantile(data["y"].dropna(), levels, method="inverted_cdf")
-    np.testing.assert_array_equal(run(data, q=levels, lam=0)["estimate"], theirs)
+    np.testing.assert_array_equal(run(data, q=levels, tune=0)["estimate"], theirs)
 
 
 def test_weighted_quantile_of_the_labelled_rows() -> None:
     """The least value at which the weighted distribution function reaches the level, written out."""
     data = unequal()
     labeled = data.dropna().sort_values("y")
-    ours = run(data, q=[0.2, 0.5, 0.8], lam=0, sample_prob="pi")
+    ours = run(data, q=[0.2, 0.5, 0.8], tune=0, sample_prob="pi")
     weight = 1.0 / labeled["pi"].to_numpy()
     reached = np.cumsum(weight) / weight.sum()
     expected = [labeled["y"].to_numpy()[np.argmax(reached >= level)] for level in (0.2, 0.5, 0.8)]
@@ -134,14 +134,14 @@ def test_surrogates_on_one_side_of_the_quantile_are_useless(seed: int, given: di
     """All of them lie below it, so that they say nothing about F there: lambda is zero, and no quotient of rounding errors."""
     data = table(seed=seed)
     data["f"] = data["f"].clip(upper=0.3)
-    assert run(data, q=0.75, **given)["lam"][0] == 0.0
+    assert run(data, q=0.75, **given)["lambda"][0] == 0.0
 
 
 def test_certain_rows_count_once_on_both_sides() -> None:
     """With every row certain to be labelled the surrogates cancel, whatever they are."""
     data = table(900, 900).assign(pi=1.0)
     with pytest.warns(e.AllLabeledWarning):
-        ours = run(data, q=[0.3, 0.6], lam=1, sample_prob="pi")
+        ours = run(data, q=[0.3, 0.6], tune=1, sample_prob="pi")
     theirs = np.quantile(data["y"], [0.3, 0.6], method="inverted_cdf")
     np.testing.assert_array_equal(ours["estimate"], theirs)
 
@@ -149,8 +149,8 @@ def test_certain_rows_count_once_on_both_sides() -> None:
 def test_a_perfect_surrogate_narrows_the_interval() -> None:
     data = table(noise=0.0)
     data["f"] = (data["f"] - 0.2) / 0.9
-    tuned, alone = run(data), run(data, lam=0)
-    assert tuned["lam"][0] == pytest.approx(700 / 900, abs=0.02)  # 1 / (1 + n/N')
+    tuned, alone = run(data), run(data, tune=0)
+    assert tuned["lambda"][0] == pytest.approx(700 / 900, abs=0.02)  # 1 / (1 + n/N')
     ratio = (tuned["conf_high"] - tuned["conf_low"])[0] / (alone["conf_high"] - alone["conf_low"])[0]
     assert ratio == pytest.approx(np.sqrt(200 / 900), rel=0.25)
 
@@ -176,9 +176,9 @@ def test_clusters_widen_the_interval() -> None:
     once = table(150, 600)
     thrice = once.loc[np.repeat(once.index, 3)].assign(c=np.repeat(np.arange(600), 3))
     own, clustered, naive = (
-        run(once, lam=1).iloc[0],
-        run(thrice, lam=1, cluster="c").iloc[0],
-        run(thrice, lam=1).iloc[0],
+        run(once, tune=1).iloc[0],
+        run(thrice, tune=1, cluster="c").iloc[0],
+        run(thrice, tune=1).iloc[0],
     )
     assert own["estimate"] == clustered["estimate"]
     assert own["conf_low"] == clustered["conf_low"]
@@ -220,8 +220,8 @@ def test_design_record_gives_rows_and_probabilities() -> None:
         (None, {"q": []}, e.ArgumentError, ["one or more numbers"]),
         (None, {"q": [0.1, np.nan]}, e.ArgumentError, ["found [0.1, nan]"]),
         (None, {"q": "median"}, e.ArgumentError, ["0.5 for the median", "'median'"]),
-        (None, {"lam": "best"}, e.ArgumentError, ["'tuned'", "found 'best'"]),
-        (None, {"lam": True}, e.ArgumentError, ["found True"]),
+        (None, {"tune": "best"}, e.ArgumentError, ["tune must be 'scalar', or a number", "found 'best'"]),
+        (None, {"tune": True}, e.ArgumentError, ["found True"]),
         (None, {"alpha": 5}, e.ArgumentError, ["alpha"]),
         (None, {"alternative": "greater"}, e.ArgumentError, ["did you mean 'larger'"]),
         (None, {"gold": "yy"}, e.MissingColumnError, ["'yy', named in gold", "did you mean 'y'"]),

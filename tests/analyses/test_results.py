@@ -24,7 +24,7 @@ CALL = {
 
 @pytest.fixture(scope="module")
 def tweets() -> pd.DataFrame:
-    return dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    return dsl.datasets.load_sentiment(n_labels=1000, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_repr_is_one_line(fit: dsl.DSLResults) -> None:
 
 @pytest.mark.parametrize("method", ["lm", "auto", "ranger"])
 def test_same_seed_same_numbers_whatever_n_jobs(method: str) -> None:
-    data = dsl.datasets.simulate_features_only(n=400, labeled=80, seed=5)
+    data = dsl.datasets.simulate_features_only(n=400, n_labels=80, seed=5)
     call = {"data": data, "sl_method": method, "sample_split": 2, "cross_fit": 3, **data.attrs["call"]}
     one, again, parallel = dsl.dsl(**call), dsl.dsl(**call), dsl.dsl(n_jobs=2, **call)
     other = dsl.dsl(seed=99, **call)

@@ -53,7 +53,7 @@ def test_mean_is_that_of_ppi_python(lam: float) -> None:
     data = table()
     labeled = data["y"].notna()
     y, f, u = data.loc[labeled, "y"], data.loc[labeled, "f"], data.loc[~labeled, "f"]
-    fit = run(mean, data, lam=lam, n_boot=DRAWS)
+    fit = run(mean, data, tune=lam, n_boot=DRAWS)
     assert fit.params["mean"] == pytest.approx(lam * u.mean() + (y - lam * f).mean(), rel=CLOSED_FORM)
     low, high = rival("ppi_mean_ci")(y.to_numpy(), f.to_numpy(), u.to_numpy(), lam=lam, alpha=0.05)
     assert fit.bse["mean"] == pytest.approx(float(high[0] - low[0]) / 2 / 1.959964, rel=BOOTSTRAP)
@@ -68,8 +68,8 @@ def test_tuned_mean_is_the_published_lambda() -> None:
     fit = run(mean, data, n_boot=DRAWS)
     y, f = data.loc[labeled, "y"], data.loc[labeled, "f"]
     expected = np.cov(y, f, ddof=0)[0, 1] / ((1 + labeled.sum() / (~labeled).sum()) * data["f"].var())
-    assert fit.lam["mean"] == pytest.approx(expected, abs=0.1)
-    for other in (fit.lam["mean"] - 0.1, fit.lam["mean"] + 0.1):
+    assert fit.tuning["lambda"]["mean"] == pytest.approx(expected, abs=0.1)
+    for other in (fit.tuning["lambda"]["mean"] - 0.1, fit.tuning["lambda"]["mean"] + 0.1):
         assert replace(fit, lambdas=np.array([other])).bse["mean"] > fit.bse["mean"]
 
 
@@ -79,7 +79,7 @@ def test_mean_at_one_minus_pi_is_the_design_based_mean() -> None:
     labeled = data["y"].notna()
     pi = labeled.mean()
     pseudo = data["f"] + np.where(labeled, (data["y"] - data["f"]) / pi, 0.0)
-    assert run(mean, data, lam=1.0 - pi).params["mean"] == pytest.approx(pseudo.mean(), rel=CLOSED_FORM)
+    assert run(mean, data, tune=1.0 - pi).params["mean"] == pytest.approx(pseudo.mean(), rel=CLOSED_FORM)
 
 
 def test_unequal_probabilities() -> None:
@@ -91,7 +91,7 @@ def test_unequal_probabilities() -> None:
     other = np.where(pi == 1.0, 1.0, (1 - labeled) / np.where(pi == 1.0, 1.0, 1 - pi))
     y, f = data["y"].fillna(0.0), data["f"]
     expected = [np.average(y, weights=w), np.average(f, weights=w), np.average(f, weights=other)]
-    fit = run(mean, data, sample_prob="pi", lam=0.7)
+    fit = run(mean, data, sample_prob="pi", tune=0.7)
     np.testing.assert_allclose(fit.parts.loc["mean"], expected, rtol=CLOSED_FORM)
     assert fit.params["mean"] == pytest.approx(expected[0] + 0.7 * (expected[2] - expected[1]), rel=CLOSED_FORM)
 
@@ -99,7 +99,7 @@ def test_unequal_probabilities() -> None:
 def test_totals_of_certain_rows_cancel() -> None:
     data = table(900, 900).assign(pi=1.0)
     with pytest.warns(e.AllLabeledWarning):
-        fit = run(lambda frame, weights: float((weights * frame["y"]).sum()), data, sample_prob="pi", lam=1)
+        fit = run(lambda frame, weights: float((weights * frame["y"]).sum()), data, sample_prob="pi", tune=1)
     assert fit.params.iloc[0] == pytest.approx(data["y"].sum(), rel=CLOSED_FORM)
     assert fit.params.index.tolist() == ["statistic"]
 
@@ -108,7 +108,7 @@ def test_totals_of_certain_rows_cancel() -> None:
 def test_least_squares_is_the_estimator_ppi(lam: float) -> None:
     """A regression from statsmodels' WLS is prediction-powered least squares."""
     data = regression_table()
-    fit = run(least_squares, data, lam=lam, n_boot=50)
+    fit = run(least_squares, data, tune=lam, n_boot=50)
     theirs = dsl.dsl("y ~ x", data, predicted_var="y", prediction="f", estimator="ppi", tune=lam)
     np.testing.assert_allclose(fit.params, theirs.params, rtol=CLOSED_FORM)
     assert fit.params.index.tolist() == ["const", "x"]
@@ -123,7 +123,7 @@ def test_bootstrap_is_that_of_ppi_python() -> None:
     np.random.seed(0)
     low, high = rival("ppboot")(np.mean, *arrays, lam=1, n_resamples=DRAWS, alpha=0.05)
     np.random.set_state(state)
-    ours = run(mean, data, lam=1, n_boot=DRAWS)
+    ours = run(mean, data, tune=1, n_boot=DRAWS)
     # a quantile of 400 draws at 2.5% has a standard error of sqrt(.025 x .975 / 400) / density = .134 sd
     np.testing.assert_allclose(ours.conf_int().loc["mean"], [low, high], atol=4 * np.sqrt(2) * 0.134 * ours.bse["mean"])
 
@@ -142,35 +142,35 @@ def test_one_sided_intervals_have_the_right_side() -> None:
         two = fit.conf_int(0.1, method=method).loc["mean"]
         larger = fit.conf_int(0.05, "larger", method).loc["mean"]
         smaller = fit.conf_int(0.05, "smaller", method).loc["mean"]
-        assert (larger["lower"], larger["upper"]) == pytest.approx((two["lower"], np.inf))
-        assert (smaller["lower"], smaller["upper"]) == pytest.approx((-np.inf, two["upper"]))
-    assert fit.conf_int(0.05, "larger").loc["mean", "lower"] == pytest.approx(np.quantile(draws, 0.05))
+        assert (larger["conf_low"], larger["conf_high"]) == pytest.approx((two["conf_low"], np.inf))
+        assert (smaller["conf_low"], smaller["conf_high"]) == pytest.approx((-np.inf, two["conf_high"]))
+    assert fit.conf_int(0.05, "larger").loc["mean", "conf_low"] == pytest.approx(np.quantile(draws, 0.05))
 
 
 def test_lambda_is_kept_between_zero_and_one() -> None:
     """ppi-python's is not: surrogates that run against the truth get a negative weight, others more than one."""
     data = table()
     against = run(mean, data.assign(f=-data["f"]))
-    assert against.lam["mean"] == 0.0
+    assert against.tuning["lambda"]["mean"] == 0.0
     assert against.params["mean"] == pytest.approx(data["y"].mean(), rel=CLOSED_FORM)
-    assert run(mean, data.assign(f=0.1 * data["f"])).lam["mean"] == 1.0
-    assert run(mean, data.assign(f=0.3)).lam["mean"] == 0.0
+    assert run(mean, data.assign(f=0.1 * data["f"])).tuning["lambda"]["mean"] == 1.0
+    assert run(mean, data.assign(f=0.3)).tuning["lambda"]["mean"] == 0.0
 
 
 def test_one_lambda_for_all_minimises_the_relative_variances() -> None:
     data = table(noise=0.8)
     each = run(moments, data)
     one = run(moments, data, tune="scalar")
-    assert one.lam["mean"] == one.lam["square"]
-    assert min(each.lam) < one.lam["mean"] < max(each.lam)
+    assert one.tuning["lambda"]["mean"] == one.tuning["lambda"]["square"]
+    assert min(each.tuning["lambda"]) < one.tuning["lambda"]["mean"] < max(each.tuning["lambda"])
     assert (each.bse <= one.bse + 1e-12).all()
     alone = one.draws[:, 0].var(axis=0, ddof=1)
 
     def relative(lam: float) -> float:
         return float((replace(one, lambdas=np.full(2, lam)).bse ** 2 / alone).sum())
 
-    best = relative(one.lam["mean"])
-    assert best < min(relative(one.lam["mean"] - 0.05), relative(one.lam["mean"] + 0.05))
+    best = relative(one.tuning["lambda"]["mean"])
+    assert best < min(relative(one.tuning["lambda"]["mean"] - 0.05), relative(one.tuning["lambda"]["mean"] + 0.05))
 
 
 def test_same_seed_same_numbers_whatever_the_processes() -> None:
@@ -188,9 +188,9 @@ def test_clusters_are_drawn_whole() -> None:
     """Every row three times: the standard error of the rows once."""
     once = table(150, 600)
     thrice = once.loc[np.repeat(once.index, 3)].assign(c=np.repeat(np.arange(600), 3))
-    own = run(mean, once, lam=1, n_boot=DRAWS)
-    clustered = run(mean, thrice, lam=1, n_boot=DRAWS, cluster="c")
-    naive = run(mean, thrice, lam=1, n_boot=DRAWS)
+    own = run(mean, once, tune=1, n_boot=DRAWS)
+    clustered = run(mean, thrice, tune=1, n_boot=DRAWS, cluster="c")
+    naive = run(mean, thrice, tune=1, n_boot=DRAWS)
     assert clustered.bse["mean"] == pytest.approx(own.bse["mean"], rel=np.sqrt(2) * BOOTSTRAP)
     assert naive.bse["mean"] == pytest.approx(own.bse["mean"] / np.sqrt(3), rel=np.sqrt(2) * BOOTSTRAP)
     assert "600 clusters" in repr(clustered)
@@ -219,7 +219,7 @@ def test_scikit_learn_fit() -> None:
         fit = LogisticRegression(C=1e6, tol=1e-8).fit(frame[["x"]], frame["y"], sample_weight=weights)
         return float(fit.coef_[0, 0])
 
-    fit = run(slope, data, lam=1.0, n_boot=50)
+    fit = run(slope, data, tune=1.0, n_boot=50)
     theirs = sm.Logit(y[300:], sm.add_constant(x[300:])).fit(disp=0)
     assert fit.params["slope"] == pytest.approx(theirs.params[1], rel=1e-3)  # scikit-learn's penalty and stopping
     assert fit.bse["slope"] == pytest.approx(theirs.bse[1], rel=0.4)
@@ -252,8 +252,8 @@ def test_two_gold_columns_and_their_surrogates() -> None:
     def slope(frame: pd.DataFrame, weights: np.ndarray) -> float:
         return float(sm.WLS(frame["y"], sm.add_constant(frame["x2"]), weights=weights).fit().params["x2"])
 
-    fit = ppi_statistic(slope, data, gold=["y", "x2"], prediction=["f", "x"], lam=1.0, n_boot=50)
-    theirs = run(least_squares, data, lam=1.0, n_boot=50)
+    fit = ppi_statistic(slope, data, gold=["y", "x2"], prediction=["f", "x"], tune=1.0, n_boot=50)
+    theirs = run(least_squares, data, tune=1.0, n_boot=50)
     assert fit.params["slope"] == pytest.approx(theirs.params["x"], rel=CLOSED_FORM)
 
 
@@ -261,7 +261,7 @@ def test_results() -> None:
     data = table()
     fit = run(moments, data, n_boot=100)
     tidy = fit.tidy()
-    assert tidy.columns.tolist() == ["term", "estimate", "std_error", "conf_low", "conf_high", "lam", "gold_only"]
+    assert tidy.columns.tolist() == ["term", "estimate", "std_error", "conf_low", "conf_high", "lambda", "gold_only"]
     assert tidy["term"].tolist() == ["mean", "square"]
     np.testing.assert_allclose(tidy["gold_only"], fit.parts["gold"])
     np.testing.assert_allclose(np.sqrt(np.diag(fit.cov_params())), fit.bse)
@@ -325,9 +325,9 @@ def seen_values(frame: pd.DataFrame, weights: np.ndarray) -> pd.Series:
     [
         (one_argument, {}, e.ArgumentError, ["fn(frame, weights)", "one_argument takes (frame", "np.average"]),
         ("mean", {}, e.ArgumentError, ["fn must be a function", "found str"]),
-        (mean, {"lam": "best"}, e.ArgumentError, ["'tuned'", "found 'best'"]),
-        (mean, {"lam": np.inf}, e.ArgumentError, ["found inf"]),
-        (mean, {"tune": "matrix"}, e.ArgumentError, ["unknown tune 'matrix'", "coef, scalar"]),
+        (mean, {"tune": "best"}, e.ArgumentError, ["tune must be 'coef' or 'scalar', or a number", "found 'best'"]),
+        (mean, {"tune": np.inf}, e.ArgumentError, ["found inf"]),
+        (mean, {"tune": "matrix"}, e.ArgumentError, ["'coef' or 'scalar'", "found 'matrix'"]),
         (mean, {"n_boot": 10}, e.ArgumentError, ["n_boot", "at least 50", "found 10"]),
         (mean, {"seed": -1}, e.ArgumentError, ["seed"]),
         (mean, {"n_jobs": 0}, e.ArgumentError, ["n_jobs"]),

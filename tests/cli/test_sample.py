@@ -57,19 +57,19 @@ def test_power_before_labelling() -> None:
 
 
 DESIGNS: dict[str, tuple[list[str], Any]] = {
-    "srs": (["--size", "40"], lambda d: dsl.sampling.simple_random(d, 40, seed=7)),
+    "srs": (["--n-labels", "40"], lambda d: dsl.sampling.simple_random(d, 40, seed=7)),
     "bernoulli": (["--prob", "pi"], lambda d: dsl.sampling.bernoulli(d, prob="pi", seed=7)),
     "stratified": (
-        ["--size", "40", "--by", "g", "--allocation", "equal"],
+        ["--n-labels", "40", "--by", "g", "--allocation", "equal"],
         lambda d: dsl.sampling.stratified(d, 40, by=["g"], allocation="equal", seed=7),
     ),
     "pps": (
-        ["--size", "40", "--measure", "words", "--floor", "0.05"],
+        ["--n-labels", "40", "--measure", "words", "--floor", "0.05"],
         lambda d: dsl.sampling.proportional_to_size(d, 40, measure="words", floor=0.05, seed=7),
     ),
-    "cluster": (["--clusters", "5", "--by", "cl"], lambda d: dsl.sampling.clustered(d, 5, by="cl", seed=7)),
+    "cluster": (["--n-clusters", "5", "--by", "cl"], lambda d: dsl.sampling.clustered(d, 5, by="cl", seed=7)),
     "two_stage": (
-        ["--clusters", "5", "--per-cluster", "4", "--by", "cl"],
+        ["--n-clusters", "5", "--per-cluster", "4", "--by", "cl"],
         lambda d: dsl.sampling.two_stage(d, 5, 4, by="cl", seed=7),
     ),
 }
@@ -92,13 +92,13 @@ def test_sample(method: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--size", "40"], "--design design.npz"),
-        (["--design", "d.npz"], "srs needs --size"),
-        (["--size", "40", "--by", "g", "--out", "o.csv"], "srs takes no --by"),
-        (["--size", "400", "--out", "o.csv"], "200"),
-        (["--size", "40", "--coder", "c.csv"], "--columns"),
-        (["--size", "40", "--exclude", "lab", "--out", "o.csv"], "--exclude needs --id"),
-        (["--size", "40", "--design", "-"], "need file names"),
+        (["--n-labels", "40"], "--design design.npz"),
+        (["--design", "d.npz"], "srs needs --n-labels"),
+        (["--n-labels", "40", "--by", "g", "--out", "o.csv"], "srs takes no --by"),
+        (["--n-labels", "400", "--out", "o.csv"], "200"),
+        (["--n-labels", "40", "--coder", "c.csv"], "--columns"),
+        (["--n-labels", "40", "--exclude", "lab", "--out", "o.csv"], "--exclude needs --id"),
+        (["--n-labels", "40", "--design", "-"], "need file names"),
     ],
 )
 def test_samples_that_cannot_be_drawn(
@@ -110,7 +110,7 @@ def test_samples_that_cannot_be_drawn(
 
 
 def test_rows_left_out_of_the_population() -> None:
-    command = ["sample", "posts.csv", "--size", "40", "--exclude", "lab", "--id", "text", "--out", "drawn.csv"]
+    command = ["sample", "posts.csv", "--n-labels", "40", "--exclude", "lab", "--id", "text", "--out", "drawn.csv"]
     assert main([*command, "--design", "d.npz"]) == 0
     data = pd.read_csv("posts.csv")
     assert read_exact("drawn.csv")["text"].tolist() == data.loc[data["lab"] == 0, "text"].tolist()
@@ -119,7 +119,18 @@ def test_rows_left_out_of_the_population() -> None:
 
 def test_a_coders_file_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("coder.csv").write_text("a week's work", encoding="utf-8")
-    command = ["sample", "posts.csv", "--size", "40", "--columns", "text", "--design", "d.npz", "--coder", "coder.csv"]
+    command = [
+        "sample",
+        "posts.csv",
+        "--n-labels",
+        "40",
+        "--columns",
+        "text",
+        "--design",
+        "d.npz",
+        "--coder",
+        "coder.csv",
+    ]
     assert main(command) == 2
     assert "may hold a coder's labels" in capsys.readouterr().err
     assert Path("coder.csv").read_text(encoding="utf-8") == "a week's work"
@@ -129,7 +140,7 @@ def test_a_coders_file_is_never_replaced(folder: Path, capsys: pytest.CaptureFix
 PIPELINE = """\
 set -eu
 dsl() { "$PYTHON" -m dsl "$@"; }
-dsl sample posts.csv --size 60 --columns text --label y --codebook 0 1 --design d.npz --coder coder.csv --quiet
+dsl sample posts.csv --n-labels 60 --columns text --label y --codebook 0 1 --design d.npz --coder coder.csv --quiet
 "$PYTHON" code.py
 dsl collect posts.csv --design d.npz --coder coder.csv --label y --codebook 0 1 --out labelled.csv
 dsl fit labelled.csv "y ~ x" --predicted y --prediction llm --sl-method lm --splits 1 --design d.npz --json fit.json | head -1

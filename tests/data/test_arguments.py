@@ -115,3 +115,24 @@ def test_not_a_table(data: Any, words: list[str]) -> None:
         run(data)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new"),
+    [
+        (dsl.AdaptiveDesign, "budget", "n_labels"),
+        (dsl.AdaptiveDesign, "target", "coefficient"),
+        (dsl.AdaptiveDesign, "target_se", "se"),
+        (dsl.evaluate, "budgets", "n_labels"),
+        (dsl.ppi_quantile, "lam", "tune"),
+        (dsl.ppi_statistic, "lam", "tune"),
+        (dsl.sampling.simple_random, "size", "n_labels"),
+        (dsl.sampling.targeted, "labeled_size", "n_labels"),
+        (dsl.sampling.two_stage, "clusters", "n_clusters"),
+        (dsl.datasets.load_sentiment, "labeled", "n_labels"),
+        (dsl.datasets.simulate_linear, "size", "n_labels"),
+    ],
+)
+def test_other_words_lead_to_ours(function: Any, old: str, new: str) -> None:
+    with pytest.raises(e.CallError, match=f"no argument '{old}'; did you mean '{new}'"):
+        function(**{old: 1})

@@ -33,7 +33,7 @@ def names(simulators):
 
 
 def large(simulate, **options):
-    return simulate(**LARGE.get(simulate.__name__, {"n": 100_000}), labeled="all", seed=7, **options)
+    return simulate(**LARGE.get(simulate.__name__, {"n": 100_000}), n_labels="all", seed=7, **options)
 
 
 def ordinary_fit(frame, *, use_surrogate=False):
@@ -124,11 +124,11 @@ def test_sentiment_file_is_the_documented_one():
     assert "C.J. Hutto" in (folder / "LICENSE-vaderSentiment.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("labeled", [0, 1, 1000, 9390])
-def test_sentiment_shows_exactly_the_rows_asked_for(tweets, labeled):
-    drawn = datasets.load_sentiment(labeled, seed=3)
+@pytest.mark.parametrize("n_labels", [0, 1, 1000, 9390])
+def test_sentiment_shows_exactly_the_rows_asked_for(tweets, n_labels):
+    drawn = datasets.load_sentiment(n_labels, seed=3)
     shown = drawn["human_positive"].notna()
-    assert shown.sum() == labeled
+    assert shown.sum() == n_labels
     assert all(drawn[name].notna().equals(shown) for name in SENTIMENT_GOLD)
     pd.testing.assert_frame_equal(drawn[shown], tweets[shown])
     others = [name for name in tweets if name not in SENTIMENT_GOLD]
@@ -185,10 +185,10 @@ def test_sentiment_probability_array_stays_the_users():
     assert prob[0] == 0.5
 
 
-@pytest.mark.parametrize("labeled", [-1, 9391, 10.0, 0.5, True, "some", None])
-def test_sentiment_refuses_a_wrong_number_of_labels(labeled):
-    with pytest.raises(ArgumentError, match="labeled"):
-        datasets.load_sentiment(labeled)
+@pytest.mark.parametrize("n_labels", [-1, 9391, 10.0, 0.5, True, "some", None])
+def test_sentiment_refuses_a_wrong_number_of_labels(n_labels):
+    with pytest.raises(ArgumentError, match="n_labels"):
+        datasets.load_sentiment(n_labels)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, 1.01, np.nan, np.inf])
@@ -222,19 +222,19 @@ def test_rows_of_a_seed_stay_the_same():
 
 @pytest.mark.parametrize("load", [datasets.load_sentiment, *SIMULATORS], ids=lambda f: f.__name__)
 def test_seeds_decide_everything(load):
-    first = load(labeled=200, seed=5)
-    pd.testing.assert_frame_equal(first, load(labeled=200, seed=5))
-    pd.testing.assert_frame_equal(first, load(labeled=200, seed=np.random.default_rng(5)))
+    first = load(n_labels=200, seed=5)
+    pd.testing.assert_frame_equal(first, load(n_labels=200, seed=5))
+    pd.testing.assert_frame_equal(first, load(n_labels=200, seed=np.random.default_rng(5)))
     gold = [name for name in first if first[name].isna().any()]
     assert gold
-    other = load(labeled=200, seed=6)
+    other = load(n_labels=200, seed=6)
     assert set(first.index[first[gold[0]].notna()]) != set(other.index[other[gold[0]].notna()])
 
 
 @pytest.mark.parametrize("load", [datasets.load_sentiment, *SIMULATORS], ids=lambda f: f.__name__)
 def test_the_global_random_state_is_neither_used_nor_moved(load):
     before = np.random.get_state()[1].copy()
-    load(labeled=50, seed=1)
+    load(n_labels=50, seed=1)
     assert (np.random.get_state()[1] == before).all()
 
 
@@ -277,7 +277,7 @@ def test_simulated_surrogates_bias_the_naive_estimate(simulate):
 
 @pytest.mark.parametrize("simulate", SIMULATORS, ids=names(SIMULATORS))
 def test_simulated_frames_are_ready_for_their_call(simulate):
-    frame = simulate(labeled=150, seed=1)
+    frame = simulate(n_labels=150, seed=1)
     call = frame.attrs["call"]
     gold = call["predicted_var"]
     used = gold + call.get("prediction", []) + call.get("feature", []) + call.get("index", [])
@@ -293,17 +293,17 @@ def test_simulated_frames_are_ready_for_their_call(simulate):
 
 @pytest.mark.parametrize("simulate", SIMULATORS, ids=names(SIMULATORS))
 def test_truth_and_call_survive_pandas_and_are_plain(simulate):
-    frame = simulate(labeled=150, seed=1)
+    frame = simulate(n_labels=150, seed=1)
     assert json.loads(json.dumps(frame.attrs)) == frame.attrs
     for changed in (frame.copy(), frame.iloc[:50], frame.assign(extra=1), pickle.loads(pickle.dumps(frame))):
         assert changed.attrs == frame.attrs
     frame.attrs["truth"].clear()
-    assert simulate(labeled=150, seed=1).attrs["truth"], "attrs must not be shared between frames"
+    assert simulate(n_labels=150, seed=1).attrs["truth"], "attrs must not be shared between frames"
 
 
 @pytest.mark.parametrize("simulate", SIMULATORS, ids=names(SIMULATORS))
 def test_the_population_does_not_depend_on_how_many_are_labelled(simulate):
-    few, full = simulate(labeled=100, seed=8), simulate(labeled="all", seed=8)
+    few, full = simulate(n_labels=100, seed=8), simulate(n_labels="all", seed=8)
     known = [name for name in few if not few[name].isna().any() and name != "sample_prob"]
     pd.testing.assert_frame_equal(few[known], full[known])
     gold = few.attrs["call"]["predicted_var"]
@@ -312,10 +312,10 @@ def test_the_population_does_not_depend_on_how_many_are_labelled(simulate):
 
 
 @pytest.mark.parametrize("simulate", SIMULATORS, ids=names(SIMULATORS))
-@pytest.mark.parametrize("labeled", [-1, 10**7, 12.5, "half", None])
-def test_simulators_refuse_a_wrong_number_of_labels(simulate, labeled):
-    with pytest.raises(ArgumentError, match="labeled"):
-        simulate(labeled=labeled)
+@pytest.mark.parametrize("n_labels", [-1, 10**7, 12.5, "half", None])
+def test_simulators_refuse_a_wrong_number_of_labels(simulate, n_labels):
+    with pytest.raises(ArgumentError, match="n_labels"):
+        simulate(n_labels=n_labels)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_simulators_refuse_a_wrong_number_of_labels(simulate, labeled):
 )
 def test_simulators_refuse_impossible_options(simulate, options, message):
     with pytest.raises(ArgumentError, match=message):
-        simulate(labeled="all", **options)
+        simulate(n_labels="all", **options)
 
 
 @pytest.mark.parametrize("accuracy", [0.7, 0.9])
@@ -370,7 +370,7 @@ def test_accuracy_is_the_average_accuracy(simulate, accuracy):
     ids=lambda f: f.__name__,
 )
 def test_a_surrogate_of_accuracy_one_is_the_gold(simulate):
-    frame = simulate(labeled="all", accuracy=1)
+    frame = simulate(n_labels="all", accuracy=1)
     call = frame.attrs["call"]
     assert (frame[call["predicted_var"]].to_numpy() == frame[call["prediction"]].to_numpy()).all()
 
@@ -383,7 +383,7 @@ def test_linear_naive_coefficients_are_as_documented():
 
 
 def test_unequal_probabilities_are_exact_and_used():
-    frame = datasets.simulate_unequal(n=50_000, labeled=10_000, seed=4)
+    frame = datasets.simulate_unequal(n=50_000, n_labels=10_000, seed=4)
     assert frame["sample_prob"].sum() == pytest.approx(10_000)
     by_surrogate = frame.groupby("pred_Y")["sample_prob"].agg(["nunique", "first", "size"])
     assert by_surrogate["nunique"].eq(1).all()
@@ -394,14 +394,14 @@ def test_unequal_probabilities_are_exact_and_used():
 
 
 def test_unequal_labels_are_biased_without_their_probabilities():
-    frame = datasets.simulate_unequal(n=50_000, labeled=10_000, seed=4)
+    frame = datasets.simulate_unequal(n=50_000, n_labels=10_000, seed=4)
     labelled = frame[frame["Y"].notna()]
     params, bse = ordinary_fit(labelled)
     assert ((params - pd.Series(frame.attrs["truth"])) / bse).abs().max() > CLEARLY_BIASED
 
 
 def test_balanced_panel_has_every_unit_in_every_year():
-    frame = datasets.simulate_panel(n_units=30, n_years=5, labeled=50)
+    frame = datasets.simulate_panel(n_units=30, n_years=5, n_labels=50)
     assert pd.crosstab(frame["unit"], frame["year"]).eq(1).all().all()
 
 
@@ -414,15 +414,15 @@ def test_unbalanced_panel_is_truly_unbalanced():
     assert table.sum(axis=1).min() >= 2
     assert 0.3 < table.to_numpy().mean() < 0.8
     # Subtracting unit and year means once is exact on balanced panels only; here it must be visibly wrong.
-    x = frame.assign(x=datasets.simulate_panel(balanced=False, labeled="all")["x"])[["y", "x", "z"]]
+    x = frame.assign(x=datasets.simulate_panel(balanced=False, n_labels="all")["x"])[["y", "x", "z"]]
     once = x - x.groupby(frame["unit"]).transform("mean") - x.groupby(frame["year"]).transform("mean") + x.mean()
     additive = sm.OLS(once["y"], once[["x", "z"]]).fit().params["x"]
-    exact, bse = ordinary_fit(datasets.simulate_panel(balanced=False, labeled="all"))
+    exact, bse = ordinary_fit(datasets.simulate_panel(balanced=False, n_labels="all"))
     assert abs(additive - exact["x"]) > bse["x"]
 
 
 def test_panel_needs_its_fixed_effects():
-    frame = datasets.simulate_panel(labeled="all", seed=2)
+    frame = datasets.simulate_panel(n_labels="all", seed=2)
     pooled = sm.OLS(frame["y"], sm.add_constant(frame[["x", "z"]])).fit()
     assert pooled.params["x"] - 1 > CLEARLY_BIASED * pooled.bse["x"]
 
@@ -439,7 +439,7 @@ def test_nested_posts_are_unevenly_spread_and_correlated_in_candidates():
 
 
 def test_years_are_evenly_filled():
-    frame = datasets.simulate_yearly(n=1003, n_years=4, labeled=100)
+    frame = datasets.simulate_yearly(n=1003, n_years=4, n_labels=100)
     assert frame["year"].value_counts().sort_index().to_dict() == {2010: 251, 2011: 251, 2012: 251, 2013: 250}
 
 
@@ -463,5 +463,5 @@ def test_appendix_e_covariates_are_as_published():
 
 def test_appendix_e_truth_is_near_the_published_one():
     published = {"Intercept": 0.202, "X1": 1.075, "I(X1 ** 2)": 0.098, "X2": 0.806, "X4": 0.276}
-    truth = datasets.simulate_appendix_e(n=10, labeled="all").attrs["truth"]
+    truth = datasets.simulate_appendix_e(n=10, n_labels="all").attrs["truth"]
     assert truth == pytest.approx(published, abs=0.004)

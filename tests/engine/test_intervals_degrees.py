@@ -211,7 +211,7 @@ def test_summary_says_which(tuned: dsl.DSLResults) -> None:
 
 
 def test_shares_use_them_too() -> None:
-    texts = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    texts = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     call = {"gold": "human_positive", "prediction": "vader_positive", "by": "source", "interval": "normal"}
     found = dsl.proportions(texts, use_t=True, sl_method="lm", sample_split=2, **call)
     first, second = found.table["source"]

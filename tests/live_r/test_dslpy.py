@@ -91,7 +91,7 @@ def rscript(checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 # ---------------------------------------------------------------------------------------------------------------
 
 MIXED_R = """
-mixed <- dsl_data("linear", n = 900, labeled = 300, seed = 3)
+mixed <- dsl_data("linear", n = 900, n_labels = 300, seed = 3)
 i <- seq_len(nrow(mixed))
 mixed$party <- factor(c("b", "a", "c")[1 + i %% 3], levels = c("c", "a", "b", "none"))
 mixed$size <- factor(c("low", "mid", "high")[1 + i %/% 3 %% 3], levels = c("low", "mid", "high"), ordered = TRUE)
@@ -115,7 +115,7 @@ limit <- 3
 
 def mixed() -> pd.DataFrame:
     """The table that `MIXED_R` makes, with pandas' own types."""
-    data = dsl.datasets.simulate_linear(n=900, labeled=300, seed=3)
+    data = dsl.datasets.simulate_linear(n=900, n_labels=300, seed=3)
     i = np.arange(1, len(data) + 1)
     data["party"] = pd.Categorical(np.array(["b", "a", "c"])[i % 3], categories=["c", "a", "b", "none"])
     size = np.array(["low", "mid", "high"], dtype=object)[i // 3 % 3]
@@ -223,14 +223,14 @@ def in_python_and_r(rscript: Callable[..., str]) -> dict[str, tuple[list[str], n
 
 def more(data: str, write: Callable[[Any], str] = str) -> str:
     """Arguments that make a table, behind a comma."""
-    return f", labeled = {write(1000)}, seed = {write(1)}" if data == "sentiment" else f", seed = {write(1)}"
+    return f", n_labels = {write(1000)}, seed = {write(1)}" if data == "sentiment" else f", seed = {write(1)}"
 
 
 def load(data: str) -> pd.DataFrame:
     if data == "mixed":
         return mixed()
     if data == "sentiment":
-        return dsl.datasets.load_sentiment(labeled=1000, seed=1)
+        return dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     return getattr(dsl.datasets, f"simulate_{data}")(seed=1)
 
 
@@ -287,7 +287,7 @@ def test_folds_from_r(rscript: Callable[..., str]) -> None:
 def test_errors_and_warnings_of_python_are_conditions_of_r(rscript: Callable[..., str]) -> None:
     code = """
     library(dslpy)
-    data <- dsl_data("linear", n = 600, labeled = 200, seed = 1)
+    data <- dsl_data("linear", n = 600, n_labels = 200, seed = 1)
     rownames(data) <- paste0("post", seq_len(nrow(data)))
     data$list <- lapply(seq_len(nrow(data)), identity)
     fit <- function(...) {
@@ -370,7 +370,7 @@ def test_the_option_chooses_python_and_a_fit_is_plain_r(rscript: Callable[..., s
     code = f"""
     options(dslpy.python = {quoted(sys.executable)})
     library(dslpy)
-    data <- dsl_data("linear", n = 600, labeled = 200, seed = 1)
+    data <- dsl_data("linear", n = 600, n_labels = 200, seed = 1)
     fit <- dsl("lm", Y ~ X1, "Y", "pred_Y", data, sl_method = "lm", sample_split = 2)
     file <- tempfile()
     saveRDS(fit, file)

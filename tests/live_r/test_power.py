@@ -87,7 +87,7 @@ def test_numbers_of_python(rscript: Callable[[str], str], tmp_path: Path) -> Non
 def test_methods_and_conditions(rscript: Callable[[str], str], tmp_path: Path) -> None:
     figure = tmp_path / "power.png"
     program = f"""
-    posts <- dsl_data("linear", n = 600, labeled = 200, seed = 1)
+    posts <- dsl_data("linear", n = 600, n_labels = 200, seed = 1)
     call <- list(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = posts, sl_method = "lm")
     fit <- do.call(dsl, call)
     power <- power_dsl(c(300, 600), fit)

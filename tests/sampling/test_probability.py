@@ -86,7 +86,7 @@ def test_scaled_probabilities_minimise_the_variance() -> None:
 @pytest.mark.parametrize(
     ("measure", "budget", "floor", "words"),
     [
-        ([1.0, 2.0], 3.0, 0.0, "budget of 3 labels.*2 at most"),
+        ([1.0, 2.0], 3.0, 0.0, "sum to 3 labels.*2 at most"),
         ([1.0, 2.0], 0.5, 0.4, "floor 0.4.*0.8 at least"),
         ([0.0, 2.0], 1.5, 0.1, "1 of 2 rows have size measure zero"),
         ([1.0, -2.0], 1.0, 0.0, r"1 of 2 size measures are negative.*position 1, -2"),
@@ -141,7 +141,7 @@ def test_allocation_of_a_stratum_without_spread() -> None:
 
 
 def test_impossible_allocation() -> None:
-    with pytest.raises(ArgumentError, match=r"size=3 cannot be spread over 2 strata with at least 2.*takes 4"):
+    with pytest.raises(ArgumentError, match=r"n_labels=3 cannot be spread over 2 strata with at least 2.*takes 4"):
         allocate(3, np.array([50, 50]), np.ones(2), least=2)
     with pytest.raises(ArgumentError, match="there are 100 rows"):
         allocate(101, np.array([50, 50]), np.ones(2))

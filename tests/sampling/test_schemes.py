@@ -93,7 +93,7 @@ def test_bernoulli() -> None:
     assert sampling.bernoulli(data.assign(p=data["words"] / 200), prob="p").fingerprint == own.fingerprint
     everything = sampling.bernoulli(data, prob=1.0)
     assert everything.drawn.all()
-    assert own.settings["expected_size"] == pytest.approx(data["words"].sum() / 200)
+    assert own.settings["n_labels"] == pytest.approx(data["words"].sum() / 200)
 
 
 @pytest.mark.parametrize("by", ["source", ["source", "year"]])
@@ -186,10 +186,10 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
     "size too large": (
         lambda d: sampling.simple_random(d, 301),
         e.ArgumentError,
-        ["size is 301", "300 rows", "lower it"],
+        ["n_labels is 301", "300 rows", "lower it"],
     ),
-    "size a share": (lambda d: sampling.simple_random(d, 0.1), e.ArgumentError, ["size", "whole number", "0.1"]),
-    "size zero": (lambda d: sampling.simple_random(d, 0), e.ArgumentError, ["size is 0", "at least 1"]),
+    "size a share": (lambda d: sampling.simple_random(d, 0.1), e.ArgumentError, ["n_labels", "whole number", "0.1"]),
+    "size zero": (lambda d: sampling.simple_random(d, 0), e.ArgumentError, ["n_labels is 0", "at least 1"]),
     "unknown argument": (
         lambda d: sampling.simple_random(d, 10, strata="source"),
         e.CallError,
@@ -223,8 +223,8 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
         e.MissingColumnError,
         ["'seem'", "named in exclude", "did you mean 'seen'"],
     ),
-    "bernoulli both": (lambda d: sampling.bernoulli(d, 10, prob=0.1), e.ArgumentError, ["either size", "or prob"]),
-    "bernoulli neither": (lambda d: sampling.bernoulli(d), e.ArgumentError, ["either size", "or prob"]),
+    "bernoulli both": (lambda d: sampling.bernoulli(d, 10, prob=0.1), e.ArgumentError, ["either n_labels", "or prob"]),
+    "bernoulli neither": (lambda d: sampling.bernoulli(d), e.ArgumentError, ["either n_labels", "or prob"]),
     "bernoulli size": (lambda d: sampling.bernoulli(d, 301), e.ArgumentError, ["between 0 and 300", "301"]),
     "bernoulli zero": (
         lambda d: sampling.bernoulli(d, prob=d["seen"]),
@@ -250,7 +250,7 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
     "too many strata": (
         lambda d: sampling.stratified(d, 60, by="words"),
         e.ArgumentError,
-        ["size=60", "strata with at least 2", "change size or least"],
+        ["n_labels=60", "strata with at least 2", "change n_labels or least"],
     ),
     "unknown allocation": (
         lambda d: sampling.stratified(d, 60, by="source", allocation="optimal"),
@@ -295,9 +295,9 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
     "sum of sizes": (
         lambda d: sampling.stratified(d, 9, by="source", allocation={"blog": 1, "news": 1, "tweet": 2}),
         e.ArgumentError,
-        ["size is 9", "sum to 4"],
+        ["n_labels is 9", "sum to 4"],
     ),
-    "no size": (lambda d: sampling.stratified(d, by="source"), e.ArgumentError, ["needs size"]),
+    "no size": (lambda d: sampling.stratified(d, by="source"), e.ArgumentError, ["needs n_labels"]),
     "measure zero": (
         lambda d: sampling.proportional_to_size(d, 60, measure="seen"),
         e.DataError,

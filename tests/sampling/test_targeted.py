@@ -224,8 +224,8 @@ CASES: dict[str, tuple[Callable[[Any, pd.DataFrame], Any], type[Exception], list
         ["'z'", "coefficients are Intercept, x, rare"],
     ),
     "no coefficient": (lambda fit, d: draw(fit, d, coefficient=[]), e.ArgumentError, ["'nothing'"]),
-    "too many": (lambda fit, d: draw(fit, d, 481), e.ArgumentError, ["size is 481", "480 rows are left"]),
-    "not a count": (lambda fit, d: draw(fit, d, 0.2), e.ArgumentError, ["size", "whole number"]),
+    "too many": (lambda fit, d: draw(fit, d, 481), e.ArgumentError, ["n_labels is 481", "480 rows are left"]),
+    "not a count": (lambda fit, d: draw(fit, d, 0.2), e.ArgumentError, ["n_labels", "whole number"]),
     "tau": (lambda fit, d: draw(fit, d, tau=2), e.ArgumentError, ["tau", "between 0 and 1", "2"]),
     "floor": (lambda fit, d: draw(fit, d, floor=0.5), e.ArgumentError, ["floor must be between 0 and 0.3333"]),
     "criterion": (

@@ -69,7 +69,7 @@ def effective(influence: pd.DataFrame, designs: list[LabelDesign]) -> pd.Series:
 
 def adaptive(data: pd.DataFrame, gold: pd.Series, seed: int, **arguments: Any) -> dsl.AdaptiveDesign:
     call = {"feature": "vader_compound", "confidence": "confidence", **CALL, **arguments}
-    design = dsl.AdaptiveDesign(data, FORMULA, budget=LABELS, seed=seed, **call)
+    design = dsl.AdaptiveDesign(FORMULA, data, n_labels=LABELS, seed=seed, **call)
     return design.run(lambda batch: gold[batch.index])
 
 
@@ -77,13 +77,13 @@ def hidden(tweets: pd.DataFrame) -> pd.DataFrame:
     return tweets.drop(columns=list(SENTIMENT_GOLD))
 
 
-@pytest.mark.parametrize(("target", "least"), [("hedge", 2.5), ("first_person_plural", 2.5)])
+@pytest.mark.parametrize(("coefficient", "least"), [("hedge", 2.5), ("first_person_plural", 2.5)])
 def test_one_coefficient_gains_at_least_two_and_a_half_times(
-    target: str, least: float, tweets: pd.DataFrame, influence: pd.DataFrame
+    coefficient: str, least: float, tweets: pd.DataFrame, influence: pd.DataFrame
 ) -> None:
     data, gold = hidden(tweets), tweets["human_positive"]
-    designs = [adaptive(data, gold, seed, target=target).design() for seed in range(DESIGNS)]
-    assert effective(influence, designs)[target] >= least
+    designs = [adaptive(data, gold, seed, coefficient=coefficient).design() for seed in range(DESIGNS)]
+    assert effective(influence, designs)[coefficient] >= least
 
 
 def test_aimed_at_all_coefficients_none_is_much_worse_than_uniform(
@@ -174,7 +174,9 @@ def test_simulation_c() -> None:
         drawn = dsl.sampling.simple_random(data, 500, seed=seed)
         shown = data.assign(y=gold.where(pd.Series(drawn.drawn)))
         alone = dsl.dsl("y ~ x", shown, predicted_var="y", model="logit", estimator="gold_only", design=drawn)
-        found = dsl.AdaptiveDesign(data, "y ~ x", confidence="confidence", target="x", budget=500, seed=seed, **call)
+        found = dsl.AdaptiveDesign(
+            "y ~ x", data, confidence="confidence", coefficient="x", n_labels=500, seed=seed, **call
+        )
         fit = found.run(lambda batch, gold=gold: gold[batch.index]).estimate(sample_split=1)
         for name, one in (("gold", alone), ("adaptive", fit)):
             squares[name].append(float((one.params["x"] - 0.7) ** 2))
@@ -197,14 +199,14 @@ def test_small_batches_and_a_flexible_error_model_leave_no_bias() -> None:
     errors, bses = [], []
     for seed in range(REPLICATIONS):
         found = dsl.AdaptiveDesign(
-            data,
             "y ~ 1",
+            data,
             predicted_var="y",
             prediction="llm",
             confidence="confidence",
             sl_method="lm",
             error_model="knn",
-            budget=150,
+            n_labels=150,
             burn_in=30,
             batches=6,
             seed=seed,

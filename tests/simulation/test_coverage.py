@@ -19,7 +19,7 @@ def appendix_e() -> pd.DataFrame:
     example = dsl.datasets.simulate_appendix_e(seed=0)
 
     def draw(seed: int) -> pd.DataFrame:
-        return dsl.datasets.simulate_appendix_e(n=5000, labeled=500, accuracy=0.9, seed=seed)
+        return dsl.datasets.simulate_appendix_e(n=5000, n_labels=500, accuracy=0.9, seed=seed)
 
     truth = pd.Series(example.attrs["truth"])
     return score(replicate(draw, truth, range(REPLICATIONS), example.attrs["call"]))
@@ -33,7 +33,7 @@ def real() -> pd.DataFrame:
     truth = smf.logit(formula, full).fit(disp=0).params
 
     def draw(seed: int) -> pd.DataFrame:
-        return dsl.datasets.load_sentiment(labeled=1000, seed=seed)
+        return dsl.datasets.load_sentiment(n_labels=1000, seed=seed)
 
     call = {"formula": formula, "model": "logit", "predicted_var": "human_positive", "prediction": "vader_positive"}
     return score(replicate(draw, truth, range(REPLICATIONS), call))

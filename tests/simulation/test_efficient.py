@@ -35,7 +35,7 @@ def simulation_a(accuracy: float) -> pd.DataFrame:
     truth = pd.Series(example.attrs["truth"])
 
     def draw(seed: int) -> pd.DataFrame:
-        return dsl.datasets.simulate_appendix_e(n=5000, labeled=500, accuracy=accuracy, seed=seed)
+        return dsl.datasets.simulate_appendix_e(n=5000, n_labels=500, accuracy=accuracy, seed=seed)
 
     call = example.attrs["call"] | {"sample_split": 3}
     return score(replicate(draw, truth, range(REPLICATIONS), call, ("gold_only", "dsl", "tuned")))
@@ -130,7 +130,7 @@ def real(surrogate: str) -> pd.DataFrame:
         truth = dsl.dsl(data=dsl.datasets.load_sentiment(), **call).params
 
     def draw(seed: int) -> pd.DataFrame:
-        return dsl.datasets.load_sentiment(labeled=1000, seed=seed)
+        return dsl.datasets.load_sentiment(n_labels=1000, seed=seed)
 
     quick = {"sl_method": "logit", "sample_split": 2, "target": "finite"}
     return score(replicate(draw, truth, range(300), call | quick, ("gold_only", "dsl", "tuned", "dsl+")))

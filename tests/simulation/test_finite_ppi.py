@@ -71,7 +71,7 @@ def test_statistics_of_these_rows_cover(draw: str) -> None:
     def covered(data: pd.DataFrame, design: LabelDesign, seed: int) -> np.ndarray:
         given = {"gold": "y", "prediction": "f", "design": design, "target": "finite", "n_boot": 150, "seed": seed}
         ends = dsl.ppi_statistic(spread, data, **given).conf_int(method="normal")
-        return np.asarray((ends["lower"] <= truth) & (truth <= ends["upper"]))
+        return np.asarray((ends["conf_low"] <= truth) & (truth <= ends["conf_high"]))
 
     coverage = shares(draw, 600, covered)
     error = 3 * coverage_error(600)

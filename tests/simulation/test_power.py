@@ -29,11 +29,11 @@ def compare(call: dict[str, Any], replications: int = REPLICATIONS) -> tuple[pd.
     """Mean predicted standard errors at larger sizes, mean standard errors there, standard deviations of estimates."""
     predicted, reached, estimates = [], [], []
     for seed in range(replications):
-        fit = dsl.dsl(data=dsl.datasets.load_sentiment(labeled=START, seed=seed), seed=seed, **call)
+        fit = dsl.dsl(data=dsl.datasets.load_sentiment(n_labels=START, seed=seed), seed=seed, **call)
         predicted.append(power_dsl(fit).at(LARGER).predicted_se)
         # other labels: what is predicted and what is reached are then independent
         later = [
-            dsl.dsl(data=dsl.datasets.load_sentiment(labeled=n, seed=10_000 + seed), seed=seed, **call) for n in LARGER
+            dsl.dsl(data=dsl.datasets.load_sentiment(n_labels=n, seed=10_000 + seed), seed=seed, **call) for n in LARGER
         ]
         reached.append(pd.DataFrame([fit.bse for fit in later], index=LARGER))
         estimates.append(pd.DataFrame([fit.params for fit in later], index=LARGER))
@@ -92,7 +92,7 @@ def test_gold_only_and_full_labelling_follow_from_one_fit() -> None:
     white = smf.logit(CALL["formula"], dsl.datasets.load_sentiment()).fit(disp=0, cov_type="HC0").bse
     everything, alone, gold = [], [], []
     for seed in range(REPLICATIONS):
-        data = dsl.datasets.load_sentiment(labeled=START, seed=seed)
+        data = dsl.datasets.load_sentiment(n_labels=START, seed=seed)
         power = power_dsl(dsl.dsl(data=data, seed=seed, **CALL)).at(len(data))
         everything.append(power.predicted_se.iloc[0])
         alone.append(power.study.gold_only.se(np.array([float(START)]))[0])
@@ -108,12 +108,12 @@ def test_plan_from_the_surrogates_true_accuracy() -> None:
     right = (truth["human_positive"] == truth["vader_positive"]) * 1.0
     overall = right.groupby(truth["vader_positive"]).mean()
     cells = [*(truth[name] for name in ("vader_positive", "negation", "hedge", "source")), pd.qcut(truth["n_words"], 4)]
-    hidden = dsl.datasets.load_sentiment(labeled=0)
+    hidden = dsl.datasets.load_sentiment(n_labels=0)
     hidden["right"] = right.groupby(cells, observed=True).transform("mean")
     call = {"data": hidden, "labeled_size": START, **CALL}
     plans = [plan_dsl(accuracy=assumed, **call) for assumed in ({0: overall[0.0], 1: overall[1.0]}, "right")]
     fits = [
-        dsl.dsl(data=dsl.datasets.load_sentiment(labeled=START, seed=seed), seed=seed, **CALL) for seed in range(100)
+        dsl.dsl(data=dsl.datasets.load_sentiment(n_labels=START, seed=seed), seed=seed, **CALL) for seed in range(100)
     ]
     reached = np.mean([fit.bse for fit in fits], axis=0)
     independent, real = (plan.predicted_se.loc[START] / reached - 1 for plan in plans)

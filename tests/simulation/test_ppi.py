@@ -205,9 +205,9 @@ def normal_rows(rng: np.random.Generator) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("q", [0.2, 0.5])
-@pytest.mark.parametrize("lam", [1.0, None])
-def test_quantiles_cover(q: float, lam: float | None) -> None:
-    assert covers(quantile_coverage(normal_rows, norm.ppf(q), q, lam=lam), 1000)
+@pytest.mark.parametrize("tune", [1.0, "scalar"])
+def test_quantiles_cover(q: float, tune: float | str) -> None:
+    assert covers(quantile_coverage(normal_rows, norm.ppf(q), q, tune=tune), 1000)
 
 
 def test_quantiles_cover_on_one_side() -> None:
@@ -276,7 +276,7 @@ def test_bootstrap_sees_what_the_rectified_loss_does_not() -> None:
     y = x + rng.normal(size=1200)
     f = 0.2 * x + 0.8 * (y - x) + 0.3 * rng.normal(size=1200)
     data = pd.DataFrame({"x": x, "y": np.where(np.arange(1200) < 200, y, np.nan), "f": f})
-    one = ppi_statistic(slope, data, gold="y", prediction="f", lam=1.0, n_boot=1000, n_jobs=2)
+    one = ppi_statistic(slope, data, gold="y", prediction="f", tune=1.0, n_boot=1000, n_jobs=2)
     assert one.bse["slope"] == pytest.approx(spread, rel=0.15)
-    again = ppi_statistic(slope, data, gold="y", prediction="f", lam=1.0, n_boot=1000)
+    again = ppi_statistic(slope, data, gold="y", prediction="f", tune=1.0, n_boot=1000)
     np.testing.assert_array_equal(again.draws, one.draws)

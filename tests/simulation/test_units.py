@@ -159,7 +159,7 @@ def test_noise_tells_how_much_adjusted_means_attenuate(results: pd.DataFrame) ->
 def test_yearly_shares_and_their_differences_cover() -> None:
     covered = []
     for seed in range(REPLICATIONS):
-        posts = dsl.datasets.simulate_yearly(n=4000, labeled=1200, n_years=4, seed=seed)
+        posts = dsl.datasets.simulate_yearly(n=4000, n_labels=1200, n_years=4, seed=seed)
         truth = np.array(list(posts.attrs["truth"].values()))
         shares = proportions(posts, gold="Y", prediction="pred_Y", time="year", **QUICK)
         values = shares.table[["share", "std_error"]].to_numpy().T

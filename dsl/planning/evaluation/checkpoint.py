@@ -10,11 +10,13 @@ from typing import IO, Any, Self
 
 from dsl.exceptions import CheckpointError
 
-FORMAT = "dsl evaluation 1"
+FORMAT = "dsl evaluation 2"
 START = json.dumps({"format": FORMAT}).encode()[:-1]
+OLD = json.dumps({"format": "dsl evaluation 1"}).encode()[:-1]
+"""How files begin that were written when the number of labels was called a budget."""
 
 Key = tuple[str, int, int]
-"""Design, budget, replication."""
+"""Design, number of labels, replication."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +71,8 @@ class Checkpoint:
     def add(self, key: Key, record: dict[str, Any]) -> None:
         """Keep the record of a finished cell."""
         self.finished[key] = record
-        design, budget, replication = key
-        self._write({"design": design, "budget": budget, "replication": replication, **record})
+        design, n_labels, replication = key
+        self._write({"design": design, "n_labels": n_labels, "replication": replication, **record})
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is not None:
@@ -82,6 +84,11 @@ class Checkpoint:
         """Fill `finished`; returns the length of the file up to its last complete line."""
         assert self.path is not None
         content, whole = self.path.read_bytes(), 0
+        if content.startswith(OLD):
+            raise CheckpointError(
+                f"the checkpoint '{self.path}' has format 1, of a version whose arguments had other names (budgets is n_labels "
+                "now); finish it with the version that wrote it, or name another file and start anew"
+            )
         if not content.startswith(START[: len(content)]):
             raise CheckpointError(
                 f"'{self.path}' is no checkpoint of dsl.evaluate: it begins otherwise; name another file"
@@ -92,13 +99,13 @@ class Checkpoint:
             if number == 1:
                 self._check_header(line)
             else:
-                self.finished[line.pop("design"), line.pop("budget"), line.pop("replication")] = line
+                self.finished[line.pop("design"), line.pop("n_labels"), line.pop("replication")] = line
         return whole
 
     def _parsed(self, raw: bytes, number: int) -> dict[str, Any]:
         try:
             line = json.loads(raw)
-            complete = number == 1 or {"design", "budget", "replication"} <= line.keys()
+            complete = number == 1 or {"design", "n_labels", "replication"} <= line.keys()
         except (ValueError, AttributeError):
             complete = False
         if not complete:
@@ -115,5 +122,5 @@ class Checkpoint:
             version = f" (it was made by dsl {found.get('version')})" if "version" in differing else ""
             raise CheckpointError(
                 f"the checkpoint '{self.path}' belongs to another evaluation: {', '.join(differing)} {verb}{version}. Repeat the "
-                "call that it was made by, where only budgets and replications may differ, or name another file"
+                "call that it was made by, where only n_labels and replications may differ, or name another file"
             )

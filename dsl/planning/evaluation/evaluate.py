@@ -34,12 +34,12 @@ OWN = {
 
 @explain_calls
 def evaluate(
-    data: Any,
     formula: FormulaLike,
+    data: Any,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     prediction: str | Sequence[str] | None = None,
-    budgets: int | Sequence[int],
+    n_labels: int | Sequence[int],
     designs: Any = "srs",
     estimators: Any = ("gold_only", "dsl"),
     replications: int = 200,
@@ -60,25 +60,25 @@ def evaluate(
 
     Parameters
     ----------
-    data : data frame
-        pandas, polars, pyarrow, or a dict of columns; no gold label is missing.
     formula
         As in `dsl.dsl`.
+    data : data frame
+        pandas, polars, pyarrow, or a dict of columns; no gold label is missing.
     predicted_var, prediction
         As in `dsl.dsl`.
-    budgets : int or list of int
+    n_labels : int or list of int
         Numbers of rows to label.
     designs : str, list of str, or dict
         ``"srs"`` (simple random sampling), ``"bernoulli"``, ``"adaptive"`` (`dsl.AdaptiveDesign` aimed at all
-        coefficients). A dict maps names to one of these, to a function ``(data, budget, rng) -> LabelDesign`` (those of
-        `dsl.sampling` take ``seed=rng``), or to an object with ``draw(data, budget, rng, ask)``, which may ask for gold
+        coefficients). A dict maps names to one of these, to a function ``(data, n_labels, rng) -> LabelDesign`` (those of
+        `dsl.sampling` take ``seed=rng``), or to an object with ``draw(data, n_labels, rng, ask)``, which may ask for gold
         labels on its way: ``ask(row_labels)``. They see the data without `predicted_var`, and should look at no other
         column that would not be known before labelling.
     estimators : str, list of str, or dict
         ``"naive"``, ``"gold_only"``, ``"dsl"``, ``"tuned"`` (``"dsl"`` with ``tune="coef"``), ``"dsl+"``, ``"ppi"``,
         ``"ppi++"``, ``"cdi"``. A dict maps names to one of these, or to arguments of `dsl.dsl`.
     replications : int
-        Draws of each design at each budget.
+        Draws of each design at each number of labels.
     target : {"finite", "superpopulation"}
         Passed to `dsl.dsl`. Intervals for the rows at hand (``"finite"``) are the ones that should hold the truth here:
         only the labelling is random. Others are too wide for it.
@@ -87,14 +87,14 @@ def evaluate(
     alpha : float
         One minus the level of the confidence intervals.
     seed : int
-        Every draw has random numbers of its own, which depend on the seed, the design's name, the budget and the number of
-        the replication; they do not change when other designs, budgets or replications are added.
+        Every draw has random numbers of its own, which depend on the seed, the design's name, the number of labels and that
+        of the replication; they do not change when other designs, numbers of labels or replications are added.
     n_jobs : int
         Parallel replications (joblib); the numbers do not depend on it.
     progress : bool
         Show a progress bar.
     checkpoint : str or Path, optional
-        File that keeps each finished draw. The same call goes on where an earlier one was interrupted; `budgets` and
+        File that keeps each finished draw. The same call goes on where an earlier one was interrupted; `n_labels` and
         `replications` may have changed. A file of another evaluation is refused.
     **call
         Arguments of `dsl.dsl` for all estimators: ``model``, ``feature``, ``cluster``, ``sl_method``, ``sample_split``, ...
@@ -124,24 +124,24 @@ def evaluate(
     References
     ----------
     Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", 2024:
-    coverage and effective sample size against budget.
+    coverage and effective sample size against the number of labels.
 
     Examples
     --------
     >>> import dsl
     >>> tweets = dsl.datasets.load_sentiment()
     >>> result = dsl.evaluate(
-    ...     tweets, "human_positive ~ hedge", predicted_var="human_positive", prediction="vader_positive",
-    ...     budgets=[500, 1000], replications=5, sl_method="lm", sample_split=1)
+    ...     "human_positive ~ hedge", tweets, predicted_var="human_positive", prediction="vader_positive",
+    ...     n_labels=[500, 1000], replications=5, sl_method="lm", sample_split=1)
     >>> result
-    <EvaluationResults human_positive ~ hedge: 1 design, 2 estimators, 2 budgets, 5 replications>
-    >>> result.summary()[["estimator", "budget", "term", "coverage", "effective"]].shape
+    <EvaluationResults human_positive ~ hedge: 1 design, 2 estimators, 2 numbers of labels, 5 replications>
+    >>> result.summary()[["estimator", "n_labels", "term", "coverage", "effective"]].shape
     (8, 5)
     """
     names = formula_names(2)  # past explain_calls
-    _check_options(data, call, target=target, alpha=alpha)
+    _check_options(call, target=target, alpha=alpha)
     table = _table(data)
-    budgets = _counts(budgets, "budgets", most=len(table) - 1)
+    counts = _counts(n_labels, "n_labels", most=len(table) - 1)
     _counts([replications], "replications", least=2)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)  # the first two are checked by dsl.dsl
     shared = {"predicted_var": predicted_var, "prediction": prediction, **call}
@@ -165,8 +165,8 @@ def evaluate(
             "hold it too often; use target='finite'",
         )
     setting = replace(setting, call={**shared, "target": target}, terms=tuple(true.index))
-    rehearse(setting, budgets)
-    plan = _plan(setting, budgets, replications)
+    rehearse(setting, counts)
+    plan = _plan(setting, counts, replications)
     records = _run(setting, plan, _header(setting, truth), checkpoint, n_jobs=n_jobs, progress=progress)
     return EvaluationResults(
         replications=replications_table(setting, plan, records, true),
@@ -179,9 +179,7 @@ def evaluate(
     )
 
 
-def _check_options(data: Any, call: Mapping[str, Any], *, target: str, alpha: float) -> None:
-    if data is None or isinstance(data, str):
-        raise ArgumentError(f"the data come first, evaluate(data, formula); found {data!r} in place of a data frame")
+def _check_options(call: Mapping[str, Any], *, target: str, alpha: float) -> None:
     own = next((name for name in OWN if name in call), None)
     if own is not None:
         raise ArgumentError(f"evaluate sets '{own}' itself: {OWN[own]}")
@@ -242,18 +240,18 @@ def _truth(fitted: pd.Series, given: Mapping[str, float] | pd.Series | None) -> 
     return true.reindex([term for term in fitted.index if term in true.index]).rename_axis("term").rename("truth")
 
 
-def _plan(setting: Setting, budgets: Sequence[int], replications: int) -> list[Cell]:
-    """All cells: every design and budget before the next replication."""
+def _plan(setting: Setting, counts: Sequence[int], replications: int) -> list[Cell]:
+    """All cells: every design and number of labels before the next replication."""
     return [
-        Cell(design=design, budget=budget, replication=replication)
+        Cell(design=design, n_labels=count, replication=replication)
         for replication in range(1, replications + 1)
-        for budget in budgets
+        for count in counts
         for design in setting.contenders
     ]
 
 
 def _header(setting: Setting, truth: Any) -> dict[str, str]:
-    """What the numbers depend on, by name; neither budgets nor replications are among it."""
+    """What the numbers depend on, by name; neither numbers of labels nor replications are among it."""
     return {
         "version": __version__,
         "data": table_fingerprint(setting.data),

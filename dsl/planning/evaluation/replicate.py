@@ -36,18 +36,18 @@ class Cell:
     """One draw of one design."""
 
     design: str
-    budget: int
+    n_labels: int
     replication: int
 
     @property
     def key(self) -> tuple[str, int, int]:
         """What the cell is called in a checkpoint."""
-        return self.design, self.budget, self.replication
+        return self.design, self.n_labels, self.replication
 
     def seeds(self, seed: int) -> tuple[np.random.Generator, int]:
         """Generator of the draw, and seed of the fits: the same whatever else is evaluated, and in whatever order."""
         name = np.frombuffer(sha256(self.design.encode()).digest(), dtype=np.uint32)
-        cell = np.random.SeedSequence(seed, spawn_key=(*name.tolist(), self.budget, self.replication))
+        cell = np.random.SeedSequence(seed, spawn_key=(*name.tolist(), self.n_labels, self.replication))
         draw, fit = cell.spawn(2)
         return np.random.default_rng(draw), int(fit.generate_state(1)[0])
 
@@ -96,12 +96,12 @@ def fit_truth(setting: Setting) -> pd.Series:
         return call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
 
 
-def rehearse(setting: Setting, budgets: Sequence[int]) -> None:
+def rehearse(setting: Setting, counts: Sequence[int]) -> None:
     """Raise what would fail in every draw: each estimator is tried on one simple random sample, each adaptive design begun.
 
     Whether the equations have a solution depends on the draw, and does not matter here.
     """
-    cell = Cell(design=BASELINE[0], budget=max(budgets), replication=0)
+    cell = Cell(design=BASELINE[0], n_labels=max(counts), replication=0)
     rng, seed = cell.seeds(setting.seed)
     design = _draw(setting, cell, rng)
     data = _show(setting, design)
@@ -113,7 +113,7 @@ def rehearse(setting: Setting, budgets: Sequence[int]) -> None:
             call_dsl(setting, data, {"design": design, "seed": seed, **arguments})
     for contender in setting.contenders.values():
         if isinstance(contender.strategy, Adaptive):
-            contender.strategy.begun(setting.hidden, min(budgets))
+            contender.strategy.begun(setting.hidden, min(counts))
 
 
 def run_cell(setting: Setting, cell: Cell) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _failed(error: DSLError) -> dict[str, str]:
 
 def _draw(setting: Setting, cell: Cell, rng: np.random.Generator) -> LabelDesign:
     ask = Oracle(setting.data[list(setting.predicted)])
-    design = setting.contenders[cell.design].strategy.draw(setting.hidden, cell.budget, rng, ask)
+    design = setting.contenders[cell.design].strategy.draw(setting.hidden, cell.n_labels, rng, ask)
     if not isinstance(design, LabelDesign):
         raise ArgumentError(
             f"design '{cell.design}' must return a LabelDesign (the functions of dsl.sampling do); found {type(design).__name__}"
@@ -170,7 +170,7 @@ def _draw(setting: Setting, cell: Cell, rng: np.random.Generator) -> LabelDesign
     if uncounted:
         raise ArgumentError(
             f"design '{cell.design}' asked for the gold label of {len(uncounted)} rows that it does not count as drawn; every "
-            "label asked for must be part of the budget"
+            "label asked for must be one of its n_labels"
         )
     return design
 

@@ -13,7 +13,7 @@ from dsl.exceptions import ArgumentError, EvaluationWarning
 from dsl.planning.evaluation import scores
 from dsl.planning.evaluation.replicate import COLUMNS, Cell, Setting
 
-GROUP = ["design", "estimator", "budget", "term"]
+GROUP = ["design", "estimator", "n_labels", "term"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -23,9 +23,9 @@ class EvaluationResults:
     Attributes
     ----------
     replications : DataFrame
-        One row per design, estimator, budget, replication and term: estimate, std_error, conf_low, conf_high, truth,
-        n_labeled (labels drawn), failed (class and message of the error, where there was one), warning (classes of
-        the warnings).
+        One row per design, estimator, n_labels (labels asked for), replication and term: estimate, std_error, conf_low,
+        conf_high, truth, n_labeled (labels drawn), failed (class and message of the error, where there was one), warning
+        (classes of the warnings).
     truth : Series, (k,)
         True values of the coefficients.
     formula, target, alpha, seed
@@ -37,8 +37,8 @@ class EvaluationResults:
     --------
     >>> import dsl
     >>> posts = dsl.datasets.load_sentiment().head(2000)
-    >>> result = dsl.evaluate(posts, "human_positive ~ hedge", predicted_var="human_positive",
-    ...     budgets=300, estimators="gold_only", replications=20, model="logit")
+    >>> result = dsl.evaluate("human_positive ~ hedge", posts, predicted_var="human_positive",
+    ...     n_labels=300, estimators="gold_only", replications=20, model="logit")
     >>> hedge = result.summary().set_index("term").loc["hedge"]
     >>> int(hedge["replications"]), int(hedge["failed"]), float(hedge["effective"])
     (20, 0, 300.0)
@@ -55,18 +55,19 @@ class EvaluationResults:
     def __repr__(self) -> str:
         """One line: formula, and how much was compared."""
         counts = []
-        for name in ("design", "estimator", "budget", "replication"):
+        for name in (*GROUP[:3], "replication"):
             number = self.replications[name].nunique()
-            counts.append(f"{number} {name}{'s' if number != 1 else ''}")
+            one, several = ("number of labels", "numbers of labels") if name == "n_labels" else (name, f"{name}s")
+            counts.append(f"{number} {one if number == 1 else several}")
         return f"<EvaluationResults {self.formula}: {', '.join(counts)}>"
 
     def summary(self) -> pd.DataFrame:
-        """Measures of each design, estimator, budget and coefficient, with Monte Carlo standard errors (``_se``).
+        """Measures of each design, estimator, number of labels and coefficient, with Monte Carlo standard errors (``_se``).
 
         Returns
         -------
         DataFrame
-            One row per design, estimator, budget and term, with the columns
+            One row per design, estimator, number of labels and term, with the columns
 
             ``truth``; ``replications`` without error and ``failed``, those with one, which the measures leave out;
             ``warned``, those with a warning; ``n_labeled``, mean number of labels.
@@ -75,7 +76,7 @@ class EvaluationResults:
             mean; ``sd`` of the estimates and ``std_error``, the mean of the standard errors, which should agree.
 
             ``effective``: labels that labelled rows alone under simple random sampling need for the same variance,
-            budget * Var(gold_only, srs) / Var(estimate), with the correlation between estimates from the same draws in its
+            n_labels * Var(gold_only, srs) / Var(estimate), with the correlation between estimates from the same draws in its
             error (delta method). NaN where nothing varies, as for ``"naive"``. Like the variance, it says nothing about bias.
 
         Warns
@@ -85,7 +86,7 @@ class EvaluationResults:
         """
         failed = self.replications.loc[self.replications["failed"].notna()]
         if len(failed):
-            fits = failed.drop_duplicates(["design", "estimator", "budget", "replication"])
+            fits = failed.drop_duplicates(["design", "estimator", "n_labels", "replication"])
             kinds = fits["failed"].str.split(":").str[0].value_counts()
             example = fits.loc[fits["failed"].str.startswith(f"{kinds.index[0]}:"), "failed"].iloc[0]
             warn_caller(
@@ -97,13 +98,13 @@ class EvaluationResults:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         groups = dict(iter(self.replications.groupby(GROUP, sort=False)))
-        for (design, estimator, budget, term), group in groups.items():
-            baseline = groups[(*BASELINE, budget, term)]
-            measures = _measures(group, baseline, budget=budget, paired=design == BASELINE[0])
+        for (design, estimator, n_labels, term), group in groups.items():
+            baseline = groups[(*BASELINE, n_labels, term)]
+            measures = _measures(group, baseline, n_labels=n_labels, paired=design == BASELINE[0])
             yield {
                 "design": design,
                 "estimator": estimator,
-                "budget": budget,
+                "n_labels": n_labels,
                 "term": term,
                 "truth": group["truth"].iloc[0],
                 "replications": int(group["failed"].isna().sum()),
@@ -114,7 +115,7 @@ class EvaluationResults:
             }
 
     def plot(self, kind: str = "coverage", *, term: str | None = None, ax: Any = None) -> Any:
-        """A measure against the budget, a line per design and estimator, with two Monte Carlo errors up and down.
+        """A measure against the number of labels, a line per design and estimator, with two Monte Carlo errors up and down.
 
         Parameters
         ----------
@@ -148,7 +149,7 @@ class EvaluationResults:
         return plot_measure(table[table["term"] == (term or terms[0])], kind=kind, alpha=self.alpha, ax=ax)
 
 
-def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, budget: int, paired: bool) -> dict[str, float]:
+def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, n_labels: int, paired: bool) -> dict[str, float]:
     """Measures of one group of replications, and their errors."""
     there = group["failed"].isna().to_numpy()
     fits = group[there]
@@ -159,12 +160,12 @@ def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, budget: int, paire
         effective = scores.effective(
             estimates=group["estimate"].to_numpy(dtype=float),
             baseline=baseline["estimate"].to_numpy(dtype=float),
-            budget=budget,
+            n_labels=n_labels,
             paired=there & reference,
         )
     else:
         others = baseline["estimate"].to_numpy(dtype=float)[reference]
-        effective = scores.effective(estimates=estimate, baseline=others, budget=budget)
+        effective = scores.effective(estimates=estimate, baseline=others, n_labels=n_labels)
     named = {
         "coverage": scores.coverage(low=low, high=high, truth=truth),
         "bias": scores.mean(estimate - truth),
@@ -182,13 +183,13 @@ def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, budget: int, paire
 def replications_table(
     setting: Setting, plan: list[Cell], records: Mapping[tuple[str, int, int], Mapping[str, Any]], truth: pd.Series
 ) -> pd.DataFrame:
-    """The records of all cells as a long table, ordered by design, estimator, budget, replication and term."""
+    """The records of all cells as a long table, ordered by design, estimator, number of labels, replication, term."""
     k = len(setting.terms)
     parts: dict[str, list[Any]] = {
         name: [] for name in (*GROUP[:3], "replication", *COLUMNS, "n_labeled", "failed", "warning")
     }
     places = {design: j for j, design in enumerate(setting.contenders)}
-    ordered = sorted(plan, key=lambda cell: (places[cell.design], cell.budget, cell.replication))
+    ordered = sorted(plan, key=lambda cell: (places[cell.design], cell.n_labels, cell.replication))
     for design, contender in setting.contenders.items():
         for estimator in contender.estimators:
             for cell in (cell for cell in ordered if cell.design == design):
@@ -197,7 +198,7 @@ def replications_table(
                 once = {
                     "design": design,
                     "estimator": estimator,
-                    "budget": cell.budget,
+                    "n_labels": cell.n_labels,
                     "replication": cell.replication,
                 }
                 once |= {"n_labeled": record["n_labeled"], "failed": fit.get("failed"), "warning": fit.get("warning")}

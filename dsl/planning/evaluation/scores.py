@@ -59,7 +59,9 @@ def rmse(errors: FloatArray) -> Measure:
     return Measure(root, 0.0 if root == 0.0 else square.error / (2 * root))
 
 
-def effective(*, estimates: FloatArray, baseline: FloatArray, budget: int, paired: BoolArray | None = None) -> Measure:
+def effective(
+    *, estimates: FloatArray, baseline: FloatArray, n_labels: int, paired: BoolArray | None = None
+) -> Measure:
     r"""Labels that the baseline would need to be as precise: n Var(baseline) / Var(estimate).
 
     The error is by the delta method on the logarithm: a variance S^2 of R draws has influence values
@@ -70,7 +72,7 @@ def effective(*, estimates: FloatArray, baseline: FloatArray, budget: int, paire
     ----------
     estimates, baseline : (R,) arrays
         (R,) and (R',) of different lengths where they do not come from the same draws.
-    budget : int
+    n_labels : int
         Labels n that both had.
     paired : (R,) bool array, optional
         The estimates are of the same draws, in the same order, and both were obtained where this is true. Only these
@@ -84,7 +86,7 @@ def effective(*, estimates: FloatArray, baseline: FloatArray, budget: int, paire
     Examples
     --------
     >>> draws = np.random.default_rng(1).normal(size=400)
-    >>> same = effective(estimates=draws / 2, baseline=draws, budget=100, paired=np.ones(400, dtype=bool))
+    >>> same = effective(estimates=draws / 2, baseline=draws, n_labels=100, paired=np.ones(400, dtype=bool))
     >>> round(same.value, 6), round(same.error, 6)
     (400.0, 0.0)
     """
@@ -102,7 +104,7 @@ def effective(*, estimates: FloatArray, baseline: FloatArray, budget: int, paire
     else:
         log_variance = _variance(z_b) / len(z_b) + _variance(z_e) / len(z_e)
     ratio = reference / variance
-    return Measure(budget * ratio, budget * ratio * float(np.sqrt(log_variance)))
+    return Measure(n_labels * ratio, n_labels * ratio * float(np.sqrt(log_variance)))
 
 
 def _variance(values: FloatArray) -> float:

@@ -44,30 +44,30 @@ class Oracle:
 class Strategy(Protocol):
     """A design of an evaluation."""
 
-    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
-        """Choose about `budget` rows of `data` (without gold labels); `ask` tells gold labels of rows, which then count."""
+    def draw(self, data: pd.DataFrame, n_labels: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+        """Choose about `n_labels` rows of `data` (without gold labels); `ask` tells gold labels of rows, which then count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A design that needs no labels: a function of data, budget and generator."""
+    """A design that needs no labels: a function of data, number of labels and generator."""
 
     function: Callable[[pd.DataFrame, int, np.random.Generator], LabelDesign]
 
-    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+    def draw(self, data: pd.DataFrame, n_labels: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
         """Call the function."""
-        return self.function(data, budget, rng)
+        return self.function(data, n_labels, rng)
 
 
-def simple_random(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
-    """Exactly `budget` rows, all equally likely."""
-    design: LabelDesign = sampling.simple_random(data, budget, seed=rng)
+def simple_random(data: pd.DataFrame, n_labels: int, rng: np.random.Generator) -> LabelDesign:
+    """Exactly `n_labels` rows, all equally likely."""
+    design: LabelDesign = sampling.simple_random(data, n_labels, seed=rng)
     return design
 
 
-def bernoulli(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> LabelDesign:
-    """Every row on its own with the same probability; `budget` rows on average."""
-    design: LabelDesign = sampling.bernoulli(data, budget, seed=rng)
+def bernoulli(data: pd.DataFrame, n_labels: int, rng: np.random.Generator) -> LabelDesign:
+    """Every row on its own with the same probability; `n_labels` rows on average."""
+    design: LabelDesign = sampling.bernoulli(data, n_labels, seed=rng)
     return design
 
 
@@ -78,14 +78,14 @@ class Adaptive:
     Parameters
     ----------
     **options
-        Arguments of `dsl.AdaptiveDesign`, such as ``target="hedge"`` or ``confidence="p"``. What is not given is taken from
-        the evaluation (formula, model, surrogates, features, clusters, learner); budget and seed always are.
+        Arguments of `dsl.AdaptiveDesign`, such as ``coefficient="hedge"`` or ``confidence="p"``. What is not given is taken from
+        the evaluation (formula, model, surrogates, features, clusters, learner); number of labels and seed always are.
 
     Examples
     --------
     >>> from dsl.planning.evaluation import Adaptive
-    >>> Adaptive(target="hedge", burn_in=250)
-    Adaptive(options={'target': 'hedge', 'burn_in': 250})
+    >>> Adaptive(coefficient="hedge", burn_in=250)
+    Adaptive(options={'coefficient': 'hedge', 'burn_in': 250})
     """
 
     options: Mapping[str, Any]
@@ -96,13 +96,13 @@ class Adaptive:
         object.__setattr__(self, "options", options)
         object.__setattr__(self, "functions", {})
 
-    def draw(self, data: pd.DataFrame, budget: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
+    def draw(self, data: pd.DataFrame, n_labels: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
         """Run the batches, asking for the labels of each."""
-        return self.begun(data, budget, seed=int(rng.integers(2**32))).run(ask).design()
+        return self.begun(data, n_labels, seed=int(rng.integers(2**32))).run(ask).design()
 
-    def begun(self, data: pd.DataFrame, budget: int, seed: int = 0) -> AdaptiveDesign:
+    def begun(self, data: pd.DataFrame, n_labels: int, seed: int = 0) -> AdaptiveDesign:
         """The adaptive design before its first batch; raises what cannot be used for it."""
-        arguments = {**self.options, "data": data, "budget": budget, "seed": seed}
+        arguments = {**self.options, "data": data, "n_labels": n_labels, "seed": seed}
         return call_among(self.functions, AdaptiveDesign, arguments)
 
     def completed(self, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> "Adaptive":
@@ -137,8 +137,8 @@ def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[
             out[str(name)] = Plain(given)
         else:
             raise ArgumentError(
-                f"design '{name}' must be a name, a function of (data, budget, rng) that returns a LabelDesign, or an object "
-                f"with draw(data, budget, rng, ask); found {type(given).__name__}"
+                f"design '{name}' must be a name, a function of (data, n_labels, rng) that returns a LabelDesign, or an object "
+                f"with draw(data, n_labels, rng, ask); found {type(given).__name__}"
             )
     return out
 

@@ -86,7 +86,7 @@ def plan_dsl(
         Planned number of labelled rows, a simple random sample.
     design : callable, optional
         Another way to draw them, instead of `labeled_size`: called as ``design(data, seed=...)``, returns a `LabelDesign`.
-        ``functools.partial(dsl.sampling.stratified, size=500, by="source")`` makes one.
+        ``functools.partial(dsl.sampling.stratified, n_labels=500, by="source")`` makes one.
     accuracy : float, str or dict
         How often 0/1 surrogates are right. A number: the same for every row. ``{0: .95, 1: .7}``: among surrogates of 0 and
         of 1 (negative and positive predictive value). ``{"sensitivity": .8, "specificity": .95}``: among gold labels of 1
@@ -132,7 +132,7 @@ def plan_dsl(
     --------
     >>> import dsl
     >>> from dsl.planning.power import plan_dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=0)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=0)
     >>> plan = plan_dsl("human_positive ~ negation", tweets, predicted_var="human_positive", prediction="vader_positive",
     ...                 labeled_size=500, accuracy=0.8, replications=5, sample_split=2)
     >>> plan.predicted_se["negation"].round(3).loc[[500, 1000]].tolist()
@@ -252,7 +252,7 @@ def _drawing(
     if not callable(design):
         raise ArgumentError(
             "design must be a function of data and seed that draws a new sample, such as functools.partial("
-            f"dsl.sampling.stratified, size=500, by='source'); found {type(design).__name__}"
+            f"dsl.sampling.stratified, n_labels=500, by='source'); found {type(design).__name__}"
         )
     return design, None
 

@@ -93,7 +93,7 @@ def power_dsl(
     --------
     >>> import dsl
     >>> from dsl.planning.power import power_dsl
-    >>> tweets = dsl.datasets.load_sentiment(labeled=500, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=500, seed=1)
     >>> fit = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit",
     ...               predicted_var="human_positive", prediction="vader_positive")
     >>> power = power_dsl(fit, labeled_size=[1000, 2000])

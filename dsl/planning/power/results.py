@@ -48,7 +48,7 @@ class PowerResults:
     --------
     >>> import dsl
     >>> from dsl.planning.power import power_dsl
-    >>> posts = dsl.datasets.simulate_linear(labeled=500, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n_labels=500, seed=1)
     >>> power = power_dsl("Y ~ X1 + X2", posts, predicted_var="Y", prediction="pred_Y", sl_method="lm")
     >>> power
     <PowerResults Y ~ X1 + X2 (dsl): 500 to 1000 of 5000 rows labelled, 500 so far>
@@ -149,7 +149,7 @@ class PowerResults:
         Returns
         -------
         DataFrame, one row per term
-            ``target_se``; ``labeled_size``, missing where labelling every row is not enough; ``further``, labels beyond
+            ``se``, to reach; ``labeled_size``, missing where labelling every row is not enough; ``further``, labels beyond
             those at hand; ``predicted_se`` there, or with every row labelled.
         """
         if (se is None) == (effect is None):
@@ -171,7 +171,7 @@ class PowerResults:
         found[size == 0] = pd.NA
         return pd.DataFrame(
             {
-                "target_se": target,
+                "se": target,
                 "labeled_size": found,
                 "further": np.maximum(found - study.at_hand, 0),
                 "predicted_se": np.diagonal(curve.se(there)),

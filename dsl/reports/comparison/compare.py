@@ -62,7 +62,7 @@ def compare_fit(
     --------
     >>> import dsl
     >>> from dsl.reports.comparison import compare_fit
-    >>> posts = dsl.datasets.simulate_linear(n=2000, labeled=400, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=2000, n_labels=400, seed=1)
     >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
     >>> compare_fit(fit, posts, estimators=["naive", "gold_only"]).table["estimator"].unique().tolist()
     ['naive', 'gold_only', 'dsl']

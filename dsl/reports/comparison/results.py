@@ -50,7 +50,7 @@ class Comparison:
     --------
     >>> import dsl
     >>> from dsl.analyses.compare import compare
-    >>> posts = dsl.datasets.simulate_linear(n=2000, labeled=400, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=2000, n_labels=400, seed=1)
     >>> found = compare("Y ~ X1 + X2", posts, predicted_var="Y", prediction="pred_Y", sl_method="lm", sample_split=2)
     >>> found
     <Comparison Y ~ X1 + X2: naive, gold_only, dsl, dsl+; reference dsl>

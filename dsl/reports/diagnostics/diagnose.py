@@ -53,7 +53,7 @@ def diagnose(
     --------
     >>> import dsl
     >>> from dsl.reports.diagnostics import diagnose
-    >>> tweets = dsl.datasets.load_sentiment(labeled=1000, seed=1)
+    >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
     >>> fit = dsl.dsl("human_positive ~ negation + hedge", tweets, model="logit", predicted_var="human_positive",
     ...               prediction="vader_positive", sample_split=3)
     >>> found = diagnose(fit, tweets, by="source")

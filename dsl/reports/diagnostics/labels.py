@@ -142,13 +142,13 @@ def _cells(case: Case) -> Findings:
     if table.empty:
         why = "the formula has no factor, and no predicted variable with few values"
         return Findings(skipped={"labels per cell": why, "outcomes per cell": why})
-    least = table.loc[table["labeled"].idxmin()]
+    least = table.loc[table["n_labeled"].idxmin()]
     check = judged(
         "labels per cell",
-        float(least["labeled"]),
+        float(least["n_labeled"]),
         limits.CELLS,
         about=str(least["cell"]),
-        finding=f"{least['labeled']:,} labelled rows have {least['cell']}, the fewest of {len(table)} cells",
+        finding=f"{least['n_labeled']:,} labelled rows have {least['cell']}, the fewest of {len(table)} cells",
         remedy="label more rows of that cell (stratify the next draw by it), or merge it with another",
     )
     outcomes = _outcomes(case, table)
@@ -168,7 +168,7 @@ def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
                 limits.OUTCOMES,
                 about=str(least["cell"]),
                 finding=(
-                    f"of {least['labeled']:,.0f} labelled rows with {least['cell']}, the rarer outcome has "
+                    f"of {least['n_labeled']:,.0f} labelled rows with {least['cell']}, the rarer outcome has "
                     f"{least['rarer_outcome']:,.0f}"
                 ),
                 remedy="label more rows of that cell, merge it with another, or take the factor out of the formula",
@@ -187,14 +187,14 @@ def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
     for factors in (*_known_factors(case), *_gold_factors(case)):
         frame = pd.concat([case.sample.data[list(factors)], counted], axis=1)
         sums = frame.groupby(list(factors), observed=True).agg(
-            rows=("_labeled", "size"), labeled=("_labeled", "sum"), ones=("_ones", "sum")
+            rows=("_labeled", "size"), n_labeled=("_labeled", "sum"), ones=("_ones", "sum")
         )
         for levels, row in sums.iterrows():
             each = levels if isinstance(levels, tuple) else (levels,)
             cell = {"cell": ", ".join(f"{name} = {text_of(level)}" for name, level in zip(factors, each, strict=True))}
-            rest = {"rows": int(row["rows"]), "labeled": int(row["labeled"])}
+            rest = {"rows": int(row["rows"]), "n_labeled": int(row["n_labeled"])}
             if outcome is not None and not own & set(factors):
-                rest["rarer_outcome"] = int(min(row["ones"], row["labeled"] - row["ones"]))
+                rest["rarer_outcome"] = int(min(row["ones"], row["n_labeled"] - row["ones"]))
             yield {**cell, **rest}
 
 

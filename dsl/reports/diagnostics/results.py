@@ -107,7 +107,7 @@ class Diagnostics:
     --------
     >>> import dsl
     >>> from dsl.reports.diagnostics import diagnose
-    >>> posts = dsl.datasets.simulate_linear(n=5000, labeled=1000, bias=1.0, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=5000, n_labels=1000, bias=1.0, seed=1)
     >>> found = diagnose(dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"]), posts)
     >>> found
     <Diagnostics: 0 alarms, 2 notes, 14 ok; 5 skipped>

@@ -102,7 +102,7 @@ def write_report(
     --------
     >>> import dsl, tempfile, pathlib
     >>> from dsl.reports.page import write_report
-    >>> posts = dsl.datasets.simulate_linear(n=1000, labeled=300, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=1000, n_labels=300, seed=1)
     >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = write_report(fit, pathlib.Path(folder) / "report.html", posts, estimators="naive")
@@ -146,7 +146,7 @@ def report_html(fit: Fit | HasFit, data: Any = None, **options: Any) -> str:
     --------
     >>> import dsl
     >>> from dsl.reports.page import report_html
-    >>> posts = dsl.datasets.simulate_linear(n=1000, labeled=300, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=1000, n_labels=300, seed=1)
     >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
     >>> report_html(fit, date="2026-01-01").splitlines()[0]
     '<!DOCTYPE html>'

@@ -71,7 +71,7 @@ def coefficients(
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
     >>> from dsl.reports.plots import coefficients
-    >>> data = dsl.datasets.simulate_logit(n=1000, labeled=300, seed=1)
+    >>> data = dsl.datasets.simulate_logit(n=1000, n_labels=300, seed=1)
     >>> call = {**data.attrs["call"], "sl_method": "lm"}
     >>> fits = [dsl.dsl(data=data, estimator=name, **call) for name in ("naive", "gold_only", "dsl")]
     >>> ax = coefficients(fits, truth=data.attrs["truth"])

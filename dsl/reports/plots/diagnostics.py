@@ -48,7 +48,7 @@ def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
     >>> from dsl.reports.plots import weights
-    >>> data = dsl.datasets.simulate_unequal(n=1000, labeled=300, seed=1)
+    >>> data = dsl.datasets.simulate_unequal(n=1000, n_labels=300, seed=1)
     >>> weights(dsl.dsl(data=data, sl_method="lm", **data.attrs["call"])).get_ylabel()
     'labelled rows'
     """
@@ -133,7 +133,7 @@ def calibration(fit: Any, ax: Any = None, *, variable: str | None = None, bins: 
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
     >>> from dsl.reports.plots import calibration
-    >>> data = dsl.datasets.simulate_nested(n_candidates=50, labeled=300, seed=1)
+    >>> data = dsl.datasets.simulate_nested(n_candidates=50, n_labels=300, seed=1)
     >>> calibration(dsl.dsl(data=data, **data.attrs["call"])).get_xlabel()
     'out-of-fold prediction of tone'
     """

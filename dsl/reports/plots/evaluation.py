@@ -1,4 +1,4 @@
-"""Measures of an evaluation against the budget, readable in black and white."""
+"""Measures of an evaluation against the number of labels, readable in black and white."""
 
 from typing import Any
 
@@ -42,18 +42,18 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None
         raise ArgumentError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     if ax is None:
         ax = _new_axes()
-    budgets = sorted(table["budget"].unique())
-    lines = {names: line.sort_values("budget") for names, line in table.groupby(["design", "estimator"], sort=False)}
+    counts = sorted(table["n_labels"].unique())
+    lines = {names: line.sort_values("n_labels") for names, line in table.groupby(["design", "estimator"], sort=False)}
     designs, estimators = (list(dict.fromkeys(names[j] for names in lines)) for j in (0, 1))
     shown = [names for names, line in lines.items() if line[kind].notna().any()]
-    step = SHIFT * (budgets[-1] - budgets[0] or budgets[0])
+    step = SHIFT * (counts[-1] - counts[0] or counts[0])
     if kind == "coverage":
         ax.axhline(1 - alpha, color="0.6", linewidth=1.0, zorder=0)
     for j, names in enumerate(shown):
         line, design, estimator = lines[names], designs.index(names[0]), estimators.index(names[1])
         color = COLORS[estimator % len(COLORS)]
         ax.errorbar(
-            line["budget"] + step * (j - (len(shown) - 1) / 2),
+            line["n_labels"] + step * (j - (len(shown) - 1) / 2),
             line[kind],
             yerr=_bars(line, kind),
             marker=MARKERS[estimator % len(MARKERS)],
@@ -65,7 +65,7 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None
             markersize=5,
             capsize=2.5,
         )
-    _finish(ax, kind, alpha, budgets, str(table["term"].iloc[0]))
+    _finish(ax, kind, alpha, counts, str(table["term"].iloc[0]))
     return ax
 
 
@@ -78,7 +78,7 @@ def _new_axes() -> Any:
 
 
 def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
-    """Lengths (2, budgets) of two Monte Carlo errors down and up, no further than the measure can go."""
+    """Lengths (2, counts) of two Monte Carlo errors down and up, no further than the measure can go."""
     value, half = line[kind].to_numpy(dtype=float), 2 * line[f"{kind}_se"].to_numpy(dtype=float)
     up = np.minimum(half, 1.0 - value) if kind == "coverage" else half
     return np.stack([np.minimum(half, value), up])
@@ -90,9 +90,9 @@ def _label(names: tuple[str, str], designs: list[str], estimators: list[str]) ->
     return names[0] if len(estimators) == 1 else f"{names[1]}, {names[0]}"
 
 
-def _finish(ax: Any, kind: str, alpha: float, budgets: list[int], term: str) -> None:
-    ax.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
-    ax.set_xlabel("labels (budget)")
+def _finish(ax: Any, kind: str, alpha: float, counts: list[int], term: str) -> None:
+    ax.set_xticks(counts, [f"{count:,}" for count in counts])
+    ax.set_xlabel("labels")
     ax.set_ylabel(KINDS[kind].format(level=100 * (1 - alpha)))
     ax.set_title(term, fontsize="medium")
     if kind != "coverage":

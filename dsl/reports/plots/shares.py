@@ -75,7 +75,7 @@ def proportions(
     >>> import dsl, matplotlib
     >>> matplotlib.use("Agg")
     >>> from dsl.analyses.proportions import proportions
-    >>> posts = dsl.datasets.simulate_yearly(n=900, labeled=300, n_years=3, seed=1)
+    >>> posts = dsl.datasets.simulate_yearly(n=900, n_labels=300, n_years=3, seed=1)
     >>> ax = proportions(posts, gold="Y", prediction="pred_Y", time="year").plot()
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('year', 'share of Y')

@@ -18,7 +18,7 @@ class Column:
     name: str
     outcome: str
     coefficients: pd.DataFrame
-    """One row per term: estimate, se, z, p, low, high."""
+    """One row per term: estimate, se, z, p, conf_low, conf_high."""
     facts: Mapping[str, str]
 
     @property
@@ -39,7 +39,7 @@ class Column:
             return ""
         row = self.coefficients.loc[term]
         if stat == "ci":
-            return f"[{number(row['low'], digits)}, {number(row['high'], digits)}]"
+            return f"[{number(row['conf_low'], digits)}, {number(row['conf_high'], digits)}]"
         if stat == "p" and row["p"] < 10.0**-digits:
             return f"(<{10.0**-digits:.{digits}f})"
         return f"({number(row[stat], digits) if stat != 'p' else format(row['p'], f'.{digits}f')})"
@@ -63,7 +63,7 @@ def column_of(fit: Any, name: str, alpha: float) -> Column:
     try:
         parts = {"estimate": fit.params, "se": fit.bse, "z": fit.tvalues, "p": fit.pvalues}
         frame = pd.DataFrame({key: pd.Series(value) for key, value in parts.items()})
-        frame[["low", "high"]] = np.asarray(fit.conf_int(alpha))
+        frame[["conf_low", "conf_high"]] = np.asarray(fit.conf_int(alpha))
     except (AttributeError, TypeError, ValueError):
         raise ArgumentError(
             f"{name} is no fit: a table is made of results of dsl.dsl (or statsmodels); found {type(fit).__name__}"

@@ -44,7 +44,7 @@ class RegressionTable:
     --------
     >>> import dsl
     >>> from dsl.reports.tables import table
-    >>> posts = dsl.datasets.simulate_linear(n=2000, labeled=400, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=2000, n_labels=400, seed=1)
     >>> fit = dsl.dsl("Y ~ X1", posts, predicted_var="Y", prediction="pred_Y", estimator="gold_only")
     >>> made = table(fit, names=["Gold"], stars=True)
     >>> made.frame().loc["Labelled", "Gold"]

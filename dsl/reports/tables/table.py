@@ -75,7 +75,7 @@ def table(
     --------
     >>> import dsl
     >>> from dsl.reports.tables import table
-    >>> posts = dsl.datasets.simulate_linear(n=2000, labeled=400, seed=1)
+    >>> posts = dsl.datasets.simulate_linear(n=2000, n_labels=400, seed=1)
     >>> fits = {
     ...     name: dsl.dsl("Y ~ X1 + X2", posts, predicted_var="Y", prediction="pred_Y", estimator=name)
     ...     for name in ("naive", "gold_only")

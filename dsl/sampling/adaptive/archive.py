@@ -62,7 +62,7 @@ class Population:
     @property
     def chosen(self) -> IntArray:
         """Positions of the coefficients aimed at; (c,)."""
-        return np.array([self.names.index(name) for name in self.settings.target])
+        return np.array([self.names.index(name) for name in self.settings.coefficient])
 
     def labelled(self, gold: FloatArray) -> pd.DataFrame:
         """The table with gold labels (N, q), NaN where there are none."""
@@ -119,8 +119,8 @@ def population_of(data: Any, settings: Settings, caller: Mapping[str, Any]) -> P
     """
     predicted = settings.predicted
     table = _table(data, predicted)
-    if settings.budget > len(table):
-        raise ArgumentError(f"budget is {settings.budget}, but the data have {len(table)} rows; lower it")
+    if settings.n_labels > len(table):
+        raise ArgumentError(f"n_labels is {settings.n_labels}, but the data have {len(table)} rows; lower it")
     parsed = parse(
         settings.formula,
         [*table.columns, *predicted],
@@ -198,13 +198,13 @@ def _rehearse(table: pd.DataFrame, columns: Columns, parsed: ParsedFormula) -> t
 
 
 def _with_names(settings: Settings, names: tuple[str, ...]) -> Settings:
-    """The settings with the target's coefficients, checked; "all" is all but the intercept."""
+    """The settings with the names of the coefficients aimed at, checked; "all" is all but the intercept."""
     everything = [name for name in names if name != "Intercept"] or list(names)
-    target = everything if settings.target == "all" else list(settings.target)
-    for argument, wanted in (("target", target), ("target_se", list(settings.target_se))):
+    chosen = everything if settings.coefficient == "all" else list(settings.coefficient)
+    for argument, wanted in (("coefficient", chosen), ("se", list(settings.se))):
         unknown = [name for name in wanted if name not in names]
-        if unknown or (argument == "target" and not wanted):
+        if unknown or (argument == "coefficient" and not wanted):
             raise ArgumentError(
                 f"{argument} names {repr(unknown[0]) if unknown else 'nothing'}; the coefficients are {', '.join(names)}"
             )
-    return replace(settings, target=target)
+    return replace(settings, coefficient=chosen)

@@ -22,7 +22,9 @@ from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
 from dsl.exceptions import LogError, LogWarning
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Formats that are read: 1 has other names for two settings (`dsl.sampling.adaptive.settings.OLD_NAMES`)."""
 HEADER = "dsl adaptive design"
 FIRST = "0" * 64
 """What the first line is tied to."""
@@ -165,10 +167,10 @@ def _check_header(events: list[dict[str, Any]], path: Path) -> None:
     header = events[0]
     if header.get("made_by") != HEADER or [event["kind"] for event in events].count("header") != 1:
         raise LogError(f"'{path}' is not the log of an adaptive design; name the file given as log=")
-    if header["format"] != FORMAT:
+    if header["format"] not in READ:
         raise LogError(
-            f"'{path}' has format {header['format']}, written by dsl {header.get('version')}; this version reads format "
-            f"{FORMAT}: update the package"
+            f"'{path}' has format {header['format']}, written by dsl {header.get('version')}; this version reads formats "
+            f"{' and '.join(map(str, READ))}: update the package"
         )
 
 

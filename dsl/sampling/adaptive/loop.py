@@ -36,7 +36,9 @@ class AdaptiveStatus:
     batch: int
     """Batches labelled."""
     n_labeled: int
-    budget: int
+    """Rows labelled."""
+    n_labels: int
+    """Labels in all."""
     waiting: int
     """Rows drawn whose labels are not there yet."""
     done: bool
@@ -49,35 +51,35 @@ class AdaptiveDesign:
     The first batch (the burn-in) is a simple random sample. From its labels follow the expected squared error
     :math:`\hat e_i` of each row's prediction, learnt from surrogates, confidences and features, and the influence
     :math:`x_i'h` of the row on the coefficients aimed at (h: the coefficient's row of the inverse Jacobian). The next batch
-    is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until the budget is spent or the
+    is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until `n_labels` are there or the
     standard errors are small enough. All probabilities are kept, so that the estimate is valid at any time, whatever the
     confidences are worth: they decide how precise it is.
 
     Parameters
     ----------
+    formula : str
+        The regression of interest, as in `dsl.dsl`; fixed effects behind ``|``.
     data : data frame
         pandas, polars, pyarrow, or a dict of columns: all rows, complete, without gold labels. Rows are known by the pandas
         index (unique), else as 0, 1, ...
-    formula : str
-        The regression of interest, as in `dsl.dsl`; fixed effects behind ``|``.
     predicted_var, prediction, model, cluster, feature, family, sl_method, cross_fit
         As in `dsl.dsl`. Predicted variables are numbers here; code categories as 0/1.
     confidence : str or list of str, optional
         Columns that may tell where surrogates are wrong, such as the LLM's stated or token probability. They are features,
         for predictions and errors alike, and may be useless or overconfident.
-    target : str, list of str or "all"
+    coefficient : str, list of str or "all"
         Coefficients to estimate precisely; ``"all"`` is all but the intercept.
     criterion : {"worst", "mean"}
         With several coefficients: make the largest ratio of a coefficient's variance to that under simple random sampling as
         small as possible, or the mean ratio with none above 1.
-    budget : int
+    n_labels : int
         Labels in all.
     batches, batch_size : int, optional
-        How the budget is divided: number of batches, the burn-in among them (4 by default), or rows of each after the burn-in.
+        How the labels are divided: number of batches, the burn-in among them (4 by default), or rows of each after the burn-in.
     burn_in : int, optional
         Rows of the first batch; by default as many as in the others.
-    target_se : dict, optional
-        Stop before the budget is spent once the standard error of each coefficient named is no larger than its value here.
+    se : dict, optional
+        Stop before `n_labels` are there once the standard error of each coefficient named is no larger than its value here.
     error_model : str or estimator
         Learner of the squared errors, as `sl_method`.
     tau : float
@@ -112,7 +114,7 @@ class AdaptiveDesign:
     standard errors for a skewed mean with 150 labels in six batches; .65 if errors were learnt from the row's own fold).
 
     Intervals hold at the end, and at any stage fixed in advance; stopping as soon as an interval excludes zero is another
-    matter, which `target_se` (a rule about standard errors alone) is not.
+    matter, which `se` (a rule about standard errors alone) is not.
 
     **Robustness.** An error model that has learnt nothing would do harm if it were believed. Expected errors are therefore
     :math:`\hat e_i^{1 - \rho}` times a constant, with :math:`\rho` chosen by a proper score on the labelled rows, each judged by
@@ -134,12 +136,12 @@ class AdaptiveDesign:
     >>> tweets = dsl.datasets.load_sentiment()
     >>> gold = tweets.pop("human_positive")
     >>> adaptive = dsl.AdaptiveDesign(
-    ...     tweets, "human_positive ~ negation + hedge", predicted_var="human_positive", prediction="vader_positive",
-    ...     confidence="vader_compound", model="logit", sl_method="ridge", target="hedge", budget=600, batches=3, seed=1)
+    ...     "human_positive ~ negation + hedge", tweets, predicted_var="human_positive", prediction="vader_positive",
+    ...     confidence="vader_compound", model="logit", sl_method="ridge", coefficient="hedge", n_labels=600, batches=3, seed=1)
     >>> batch = adaptive.next_batch()  # 200 random rows, for the coders
     >>> adaptive.add_labels(gold[batch.index])
     >>> adaptive.status()
-    AdaptiveStatus(batch=1, n_labeled=200, budget=600, waiting=0, done=False, stop_reason=None)
+    AdaptiveStatus(batch=1, n_labeled=200, n_labels=600, waiting=0, done=False, stop_reason=None)
     >>> batch = adaptive.next_batch()
     >>> bool(batch["hedge"].mean() > 0.3), bool(tweets["hedge"].mean() < 0.1)
     (True, True)
@@ -148,7 +150,7 @@ class AdaptiveDesign:
     ...     batch = adaptive.next_batch()
     ...     adaptive.add_labels(gold[batch.index])
     >>> adaptive.stop_reason
-    'budget'
+    'n_labels'
     >>> fit = adaptive.estimate(sample_split=1)
     >>> fit.nobs, fit.n_labeled
     (9390, 600)
@@ -157,21 +159,21 @@ class AdaptiveDesign:
     @explain_calls
     def __init__(
         self,
-        data: Any,
         formula: str,
+        data: Any,
         *,
         predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
-        budget: int,
+        n_labels: int,
         prediction: str | Sequence[str] | None = None,
         confidence: str | Sequence[str] | None = None,
         feature: str | Sequence[str] | None = None,
         model: str = "lm",
-        target: str | Sequence[str] = "all",
+        coefficient: str | Sequence[str] = "all",
         criterion: str = "worst",
         batches: int | None = None,
         batch_size: int | None = None,
         burn_in: int | None = None,
-        target_se: Mapping[str, float] | None = None,
+        se: Mapping[str, float] | None = None,
         cluster: str | None = None,
         family: str = "gaussian",
         sl_method: Any = "auto",
@@ -197,16 +199,16 @@ class AdaptiveDesign:
             sl_method=sl_method,
             error_model=error_model,
             cross_fit=cross_fit,
-            target=target,
+            coefficient=coefficient,
             criterion=criterion,
-            budget=budget,
+            n_labels=n_labels,
             burn_in=burn_in,
             batch_size=batch_size,
             batches=batches,
             tau=tau,
             floor=floor,
             robust=robust,
-            target_se=target_se,
+            se=se,
             codebook=codebook,
             seed=seed,
         )
@@ -254,7 +256,7 @@ class AdaptiveDesign:
         >>> gold = tweets.pop("human_positive")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "labels.log"
-        ...     begun = dsl.AdaptiveDesign(tweets, "human_positive ~ hedge", predicted_var="human_positive", budget=200,
+        ...     begun = dsl.AdaptiveDesign("human_positive ~ hedge", tweets, predicted_var="human_positive", n_labels=200,
         ...                                prediction="vader_positive", sl_method="lm", log=path)
         ...     batch = begun.next_batch()
         ...     begun.add_labels(gold[batch.index])
@@ -369,12 +371,12 @@ class AdaptiveDesign:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the design is done: ``"budget"``, ``"target_se"``; None while it is not."""
+        """Why the design is done: ``"n_labels"``, ``"se"``; None while it is not."""
         if self._progress.waiting is not None or not self._progress.batches:
             return None
         if len(self._progress.batches) == len(self.settings.sizes):
-            return "budget"
-        return "target_se" if self._precise() else None
+            return "n_labels"
+        return "se" if self._precise() else None
 
     @property
     def done(self) -> bool:
@@ -382,8 +384,8 @@ class AdaptiveDesign:
         return self.stop_reason is not None
 
     def _precise(self) -> bool:
-        """Whether all standard errors of `target_se` are reached."""
-        wanted = self.settings.target_se
+        """Whether all standard errors of `se` are reached."""
+        wanted = self.settings.se
         number = len(self._progress.complete)
         if wanted and self._reached[0] != number:
             with warnings.catch_warnings():
@@ -402,7 +404,7 @@ class AdaptiveDesign:
         return AdaptiveStatus(
             batch=len(self._progress.complete),
             n_labeled=self._progress.n_labeled,
-            budget=self.settings.budget,
+            n_labels=self.settings.n_labels,
             waiting=0 if waiting is None else len(waiting.rows),
             done=reason is not None,
             stop_reason=reason,
@@ -481,8 +483,8 @@ class AdaptiveDesign:
         return pd.DataFrame(columns, index=self._people.rows)
 
     def __repr__(self) -> str:
-        """One line: formula, target, labels so far."""
+        """One line: formula, labels and batches so far."""
         return (
-            f"<AdaptiveDesign {self.settings.formula}: {self._progress.n_labeled} of {self.settings.budget} labels, "
+            f"<AdaptiveDesign {self.settings.formula}: {self._progress.n_labeled} of {self.settings.n_labels} labels, "
             f"{len(self._progress.complete)} of {len(self.settings.sizes)} batches>"
         )

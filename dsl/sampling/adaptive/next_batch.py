@@ -50,7 +50,7 @@ def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabi
         floor=settings.floor,
         criterion=settings.criterion,
     )
-    expected = dict(zip(settings.target, gains(evidence.variance, planned.total).tolist(), strict=True))
+    expected = dict(zip(settings.coefficient, gains(evidence.variance, planned.total).tolist(), strict=True))
     return planned, {"rho": evidence.rho, "relative_variance": expected, "note": evidence.note}
 
 
@@ -65,7 +65,7 @@ def label_design(people: Population, progress: Progress) -> LabelDesign:
         fixed_size=True,
         settings={
             "formula": settings.formula,
-            "target": list(settings.target),
+            "coefficient": list(settings.coefficient),
             "sizes": [len(batch.rows) for batch in progress.complete],
             "seed": settings.seed,
         },

@@ -17,6 +17,8 @@ BATCHES = 4
 LEAST_BURN_IN = 20
 """Smallest burn-in: an error model needs something to learn from."""
 CRITERIA = ("worst", "mean")
+OLD_NAMES = {"target": "coefficient", "target_se": "se"}
+"""Settings of logs of format 1, and what they are called now; nothing else differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Settings:
     sl_method: Any
     error_model: Any
     cross_fit: int
-    target: list[str] | str
+    coefficient: list[str] | str
     """Coefficients aimed at; "all" until the formula's are known."""
     criterion: str
     sizes: list[int]
@@ -43,12 +45,13 @@ class Settings:
     tau: float
     floor: float
     robust: bool
-    target_se: dict[str, float]
+    se: dict[str, float]
+    """Standard errors at which to stop, by coefficient."""
     codebook: dict[str, list[float]]
     seed: int
 
     @property
-    def budget(self) -> int:
+    def n_labels(self) -> int:
         """Labels in all."""
         return sum(self.sizes)
 
@@ -85,8 +88,9 @@ class Settings:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Settings":
-        """The settings that `record` wrote."""
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
+        """The settings that `record` wrote, of this version or of one with the `OLD_NAMES`."""
+        named = {OLD_NAMES.get(name, name): value for name, value in record.items()}
+        return cls(**{field.name: named[field.name] for field in fields(cls)})
 
 
 def _is_name(method: Any) -> bool:
@@ -106,16 +110,16 @@ def settings_of(
     sl_method: Any,
     error_model: Any,
     cross_fit: int,
-    target: Any,
+    coefficient: Any,
     criterion: str,
-    budget: Any,
+    n_labels: Any,
     burn_in: Any,
     batch_size: Any,
     batches: Any,
     tau: Any,
     floor: Any,
     robust: Any,
-    target_se: Any,
+    se: Any,
     codebook: Any,
     seed: Any,
 ) -> Settings:
@@ -124,8 +128,8 @@ def settings_of(
         require_text(formula, "AdaptiveDesign, whose log keeps its settings as text,")
     if not isinstance(formula, str):
         raise ArgumentError(
-            f"the data come first, AdaptiveDesign(data, formula, ...); found {type(formula).__name__} where the formula, such as "
-            "'y ~ x', is expected"
+            f"formula must be text such as 'y ~ x'; found {type(formula).__name__}. The formula comes first, "
+            "AdaptiveDesign(formula, data, ...)"
         )
     _check_choice("model", model, tuple(MODELS))
     _check_choice("criterion", criterion, CRITERIA)
@@ -148,25 +152,25 @@ def settings_of(
         sl_method=sl_method,
         error_model=error_model,
         cross_fit=int(cross_fit),
-        target="all" if isinstance(target, str) and target == "all" else list(as_names(target, "target")),
+        coefficient=_coefficients(coefficient),
         criterion=criterion,
-        sizes=schedule(budget, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
+        sizes=schedule(n_labels, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
         tau=_share("tau", tau),
         floor=_share("floor", floor),
         robust=robust,
-        target_se=_target_se(target_se),
+        se=_standard_errors(se),
         codebook=_codebook(codebook, predicted),
         seed=int(seed),
     )
 
 
-def schedule(budget: Any, *, burn_in: Any, batch_size: Any, batches: Any, least: int) -> list[int]:
+def schedule(n_labels: Any, *, burn_in: Any, batch_size: Any, batches: Any, least: int) -> list[int]:
     """Sizes of the batches, the burn-in first.
 
     Raises
     ------
     ArgumentError
-        They are no whole numbers, do not fit the budget, or say the same thing twice.
+        They are no whole numbers, do not fit `n_labels`, or say the same thing twice.
 
     Examples
     --------
@@ -175,9 +179,9 @@ def schedule(budget: Any, *, burn_in: Any, batch_size: Any, batches: Any, least:
     >>> schedule(1000, burn_in=100, batch_size=400, batches=None, least=10)
     [100, 400, 400, 100]
     """
-    total = check_count(budget, name="budget", least=1)
+    total = check_count(n_labels, name="n_labels", least=1)
     if batch_size is not None and batches is not None:
-        raise ArgumentError("batch_size and batches both say how the budget is divided; give one of them")
+        raise ArgumentError("batch_size and batches both say how the labels are divided; give one of them")
     number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
     by_size = batch_size is not None and check_count(batch_size, name="batch_size", least=1)
     smallest = max(LEAST_BURN_IN, least)
@@ -185,7 +189,7 @@ def schedule(budget: Any, *, burn_in: Any, batch_size: Any, batches: Any, least:
     first = default if burn_in is None else check_count(burn_in, name="burn_in", least=smallest)
     if first >= total:
         raise ArgumentError(
-            f"a burn-in of {first} leaves nothing of budget={total} to be placed where it tells most; raise the budget above "
+            f"a burn-in of {first} leaves nothing of n_labels={total} to be placed where it tells most; raise n_labels above "
             f"{smallest}, or lower burn_in (at least {smallest}); for one simple random sample use dsl.sampling.simple_random"
         )
     rest = total - first
@@ -222,6 +226,11 @@ def _plain_predicted(predicted_var: Any) -> Any:
     return list(as_names(predicted_var, "predicted_var"))
 
 
+def _coefficients(given: Any) -> list[str] | str:
+    """The names given, or "all"."""
+    return "all" if isinstance(given, str) and given == "all" else list(as_names(given, "coefficient"))
+
+
 def _share(name: str, value: Any) -> float:
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not 0.0 < value <= 1.0:
@@ -232,17 +241,15 @@ def _share(name: str, value: Any) -> float:
     return float(value)
 
 
-def _target_se(given: Any) -> dict[str, float]:
+def _standard_errors(given: Any) -> dict[str, float]:
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not given:
-        raise ArgumentError(
-            f"target_se must be a dict of coefficient to standard error, as in {{'x': 0.05}}; found {given!r}"
-        )
+        raise ArgumentError(f"se must be a dict of coefficient to standard error, as in {{'x': 0.05}}; found {given!r}")
     for name, value in given.items():
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         if not number or not value > 0.0 or not np.isfinite(value):
-            raise ArgumentError(f"target_se of '{name}' must be a positive number; found {value!r}")
+            raise ArgumentError(f"se of '{name}' must be a positive number; found {value!r}")
     return {str(name): float(value) for name, value in given.items()}
 
 

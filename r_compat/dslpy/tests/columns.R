@@ -26,7 +26,7 @@ read <- dslpy:::read_formula(y ~ I(x > limit), data.frame(x = 1, y = 1), NULL, N
 stopifnot(identical(read$values, list(limit = 3)))
 
 if (dsl_available()) {
-  posts <- dsl_data("linear", n = 1000, labeled = 300, seed = 1)
+  posts <- dsl_data("linear", n = 1000, n_labels = 300, seed = 1)
   stopifnot(nrow(posts) == 1000, sum(!is.na(posts$Y)) == 300, is.integer(posts$X2))
   problem <- tryCatch(dsl(formula = Y ~ X9, predicted_var = "Y", prediction = "pred_Y", data = posts), error = identity)
   stopifnot(inherits(problem, "dsl_error"), inherits(problem, "MissingColumnError"))

@@ -25,13 +25,13 @@ DRAWS = 0
 STOP_AT = 0
 
 
-def counting(data: pd.DataFrame, budget: int, rng: np.random.Generator) -> sampling.LabelDesign:
+def counting(data: pd.DataFrame, n_labels: int, rng: np.random.Generator) -> sampling.LabelDesign:
     """Simple random sampling that counts its draws, and is interrupted by the user at number `STOP_AT`."""
     global DRAWS
     DRAWS += 1
     if DRAWS == STOP_AT:
         raise KeyboardInterrupt
-    return sampling.simple_random(data, budget, seed=rng)
+    return sampling.simple_random(data, n_labels, seed=rng)
 
 
 CALL: dict[str, Any] = {"designs": {"counting": counting}, "replications": 5}
@@ -92,7 +92,7 @@ def test_resumed_after_a_crash_in_the_middle_of_a_line(path: Path, whole: pd.Dat
 def test_more_budgets_and_replications(path: Path) -> None:
     quick(**CALL, checkpoint=path)
     done = DRAWS
-    more = {**CALL, "replications": 6, "budgets": [100, 60]}
+    more = {**CALL, "replications": 6, "n_labels": [100, 60]}
     extended = quick(**more, checkpoint=path)
     assert DRAWS - done == 12 - 5
     pd.testing.assert_frame_equal(extended.replications, quick(**more).replications, check_exact=True)
@@ -101,7 +101,7 @@ def test_more_budgets_and_replications(path: Path) -> None:
 
 
 def test_failures_are_kept(path: Path) -> None:
-    call: dict[str, Any] = {"formula": "y ~ rare", "budgets": 40, "replications": 10, "estimators": "gold_only"}
+    call: dict[str, Any] = {"formula": "y ~ rare", "n_labels": 40, "replications": 10, "estimators": "gold_only"}
     first = quick(**call, checkpoint=path).replications
     assert first["failed"].notna().any()
     pd.testing.assert_frame_equal(quick(**call, checkpoint=path).replications, first, check_exact=True)
@@ -154,13 +154,21 @@ def drop(key: str) -> Callable[[str], str]:
     return change
 
 
-@pytest.mark.parametrize("damage", [lambda line: line[:-5], lambda line: "[1]", lambda line: "", drop("budget")])
+@pytest.mark.parametrize("damage", [lambda line: line[:-5], lambda line: "[1]", lambda line: "", drop("n_labels")])
 def test_damaged_lines_are_refused(kept: Path, path: Path, damage: Callable[[str], str]) -> None:
     lines = kept.read_text(encoding="utf-8").splitlines()
     lines[3] = damage(lines[3])
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(e.CheckpointError, match=r"line 4 of the checkpoint .* is damaged"):
         quick(**CALL, checkpoint=path)
+
+
+def test_a_file_of_format_1_is_refused_with_the_way_over(path: Path) -> None:
+    content = '{"format": "dsl evaluation 1", "seed": "5a"}\n{"design": "srs", "budget": 100, "replication": 1}\n'
+    path.write_text(content)
+    with pytest.raises(e.CheckpointError, match=r"format 1.*budgets is n_labels now.*name another file"):
+        quick(**CALL, checkpoint=path)
+    assert path.read_text() == content
 
 
 @pytest.mark.parametrize("content", [b"id,label\n1,0\n", b"thesis", b"\x89PNG\r\n\x1a\n", b'{"format": "other"}\n'])
@@ -207,7 +215,7 @@ def test_interrupted_by_the_keyboard_with_two_processes(path: Path, tmp_path: Pa
 
 
 def scaled(factor: float) -> Callable[[int], float]:
-    return lambda budget: factor * budget
+    return lambda n_labels: factor * n_labels
 
 
 class Plan:

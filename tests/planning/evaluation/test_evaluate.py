@@ -43,7 +43,7 @@ def test_truth_is_the_fit_with_every_label() -> None:
 def test_mean_of_a_simple_random_sample() -> None:
     """Known in closed form: the sample mean's standard deviation is sqrt((1 - n/N) S^2/n), and so is its standard error."""
     n, R = 50, 120
-    result = quick(formula="score ~ 1", predicted_var="score", budgets=n, replications=R, estimators="gold_only")
+    result = quick(formula="score ~ 1", predicted_var="score", n_labels=n, replications=R, estimators="gold_only")
     row = result.summary().iloc[0]
     exact = np.sqrt((1 - n / POSTS) * archive()["score"].var() / n)
     assert abs(row["sd"] / exact - 1) < MONTE_CARLO / np.sqrt(2 * R)
@@ -57,7 +57,7 @@ def test_gold_only_is_the_weighted_mean() -> None:
     """The baseline divides by the sum of weights (Hajek), not by N."""
     drawn = []
 
-    def uneven(data: Frame, budget: int, rng: Rng) -> sampling.LabelDesign:
+    def uneven(data: Frame, n_labels: int, rng: Rng) -> sampling.LabelDesign:
         prob = np.where(data["g"] == "a", 0.4, 0.1)
         drawn.append(sampling.bernoulli(data, prob=prob, seed=rng))
         return drawn[-1]
@@ -71,17 +71,17 @@ def test_gold_only_is_the_weighted_mean() -> None:
 
 def test_numbers_do_not_depend_on_what_else_is_run() -> None:
     much = quick(
-        budgets=[60, 100], designs=["srs", "bernoulli"], estimators=["naive", "gold_only", "dsl"], replications=3
+        n_labels=[60, 100], designs=["srs", "bernoulli"], estimators=["naive", "gold_only", "dsl"], replications=3
     )
     little = quick(designs="bernoulli", estimators="dsl", replications=2)
-    wanted = of(much, design="bernoulli", estimator="dsl", budget=100)
+    wanted = of(much, design="bernoulli", estimator="dsl", n_labels=100)
     pd.testing.assert_frame_equal(
-        of(little, design="bernoulli", estimator="dsl", budget=100), wanted[wanted["replication"] <= 2]
+        of(little, design="bernoulli", estimator="dsl", n_labels=100), wanted[wanted["replication"] <= 2]
     )
     order = quick(
-        budgets=[100, 60], designs=["bernoulli", "srs"], estimators=["dsl", "naive", "gold_only"], replications=3
+        n_labels=[100, 60], designs=["bernoulli", "srs"], estimators=["dsl", "naive", "gold_only"], replications=3
     )
-    names = ["design", "estimator", "budget", "replication", "term"]
+    names = ["design", "estimator", "n_labels", "replication", "term"]
     pd.testing.assert_frame_equal(
         *(result.replications.sort_values(names).reset_index(drop=True) for result in (much, order))
     )
@@ -98,14 +98,14 @@ def test_numbers_do_not_depend_on_n_jobs() -> None:
     call = {
         "predicted_var": "y",
         "prediction": "llm",
-        "budgets": 100,
+        "n_labels": 100,
         "replications": 4,
         "sl_method": "lm",
         "sample_split": 1,
     }
-    call["designs"] = {"mine": lambda data, budget, rng: sampling.bernoulli(data, budget, seed=rng)}
-    one = dsl.planning.evaluation.evaluate(archive(), "y ~ shifted(x)", **call)
-    two = dsl.planning.evaluation.evaluate(archive(), "y ~ shifted(x)", **call, n_jobs=2)
+    call["designs"] = {"mine": lambda data, n_labels, rng: sampling.bernoulli(data, n_labels, seed=rng)}
+    one = dsl.planning.evaluation.evaluate("y ~ shifted(x)", archive(), **call)
+    two = dsl.planning.evaluation.evaluate("y ~ shifted(x)", archive(), **call, n_jobs=2)
     pd.testing.assert_frame_equal(one.replications, two.replications, check_exact=True)
     assert one.truth.index.tolist() == ["Intercept", "shifted(x)"]
 
@@ -184,14 +184,14 @@ def test_every_estimator_by_its_short_name() -> None:
 
 
 class TwoPhases:
-    """Labels half of the budget at random, then more of the group whose labels vary more."""
+    """Labels half of the rows at random, then more of the group whose labels vary more."""
 
-    def draw(self, data: Frame, budget: int, rng: Rng, ask: Any) -> sampling.LabelDesign:
-        first = rng.choice(len(data), budget // 2, replace=False)
+    def draw(self, data: Frame, n_labels: int, rng: Rng, ask: Any) -> sampling.LabelDesign:
+        first = rng.choice(len(data), n_labels // 2, replace=False)
         spread = ask(data.index[first]).groupby(data["g"].iloc[first]).std()
-        second = sampling.proportional_to_size(data, budget // 2, measure=data["g"].map(spread).to_numpy(), seed=rng)
+        second = sampling.proportional_to_size(data, n_labels // 2, measure=data["g"].map(spread).to_numpy(), seed=rng)
         drawn = np.isin(np.arange(len(data)), first) | second.drawn
-        prob = 1 - (1 - budget // 2 / len(data)) * (1 - second.prob)
+        prob = 1 - (1 - n_labels // 2 / len(data)) * (1 - second.prob)
         return sampling.LabelDesign(kind="adaptive", rows=data.index, prob=prob, drawn=drawn, fixed_size=False)
 
 
@@ -210,11 +210,11 @@ def test_adaptive_designs() -> None:
     def shifted(values: Any) -> Any:
         return values + 2.0
 
-    call = {"predicted_var": "y", "prediction": "llm", "budgets": 120, "replications": 3, "sl_method": "lm"}
-    aimed = dsl.planning.evaluation.Adaptive(target="shifted(x)", confidence="rare", batches=3, burn_in=40)
+    call = {"predicted_var": "y", "prediction": "llm", "n_labels": 120, "replications": 3, "sl_method": "lm"}
+    aimed = dsl.planning.evaluation.Adaptive(coefficient="shifted(x)", confidence="rare", batches=3, burn_in=40)
     designs = {"srs": "srs", "all": "adaptive", "aimed": aimed}
     result = dsl.planning.evaluation.evaluate(
-        archive(), "y ~ shifted(x)", designs=designs, estimators="tuned", sample_split=1, **call
+        "y ~ shifted(x)", archive(), designs=designs, estimators="tuned", sample_split=1, **call
     )
     table = result.replications
     assert table["failed"].isna().all()
@@ -233,12 +233,16 @@ def test_adaptive_designs() -> None:
             "10 of 400 rows have missing",
         ),
         (
-            {"designs": {"mine": dsl.planning.evaluation.Adaptive(traget="x")}},
+            {"designs": {"mine": dsl.planning.evaluation.Adaptive(coeficient="x")}},
             e.CallError,
-            "'traget'; did you mean 'target'",
+            "'coeficient'; did you mean 'coefficient'",
         ),
-        ({"designs": {"mine": dsl.planning.evaluation.Adaptive(target="z")}}, e.ArgumentError, "target names 'z'"),
-        ({"budgets": [15, 100]}, e.ArgumentError, "burn-in"),
+        (
+            {"designs": {"mine": dsl.planning.evaluation.Adaptive(coefficient="z")}},
+            e.ArgumentError,
+            "coefficient names 'z'",
+        ),
+        ({"n_labels": [15, 100]}, e.ArgumentError, "burn-in"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::dsl.exceptions.DroppedRowsWarning")
@@ -248,7 +252,7 @@ def test_adaptive_designs_that_cannot_be_used(arguments: dict[str, Any], error: 
         quick(**{"designs": "adaptive", **arguments})
 
 
-def peeks(data: Frame, budget: int, rng: Rng, ask: Any) -> sampling.LabelDesign:
+def peeks(data: Frame, n_labels: int, rng: Rng, ask: Any) -> sampling.LabelDesign:
     ask(data.index[:3])
     drawn = np.arange(len(data)) >= 3
     return sampling.LabelDesign(
@@ -284,9 +288,9 @@ def test_designs_that_cannot_be_used(case: str) -> None:
 def test_designs_do_not_see_gold_labels() -> None:
     seen = []
 
-    def look(data: Frame, budget: int, rng: Rng) -> sampling.LabelDesign:
+    def look(data: Frame, n_labels: int, rng: Rng) -> sampling.LabelDesign:
         seen.append(list(data.columns))
-        return sampling.simple_random(data, budget, seed=rng)
+        return sampling.simple_random(data, n_labels, seed=rng)
 
     quick(designs={"look": look}, predicted_var=["y", "score"], prediction=["llm"], formula="score ~ y", replications=2)
     assert seen == [["llm", "x", "rare", "g"]] * 2
@@ -294,7 +298,7 @@ def test_designs_do_not_see_gold_labels() -> None:
 
 def test_failures_are_recorded() -> None:
     """Ten posts have rare == 1; in many draws of 40 none of them is labelled."""
-    result = quick(formula="y ~ rare", budgets=40, replications=20, estimators="gold_only")
+    result = quick(formula="y ~ rare", n_labels=40, replications=20, estimators="gold_only")
     table = result.replications
     failed = table.loc[table["term"] == "rare", "failed"].dropna()
     assert 0 < len(failed) < 20
@@ -309,10 +313,10 @@ def test_failures_are_recorded() -> None:
 
 
 def test_designs_that_fail_are_recorded() -> None:
-    def sometimes(data: Frame, budget: int, rng: Rng) -> sampling.LabelDesign:
+    def sometimes(data: Frame, n_labels: int, rng: Rng) -> sampling.LabelDesign:
         if rng.random() < 0.5:
             raise e.DesignError("no strata left")
-        return sampling.simple_random(data, budget, seed=rng)
+        return sampling.simple_random(data, n_labels, seed=rng)
 
     table = of(quick(designs={"mine": sometimes}, replications=8), design="mine")
     failed = table["failed"] == "DesignError: no strata left"
@@ -322,7 +326,7 @@ def test_designs_that_fail_are_recorded() -> None:
 
 
 def test_estimators_that_do_not_suit_a_design_are_recorded() -> None:
-    def uneven(data: Frame, budget: int, rng: Rng) -> sampling.LabelDesign:
+    def uneven(data: Frame, n_labels: int, rng: Rng) -> sampling.LabelDesign:
         return sampling.bernoulli(data, prob=np.where(data["g"] == "a", 0.4, 0.1), seed=rng)
 
     result = quick(designs={"srs": "srs", "uneven": uneven}, estimators=["gold_only", "ppi++"])
@@ -339,7 +343,7 @@ def test_estimators_that_do_not_suit_a_design_are_recorded() -> None:
 
 
 def test_warnings_are_recorded() -> None:
-    result = quick(budgets=20, estimators="gold_only")
+    result = quick(n_labels=20, estimators="gold_only")
     assert (result.replications["warning"] == "FewLabelsWarning").all()
     assert (result.summary()["warned"] == 4).all()
 
@@ -375,9 +379,9 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "no design": ({"designs": {}}, e.ArgumentError, ["designs names nothing"]),
     "design of a wrong kind": ({"designs": {"mine": 3}}, e.ArgumentError, ["'mine'", "draw", "int"]),
     "srs redefined": ({"designs": {"srs": "bernoulli"}}, e.ArgumentError, ["'srs'", "baseline"]),
-    "budget too large": ({"budgets": [50, POSTS]}, e.ArgumentError, ["budgets", "at most 399", "found 400"]),
-    "budget fractional": ({"budgets": 0.1}, e.ArgumentError, ["budgets", "whole numbers", "0.1"]),
-    "no budget": ({"budgets": []}, e.ArgumentError, ["budgets is empty"]),
+    "n_labels too large": ({"n_labels": [50, POSTS]}, e.ArgumentError, ["n_labels", "at most 399", "found 400"]),
+    "n_labels fractional": ({"n_labels": 0.1}, e.ArgumentError, ["n_labels", "whole numbers", "0.1"]),
+    "no n_labels": ({"n_labels": []}, e.ArgumentError, ["n_labels is empty"]),
     "one replication": ({"replications": 1}, e.ArgumentError, ["replications", "at least 2", "found 1"]),
     "several replications": ({"replications": [5, 6]}, e.ArgumentError, ["replications", "[5, 6]"]),
     "seed": ({"seed": None}, e.ArgumentError, ["seed", "None"]),
@@ -400,7 +404,7 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
         e.ArgumentError,
         ["'HC7'", "HC1"],
     ),
-    "data and formula swapped": ({"data": "y ~ x", "formula": archive()}, e.ArgumentError, ["data come first"]),
+    "data and formula swapped": ({"data": "y ~ x", "formula": archive()}, e.ArgumentError, ["The formula comes first"]),
     "no such variable": ({"predicted_var": "w"}, e.MissingColumnError, ["'w'", "gold labels"]),
     "no such covariate": ({"formula": "y ~ w"}, e.MissingColumnError, ["'w'"]),
     "gold label missing": (
@@ -436,7 +440,7 @@ def test_results_are_kept_by_pickle() -> None:
     result = quick()
     again = pickle.loads(pickle.dumps(result))
     pd.testing.assert_frame_equal(again.summary(), result.summary())
-    assert repr(again) == "<EvaluationResults y ~ x: 1 design, 2 estimators, 1 budget, 4 replications>"
+    assert repr(again) == "<EvaluationResults y ~ x: 1 design, 2 estimators, 1 number of labels, 4 replications>"
 
 
 def test_progress(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,10 +55,10 @@ def test_effective_of_normal_estimates(rho: float) -> None:
     """corr(x^2, y^2) = rho^2 for normal x, y, and a squared deviation in units of its mean has variance 2."""
     R = 200_000
     base, other = correlated(np.random.default_rng(3), R, rho)
-    paired = scores.effective(estimates=other / 2, baseline=base, budget=100, paired=np.ones(R, dtype=bool))
+    paired = scores.effective(estimates=other / 2, baseline=base, n_labels=100, paired=np.ones(R, dtype=bool))
     assert paired.value == pytest.approx(400, rel=LARGE_SAMPLE)
     assert paired.error == pytest.approx(400 * np.sqrt(4 * (1 - rho**2) / R), rel=LARGE_SAMPLE)
-    apart = scores.effective(estimates=other / 2, baseline=base, budget=100)
+    apart = scores.effective(estimates=other / 2, baseline=base, n_labels=100)
     assert apart.error == pytest.approx(400 * np.sqrt(4 / R), rel=LARGE_SAMPLE)
 
 
@@ -67,9 +67,9 @@ def test_effective_error_is_that_of_the_jackknife(rho: float) -> None:
     R = 500
     base, other = correlated(np.random.default_rng(4), R, rho)
     every = np.ones(R, dtype=bool)
-    measure = scores.effective(estimates=other, baseline=base, budget=100, paired=every)
+    measure = scores.effective(estimates=other, baseline=base, n_labels=100, paired=every)
     left_out = [
-        scores.effective(estimates=other, baseline=base, budget=100, paired=every & (np.arange(R) != j)).value
+        scores.effective(estimates=other, baseline=base, n_labels=100, paired=every & (np.arange(R) != j)).value
         for j in range(R)
     ]
     jackknife = np.sqrt((R - 1) * np.var(left_out))
@@ -82,7 +82,7 @@ def test_effective_error_is_as_large_as_it_says(paired: bool) -> None:
     base = base if paired else base[::-1]
     every = np.ones(200, dtype=bool) if paired else None
     measures = [
-        scores.effective(estimates=e, baseline=b, budget=1, paired=every) for e, b in zip(other, base, strict=True)
+        scores.effective(estimates=e, baseline=b, n_labels=1, paired=every) for e, b in zip(other, base, strict=True)
     ]
     spread = np.std([np.log(m.value) for m in measures])
     assert np.mean([m.error / m.value for m in measures]) == pytest.approx(spread, rel=CALIBRATION)
@@ -92,14 +92,14 @@ def test_effective_uses_draws_that_both_had() -> None:
     rng = np.random.default_rng(6)
     base, other = rng.normal(size=50), rng.normal(size=50)
     there = np.arange(50) >= 10
-    expected = scores.effective(estimates=other[10:], baseline=base[10:], budget=9, paired=there[10:])
+    expected = scores.effective(estimates=other[10:], baseline=base[10:], n_labels=9, paired=there[10:])
     spoilt = np.where(there, other, np.nan)
-    assert scores.effective(estimates=spoilt, baseline=base, budget=9, paired=there) == expected
+    assert scores.effective(estimates=spoilt, baseline=base, n_labels=9, paired=there) == expected
 
 
 @pytest.mark.parametrize("estimates", [np.full(9, 0.1 + 0.2), np.array([1.0]), np.array([])])
 def test_nothing_to_compare(estimates: np.ndarray) -> None:
-    measure = scores.effective(estimates=estimates, baseline=np.arange(9.0), budget=10)
+    measure = scores.effective(estimates=estimates, baseline=np.arange(9.0), n_labels=10)
     assert np.isnan(measure.value)
     assert np.isnan(measure.error)
 
@@ -114,14 +114,14 @@ def test_no_replication_left() -> None:
 @given(
     scale=st.floats(1e-3, 1e3),
     shift=st.floats(-1e3, 1e3),
-    budget=st.integers(1, 10**6),
+    n_labels=st.integers(1, 10**6),
 )
-def test_effective_is_free_of_units(scale: float, shift: float, budget: int) -> None:
+def test_effective_is_free_of_units(scale: float, shift: float, n_labels: int) -> None:
     base, other = correlated(np.random.default_rng(7), 40, 0.5)
     every = np.ones(40, dtype=bool)
-    plain = scores.effective(estimates=other, baseline=base, budget=budget, paired=every)
+    plain = scores.effective(estimates=other, baseline=base, n_labels=n_labels, paired=every)
     changed = scores.effective(
-        estimates=scale * other + shift, baseline=scale * base + shift, budget=budget, paired=every
+        estimates=scale * other + shift, baseline=scale * base + shift, n_labels=n_labels, paired=every
     )
     ROUNDING = 1e-6  # of values up to 1e6 times their spread
     assert changed.value == pytest.approx(plain.value, rel=ROUNDING)

@@ -172,7 +172,7 @@ def test_functions_of_the_caller_in_the_formula() -> None:
 
 def test_a_stratified_design() -> None:
     """Half of the labels in the 30% of big rows: their mean is known better than with a simple random sample."""
-    design = partial(dsl.sampling.stratified, size=400, by="big", allocation="equal")
+    design = partial(dsl.sampling.stratified, n_labels=400, by="big", allocation="equal")
     stratified, simple = plan("y ~ big", design=design, labeled_size=None, accuracy=0.7), plan("y ~ big", accuracy=0.7)
     assert stratified.study.n_labeled == 400
     assert stratified.study.exact_to == pytest.approx(400 / (200 / DATA["big"].sum()), rel=1e-6)
@@ -185,7 +185,7 @@ def test_a_finite_population() -> None:
     power = plan(accuracy=0.7, target="finite", replications=8)
     exact = np.sqrt(0.21 * (1 / 400 - 1 / N))
     assert power.predicted_se.loc[400, "Intercept"] == pytest.approx(exact, rel=MONTE_CARLO)
-    design = partial(dsl.sampling.stratified, size=400, by="big")
+    design = partial(dsl.sampling.stratified, n_labels=400, by="big")
     stratified = plan(accuracy=0.7, target="finite", replications=8, design=design, labeled_size=None)
     assert stratified.predicted_se.loc[400, "Intercept"] == pytest.approx(exact, rel=MONTE_CARLO)
     assert stratified.at(N).predicted_se.loc[N, "Intercept"] < 0.05 * exact
@@ -204,7 +204,7 @@ def test_rows_with_missing_covariates() -> None:
 
 
 def test_a_design_of_random_size() -> None:
-    power = plan(design=partial(dsl.sampling.bernoulli, size=400), labeled_size=None, accuracy=0.8)
+    power = plan(design=partial(dsl.sampling.bernoulli, n_labels=400), labeled_size=None, accuracy=0.8)
     assert abs(power.study.n_labeled - 400) < 80
     exact = np.sqrt(0.36 * 0.25 / N + 0.16 / power.study.n_labeled)
     assert power.predicted_se.loc[power.study.n_labeled, "Intercept"] == pytest.approx(exact, rel=2 * MONTE_CARLO)
@@ -213,7 +213,7 @@ def test_a_design_of_random_size() -> None:
 @pytest.mark.parametrize(("design", "drawn"), [(None, "rows"), ("clusters", "clusters")])
 def test_clusters(design: str | None, drawn: str) -> None:
     """Surrogates' errors are independent of each other, so that clusters make little difference."""
-    units = partial(dsl.sampling.clustered, clusters=40, by="cl")
+    units = partial(dsl.sampling.clustered, n_clusters=40, by="cl")
     given = {"design": units, "labeled_size": None} if design else {}
     clustered = plan("y ~ x", cluster="cl", accuracy=0.8, replications=6, **given).at([400, 800]).predicted_se
     plain = plan("y ~ x", accuracy=0.8, replications=6).at([400, 800]).predicted_se

@@ -395,7 +395,7 @@ def test_a_design_is_remembered(data: pd.DataFrame) -> None:
     rng = np.random.default_rng(5)
     truth = data["y"].fillna(data["llm"])
     unequal = dsl.sampling.bernoulli(data, prob=np.where(data["x"] > 0, 0.6, 0.3), seed=rng)
-    strata = dsl.sampling.stratified(data, by="g", size=90, seed=rng)
+    strata = dsl.sampling.stratified(data, by="g", n_labels=90, seed=rng)
     for design, target in ((unequal, "superpopulation"), (strata, "finite")):
         d = data.assign(y=truth.where(design.drawn))
         call = {**QUICK, "design": design, "target": target}

@@ -223,7 +223,7 @@ def test_which_rows_are_named() -> None:
     assert found.detail("coefficients").loc["x", "row"] == shown[0]
     level = examined(*few_in_a_level())
     assert level.alarms.set_index("check").loc["labels per cell", "about"] == "g = rare"
-    assert level.detail("cells").set_index("cell").loc["g = rare", ["rows", "labeled"]].tolist() == [12, 3]
+    assert level.detail("cells").set_index("cell").loc["g = rare", ["rows", "n_labeled"]].tolist() == [12, 3]
 
 
 def test_limits() -> None:

@@ -124,7 +124,7 @@ def test_coefficients_that_cannot_be_drawn(fits: list[Any]) -> None:
 
 
 def test_weights_count_the_labelled_rows() -> None:
-    data = dsl.datasets.simulate_unequal(n=2000, labeled=600, seed=1)
+    data = dsl.datasets.simulate_unequal(n=2000, n_labels=600, seed=1)
     fit = dsl.dsl(data=data, sl_method="lm", **data.attrs["call"])
     ax = weights(fit)
     assert sum(bar.get_height() for bar in ax.patches) == fit.n_labeled
@@ -141,7 +141,7 @@ def test_weights_that_differ_a_lot_have_a_logarithmic_axis() -> None:
 
 
 def test_calibration_bins_hold_all_labels() -> None:
-    data = dsl.datasets.simulate_nested(n_candidates=60, labeled=400, seed=1)
+    data = dsl.datasets.simulate_nested(n_candidates=60, n_labels=400, seed=1)
     fit = dsl.dsl(data=data, sl_method="lm", sample_split=2, **data.attrs["call"])
     ax = calibration(fit, bins=1)
     predicted, gold = fit.predictions.mean(axis=0)[fit.sample.labeled, 0], fit.sample.gold[:, 0]

@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 @pytest.fixture(scope="module")
 def result() -> EvaluationResults:
     return quick(
-        budgets=[60, 100], designs=["srs", "bernoulli"], estimators=["naive", "gold_only", "dsl"], replications=3
+        n_labels=[60, 100], designs=["srs", "bernoulli"], estimators=["naive", "gold_only", "dsl"], replications=3
     )
 
 

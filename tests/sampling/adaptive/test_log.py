@@ -16,7 +16,7 @@ from dsl import exceptions as e
 from dsl.sampling.adaptive import AdaptiveDesign
 from dsl.sampling.adaptive.log import FIRST, Log, packed, unpacked
 
-ROWS, BUDGET = 200, 63
+ROWS, LABELS = 200, 63
 FORMULA = "y ~ x"
 
 
@@ -29,8 +29,8 @@ def small() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def begin(log: Path | None, **arguments: Any) -> AdaptiveDesign:
-    call = {"predicted_var": "y", "prediction": "llm", "sl_method": "lm", "error_model": "lm", "budget": BUDGET}
-    return AdaptiveDesign(small()[0], FORMULA, **{**call, "batches": 3, "seed": 2, "log": log, **arguments})
+    call = {"predicted_var": "y", "prediction": "llm", "sl_method": "lm", "error_model": "lm", "n_labels": LABELS}
+    return AdaptiveDesign(FORMULA, small()[0], **{**call, "batches": 3, "seed": 2, "log": log, **arguments})
 
 
 def answer(batch: pd.DataFrame) -> pd.Series:
@@ -305,4 +305,39 @@ def test_killed_at_any_moment(tmp_path: Path, expected: str) -> None:
     lines = out.stdout.splitlines()
     assert len(lines) >= 10
     for line in lines:
-        assert line.endswith(f" {BUDGET} {expected}"), line
+        assert line.endswith(f" {LABELS} {expected}"), line
+
+
+FORMAT_1 = (
+    '{"kind": "header", "format": 1, "made_by": "dsl adaptive design", "version": "0.1.0", '
+    '"data": "c5e2991054d5b8798c32c108419b7b81", "rows": 40, "settings": {"formula": "y ~ x + z", '
+    '"predicted_var": ["y"], "prediction": ["f"], "feature": [], "confidence": [], "cluster": null, '
+    '"model": "lm", "family": "gaussian", "sl_method": "lm", "error_model": "lm", "cross_fit": 5, '
+    '"target": ["x"], "criterion": "worst", "sizes": [20, 10], "tau": 0.1, "floor": 0.1, "robust": true, '
+    '"target_se": {"x": 0.001}, "codebook": {}, "seed": 1}, "time": "2026-11-27T07:20:06+00:00", '
+    '"chain": "962a59e33e553e0cabe982a5d0ccf405acf054f16f0ca356de487330f61056a7"}\n'
+    '{"kind": "batch", "batch": 1, "rows": [2, 5, 8, 11, 13, 14, 16, 17, 18, 19, 22, 23, 24, 27, 29, 30, 31, 37, '
+    '38, 39], "rho": {}, "relative_variance": {}, "note": "", "prob": "eJxjYACBB/YMozRZNACmTSzZ", '
+    '"time": "2026-11-27T07:20:06+00:00", "chain": "8dca1c011bc24e5f720113439e3e1960cb5ca3393816b88f8539e9cfe9953'
+    '504"}\n'
+    '{"kind": "labels", "batch": 1, "labels": {"y": [2.0, 3.0, 0.0, 1.0, 3.0, 2.0, 0.0, 3.0, 3.0, 1.0, 2.0, 1.0, '
+    '1.0, 2.0, 3.0, 3.0, 1.0, 3.0, 2.0, 2.0]}, "time": "2026-11-27T07:20:06+00:00", '
+    '"chain": "9a0ef7902e9ab9638de912d757463e97f38897d2923460e17c6bf5be4a53ab30"}\n'
+)
+"""A log of format 1, where the coefficients aimed at were called ``target``, their standard errors ``target_se``."""
+
+
+def test_a_log_of_format_1_reads_and_goes_on(tmp_path: Path) -> None:
+    i = np.arange(40)
+    data = pd.DataFrame({"x": i % 5, "z": (i * 7) % 11, "f": (i * 3) % 4})
+    gold = pd.Series((i * 3) % 4 + (i % 3 == 0), name="y").astype(float)
+    path = tmp_path / "old.log"
+    path.write_text(FORMAT_1)
+    again = AdaptiveDesign.resume(path, data)
+    assert (again.settings.coefficient, again.settings.se, again.settings.n_labels) == (["x"], {"x": 0.001}, 30)
+    assert again.status().n_labeled == 20
+    now = {"coefficient": "x", "se": {"x": 0.001}, "n_labels": 30, "batches": 2, "seed": 1}
+    call = {"predicted_var": "y", "prediction": "f", "sl_method": "lm", "error_model": "lm", **now}
+    anew = AdaptiveDesign("y ~ x + z", data, **call).run(lambda batch: gold[batch.index])
+    assert again.run(lambda batch: gold[batch.index]).design().fingerprint == anew.design().fingerprint
+    assert AdaptiveDesign.resume(path, data).status() == anew.status()

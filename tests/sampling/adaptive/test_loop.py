@@ -47,13 +47,13 @@ QUICK: dict[str, Any] = {
     "confidence": "doubt",
     "sl_method": "lm",
     "error_model": "lm",
-    "budget": 160,
+    "n_labels": 160,
     "seed": 5,
 }
 
 
 def begin(formula: str = "y ~ x + rare", data: Any = None, **arguments: Any) -> AdaptiveDesign:
-    return AdaptiveDesign(posts()[0] if data is None else data, formula, **{**QUICK, **arguments})
+    return AdaptiveDesign(formula, posts()[0] if data is None else data, **{**QUICK, **arguments})
 
 
 def answer(batch: pd.DataFrame) -> pd.Series:
@@ -71,8 +71,8 @@ def test_the_loop_draws_the_budget_and_no_row_twice() -> None:
         sizes.append(adaptive.status().n_labeled)
     assert sizes == [40, 80, 120, 160]
     assert len(set(seen)) == 160
-    assert adaptive.stop_reason == "budget"
-    with pytest.raises(e.ArgumentError, match=r"done \(budget\): 160 rows"):
+    assert adaptive.stop_reason == "n_labels"
+    with pytest.raises(e.ArgumentError, match=r"done \(n_labels\): 160 rows"):
         adaptive.next_batch()
     design = adaptive.design()
     assert set(design.drawn_rows) == set(seen)
@@ -119,11 +119,11 @@ def test_labels_decide_where_the_next_labels_go() -> None:
 
 def test_labels_go_where_the_surrogate_errs_and_where_leverage_is() -> None:
     data, _ = posts()
-    mean = begin("y ~ 1", data=data, sl_method="surface", budget=240, batches=2).run(answer)
+    mean = begin("y ~ 1", data=data, sl_method="surface", n_labels=240, batches=2).run(answer)
     prob = mean.design().table()["prob"]
     assert prob[data["doubt"] > 0.5].mean() > 1.5 * prob[data["doubt"] < 0.5].mean()
     assert mean.history["relative_variance"].iloc[-1] < 0.9
-    rare = begin(data=data, target="rare").run(answer)
+    rare = begin(data=data, coefficient="rare").run(answer)
     prob = rare.design().table()["prob"]
     assert prob[data["rare"] == 1].mean() > 3 * prob[data["rare"] == 0].mean()
     assert rare.history["relative_variance"].iloc[-1] < 0.5
@@ -149,7 +149,7 @@ def test_useless_confidences_leave_leverage() -> None:
 
 
 def test_no_row_falls_below_the_floor() -> None:
-    design = begin(floor=0.5, target="rare").run(answer).design()
+    design = begin(floor=0.5, coefficient="rare").run(answer).design()
     assert design.prob.min() >= 0.5 * 160 / ROWS - PRODUCT
 
 
@@ -195,24 +195,24 @@ def test_functions_of_the_caller() -> None:
         return 2 * values
 
     data = posts()[0]
-    adaptive = AdaptiveDesign(data, "y ~ double(x)", **QUICK, batches=2).run(answer)
+    adaptive = AdaptiveDesign("y ~ double(x)", data, **QUICK, batches=2).run(answer)
     plain = begin("y ~ x", data=data, batches=2).run(answer)
     one, two = (design.estimate(sample_split=1).params.iloc[1] for design in (adaptive, plain))
     assert 2 * one == pytest.approx(two)
 
 
 def test_all_means_all_but_the_intercept() -> None:
-    assert begin().settings.target == ["x", "rare"]
-    assert begin("y ~ 1").settings.target == ["Intercept"]
-    assert begin(target=["rare"]).settings.target == ["rare"]
+    assert begin().settings.coefficient == ["x", "rare"]
+    assert begin("y ~ 1").settings.coefficient == ["Intercept"]
+    assert begin(coefficient=["rare"]).settings.coefficient == ["rare"]
 
 
-def test_target_se_stops_early() -> None:
-    adaptive = begin(target_se={"x": 0.05}).run(answer)
-    assert (adaptive.stop_reason, adaptive.status().done) == ("target_se", True)
+def test_se_stops_early() -> None:
+    adaptive = begin(se={"x": 0.05}).run(answer)
+    assert (adaptive.stop_reason, adaptive.status().done) == ("se", True)
     assert adaptive.status().n_labeled < 160
     assert adaptive.estimate().bse["x"] <= 0.05
-    assert begin(target_se={"x": 0.001}).run(answer).stop_reason == "budget"
+    assert begin(se={"x": 0.001}).run(answer).stop_reason == "n_labels"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_any_table(kind: str) -> None:
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "mean": ("y ~ 1", {}),
     "logit": ("y ~ x + rare", {"model": "logit", "family": "binomial", "sl_method": "logit"}),
-    "predicted covariate": ("x ~ y + rare", {"target": "y"}),
+    "predicted covariate": ("x ~ y + rare", {"coefficient": "y"}),
     "interaction": ("x ~ y * rare", {}),
     "two predicted": ("z ~ y + x", {"predicted_var": {"y": "llm", "z": "guess"}, "prediction": None}),
     "fixed effects": ("y ~ x + rare | unit", {"model": "felm"}),
@@ -273,7 +273,7 @@ def test_every_kind_of_analysis(case: str) -> None:
     data = data.assign(guess=z + rng.normal(size=ROWS), word=np.where(data["doubt"] > 0.5, "hard", "easy"))
     full = pd.DataFrame({"y": gold, "z": z})
     two = "z" in formula
-    adaptive = begin(formula, data=data, **{"batches": 3, "budget": 240, **arguments})
+    adaptive = begin(formula, data=data, **{"batches": 3, "n_labels": 240, **arguments})
     adaptive.run(lambda batch: full.loc[batch.index, ["y", "z"] if two else ["y"]])
     assert adaptive.history["note"].eq("").all()
     assert adaptive.history["relative_variance"].iloc[1:].max() <= 1 + 1e-6  # 1 at worst, where the even design is best
@@ -300,7 +300,7 @@ def test_labels_too_few_for_the_analysis_make_an_even_batch() -> None:
 
 
 def test_more_coefficients_than_labels_in_the_burn_in() -> None:
-    adaptive = begin("y ~ x + factor(unit)", target="x", burn_in=20, batches=3)
+    adaptive = begin("y ~ x + factor(unit)", coefficient="x", burn_in=20, batches=3)
     adaptive.run(answer)
     assert adaptive.estimate(sample_split=1).nobs == ROWS
 
@@ -311,7 +311,7 @@ def test_perfect_surrogates_need_no_aim() -> None:
 
 
 def test_a_census_is_the_ordinary_regression() -> None:
-    adaptive = begin("y ~ x", budget=ROWS).run(answer)
+    adaptive = begin("y ~ x", n_labels=ROWS).run(answer)
     np.testing.assert_allclose(adaptive.design().prob, 1.0)
     data, gold = posts()
     ordinary = np.linalg.lstsq(np.column_stack([np.ones(ROWS), data["x"]]), gold, rcond=None)[0]
@@ -349,20 +349,20 @@ def test_repr_and_history() -> None:
 
 
 CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
-    "swapped": ({"formula": posts()[0]}, e.ArgumentError, ["data come first", "DataFrame"]),
+    "swapped": ({"formula": posts()[0]}, e.ArgumentError, ["The formula comes first", "DataFrame"]),
     "unknown argument": ({"confidences": "doubt"}, e.CallError, ["'confidences'", "did you mean 'confidence'"]),
     "model": ({"model": "probit"}, e.ArgumentError, ["'probit'", "lm, logit, felm"]),
     "criterion": ({"criterion": "max"}, e.ArgumentError, ["criterion", "worst, mean"]),
-    "target": ({"target": "z"}, e.ArgumentError, ["target names 'z'", "Intercept, x, rare"]),
-    "no target": ({"target": []}, e.ArgumentError, ["target names nothing"]),
-    "target_se name": ({"target_se": {"z": 0.1}}, e.ArgumentError, ["target_se names 'z'"]),
-    "target_se value": ({"target_se": {"x": -1}}, e.ArgumentError, ["target_se of 'x'", "-1"]),
-    "target_se kind": ({"target_se": 0.1}, e.ArgumentError, ["dict of coefficient", "0.1"]),
-    "budget": ({"budget": 1000}, e.ArgumentError, ["budget is 1000", "600 rows"]),
-    "budget kind": ({"budget": 99.5}, e.ArgumentError, ["budget", "99.5"]),
+    "coefficient": ({"coefficient": "z"}, e.ArgumentError, ["coefficient names 'z'", "Intercept, x, rare"]),
+    "no coefficient": ({"coefficient": []}, e.ArgumentError, ["coefficient names nothing"]),
+    "se name": ({"se": {"z": 0.1}}, e.ArgumentError, ["se names 'z'"]),
+    "se value": ({"se": {"x": -1}}, e.ArgumentError, ["se of 'x'", "-1"]),
+    "se kind": ({"se": 0.1}, e.ArgumentError, ["dict of coefficient", "0.1"]),
+    "n_labels": ({"n_labels": 1000}, e.ArgumentError, ["n_labels is 1000", "600 rows"]),
+    "n_labels kind": ({"n_labels": 99.5}, e.ArgumentError, ["n_labels", "99.5"]),
     "burn-in": ({"burn_in": 160}, e.ArgumentError, ["burn-in of 160", "simple_random"]),
     "small burn-in": ({"burn_in": 5}, e.ArgumentError, ["burn_in is 5", "at least 20"]),
-    "small budget": ({"budget": 20}, e.ArgumentError, ["burn-in of 20", "budget=20"]),
+    "few labels": ({"n_labels": 20}, e.ArgumentError, ["burn-in of 20", "n_labels=20"]),
     "one batch": ({"batches": 1}, e.ArgumentError, ["batches is 1", "at least 2"]),
     "both": ({"batches": 3, "batch_size": 50}, e.ArgumentError, ["batch_size and batches"]),
     "tau": ({"tau": 0}, e.ArgumentError, ["tau", "above 0", "without a chance"]),
@@ -424,7 +424,7 @@ DATA: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str]]
 def test_errors_of_the_data(case: str) -> None:
     change, error, words = DATA[case]
     with pytest.raises(error) as caught:
-        begin(data=change(posts()[0]), budget=160)
+        begin(data=change(posts()[0]), n_labels=160)
     assert type(caught.value) is error
     for word in words:
         assert word in str(caught.value)

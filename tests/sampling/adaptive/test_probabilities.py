@@ -191,25 +191,27 @@ def test_negative_estimates_of_errors_are_raised() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    budget=st.integers(LEAST_BURN_IN + 1, 5000),
+    n_labels=st.integers(LEAST_BURN_IN + 1, 5000),
     burn_in=st.none() | st.integers(LEAST_BURN_IN, 300),
     size=st.none() | st.integers(1, 400),
     batches=st.none() | st.integers(2, 12),
 )
-def test_schedules_spend_the_budget(budget: int, burn_in: int | None, size: int | None, batches: int | None) -> None:
+def test_schedules_are_as_long_as_asked(
+    n_labels: int, burn_in: int | None, size: int | None, batches: int | None
+) -> None:
     if size is not None:
         batches = None
     try:
-        sizes = schedule(budget, burn_in=burn_in, batch_size=size, batches=batches, least=10)
+        sizes = schedule(n_labels, burn_in=burn_in, batch_size=size, batches=batches, least=10)
     except ArgumentError:
-        assert max(burn_in or 0, size or 0, LEAST_BURN_IN) >= budget
+        assert max(burn_in or 0, size or 0, LEAST_BURN_IN) >= n_labels
         return
-    assert sum(sizes) == budget
+    assert sum(sizes) == n_labels
     assert min(sizes) > 0
     assert burn_in is None or sizes[0] == burn_in
     if size is not None:
         assert set(sizes[1:-1]) <= {size}
         assert sizes[-1] <= size
-    elif budget - sizes[0] >= (batches or 4) - 1:  # a row for each of the others
+    elif n_labels - sizes[0] >= (batches or 4) - 1:  # a row for each of the others
         assert len(sizes) == (batches or 4)
         assert max(sizes[1:]) - min(sizes[1:]) <= 1

@@ -50,18 +50,19 @@ def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
     if missing:
         name = missing[0]
         close = difflib.get_close_matches(name, available, n=3)
-        hint = f"did you mean {_quote(close)}?" if close else f"the columns are {_quote(list(available)[:20])}"
-        others = f" (nor are {_quote(missing[1:])})" if missing[1:] else ""
+        hint = f"did you mean {quoted(close)}?" if close else f"the columns are {quoted(list(available)[:20])}"
+        others = f" (nor are {quoted(missing[1:])})" if missing[1:] else ""
         raise MissingColumnError(f"column '{name}', named in {roles[name]}, is not in the data{others}; {hint}")
     twice = sorted({name for name in roles if list(available).count(name) > 1})
     if twice:
         raise DataError(
-            f"the data have more than one column named {_quote(twice)}; keep one of them, e.g. "
+            f"the data have more than one column named {quoted(twice)}; keep one of them, e.g. "
             "data.loc[:, ~data.columns.duplicated()]"
         )
 
 
-def _quote(names: Iterable[str]) -> str:
+def quoted(names: Iterable[str]) -> str:
+    """Names as messages list them."""
     return ", ".join(f"'{name}'" for name in names)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.columns import Columns, _quote
+from dsl.data.columns import Columns, quoted
 from dsl.data.tables import as_numbers, first_rows, is_category
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
@@ -25,7 +25,7 @@ def gold_values(column: pd.Series) -> pd.Series:
     return column if is_category(column) else column.astype("category")
 
 
-def _labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+def labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: those that the design drew."""
     _check_labeled_gold(frame, columns, labeling.drawn, "drawn by the design", "not drawn by the design")
     if not labeling.drawn.any():
@@ -33,7 +33,7 @@ def _labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> Bo
     return labeling.drawn
 
 
-def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
+def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
     gold = frame[list(columns.predicted)].notna().to_numpy()
     everything, something = gold.all(axis=1), gold.any(axis=1)
@@ -42,7 +42,7 @@ def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
         if (something & ~everything).any():
             part = first_rows(something & ~everything, frame.index)
             raise LabelError(
-                f"{part} have a gold value of some of {_quote(columns.predicted)} but not of all; a labelled row needs "
+                f"{part} have a gold value of some of {quoted(columns.predicted)} but not of all; a labelled row needs "
                 "all of them: complete them, or set the ones that are there to missing"
             )
     else:
@@ -51,7 +51,7 @@ def _labeled(frame: pd.DataFrame, columns: Columns) -> BoolArray:
         _check_labeled_gold(frame, columns, labeled, yes, no)
     if not labeled.any():
         raise LabelError(
-            f"no labelled rows: {_quote(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
+            f"no labelled rows: {quoted(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
             "every row; DSL needs gold labels for a random part of the rows"
         )
     return np.asarray(labeled)
@@ -86,7 +86,8 @@ def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArra
             )
 
 
-def _check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
+    """Raise PredictionError for missing predictions, LeakError for copies of the gold labels."""
     for name in (*columns.prediction, *columns.feature):
         _check_not_filled(frame, name, columns, labeled)
         missing = frame[name].isna().to_numpy()
@@ -132,7 +133,8 @@ def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
     return bool(np.array_equal(values[labeled], gold.to_numpy()[labeled]))
 
 
-def _sample_prob(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> FloatArray:
+def sampling_probabilities(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> FloatArray:
+    """Each row's probability of being labelled, as named or the share of labelled rows; (N,)."""
     if columns.sample_prob is None:
         return np.full(len(frame), labeled.mean())
     name = columns.sample_prob

@@ -10,7 +10,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
-from dsl.data.labels import _check_predictions, _labeled, _labeled_by, _sample_prob, gold_values
+from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, sampling_probabilities
 from dsl.data.messages import missing_per_column
 from dsl.data.tables import column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
@@ -89,9 +89,9 @@ def prepare(data: Any, columns: Columns, design: SamplingDesign | None = None) -
         frame[name] = gold_values(frame[name])
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
     labeling = None if design is None else aligned(design, frame.index)
-    labeled = _labeled(frame, columns) if labeling is None else _labeled_by(labeling, frame, columns)
-    _check_predictions(frame, columns, labeled)
-    probability = _sample_prob(frame, columns, labeled) if labeling is None else labeling.prob
+    labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
+    check_predictions(frame, columns, labeled)
+    probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
     keep, dropped = _complete_rows(frame, columns)
     n_input = len(frame)
     if not keep.all():

@@ -1,7 +1,6 @@
 """Labels where they tell most about the coefficients of interest, as a pilot estimates it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from dsl.exceptions import ArgumentError
 from dsl.learners.names import check_method, method_label
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size
+from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU, FurtherDraw
 from dsl.sampling.influence import Pilot, estimate_errors, influence_variances, read_pilot
 from dsl.sampling.population import seed_setting
-from dsl.sampling.probability import compromise, relative_variance, robust_mixture, targeted_probabilities
+from dsl.sampling.probability import relative_variance, robust_mixture
 from dsl.sampling.schemes import check_floor
 
 
@@ -26,12 +26,12 @@ def targeted(
     n_labels: int,
     *,
     coefficient: str | Sequence[str] = "all",
-    criterion: str = "mean",
-    tau: float = 0.1,
+    criterion: str = CRITERION,
+    tau: float = TAU,
     floor: float | None = None,
-    robust: bool = False,
+    robust: bool = ROBUST,
     keep_pilot: bool = True,
-    error_model: Any = "ranger",
+    error_model: Any = ERROR_MODEL,
     seed: Seed = 1234,
 ) -> LabelDesign:
     r"""Draw rows with the probabilities that make chosen coefficients of a regression most precise.
@@ -41,9 +41,9 @@ def targeted(
     error model cross-fitted on the pilot's labels) and h the coefficient's row of the inverse Jacobian. Then
     :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
 
-    For several coefficients the probabilities minimise the mean ratio of their variances against even probabilities,
-    with none above one: no coefficient is worse off, as far as the error model is right. With predicted covariates, h'm is
-    evaluated at the predictions plus and minus their expected errors.
+    For several coefficients the probabilities minimise the largest (or the mean) ratio of their variances against even
+    probabilities, with none above one: no coefficient is worse off, as far as the error model is right. With predicted
+    covariates, h'm is evaluated at the predictions plus and minus their expected errors.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def targeted(
         Number of rows to label now, none of the pilot's among them.
     coefficient : str, list of str or "all"
         Coefficients as ``fit.params`` names them; ``"all"`` is all but the intercept.
-    criterion : {"mean", "worst"}
-        For several coefficients: the smallest mean ratio, or the smallest largest one, which all coefficients then share.
+    criterion : {"worst", "mean"}
+        For several coefficients: the smallest largest ratio, which all coefficients then share, or the smallest mean one.
     tau : float
         Share of the labels spread evenly, in [0, 1].
     floor : float, optional
@@ -110,23 +110,24 @@ def targeted(
     check_method(error_model, "gaussian")
     pilot = read_pilot(fit_of(fit), data)
     chosen = _chosen(coefficient, pilot.names)
-    budget = _Budget.of(pilot, n_labels, keep=keep_pilot, floor=floor)
+    draw = _draw_of(pilot, n_labels, keep=keep_pilot, floor=floor)
     rng = random_generator(seed)
     errors = estimate_errors(pilot, error_model, int(rng.integers(2**31)))
     variance = influence_variances(pilot, errors, chosen)
-    prob, rho = _probabilities(pilot, budget, variance, chosen, criterion=criterion, tau=tau, robust=robust)
+    aimed = draw.aimed(variance, tau=tau, criterion=criterion)
+    prob, rho = _mixed(pilot, draw, aimed, chosen) if robust else (aimed, 0.0)
     return LabelDesign(
         kind="targeted",
         rows=pilot.sample.labels,
         prob=prob,
-        drawn=budget.draw(prob, rng),
+        drawn=_drawn(draw, prob, rng),
         fixed_size=True,
         settings={
-            "n_labels": budget.size,
+            "n_labels": draw.size,
             "coefficient": [pilot.names[j] for j in chosen],
             "criterion": criterion,
             "tau": float(tau),
-            "floor": budget.floor,
+            "floor": draw.floor,
             "rho": rho,
             "pilot": pilot.sample.n_labeled,
             "keep_pilot": bool(keep_pilot),
@@ -155,87 +156,40 @@ def _chosen(coefficient: str | Sequence[str], names: tuple[str, ...]) -> IntArra
     return np.array([names.index(name) for name in wanted])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Budget:
-    """How many labels, which rows may be drawn, and with what probability rows were drawn before."""
-
-    size: int
-    floor: float
-    before: FloatArray
-    """(N,) probability of having been drawn by the pilot, zero if it does not count."""
-    open: BoolArray
-    """(N,) rows that may be drawn now."""
-
-    @classmethod
-    def of(cls, pilot: Pilot, n_labels: object, *, keep: bool, floor: float | None) -> "_Budget":
-        """Check the number of labels and the floor."""
-        labeled = pilot.sample.labeled
-        before, free = (pilot.prob, ~labeled) if keep else (np.zeros(len(labeled)), np.ones(len(labeled), dtype=bool))
-        count = check_count(n_labels, name="n_labels", least=1)
-        if count > free.sum():
-            raise ArgumentError(f"n_labels is {count}, but {int(free.sum())} rows are left to draw from; lower it")
-        total = count + (pilot.sample.n_labeled if keep else 0)
-        least = check_floor(floor, total, len(labeled), default=0.1 * total / len(labeled))
-        return cls(size=count, floor=least, before=before, open=free)
-
-    @property
-    def total(self) -> float:
-        """Labels in all, the pilot's included."""
-        return self.size + float((~self.open).sum())
-
-    @property
-    def floors(self) -> FloatArray:
-        """Smallest probabilities of being drawn by either; (N,)."""
-        return np.maximum(self.floor, self.before)
-
-    @property
-    def weight(self) -> FloatArray:
-        """What a row's probability of being drawn by either counts for among the labels asked for now; (N,)."""
-        rest = np.where(self.open, 1.0 - self.before, 1.0)
-        return np.where(self.open, 1.0 / rest, 0.0)
-
-    @property
-    def weighted(self) -> float:
-        """Sum of weight x probability at which the new labels are `size`."""
-        return self.size + float(self.weight @ self.before)
-
-    def draw(self, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
-        """Rows drawn by either."""
-        now = (prob - self.before)[self.open] / (1.0 - self.before[self.open])
-        drawn = ~self.open
-        drawn[self.open] = draw_fixed_size(np.clip(now, 0.0, 1.0), rng)
-        return drawn
-
-
-def _probabilities(
-    pilot: Pilot,
-    budget: _Budget,
-    variance: FloatArray,
-    chosen: IntArray,
-    *,
-    criterion: str,
-    tau: float,
-    robust: bool,
-) -> tuple[FloatArray, float]:
-    """Probabilities of being drawn by the pilot or now, and the weight of even ones in them."""
-    floors, weight = budget.floors, budget.weight
-    measure = (
-        np.sqrt(variance[:, 0])
-        if len(chosen) == 1
-        else compromise(variance, budget.total, floor=floors, criterion=criterion)
+def _draw_of(pilot: Pilot, n_labels: object, *, keep: bool, floor: float | None) -> FurtherDraw:
+    """What is to be drawn now, the number of labels and the floor checked."""
+    n, labeled = len(pilot.prob), pilot.sample.labeled
+    count = check_count(n_labels, name="n_labels", least=1)
+    left = int((~labeled).sum()) if keep else n
+    if count > left:
+        raise ArgumentError(f"n_labels is {count}, but {left} rows are left to draw from; lower it")
+    total = count + (pilot.sample.n_labeled if keep else 0)
+    return FurtherDraw(
+        size=count,
+        before=pilot.prob if keep else np.zeros(n),
+        labeled=labeled if keep else np.zeros(n, dtype=bool),
+        floor=check_floor(floor, total, n, default=0.1 * total / n),
     )
-    prob = targeted_probabilities(measure, budget.weighted, tau=tau, floor=floors, weight=weight)
-    if not robust:
-        return prob, 0.0
+
+
+def _drawn(draw: FurtherDraw, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
+    """Rows drawn by the pilot, if it counts, or now."""
+    drawn = draw.labeled.copy()
+    drawn[~draw.labeled] = draw_fixed_size(draw.now(prob)[~draw.labeled], rng)
+    return drawn
+
+
+def _mixed(pilot: Pilot, draw: FurtherDraw, prob: FloatArray, chosen: IntArray) -> tuple[FloatArray, float]:
+    """Probabilities drawn towards even ones as far as the pilot's own errors advise, and how far that is."""
     labeled = pilot.sample.labeled
     mixture = robust_mixture(
         prob,
-        budget.weighted,
+        draw.budget,
         past=labeled,
         past_variance=_past(pilot, chosen),
         past_weight=1.0 / pilot.prob[labeled],
-        floor=floors,
-        weight=weight,
+        floor=draw.floors,
+        weight=draw.weight,
     )
     return mixture.prob, mixture.rho
 

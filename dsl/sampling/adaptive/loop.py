@@ -24,6 +24,7 @@ from dsl.sampling.adaptive.next_batch import label_design, plan_batch
 from dsl.sampling.adaptive.replay import replay
 from dsl.sampling.adaptive.settings import Settings, settings_of
 from dsl.sampling.design import LabelDesign
+from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU
 
 OWN = ("data", "design", "labeled", "sample_prob")
 """Arguments of `dsl.dsl` that an adaptive design sets itself."""
@@ -169,7 +170,7 @@ class AdaptiveDesign:
         feature: str | Sequence[str] | None = None,
         model: str = "lm",
         coefficient: str | Sequence[str] = "all",
-        criterion: str = "worst",
+        criterion: str = CRITERION,
         batches: int | None = None,
         batch_size: int | None = None,
         burn_in: int | None = None,
@@ -178,10 +179,10 @@ class AdaptiveDesign:
         family: str = "gaussian",
         sl_method: Any = "auto",
         cross_fit: int = 5,
-        error_model: Any = "ridge",
-        tau: float = 0.1,
+        error_model: Any = ERROR_MODEL,
+        tau: float = TAU,
         floor: float = 0.1,
-        robust: bool = True,
+        robust: bool = ROBUST,
         codebook: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         seed: int = 1234,
         log: str | Path | None = None,

@@ -6,12 +6,11 @@ import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.sampling.draw import draw_fixed_size
-from dsl.sampling.probability import MIXTURES, compromise, relative_variance, targeted_probabilities
+from dsl.sampling.further import FurtherDraw
+from dsl.sampling.probability import MIXTURES, relative_variance
 
 LEAST_ERROR = 0.05
 """Share of the mean to which expected errors are raised: an estimated error of zero is never believed."""
-LEAST_VARIANCE = 1e-9
-"""Share of the mean to which variances are raised, so that a budget close to all rows can be spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +93,12 @@ def aimed_probabilities(
     floor: float,
     criterion: str,
 ) -> Probabilities:
-    r"""Probabilities of the next batch, with which all batches together come closest to the best design.
-
-    The best probabilities for all labels so far and now are :math:`p_i = \mathrm{clip}(\lambda q_i, p_i^{before}, 1)` with
-    :math:`q_i = (1 - \tau) u_i / \bar u + \tau` and :math:`u_i = \sqrt{v_i}`: what was drawn evenly before counts, and this batch
-    adds what lacks, :math:`(p_i - p_i^{before}) / (1 - p_i^{before})`. Over the rows not yet drawn these sum to the size of
-    the batch, by the choice of :math:`\lambda`; for rows drawn before they are defined by the same formula.
+    """Probabilities of the next batch, with which all batches together come closest to the best design.
 
     Parameters
     ----------
     variance : (N, c) array
-        v_ij, expected squared influence of row i's error on coefficient j.
+        Expected squared influence of row i's error on coefficient j.
     size : int
         Rows to draw.
     before : (N,) array
@@ -116,28 +110,16 @@ def aimed_probabilities(
     floor : float
         Smallest probability after this batch, as a share of the mean one.
     criterion : {"worst", "mean"}
-        As in `dsl.sampling.probability.compromise`, for several coefficients.
+        For several coefficients.
 
     Returns
     -------
     Probabilities
+        Of `dsl.sampling.further.FurtherDraw`.
     """
-    n, total = len(before), int(labeled.sum()) + size
-    open_rows = ~labeled
-    weight = np.where(open_rows, 1.0 / np.where(open_rows, 1.0 - before, 1.0), 0.0)
-    budget = size + float(weight @ before)
-    floors = np.maximum(before, floor * total / n)
-    if float(weight @ floors) >= budget:  # the floor alone would take more: keep to what was drawn before
-        floors = before
-    some = np.maximum(variance, LEAST_VARIANCE * variance.mean(axis=0))
-    measure = (
-        np.sqrt(some[:, 0])
-        if some.shape[1] == 1
-        else compromise(some, max(total, float(floors.sum())), floor=floors, criterion=criterion)
-    )
-    wanted = targeted_probabilities(measure, budget, tau=tau, floor=floors, weight=weight)
-    left = 1.0 - before
-    now = np.clip(np.divide(wanted - before, left, out=np.zeros(n), where=left > 0.0), 0.0, 1.0)
+    least = floor * (int(labeled.sum()) + size) / len(before)
+    further = FurtherDraw(size=size, before=before, labeled=labeled, floor=least)
+    now = further.now(further.aimed(variance, tau=tau, criterion=criterion))
     return Probabilities(now=now, total=combined(before, now))
 
 

@@ -182,21 +182,32 @@ def schedule(n_labels: Any, *, burn_in: Any, batch_size: Any, batches: Any, leas
     total = check_count(n_labels, name="n_labels", least=1)
     if batch_size is not None and batches is not None:
         raise ArgumentError("batch_size and batches both say how the labels are divided; give one of them")
-    number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
-    by_size = batch_size is not None and check_count(batch_size, name="batch_size", least=1)
     smallest = max(LEAST_BURN_IN, least)
-    default = max(smallest, int(by_size) or total // number)
-    first = default if burn_in is None else check_count(burn_in, name="burn_in", least=smallest)
+    if batch_size is None:
+        number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
+        usual = total // number
+    else:
+        usual = check_count(batch_size, name="batch_size", least=1)
+    first = max(smallest, usual) if burn_in is None else check_count(burn_in, name="burn_in", least=smallest)
     if first >= total:
         raise ArgumentError(
             f"a burn-in of {first} leaves nothing of n_labels={total} to be placed where it tells most; raise n_labels above "
             f"{smallest}, or lower burn_in (at least {smallest}); for one simple random sample use dsl.sampling.simple_random"
         )
     rest = total - first
-    if by_size:
-        return [first, *[int(by_size)] * (rest // by_size), *([rest % by_size] if rest % by_size else [])]
-    share, more = divmod(rest, number - 1)
-    return [first, *(size for j in range(number - 1) if (size := share + (j < more)))]
+    return [first, *(_evenly(rest, number - 1) if batch_size is None else _filled(rest, usual))]
+
+
+def _evenly(total: int, parts: int) -> list[int]:
+    """Whole numbers that sum to `total` and differ by one at most, the larger ones first; none is zero."""
+    share, more = divmod(total, parts)
+    return [size for size in (share + (part < more) for part in range(parts)) if size]
+
+
+def _filled(total: int, size: int) -> list[int]:
+    """Parts of `size`, and what is left."""
+    full, left = divmod(total, size)
+    return [size] * full + ([left] if left else [])
 
 
 def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:

@@ -56,7 +56,7 @@ def test_planning() -> None:
 
 def test_evaluation_in_several_processes() -> None:
     data = posts().assign(y=lambda d: d["llm"])
-    asked: dict[str, Any] = {**QUICK, "budgets": 60, "replications": 2, "estimators": "gold_only"}
+    asked: dict[str, Any] = {**QUICK, "n_labels": 60, "replications": 2, "estimators": "gold_only"}
     string = dsl.evaluate(data=data, formula=STRING, **asked)
     found = dsl.evaluate(data=data, formula=OBJECT, n_jobs=2, **asked)
     assert found.formula == "x ~ 1 + y + C(g, contr.sum) + words + y:C(g, contr.sum)"
@@ -66,7 +66,7 @@ def test_evaluation_in_several_processes() -> None:
 def test_checkpoint_belongs_to_one_formula(tmp_path: Any) -> None:
     data = posts().assign(y=lambda d: d["llm"])
     asked: dict[str, Any] = {
-        **QUICK, "budgets": 60, "replications": 2, "estimators": "gold_only", "checkpoint": tmp_path / "c.jsonl"
+        **QUICK, "n_labels": 60, "replications": 2, "estimators": "gold_only", "checkpoint": tmp_path / "c.jsonl"
     }  # fmt: skip
     first = dsl.evaluate(data=data, formula=OBJECT, **asked)
     again = dsl.evaluate(data=data, formula=Formula(STRING), **asked)
@@ -77,12 +77,12 @@ def test_checkpoint_belongs_to_one_formula(tmp_path: Any) -> None:
 
 def test_targeted_sampling_reads_the_pilot_again() -> None:
     fit = run(posts(), OBJECT)
-    design = dsl.sampling.targeted(fit, posts(), coefficient="y", size=20, seed=1)
+    design = dsl.sampling.targeted(fit, posts(), coefficient="y", n_labels=20, seed=1)
     assert design.n_drawn == 100
 
 
 def test_logs_keep_text() -> None:
     with pytest.raises(FormulaError, match=r"AdaptiveDesign, whose log.*as a string"):
         dsl.AdaptiveDesign(
-            data=posts().drop(columns="y"), formula=OBJECT, predicted_var="y", prediction="llm", budget=50
+            data=posts().drop(columns="y"), formula=OBJECT, predicted_var="y", prediction="llm", n_labels=50
         )

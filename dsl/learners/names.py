@@ -151,7 +151,7 @@ def _thread_pools(scikit_learn: bool) -> Any:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     if scikit_learn:
-        importlib.import_module("sklearn.ensemble")  # brings its own
+        import sklearn.ensemble  # noqa: F401 (brings its own)
     return ThreadpoolController()
 
 

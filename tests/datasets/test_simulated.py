@@ -215,7 +215,7 @@ def test_sentiment_refuses_two_designs():
 
 def test_rows_of_a_seed_stay_the_same():
     """Figures in the documentation rest on them: the first rows of numpy's permutation."""
-    frame = datasets.load_sentiment(labeled=1000, seed=1)
+    frame = datasets.load_sentiment(n_labels=1000, seed=1)
     expected = np.sort(np.random.default_rng(1).permutation(9390)[:1000])
     np.testing.assert_array_equal(np.flatnonzero(frame["human_positive"].notna()), expected)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 import dsl
+from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, ColumnTypeError, DSLError, DSLWarning
 from dsl.planning.power import curve, results
 from dsl.planning.power import from_fit as fitted
@@ -224,7 +225,7 @@ def _power(result: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
     try:
         for drawn in fitted.DRAWN:
-            study = fitted.study_of(result, drawn, None)
+            study = fitted.study_of(fit_of(result), drawn, None)
             out[drawn] = {
                 "shrinking": _floats(study.curve.shrinking),
                 "staying": _floats(study.curve.staying),

@@ -8,7 +8,9 @@ import pytest
 from dsl.engine.blocks import Block
 from dsl.engine.centre import FAR, centre, shared_columns
 from dsl.engine.fit import fit_split
-from dsl.engine.moments import LINEAR, LOGISTIC, Link
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.models.logistic import LOGISTIC
+from dsl.engine.models.model import Link
 from dsl.engine.sums import Problem
 
 SAME_ALGEBRA = 1e-7

@@ -9,7 +9,7 @@ import statsmodels.formula.api as smf
 import dsl
 from dsl.engine.blocks import Block
 from dsl.engine.fit import fit_split
-from dsl.engine.moments import LOGISTIC
+from dsl.engine.models.logistic import LOGISTIC
 from dsl.engine.sums import Problem
 
 pytestmark = pytest.mark.numeric

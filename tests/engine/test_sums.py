@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dsl.engine.moments import LINEAR
+from dsl.engine.models.linear import LINEAR
 from dsl.engine.sums import Problem, score_sums, unit_scores
 
 SAME_ALGEBRA = 1e-12

@@ -33,8 +33,8 @@ KNOWN = (
     ),
     Known(
         "degrees of freedom by cluster",
-        "            parts = cluster_sums(parts, own, len(codes))\n",
-        "",
+        "unit_sums(fit.contributions() @ combinations.T, sample.label_cluster)",
+        "fit.contributions() @ combinations.T",
         "t intervals take clustered labels for independent ones",
     ),
     Known(
@@ -67,8 +67,8 @@ KNOWN = (
     ),
     Known(
         "bound of standard errors",
-        "return float(np.sqrt(2.0 * (np.bincount(unit, size) ** 2).sum() + 2.0 * (size**2).sum()))",
-        "return float(0.1 * np.sqrt(2.0 * (np.bincount(unit, size) ** 2).sum() + 2.0 * (size**2).sum()))",
+        "np.sqrt(2.0 * variance_of_sum(size, labels.labeling.unit) + 2.0 * variance_of_sum(size))",
+        "0.1 * np.sqrt(2.0 * variance_of_sum(size, labels.labeling.unit) + 2.0 * variance_of_sum(size))",
         "intervals of quantiles end too early",
     ),
     Known(

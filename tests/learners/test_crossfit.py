@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dsl.learners.crossfit import cross_predict
+from dsl.exceptions import FoldError
+from dsl.learners.crossfit import check_folds, cross_predict
 from dsl.learners.names import choose_auto
 from tests.fixed import Fixed
 
@@ -38,17 +39,6 @@ def test_rows_are_predicted_by_the_labels_of_the_other_folds(values: str) -> Non
             np.testing.assert_allclose(found[split, row], design[row] @ beta, atol=SAME_ALGEBRA)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_predictions_do_not_depend_on_the_jobs(n_jobs: int) -> None:
-    x, gold, labeled = data()
-    folds = np.arange(ROWS)[None] % 4
-    call = {"sl_method": "grf", "family": "gaussian", "seed": 5}
-    np.testing.assert_array_equal(
-        cross_predict(x, gold, labeled, folds, n_jobs=n_jobs, **call).predictions,
-        cross_predict(x, gold, labeled, folds, **call).predictions,
-    )
-
-
 def test_learners_see_labelled_rows_only() -> None:
     """And each predicts its own fold once."""
     x, gold, labeled = data()
@@ -80,3 +70,47 @@ def test_a_learner_is_chosen_on_rows_of_other_clusters() -> None:
     )
     assert (within.method, across.method) == ("surface", "ridge")
     assert found.learners == ("ridge",)
+
+
+def test_trees_are_left_out_where_many_rows_are_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows count, not the labelled ones."""
+    x, gold, labeled = data()
+    folds = np.arange(ROWS)[None] % 2
+    call = {"sl_method": "auto", "family": "gaussian", "seed": 1}
+    for most, words in ((ROWS, ""), (ROWS - 1, f"trees left out because {ROWS} rows are predicted")):
+        monkeypatch.setattr("dsl.learners.names.MANY_ROWS", most)
+        (reason,) = cross_predict(x, gold[:, :1], labeled, folds, **call).reasons
+        assert words in reason
+        assert ("trees left out" in reason) is bool(words)
+
+
+LABELED = np.array([True, True, True, True, False, False])
+
+
+@pytest.mark.parametrize(
+    ("folds", "words"),
+    [
+        ([[0, 1, 0]], r"one column per row of data, here \(S, 6\); found shape \(1, 3\)$"),
+        (np.zeros((6, 2)), r"found shape \(6, 2\); transpose it"),
+        ([0, 1, 0, 1, 0, 0.5], "whole numbers; found missing or fractional values"),
+        ([0, 1, 0, 1, 0, np.nan], "whole numbers; found missing or fractional values"),
+        (list("ababab"), "whole numbers; found <U1"),
+        ([0, 0, 0, 0, 1, 1], "split 1: no labelled row outside fold 0"),
+        ([0, 0, 0, 0, 0, 0], "split 1: no labelled row outside fold 0"),
+        ([[0, 0, 1, 1, 0, 0], [7, 7, 7, 7, 9, 9]], "split 2: no labelled row outside fold 7"),
+        ([0, 1, 1, 0, 0, 1], "split 1: 3 clusters have rows in several folds"),
+    ],
+)
+def test_folds_that_cannot_be_used(folds: object, words: str) -> None:
+    with pytest.raises(FoldError, match=words):
+        check_folds(folds, np.arange(6), 6, LABELED, np.array([0, 0, 1, 1, 2, 2]))
+
+
+def test_folds_of_the_user() -> None:
+    """Codes in the order of the labels, for the rows of the analysis; any whole numbers."""
+    for given in ([3, 3, 8, 8, 5, 5], [3.0, 3.0, 8.0, 8.0, 5.0, 5.0], [[3, 3, 8, 8, 5, 5]]):
+        made = check_folds(given, np.arange(6), 6, LABELED, np.array([0, 0, 1, 1, 2, 2]))
+        assert made.tolist() == [[0, 0, 2, 2, 1, 1]]
+    some = check_folds([3, 9, 3, 8, 8, 5], np.array([0, 2, 3, 4]), 6, np.array([True, True, True, False]), None)
+    assert some.tolist() == [[0, 0, 1, 1]]
+    assert check_folds([True, False] * 3, np.arange(6), 6, LABELED, None).tolist() == [[1, 0] * 3]

@@ -13,7 +13,14 @@ from sklearn.dummy import DummyRegressor
 
 import dsl
 from dsl.exceptions import AllLabeledWarning, ArgumentError
-from dsl.learners.distribution import DRAWS, FEW_VALUES, MAX_CELLS, find_support, representatives
+from dsl.learners.distribution import (
+    DRAWS,
+    FEW_VALUES,
+    MAX_CELLS,
+    cross_fit_distribution,
+    find_support,
+    representatives,
+)
 from tests.fixed import Fixed
 
 SAME_ALGEBRA = 1e-9
@@ -382,3 +389,26 @@ def test_representatives_keep_mean_and_covariance(seed: int, n: int, c: int, dra
         return
     spread = found.T @ found / draws
     np.testing.assert_allclose(spread, residuals.T @ residuals / n, atol=EXACT * size**2)
+
+
+@pytest.mark.parametrize("draws", [2, 3, 10])
+def test_representatives_of_one_variable_lie_symmetrically(draws: int) -> None:
+    """Midpoints of equal shares: of values that lie evenly on both sides of zero, evenly on both sides too."""
+    found = np.sort(representatives(np.linspace(-3.0, 3.0, 2001)[:, None], draws)[:, 0])
+    np.testing.assert_allclose(found, -found[::-1], atol=1e-12)
+    steps = np.diff(found)
+    np.testing.assert_allclose(steps, steps.mean(), rtol=1e-9)
+
+
+def test_probabilities_of_cells_are_made_to_sum_to_one() -> None:
+    """Predicted .2, .3 and .1 whatever the row: a third, a half, a sixth."""
+    n = 60
+    gold = pd.DataFrame({"topic": pd.Categorical(np.array(["a", "b", "c"])[np.arange(n) % 3])})
+    labeled, folds = np.ones(n, dtype=bool), np.arange(n)[None] % 2
+    asked = iter([0.2, 0.3, 0.1] * 2)
+    learner = Fixed(lambda x: np.full(len(x), next(asked)))
+    support = find_support(gold, linear=())
+    made = cross_fit_distribution(
+        support, gold, np.arange(n)[:, None] * 1.0, labeled, folds, family="gaussian", sl_method=learner, seed=1
+    )
+    np.testing.assert_allclose(made.shares[0], np.tile([1 / 3, 1 / 2, 1 / 6], (n, 1)))

@@ -1,11 +1,15 @@
 """Which test files to run for a changed source file, nearest first."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
 SLOW = ("tests/live_r/", "tests/simulation/", "tests/browser/", "tests/mutation/")
 """Folders without fast tests, or whose tests are about the mutants themselves."""
+
+END_TO_END = re.compile(r"dsl\.dsl\(|from tests\.posts import .*\brun\b")
+"""Tests that fit models, and so run most of the package whatever they are named after."""
 
 
 class Order:
@@ -34,7 +38,7 @@ class Order:
         ]
         near.sort(key=lambda test: (module not in self._text[test], distance.get(test, 99)))
         rest = [test for test in self.tests if test not in own and test not in near]
-        rest.sort(key=lambda test: distance.get(test, 99))
+        rest.sort(key=lambda test: distance.get(test, 2 if END_TO_END.search(self._text[test]) else 99))
         return [[source, *own], near, [*rest, "dsl"]]
 
     def _distances(self, source: str) -> dict[str, int]:

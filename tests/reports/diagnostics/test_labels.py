@@ -32,4 +32,4 @@ def test_cells_are_those_of_a_crosstab(data: pd.DataFrame, formula: str, factors
             each = [value if isinstance(value, str) else f"{value:g}" for value in level]
             cell = ", ".join(f"{name} = {value}" for name, value in zip(names, each, strict=True))
             expected[cell] = [len(rows), int(rows["y"].notna().sum())]
-    assert found[["rows", "labeled"]].T.to_dict("list") == expected
+    assert found[["rows", "n_labeled"]].T.to_dict("list") == expected

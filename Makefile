@@ -23,6 +23,7 @@ help:
 	@echo "make coverage   which lines and branches the tests without R reach, with a floor"
 	@echo "make package    build sdist and wheel in dist/, check, install and use them"
 	@echo "make bench      speed, as ratios in one run"
+	@echo "make mutants    changes the code and looks for tests that notice (hours; goes on where it stopped)"
 	@echo "make docs       execute the vignettes and build the site"
 	@echo "make lint       ruff, mypy, import contracts, large files and new ones at the root"
 
@@ -90,6 +91,10 @@ coverage: $(DEV)
 
 package:
 	.ci/package $(PYTHON)
+
+.PHONY: mutants
+mutants: $(DEV)
+	$(BIN)/python -m tests.mutation
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

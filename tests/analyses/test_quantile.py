@@ -146,13 +146,29 @@ def test_certain_rows_count_once_on_both_sides() -> None:
     np.testing.assert_array_equal(ours["estimate"], theirs)
 
 
-def test_a_perfect_surrogate_narrows_the_interval() -> None:
-    data = table(noise=0.0)
-    data["f"] = (data["f"] - 0.2) / 0.9
-    tuned, alone = run(data), run(data, tune=0)
-    assert tuned["lambda"][0] == pytest.approx(700 / 900, abs=0.02)  # 1 / (1 + n/N')
-    ratio = (tuned["conf_high"] - tuned["conf_low"])[0] / (alone["conf_high"] - alone["conf_low"])[0]
-    assert ratio == pytest.approx(np.sqrt(200 / 900), rel=0.25)
+def test_a_perfect_surrogate_makes_every_row_count() -> None:
+    """With lambda = N' / N, N' unlabelled rows of N, F is the share among all rows, and varies as that does."""
+    data = table(noise=0.0).assign(y=lambda d: d["f"].where(d["y"].notna()))
+    values = np.sort(data["f"].to_numpy())
+    found = run(data, tune=700 / 900, q=[0.3, 0.5]).set_index("q")
+    share = np.arange(1, 901) / 900
+    labeled = (data["f"].to_numpy()[:200, None] <= values).mean(axis=0)
+    other = (data["f"].to_numpy()[200:, None] <= values).mean(axis=0)
+    se = np.sqrt(200 * labeled * (1 - labeled) + 700 * other * (1 - other)) / 900
+    for q in (0.3, 0.5):
+        accepted = np.flatnonzero(np.abs(share - q) <= ndtri(0.975) * se)
+        assert found.loc[q, "estimate"] == pytest.approx(np.quantile(values, q, method="inverted_cdf"), rel=SAME_SUMS)
+        assert found.loc[q, "conf_low"] == pytest.approx(values[accepted[0]], rel=SAME_SUMS)
+        assert found.loc[q, "conf_high"] == pytest.approx(values[accepted[-1] + 1], rel=SAME_SUMS)
+
+
+def test_lambda_of_a_perfect_surrogate() -> None:
+    """Variances A (1 - A) / n and B (1 - B) / N' of the two shares up to the labelled rows' median, A and B."""
+    data = table(noise=0.0).assign(y=lambda d: d["f"].where(d["y"].notna()))
+    median = np.quantile(data["f"][:200], 0.5, method="inverted_cdf")
+    first, other = ((part <= median).mean() for part in (data["f"][:200], data["f"][200:]))
+    own, theirs = first * (1 - first) / 200, other * (1 - other) / 700
+    assert run(data)["lambda"][0] == pytest.approx(own / (own + theirs), rel=SAME_SUMS)
 
 
 def test_scale_and_monotone_change() -> None:
@@ -263,6 +279,65 @@ def test_dropped_rows_are_counted() -> None:
 
 
 # the rows themselves as the population
+
+
+def by_hand(data: pd.DataFrame, drawing: str, prob: np.ndarray, lam: float, q: float) -> tuple[float, float]:
+    """The interval for a finite population, with F(t) and its variance written out at every observed value t.
+
+    A labelled row counts p on its side, and no longer s on the others', unless it was certain to be labelled. Its
+    contribution is p (1{y <= t} - A_y) - lam (p + s) (1{f <= t} - A_f), less the mean of all.
+    """
+    labeled, certain = data["y"].notna().to_numpy(), prob >= 1.0
+    odds = np.where(certain, 0.0, 1.0 / np.where(certain, 1.0, 1.0 - prob))
+    others = np.where(certain, 1.0, odds * ~labeled)
+    p, r = (labeled / prob)[labeled] / (labeled / prob).sum(), others / others.sum()
+    s, pi, grid = odds[labeled] / others.sum(), prob[labeled], observed(data)
+    share, variance = np.empty(len(grid)), np.empty(len(grid))
+    for j, t in enumerate(grid):
+        y, f = (data.loc[labeled, "y"] <= t).to_numpy() * 1.0, (data["f"] <= t).to_numpy() * 1.0
+        share[j] = p @ y + lam * (r @ f - p @ f[labeled])
+        own = p * (y - p @ y) - lam * (p + s) * (f[labeled] - p @ f[labeled])
+        own = own - own.mean()
+        if drawing == "threads":
+            own = np.bincount(np.unique(data["c"][labeled], return_inverse=True)[1], own)
+        if drawing == "independent":
+            variance[j] = ((1 - pi) * own**2).sum()
+        else:
+            variance[j] = (1 - pi[0]) * len(own) * own.var(ddof=1)
+    half = ndtri(0.975) * np.sqrt(variance)
+    kept = np.flatnonzero(share - half <= q + SAME_SUMS)[-1]
+    return grid[np.flatnonzero(share + half >= q - SAME_SUMS)[0]], grid[min(kept + 1, len(grid) - 1)]
+
+
+def half_certain() -> pd.DataFrame:
+    """150 rows, of which half were certain to be drawn and the others with probability .3."""
+    rng = np.random.default_rng(1)
+    y, prob = rng.normal(size=150), np.where(rng.random(150) < 0.5, 1.0, 0.3)
+    drawn = rng.random(150) < prob
+    return pd.DataFrame({"y": np.where(drawn, y, np.nan), "f": y + 0.3 * rng.normal(size=150), "pi": prob})
+
+
+@pytest.mark.parametrize("q", [0.3, 0.5])
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("drawing", ["simple", "threads", "independent"])
+def test_finite_interval_by_hand(drawing: str, lam: float, q: float) -> None:
+    """Simple random samples, whole threads of rows that are alike, and rows of which some were certain to be drawn."""
+    if drawing == "independent":
+        data = half_certain()
+        found, prob = run(data, q=q, tune=lam, sample_prob="pi", target="finite"), data["pi"].to_numpy()
+    else:
+        thread = np.repeat(np.arange(300), 3)
+        y, noise = np.random.default_rng(0).normal(size=(2, 300))
+        base = pd.DataFrame({"y": y[thread], "f": (0.3 * y + noise)[thread], "c": thread})
+        make = {
+            "simple": lambda: dsl.sampling.simple_random(base, 90),
+            "threads": lambda: dsl.sampling.clustered(base, 40, by="c"),
+        }
+        design = make[drawing]()
+        data, prob = base.assign(y=base["y"].where(design.drawn)), design.prob
+        found = run(data, q=q, tune=lam, design=design, target="finite")
+    low, high = by_hand(data, drawing, prob, lam, q)
+    assert (found["conf_low"][0], found["conf_high"][0]) == (low, high)
 
 
 @pytest.mark.parametrize("q", [0.02, 0.5, 0.9])

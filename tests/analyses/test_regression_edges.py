@@ -20,7 +20,12 @@ ROUNDING = 1e-10
 # 1 -- results.save() for model="lm"
 @pytest.mark.parametrize("estimator", ["dsl", "cdi", "gold_only", "naive"])
 def test_save_linear(tmp_path: Any, estimator: str) -> None:
-    run(posts(), "y ~ x", estimator=estimator).save(tmp_path / "fit.pkl")
+    fit = run(posts(), "y ~ x", estimator=estimator)
+    fit.save(tmp_path / "fit.pkl")
+    again = dsl.DSLResults.load(tmp_path / "fit.pkl")
+    pd.testing.assert_frame_equal(again.tidy(), fit.tidy())
+    pd.testing.assert_frame_equal(again.cov_params(), fit.cov_params())
+    assert str(again.summary()) == str(fit.summary())
 
 
 # 2 -- a chosen lambda is never much worse than the labelled rows alone
@@ -192,7 +197,20 @@ def test_probabilities_of_two_decimals() -> None:
     topic = np.array(["art", "sport", "war"])[share.argmax(axis=1)]
     data = pd.DataFrame(share, columns=["p_art", "p_sport", "p_war"]).assign(y=rng.normal(size=200))
     data["topic"] = np.where(rng.random(200) < 0.5, topic, None)
-    dsl.dsl("y ~ topic", data, predicted_var={"topic": ["p_art", "p_sport", "p_war"]}, estimator="cdi")
+    columns = ["p_art", "p_sport", "p_war"]
+    off = np.abs(share.sum(axis=1) - 1.0)
+    assert 0.005 < off.max() < 0.015  # a hundredth in some rows
+    call = {"formula": "y ~ topic", "predicted_var": {"topic": columns}, "estimator": "cdi"}
+    rounded, exact = (
+        dsl.dsl(data=d, **call) for d in (data, data.assign(**dict(zip(columns, _shares(share), strict=True))))
+    )
+    np.testing.assert_allclose(rounded.params, exact.params, rtol=ROUNDING)
+    np.testing.assert_allclose(rounded.bse, exact.bse, rtol=ROUNDING)
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Columns, with rows divided by their sums."""
+    return (values / values.sum(axis=1, keepdims=True)).T
 
 
 # 10 -- variables seen only in a product with the predicted one are evidence too

@@ -245,3 +245,11 @@ def test_the_data_are_at_hand_but_not_in_files(tmp_path: Path) -> None:
     with pytest.raises(dsl.exceptions.ArgumentError, match="data are not at hand"):
         again.compare()
     pd.testing.assert_frame_equal(again.compare(data).table, fit.compare().table)
+
+
+def test_degrees_of_freedom_of_clusters_that_are_copies() -> None:
+    """Every row twice, in clusters of two: the degrees of freedom of the rows once."""
+    data = posts()
+    twice = data.loc[np.repeat(data.index, 2)].assign(own=np.repeat(np.arange(len(data)), 2)).reset_index(drop=True)
+    call = {"estimator": "gold_only", "use_t": True}
+    np.testing.assert_allclose(run(twice, cluster="own", **call).df, run(data, **call).df, rtol=1e-10)

@@ -9,7 +9,7 @@ import pytest
 from dsl.data.columns import Columns
 from dsl.data.sample import feature_matrix, prepare
 from dsl.data.tables import as_numbers, column_names, first_rows, to_pandas
-from dsl.exceptions import DroppedRowsWarning, MissingDependencyError
+from dsl.exceptions import ColumnTypeError, DataError, DroppedRowsWarning, MissingDependencyError
 from tests.posts import LABELED, ROWS, posts, run
 
 SAME = 1e-12
@@ -180,3 +180,42 @@ def test_true_and_false_with_missing_values_stay_a_category(kind: str) -> None:
     with pytest.warns(DroppedRowsWarning, match="'flag' \\(3\\)"):
         fit = run(data.assign(flag=flag), formula="y ~ flag")
     assert list(fit.params_r.index) == ["(Intercept)", "flagTRUE"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "levels", "refused"), [(200, 100, False), (200, 101, True), (80, 50, False), (80, 51, True)]
+)
+def test_text_with_too_many_values_is_no_category(rows: int, levels: int, refused: bool) -> None:
+    """More than fifty, and more than one for every two rows."""
+    text = pd.Series([f"w{j % levels}" for j in range(rows)], name="t")
+    data = pd.DataFrame({"t": text, "y": np.where(np.arange(rows) % 2, 1.0, np.nan)})
+    columns = Columns(formula=("t", "y"), predicted=("y",), prediction=(), feature=())
+    if refused:
+        with pytest.raises(ColumnTypeError, match=f"has {levels} different text values in {rows} rows, too many"):
+            prepare(data, columns)
+    else:
+        assert prepare(data, columns).data["t"].nunique() == levels
+
+
+def test_numbers_as_text_are_told_from_categories() -> None:
+    """Where four of five of many values are numbers."""
+    columns = Columns(formula=("t", "y"), predicted=("y",), prediction=(), feature=())
+    y = np.where(np.arange(50) % 2, 1.0, np.nan)
+    for words, refused in ((5, True), (6, False)):
+        values = [f"w{j}" if j < words else str(j) for j in range(25)] * 2
+        data = pd.DataFrame({"t": values, "y": y})
+        if refused:
+            with pytest.raises(
+                ColumnTypeError, match=r"holds 20 different numbers and some others \('w0', 'w1', 'w2'\) as text"
+            ):
+                prepare(data, columns)
+        else:
+            assert prepare(data, columns).n_labeled == 25
+    few = pd.DataFrame({"t": [str(j % 20) for j in range(50)], "y": y})
+    assert prepare(few, columns).n_labeled == 25
+
+
+def test_no_rows() -> None:
+    columns = Columns(formula=("x", "y"), predicted=("y",), prediction=(), feature=())
+    with pytest.raises(DataError, match="the data have no rows; look at the filter or join"):
+        prepare(posts().iloc[:0], columns)

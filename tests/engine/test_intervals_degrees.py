@@ -1,6 +1,7 @@
 """Degrees of freedom of standard errors, and the t intervals and tests that use them."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,14 +78,20 @@ def test_equal_labels_are_as_many_less_one() -> None:
     np.testing.assert_allclose(fit.conf_int().loc["Intercept"], [low, high])
 
 
-def test_clusters_are_the_units() -> None:
+@pytest.mark.parametrize("arguments", [{"estimator": "gold_only"}, {"estimator": "cdi", "tune": 1.0}])
+def test_clusters_are_the_units(arguments: dict[str, Any]) -> None:
+    """Every row three times: as clusters of three they have the degrees of freedom of the rows once, not of three times as
+    many. Clusters of one row are rows.
+    """
     data = posts()
-    rows, whole = (run(data, use_t=True, **by).df for by in ({}, {"cluster": "cl"}))
-    labelled = data.loc[data["y"].notna(), "cl"].nunique()
-    assert labelled == 20
-    assert (whole < rows).all()
-    alone = run(data.assign(own=np.arange(len(data))), use_t=True, cluster="own", folds=run(data).folds).df
-    np.testing.assert_allclose(alone, rows, rtol=ALGEBRA)
+    thrice = data.loc[np.repeat(data.index, 3)].assign(own=np.repeat(np.arange(len(data)), 3)).reset_index(drop=True)
+    once = run(data, use_t=True, **arguments).df
+    together = run(thrice, use_t=True, cluster="own", **arguments).df
+    np.testing.assert_allclose(together, once, rtol=ALGEBRA)
+    apart = run(thrice, use_t=True, **arguments).df
+    assert (apart > 2.5 * once).all()  # three times, but for the one that the mean takes
+    alone = run(data.assign(own=np.arange(len(data))), use_t=True, cluster="own", **arguments).df
+    np.testing.assert_allclose(alone, once, rtol=ALGEBRA)
 
 
 def test_finite_population_knows_no_rest() -> None:

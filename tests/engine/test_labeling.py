@@ -146,6 +146,24 @@ def test_stratified(truth: pd.DataFrame, estimator: str) -> None:
         assert fit.params.iloc[0] == pytest.approx((sizes["N"] / N * means).sum(), rel=SAME_ALGEBRA)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.FewLabelsWarning")
+def test_a_stratum_with_one_label(truth: pd.DataFrame) -> None:
+    """It shows no spread within itself, so that all of its contribution counts: too much rather than too little.
+
+    Contributions w d, less their mean over all labelled rows; strata of several labels have (1 - f) n s^2 of theirs.
+    """
+    drawn = np.array([3, 17, 40, 58, 61, 70, 88, 110])
+    share = np.array([4 / 60, 3 / 40, 1 / 20])
+    stratum = truth["stratum"].to_numpy()
+    data, design = designed(truth, drawn, share[stratum], kind="stratified", stratum=stratum)
+    fit = run("y ~ 1", data, design=design)
+    c = ((data["y"] - data["llm"]) / share[stratum]).dropna()
+    c = (c - c.mean()).groupby(truth["stratum"])
+    expected = sum((1 - share[h]) * (4, 3)[h] * c.get_group(h).var(ddof=1) for h in (0, 1))
+    expected += (1 - share[2]) * c.get_group(2).item() ** 2
+    assert fit.bse.iloc[0] ** 2 == pytest.approx(expected / N**2, rel=SAME_ALGEBRA)
+
+
 @pytest.mark.parametrize("how", ["design", "by default"])
 def test_independent_draws(truth: pd.DataFrame, how: str) -> None:
     """Weights 1 / pi, scaled as the expected number of labelled rows to the actual one."""

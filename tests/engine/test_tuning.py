@@ -238,10 +238,14 @@ def test_perfect_predictions_are_relied_on() -> None:
     fixed = run(data, "y ~ x", sl_method=truth, tune=1.0, sample_prob="pi")
     np.testing.assert_allclose(fixed.params, full.params, rtol=SAME_ALGEBRA)
     np.testing.assert_allclose(fixed.bse, full.bse, rtol=SAME_ALGEBRA)
-    for tune in ("coef", "matrix"):
+    own, predicted = (sums := by_hand(fixed, data, ["x"])).influence()
+    one_each = np.diag(1 - (own * predicted).sum(axis=0) / (predicted**2).sum(axis=0))
+    every = np.linalg.lstsq(predicted, predicted - own, rcond=None)[0].T  # what is left of w m without (w - 1) m_hat
+    for tune, chosen in (("coef", one_each), ("matrix", every)):
         fit = run(data, "y ~ x", sl_method=truth, tune=tune, sample_prob="pi")
         assert (fit.bse <= full.bse * (1 + ROUNDING)).all()
-        np.testing.assert_allclose(fit.params, full.params, atol=0.5 * full.bse.min())
+        in_moments = np.linalg.inv(sums.bread) @ chosen @ sums.bread
+        assert_fit(fit, *sums.estimate(in_moments - np.eye(2)))
 
 
 def panel() -> tuple[pd.DataFrame, np.ndarray]:

@@ -13,7 +13,14 @@ from sklearn.dummy import DummyRegressor
 
 import dsl
 from dsl.exceptions import AllLabeledWarning, ArgumentError
-from dsl.learners.distribution import DRAWS, FEW_VALUES, MAX_CELLS, find_support, representatives
+from dsl.learners.distribution import (
+    DRAWS,
+    FEW_VALUES,
+    MAX_CELLS,
+    cross_fit_distribution,
+    find_support,
+    representatives,
+)
 from tests.fixed import Fixed
 
 SAME_ALGEBRA = 1e-9
@@ -24,6 +31,8 @@ EXACT = 1e-8
 """Relative to the residuals' size: matrix roots by eigenvectors."""
 ROWS = 240
 REPLICATIONS = 25
+SPREAD = 2 / np.sqrt(2 * (REPLICATIONS - 1))
+"""Two Monte Carlo standard errors of a standard deviation, relative."""
 SHARES = DummyRegressor()
 """Predicts the training rows' mean: of each cell, its share."""
 
@@ -310,7 +319,7 @@ def test_better_than_the_mean_plugged_in(binary: bool) -> None:
     errors = {name: np.array([fit.params["d"] - 2.0 for fit in found]) for name, found in fits.items()}
     spread = {name: np.std(error) for name, error in errors.items()}
     assert abs(np.mean(errors["dsl+"])) < 3 * spread["dsl+"] / np.sqrt(REPLICATIONS)
-    assert np.mean([fit.bse["d"] for fit in fits["dsl+"]]) == pytest.approx(spread["dsl+"], rel=0.3)
+    assert np.mean([fit.bse["d"] for fit in fits["dsl+"]]) == pytest.approx(spread["dsl+"], rel=SPREAD)
     assert spread["dsl+"] < 0.8 * spread["dsl"], spread
     assert spread["dsl+"] < (0.8 if binary else 0.95) * spread["gold_only"], spread
 
@@ -380,3 +389,26 @@ def test_representatives_keep_mean_and_covariance(seed: int, n: int, c: int, dra
         return
     spread = found.T @ found / draws
     np.testing.assert_allclose(spread, residuals.T @ residuals / n, atol=EXACT * size**2)
+
+
+@pytest.mark.parametrize("draws", [2, 3, 10])
+def test_representatives_of_one_variable_lie_symmetrically(draws: int) -> None:
+    """Midpoints of equal shares: of values that lie evenly on both sides of zero, evenly on both sides too."""
+    found = np.sort(representatives(np.linspace(-3.0, 3.0, 2001)[:, None], draws)[:, 0])
+    np.testing.assert_allclose(found, -found[::-1], atol=1e-12)
+    steps = np.diff(found)
+    np.testing.assert_allclose(steps, steps.mean(), rtol=1e-9)
+
+
+def test_probabilities_of_cells_are_made_to_sum_to_one() -> None:
+    """Predicted .2, .3 and .1 whatever the row: a third, a half, a sixth."""
+    n = 60
+    gold = pd.DataFrame({"topic": pd.Categorical(np.array(["a", "b", "c"])[np.arange(n) % 3])})
+    labeled, folds = np.ones(n, dtype=bool), np.arange(n)[None] % 2
+    asked = iter([0.2, 0.3, 0.1] * 2)
+    learner = Fixed(lambda x: np.full(len(x), next(asked)))
+    support = find_support(gold, linear=())
+    made = cross_fit_distribution(
+        support, gold, np.arange(n)[:, None] * 1.0, labeled, folds, family="gaussian", sl_method=learner, seed=1
+    )
+    np.testing.assert_allclose(made.shares[0], np.tile([1 / 3, 1 / 2, 1 / 6], (n, 1)))

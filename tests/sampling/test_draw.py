@@ -88,3 +88,14 @@ def test_rows_of_a_group_are_alike() -> None:
     rows = np.mean([draw_within(codes, sizes, rng) for _ in range(DRAWS)], axis=0)
     expected = np.array([1 / 3, 3 / 4])[codes]
     assert (np.abs(rows - expected) <= FREQUENCY * np.sqrt(expected * (1 - expected) / DRAWS)).all()
+
+
+def test_rounding_is_spread_over_rows_that_are_not_certain() -> None:
+    """Thirds are no whole numbers of units; rows of probability one and zero keep theirs."""
+    prob = np.array([1.0, 0.0, 1 / 3, 1 / 3, 1 / 3, 0.0, 1.0])
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        drawn = draw_fixed_size(prob, rng)
+        assert drawn[[0, 6]].all()
+        assert not drawn[[1, 5]].any()
+        assert drawn.sum() == 3

@@ -225,6 +225,20 @@ def test_one_coefficient_gets_its_own_best() -> None:
         )
 
 
+@pytest.mark.parametrize("criterion", ["mean", "worst"])
+def test_rows_that_no_coefficient_needs(criterion: str) -> None:
+    """They get a probability too, small enough to cost the others next to nothing.
+
+    Best without them: pi proportional to sqrt(v), so that the ratio is (sum sqrt(v))^2 / (N sum v) = 9 / 20.
+    """
+    variance = np.array([[4.0], [1.0], [0.0], [0.0]])
+    prob = compromise(variance, 1.0, criterion=criterion)
+    assert (prob > 0.0).all()
+    assert prob.sum() == pytest.approx(1.0, abs=BUDGET)
+    (ratio,) = relative_variance(variance, prob)
+    assert 9 / 20 <= ratio <= 9 / 20 * 1.002  # a thousandth of the budget goes to even probabilities
+
+
 def test_compromise_without_anything_to_gain() -> None:
     np.testing.assert_allclose(compromise(np.ones((10, 3)), 2.0), 0.2, rtol=1e-9)
     np.testing.assert_allclose(compromise(np.zeros((10, 2)), 2.0), 0.2, rtol=1e-9)

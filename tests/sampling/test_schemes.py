@@ -107,6 +107,13 @@ def test_stratified(by: Any, allocation: str) -> None:
     drawn = design.table().groupby("stratum").agg(n=("drawn", "sum"), size=("drawn", "size"), prob=("prob", "first"))
     np.testing.assert_allclose(drawn["prob"], drawn["n"] / drawn["size"])
     assert drawn["n"].tolist() == design.settings["sizes"]
+    square = (data["sd"] ** 2).groupby(design.stratum).mean()
+    ideal = {"proportional": drawn["size"], "equal": drawn["size"] ** 0, "neyman": drawn["size"] * square**0.5}[
+        allocation
+    ]
+    full = drawn["n"] == drawn["size"]  # the others share what is left
+    ideal = ideal * (61 - drawn["size"][full].sum()) / ideal[~full].sum()
+    assert ((drawn["n"] - ideal)[~full].abs() < 1).all()
     assert (data.assign(stratum=design.stratum).groupby(by)["stratum"].nunique() == 1).all()
     names = [str(name) for name in data.groupby(by).size().index]
     assert design.settings["strata"] == names
@@ -142,8 +149,14 @@ def test_proportional_to_size(size: int, low: float, seed: int) -> None:
     data = archive()
     design = sampling.proportional_to_size(data, size, measure="words", floor=low * size / N, seed=seed)
     assert design.n_drawn == size
-    assert abs(design.prob.sum() - size) < 1e-9
-    assert (design.prob >= low * size / N).all()
+    prob, floor, words = design.prob, low * size / N, data["words"].to_numpy()
+    assert abs(prob.sum() - size) < 1e-9
+    free = (prob > floor * (1 + 1e-9)) & (prob < 1.0)
+    factor = np.median(prob[free] / words[free]) if free.any() else size / words.sum()
+    if free.any():
+        np.testing.assert_allclose(prob, np.clip(factor * words, floor, 1.0), rtol=1e-9)
+    else:  # all at the floor, or the largest at one and the others at the floor
+        assert set(np.round(prob, 9)) <= {round(floor, 9), 1.0}
 
 
 def test_clustered() -> None:

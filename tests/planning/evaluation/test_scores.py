@@ -31,7 +31,7 @@ def test_coverage_by_hand() -> None:
 def test_coverage_has_an_error_at_the_boundary(held: int) -> None:
     measure = scores.coverage(low=np.full(200, -1.0), high=np.full(200, 1.0), truth=0.0 if held else 2.0)
     assert measure.value == held / 200
-    assert 0.005 < measure.error < 0.01
+    assert measure.error == pytest.approx(np.sqrt(202 / 204 * 2 / 204 / 200), abs=EXACT)  # two more of each kind
 
 
 def test_coverage_error_is_as_large_as_it_says() -> None:

@@ -210,14 +210,19 @@ def test_a_design_of_random_size() -> None:
     assert power.predicted_se.loc[power.study.n_labeled, "Intercept"] == pytest.approx(exact, rel=2 * MONTE_CARLO)
 
 
-@pytest.mark.parametrize(("design", "drawn"), [(None, "rows"), ("clusters", "clusters")])
-def test_clusters(design: str | None, drawn: str) -> None:
-    """Surrogates' errors are independent of each other, so that clusters make little difference."""
+@pytest.mark.parametrize("drawn", ["rows", "clusters"])
+def test_clusters(drawn: str) -> None:
+    """Surrogates that the rows of a cluster share make a mean vary as that of G clusters does; their errors are independent:
+    (2 a - 1)^2 q (1 - q) / G + a (1 - a) / n, for rows drawn one by one or as whole clusters.
+    """
+    alike = DATA.assign(llm=DATA["llm"].groupby(DATA["cl"]).transform("first"))
+    q, right = alike["llm"].mean(), 0.9
     units = partial(dsl.sampling.clustered, n_clusters=40, by="cl")
-    given = {"design": units, "labeled_size": None} if design else {}
-    clustered = plan("y ~ x", cluster="cl", accuracy=0.8, replications=6, **given).at([400, 800]).predicted_se
-    plain = plan("y ~ x", accuracy=0.8, replications=6).at([400, 800]).predicted_se
-    np.testing.assert_allclose(clustered, plain, rtol=0.15)
+    given = {"design": units, "labeled_size": None} if drawn == "clusters" else {}
+    found = plan("y ~ 1", alike, cluster="cl", accuracy=right, replications=8, **given).at([400, 800]).predicted_se
+    for size in (400, 800):
+        exact = np.sqrt((2 * right - 1) ** 2 * q * (1 - q) / 400 + right * (1 - right) / size)
+        assert found.loc[size, "Intercept"] == pytest.approx(exact, rel=2 * MONTE_CARLO)
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {

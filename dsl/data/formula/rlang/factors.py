@@ -141,7 +141,7 @@ def _breaks(x: Vector, breaks: Vector) -> Vector:
     if count < 2:
         raise FormulaError("cut() needs at least 2 intervals")
     low, high = float(x.min()), float(x.max())
-    width = high - low or abs(low)
+    width = high - low or abs(low) or 1.0
     if high == low:
         return np.linspace(low - width / 1000, high + width / 1000, count + 1)
     out = np.linspace(low, high, count + 1)

@@ -11,7 +11,7 @@ conditional mean plus residuals with the mean, variance and covariances of those
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.tables import is_category
 from dsl.exceptions import ArgumentError
-from dsl.learners.crossfit import CrossFit, cross_predict
+from dsl.learners.crossfit import CrossFit, Learning, cross_predict
 
 FEW_VALUES = 8
 """Distinct gold values up to which a number is averaged over exactly."""
@@ -115,7 +115,7 @@ class Distribution:
         """Whether the versions' values are the same in every split."""
         return not self.support.continuous
 
-    def values(self, split: int) -> list[dict[str, Any]]:
+    def values(self, split: int) -> list[dict[str, FloatArray | pd.Categorical]]:
         """Predicted variables, (N,) each, in every version of the rows."""
         support, n, out = self.support, self.shares.shape[1], []
         for cell in range(len(support.cells)):
@@ -195,7 +195,7 @@ def _indicators(name: str, cells: pd.Series, gold: pd.Series) -> list[tuple[str,
     ]
 
 
-def constant(values: pd.Series, position: int, n: int) -> Any:
+def constant(values: pd.Series, position: int, n: int) -> FloatArray | pd.Categorical:
     """One of the `values` for all n rows; a category stays one."""
     if is_category(values):
         return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=values.dtype)
@@ -239,7 +239,7 @@ def cross_fit_distribution(
     folds: IntArray,
     *,
     family: str,
-    **options: Any,
+    **options: Unpack[Learning],
 ) -> Distribution:
     """Predict the probability of every cell, and the continuous variables, out of fold.
 

@@ -4,14 +4,15 @@ A formula is a string in R's language or an object of formulaic's; both become a
 data. The columns with predicted variables are kept apart, so that every split evaluates only these again.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
-from dsl._typing import BoolArray
+from dsl._typing import AnyArray, BoolArray
 from dsl.data.formula.formulaic_spec import parse_object
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, is_formulaic
@@ -24,7 +25,7 @@ __all__ = ["Design", "Outcome", "ParsedFormula", "Part", "build", "build_each", 
 def parse(
     formula: FormulaLike,
     columns: Sequence[str],
-    caller: Mapping[str, Any] | None = None,
+    caller: Functions | None = None,
     *,
     outside_dot: Container[str] = (),
 ) -> ParsedFormula:
@@ -145,7 +146,7 @@ def build_each(
     return tuple(designs), tuple(levels)
 
 
-def _gold_values(column: pd.Series, labeled: BoolArray) -> Any:
+def _gold_values(column: pd.Series, labeled: BoolArray) -> AnyArray | ExtensionArray:
     return column[labeled].array if is_category(column) else column.to_numpy()[labeled]
 
 
@@ -156,5 +157,5 @@ def _rows(parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predict
     return Rows(data=data, filled=filled, labeled=labeled, predicted=tuple(predicted))
 
 
-def _filler(column: pd.Series) -> Any:
+def _filler(column: pd.Series) -> object:
     return column.cat.categories[0] if is_category(column) else column.mean()

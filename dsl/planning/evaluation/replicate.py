@@ -205,7 +205,7 @@ def _estimates(setting: Setting, fit: DSLResults) -> dict[str, Any]:
 def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
     """Records of the cells as they are finished; one thread each, so that sums do not depend on `n_jobs`."""
     if n_jobs == 1:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         with threadpool_limits(limits=1):
             for cell in cells:

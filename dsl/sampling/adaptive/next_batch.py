@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import EstimationError

@@ -16,6 +16,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_name, as_names, check_target, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
+from dsl.data.formula.sides import Values
 from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import column_names, first_rows, to_pandas
@@ -45,7 +46,7 @@ class Paired:
     sample: Sample
     predicted: tuple[str, ...]
     """Names of the gold columns."""
-    surrogates: dict[str, Any]
+    surrogates: Values
     """(N,) surrogate of each, in the kind of the gold values."""
     weight: FloatArray
     """(N,) R / pi: the labelled rows stand for all."""

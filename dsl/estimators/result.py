@@ -1,7 +1,7 @@
 """The frozen result of a call: numbers, the call itself, facts about rows and splits."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from dsl.estimators.estimator import Estimator
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
+from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError
 
 
@@ -252,7 +253,7 @@ class HasFit(Protocol):
         """The frozen fit behind them."""
 
 
-def fit_of(results: Fit | HasFit | Any) -> Fit:
+def fit_of(results: object) -> Fit:
     """The frozen fit behind results.
 
     Raises

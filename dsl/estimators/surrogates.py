@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.data.tables import as_numbers, first_rows, is_category
 from dsl.exceptions import ArgumentError, PredictionError
@@ -15,7 +16,7 @@ from dsl.exceptions import ArgumentError, PredictionError
 SUM_TOLERANCE = 0.005 + 1e-9
 """Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
 
-Raw = tuple[dict[str, Any], FloatArray | None]
+Raw = tuple[Values, FloatArray | None]
 """Values (N,) of the predicted variables and their probability (N,); None for one."""
 
 
@@ -67,7 +68,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     return out
 
 
-def _labels(surrogate: pd.Series, gold: pd.Series) -> Any:
+def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorical:
     """One surrogate column in the kind of the gold values; (N,)."""
     if not is_category(gold):
         return as_numbers(surrogate, "prediction").to_numpy()
@@ -81,7 +82,7 @@ def _labels(surrogate: pd.Series, gold: pd.Series) -> Any:
     return pd.Categorical(values, dtype=gold.dtype)
 
 
-def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[Any, FloatArray]]:
+def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Categorical, FloatArray]]:
     """Each category (N,) and its probability (N,), from one column each."""
     values = np.column_stack([as_numbers(columns[name], "prediction").to_numpy() for name in columns])
     outside = np.asarray(((values < 0.0) | (values > 1.0)).any(axis=1))

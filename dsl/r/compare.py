@@ -1,7 +1,7 @@
 """A fitted model against the reference R package, both on the reference's folds and predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,11 +200,11 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     norms = []
     for split in reference.splits:
         block = blocks.dsl(split.predictions)
-        fits.append(fit_split(block, analysis.problem(labeling=None)))
+        fits.append(fit_split(block, replace(analysis.problem(), labeling=None)))
         at = np.empty(len(order))
         at[order] = split.params
         scale = column_scale(block) / len(block.outcome)
-        both = [moment_sums(block, analysis.problem(labeling=None), p)[0] for p in (fits[-1].params, at)]
+        both = [moment_sums(block, replace(analysis.problem(), labeling=None), p)[0] for p in (fits[-1].params, at)]
         norms.append([float(np.abs(moment * scale).max()) for moment in both])
     return _Solved(
         params=np.stack([fit.params[order] for fit in fits]),

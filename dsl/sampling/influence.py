@@ -185,7 +185,7 @@ def _influence(pilot: Pilot, chosen: IntArray, centre: Values) -> Callable[[Valu
     """
     analysis = pilot.analysis
     (blocks,) = analysis.blocks()
-    block, problem = blocks.naive([blocks.version(centre)]), analysis.problem(labeling=None)
+    block, problem = blocks.naive([blocks.version(centre)]), replace(analysis.problem(), labeling=None)
     params, rows = pilot.params[analysis.places], pilot.inverse[np.ix_(chosen, analysis.places)]
 
     def at(values: Values) -> FloatArray:

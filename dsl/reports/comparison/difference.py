@@ -175,7 +175,7 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     k = len(analysis.places)
     own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
     entry, tuning = fit.estimator, fit.splits.tuning
-    problem = analysis.problem(labeling=None, weights=entry.weights, label_weights=entry.weights)
+    problem = replace(analysis.problem(), labeling=None, weights=entry.weights, label_weights=entry.weights)
     if tuning is None or tuning.matrices is None or tuning.at is None:
         return _Point(fit.splits.params[split][own], problem)
     return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, own)]))

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.data.formula.matrices import Design, Values
+from dsl.data.formula.matrices import Design
+from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber
 from dsl.engine.blocks import Block, Version

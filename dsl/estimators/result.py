@@ -17,7 +17,6 @@ from dsl.estimators.estimator import Estimator
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
-from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError
 
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from typing import TypeAlias
 
 from dsl._typing import Arguments, Record
 from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError
+
+Estimators: TypeAlias = Names | Mapping[str, str | Arguments]
+"""Short names, or arguments of `dsl.dsl` by a name of one's own."""
 
 SHORT: dict[str, Record] = {
     "naive": {
@@ -26,7 +30,7 @@ BASELINE = ("srs", "gold_only")
 """Design and estimator that others are measured against."""
 
 
-def resolve_estimators(estimators: Names | Mapping[str, str | Arguments]) -> dict[str, Record]:
+def resolve_estimators(estimators: Estimators) -> dict[str, Record]:
     """Arguments of `dsl.dsl` by name of the estimator."""
     named = (
         estimators if isinstance(estimators, Mapping) else {name: name for name in as_names(estimators, "estimators")}

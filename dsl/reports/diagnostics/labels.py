@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, Record
 from dsl.engine.covariance import variance_of_sum
 from dsl.engine.intervals import kish, wald_pvalue
 from dsl.engine.labeling import finite_deviations
@@ -104,7 +103,7 @@ def _balance(case: Case) -> Findings:
     return Findings(checks=[check], details={"balance": table})
 
 
-def _gaps(case: Case) -> Iterator[dict[str, Any]]:
+def _gaps(case: Case) -> Iterator[Record]:
     """Mean over labelled rows (Hajek), over all rows, and the z statistic of their difference."""
     sample, weight = case.sample, case.weight
     for name, values in _known_columns(case):
@@ -177,7 +176,7 @@ def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
     )
 
 
-def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
+def _cell_counts(case: Case) -> Iterator[Record]:
     """All cells: rows, labelled rows and, for a logit, how many of these have the rarer outcome."""
     labeled, outcome = case.labeled, _binary_outcome(case)
     counted = pd.DataFrame({"_labeled": labeled.astype(int), "_ones": 0.0}, index=case.sample.data.index)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dsl.data.messages import rows_left_out
 from dsl.estimators.result import Fit
@@ -164,7 +164,7 @@ def _learning(fit: Fit) -> Part:
     return f"{words}. Out of fold, {'; '.join(quality)}.", keys
 
 
-def _quality(name: Any, row: Any, several: bool) -> str:
+def _quality(name: object, row: pd.Series, several: bool) -> str:
     right = "" if np.isnan(row["accuracy"]) else f" and the accuracy {row['accuracy']:.3f}"
     return f"the R2{f' of {name}' if several else ''} was {row['r2']:.3f}{right}"
 

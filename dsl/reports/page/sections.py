@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from dsl.estimators.result import Fit
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.reports import plots as plotting
+from dsl.reports.comparison import Comparison
+from dsl.reports.diagnostics import Diagnostics
+from dsl.reports.diagnostics.results import Check
 from dsl.reports.page.figures import picture
 from dsl.reports.page.markup import (
     Cell,
@@ -29,6 +32,9 @@ from dsl.reports.page.markup import (
 )
 from dsl.reports.page.methods import Methods
 from dsl.reports.summary import design_facts, notes_on
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_PLOTS = 6
 """Predicted variables (or categories) that get a calibration plot."""
@@ -51,7 +57,7 @@ def design_section(fit: Fit) -> Section:
         parts.append(bullets(notes))
     design = fit.call.design
     if design is not None:
-        settings: dict[str, Any] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
+        settings: dict[str, object] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
         settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
         parts += [element("h3", text("How the labelled rows were drawn")), facts(settings)]
     return Section(ident="design", heading="Design", body=joined(parts))
@@ -81,9 +87,9 @@ def estimates_section(fit: Fit, alpha: float) -> Section:
     return Section(ident="estimates", heading="Estimates", body=joined(parts))
 
 
-def coefficient_plot(ident: str, fits: Mapping[str, Fit], alpha: float, table_ident: str) -> Html:
+def coefficient_plot(ident: str, fits: Mapping[str, Fit | HasFit], alpha: float, table_ident: str) -> Html:
     """Estimates and intervals of one or several fits."""
-    names = list(next(iter(fits.values())).names)
+    names = list(fit_of(next(iter(fits.values()))).names)
     terms = [name for name in names if name != "Intercept"] or names
     height = 1.4 + 0.3 * len(terms) + 0.13 * len(terms) * len(fits)
     level, who = f"{100 * (1 - alpha):g}%", ", ".join(fits)
@@ -97,11 +103,11 @@ def coefficient_plot(ident: str, fits: Mapping[str, Fit], alpha: float, table_id
     )
 
 
-def _draw_coefficients(fits: Mapping[str, Fit], alpha: float, ax: Any) -> None:
+def _draw_coefficients(fits: Mapping[str, Fit | HasFit], alpha: float, ax: "Axes") -> None:
     plotting.coefficients(fits, ax, alpha=alpha)
 
 
-def comparison_section(found: Any) -> Section:
+def comparison_section(found: Comparison) -> Section:
     """Estimators side by side, the naive estimate's bias, and what becomes of the conclusions."""
     rows = found.table
     level = f"{100 * (1 - found.alpha):g}% interval"
@@ -156,7 +162,7 @@ def _bias_table(bias: pd.DataFrame, reference: str, level: str) -> Html:
     return table("bias-table", f"Bias of the naive estimate: naive less {reference}", header, body)
 
 
-def diagnostics_section(fit: Fit, found: Any) -> Section:
+def diagnostics_section(fit: Fit, found: Diagnostics) -> Section:
     """Alarms and notes in full, all checks in a table, the tables behind them, and plots."""
     parts = [paragraph(_counts(found))]
     for status in ("alarm", "note"):
@@ -208,21 +214,21 @@ def plots(fit: Fit) -> list[Html]:
     return out
 
 
-def _draw_calibration(fit: Fit, name: str, ax: Any) -> None:
+def _draw_calibration(fit: Fit, name: str, ax: "Axes") -> None:
     plotting.calibration(fit, ax, variable=name)
 
 
-def _draw_weights(fit: Fit, ax: Any) -> None:
+def _draw_weights(fit: Fit, ax: "Axes") -> None:
     plotting.weights(fit, ax)
 
 
-def _counts(found: Any) -> str:
+def _counts(found: Diagnostics) -> str:
     count = found.checks["status"].value_counts()
     alarms, notes, fine = (int(count.get(status, 0)) for status in ("alarm", "note", "ok"))
     return f"{alarms} alarm{'' if alarms == 1 else 's'}, {notes} note{'' if notes == 1 else 's'}, {fine} in order."
 
 
-def _finding(row: Any) -> Html:
+def _finding(row: Check) -> Html:
     about = f" ({row.about})" if row.about else ""
     parts = [
         element("h3", text(f"{STATUS[row.status]}: {row.check}{about}")),

@@ -1,12 +1,15 @@
 """Measures of an evaluation against the number of labels, readable in black and white."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.exceptions import ArgumentError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = {
     "coverage": "coverage of {level:g}% intervals",
@@ -22,7 +25,7 @@ SHIFT = 0.012
 """Distance between neighbouring lines' points, so that error bars do not hide each other; share of the axis."""
 
 
-def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None) -> Any:
+def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | None" = None) -> "Axes":
     """Lines of one measure of one coefficient.
 
     Parameters
@@ -69,12 +72,13 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None
     return ax
 
 
-def _new_axes() -> Any:
+def _new_axes() -> "Axes":
     try:
         import matplotlib.pyplot as plt
     except ModuleNotFoundError as error:
         raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
-    return plt.subplots(figsize=(7.5, 4.2), layout="constrained")[1]
+    _, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    return ax
 
 
 def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
@@ -90,7 +94,7 @@ def _label(names: tuple[str, str], designs: list[str], estimators: list[str]) ->
     return names[0] if len(estimators) == 1 else f"{names[1]}, {names[0]}"
 
 
-def _finish(ax: Any, kind: str, alpha: float, counts: list[int], term: str) -> None:
+def _finish(ax: "Axes", kind: str, alpha: float, counts: list[int], term: str) -> None:
     ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.set_xlabel("labels")
     ax.set_ylabel(KINDS[kind].format(level=100 * (1 - alpha)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,12 @@ from dsl.data.arguments import as_names
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
 from dsl.data.sample import MANY_LEVELS
-from dsl.data.tables import as_numbers, first_rows
+from dsl.data.tables import TableLike, as_numbers, first_rows
 from dsl.exceptions import ArgumentError, DataError, LabelError, OutcomeError
 
 
 def read_columns(
-    data: Any, gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
+    data: TableLike, gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
 ) -> pd.DataFrame:
     """The columns of the call, groups and time complete."""
     if not isinstance(gold, str):

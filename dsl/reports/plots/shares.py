@@ -1,6 +1,6 @@
 """Category shares over time, or by group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -45,8 +45,8 @@ def proportions(
     shares: Shares,
     ax: "Axes | None" = None,
     *,
-    categories: str | Sequence[str] | None = None,
-    groups: str | Sequence[str] | None = None,
+    categories: Names | None = None,
+    groups: Names | None = None,
     label: str | None = None,
 ) -> "Axes":
     """Shares with their intervals: lines over time if there is a `time`, else a row for each group.

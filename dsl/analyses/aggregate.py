@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionArray
 
-from dsl._typing import AnyArray, BoolArray, FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.data.columns import named_columns
@@ -155,7 +154,7 @@ def aggregate(
     frame = named_columns(posts, roles)
     codes, table = _units(frame, units)
     paired = read(
-        frame.drop(columns=[name for name in frame if roles[name] in ("keep", "unit")]),
+        frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit")]),
         gold=golds,
         prediction=predictions,
         labeled=labeled,
@@ -223,7 +222,7 @@ def _units(frame: pd.DataFrame, units: tuple[str, ...]) -> tuple[IntArray, pd.Da
     return grouped.ngroup().to_numpy(dtype=np.int64), table
 
 
-def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> AnyArray | ExtensionArray:
+def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> pd.Series:
     """The value of each unit; raises DataError where its posts differ."""
     values, found = pd.factorize(column, use_na_sentinel=False)
     cells = Cells.of(codes, values)

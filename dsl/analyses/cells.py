@@ -155,7 +155,8 @@ class Cells:
     def factor(self, used: BoolArray) -> pd.Categorical:
         """Each row's cell, missing in cells that are not used."""
         code = np.where(self.complete & used[self.code], self.code, -1)
-        return pd.Categorical.from_codes(code, [f"cell {j}" for j in range(len(used))])
+        names: pd.Index = pd.Index([f"cell {j}" for j in range(len(used))])
+        return pd.Categorical.from_codes(code, names)
 
     def features(self, time: str | None) -> dict[str, FloatArray | pd.Categorical]:
         """What the learner sees of groups and time, under names of their own."""
@@ -165,7 +166,6 @@ class Cells:
             if name == time:
                 out[f"{self.column}_{j}"] = code.astype(float)
             elif len(values) <= MANY_LEVELS:
-                out[f"{self.column}_{j}"] = pd.Categorical.from_codes(
-                    code, [str(value) for value in range(len(values))]
-                )
+                names: pd.Index = pd.Index([str(value) for value in range(len(values))])
+                out[f"{self.column}_{j}"] = pd.Categorical.from_codes(code, names)
         return {name: value for name, value in out.items() if len(np.unique(np.asarray(value))) > 1}

@@ -53,7 +53,7 @@ class DSLModel:
         self.data = _Names(names, outcome)
         self._predictor = predictor
 
-    def predict(self, params: FloatArray, data: TableLike, which: str = "mean") -> pd.Series:
+    def predict(self, params: FloatArray, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
         """Fitted means (or linear predictors) for new rows."""
         return self._predictor(params, data, which)
 
@@ -268,7 +268,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             plain.df_resid_inference = choose(self._core.degrees_of_freedom(constraint[0]))
         return plain, constraint
 
-    def predict(self, data: TableLike, which: str = "mean") -> pd.Series:
+    def predict(self, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
         """Fitted means for new rows.
 
         Parameters
@@ -283,7 +283,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         Series, (rows,)
             Indexed like `data`.
         """
-        return self.model.predict(self.params, data, which)
+        means: pd.Series | pd.DataFrame = self.model.predict(self.params, data, which)
+        return means
 
     def conf_int(
         self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
@@ -404,10 +405,10 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
 
     def cov_params(self, *args: object, **kwargs: object) -> pd.DataFrame | FloatArray:
         """Covariance matrix of the estimates (k, k), or of linear combinations of them."""
-        values = self._results.cov_params(*args, **kwargs)
-        if args or kwargs:
-            return values
-        return self._results.model.data.wrap_output(values, "cov")
+        values: pd.DataFrame | FloatArray = self._results.cov_params(*args, **kwargs)
+        if not (args or kwargs):
+            values = self._results.model.data.wrap_output(values, "cov")
+        return values
 
     def __repr__(self) -> str:
         """One line: model, estimator, rows."""

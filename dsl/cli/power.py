@@ -5,7 +5,7 @@ From data with some labels or, with --accuracy or --rmse, before anything is lab
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -136,7 +136,7 @@ def _without_none(arguments: Record) -> Record:
 
 def _long(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each size and term."""
-    long = [frame.rename_axis(columns="term").stack().rename(name) for name, frame in parts.items()]
+    long = {name: cast(pd.Series, frame.rename_axis(columns="term").stack()) for name, frame in parts.items()}
     return pd.concat(long, axis=1).reset_index()
 
 

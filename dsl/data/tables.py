@@ -1,7 +1,7 @@
 """Any table -> named pandas columns of plain dtypes, and how messages speak of columns and rows."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
@@ -144,6 +144,16 @@ def as_numbers(column: pd.Series, role: str) -> pd.Series:
 def is_category(column: pd.Series) -> bool:
     """Whether a column holds categories."""
     return isinstance(column.dtype, pd.CategoricalDtype)
+
+
+def categorical_dtype(column: pd.Series) -> pd.CategoricalDtype:
+    """Categories and order of a column that `is_category`."""
+    return cast(pd.CategoricalDtype, column.dtype)
+
+
+def each_row(table: pd.DataFrame, *, labels: bool = False) -> Iterator[Any]:
+    """Rows as named tuples: what a cell holds is known by its column's name; with `labels` the row's label is ``Index``."""
+    yield from table.itertuples(index=labels)
 
 
 def recode(name: str, values: AnyArray) -> str:

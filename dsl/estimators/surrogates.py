@@ -10,7 +10,7 @@ import pandas as pd
 from dsl._typing import FloatArray
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
-from dsl.data.tables import as_numbers, first_rows, is_category
+from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
 from dsl.exceptions import ArgumentError, PredictionError
 
 SUM_TOLERANCE = 0.005 + 1e-9
@@ -79,7 +79,7 @@ def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorica
             f"prediction '{surrogate.name}' is {values[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a category "
             f"that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
         )
-    return pd.Categorical(values, dtype=gold.dtype)
+    return pd.Categorical(values, dtype=categorical_dtype(gold))
 
 
 def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Categorical, FloatArray]]:
@@ -90,14 +90,14 @@ def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Cate
     for bad, what in ((outside, "outside [0, 1]"), (off, "not one in sum")):
         if bad.any():
             raise PredictionError(
-                f"the probabilities {', '.join(columns)} of '{gold.name}' are {what} in {first_rows(bad, columns.index)}; pass "
-                "one probability for each category"
+                f"the probabilities {', '.join(map(str, columns))} of '{gold.name}' are {what} in "
+                f"{first_rows(bad, columns.index)}; pass one probability for each category"
             )
     levels = _levels_of([str(name) for name in columns], gold)
     shares = values / values.sum(axis=1, keepdims=True)
     n = len(values)
     return [
-        (pd.Categorical.from_codes(np.full(n, level), dtype=gold.dtype), share)
+        (pd.Categorical.from_codes(np.full(n, level), dtype=categorical_dtype(gold)), share)
         for level, share in zip(levels, shares.T, strict=True)
     ]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.data.tables import is_category
+from dsl.data.tables import categorical_dtype, is_category
 from dsl.exceptions import ArgumentError
 from dsl.learners.crossfit import CrossFit, Learning, cross_predict
 
@@ -63,12 +63,13 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
     ArgumentError
         The categories have too many joint values.
     """
-    category = [name for name in gold if is_category(gold[name])]
-    numbers = [name for name in gold if name not in category]
+    every = [str(name) for name in gold]
+    category = [name for name in every if is_category(gold[name])]
+    numbers = [name for name in every if name not in category]
     few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES or name in coded]
     if not category and set(numbers) <= set(linear):
         few = []
-    discrete = [name for name in gold if name in category or name in few]
+    discrete = [name for name in every if name in category or name in few]
     cells = gold[discrete].drop_duplicates() if discrete else pd.DataFrame(index=[0])
     if len(cells) > MAX_CELLS:
         counts = ", ".join(f"'{name}' ({gold[name].nunique()})" for name in discrete)
@@ -198,7 +199,7 @@ def _indicators(name: str, cells: pd.Series, gold: pd.Series) -> list[tuple[str,
 def constant(values: pd.Series, position: int, n: int) -> FloatArray | pd.Categorical:
     """One of the `values` for all n rows; a category stays one."""
     if is_category(values):
-        return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=values.dtype)
+        return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=categorical_dtype(values))
     return np.full(n, float(values.iloc[position]))
 
 

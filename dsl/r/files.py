@@ -92,7 +92,7 @@ def _frame(values: object, attributes: Arguments) -> pd.DataFrame:
 
 def _factor(values: AnyArray, attributes: Arguments, *, ordered: bool = False) -> pd.Categorical:
     codes = np.ma.filled(values, 0).astype(np.int64) - 1
-    return pd.Categorical.from_codes(codes, categories=list(attributes.get("levels", ())), ordered=ordered)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(attributes.get("levels", ()))), ordered=ordered)
 
 
 def _numbers(values: AnyArray) -> FloatArray:
@@ -125,7 +125,7 @@ def _plain(value: object) -> object:
     if not isinstance(value, np.ndarray) or value.ndim > 1:
         return value
     if value.dtype.kind == "U" or (value.dtype.kind == "O" and all(v is None or isinstance(v, str) for v in value)):
-        return pd.array(value.astype(object), dtype=TEXT)
+        return pd.array(value.astype(object), dtype=TEXT)  # type: ignore[arg-type]  # the stubs want a dtype spelled out
     mask, plain = np.ma.getmaskarray(value), np.ma.getdata(value)
     if plain.dtype.kind == "b":
         return pd.arrays.BooleanArray(plain, mask) if mask.any() else plain

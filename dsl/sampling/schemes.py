@@ -110,7 +110,7 @@ def bernoulli(
         raise ArgumentError(
             "bernoulli needs either n_labels, the expected number of rows, or prob, the probability of each row"
         )
-    if n_labels is not None:
+    if prob is None:
         if (
             isinstance(n_labels, bool)
             or not isinstance(n_labels, int | float | np.number)

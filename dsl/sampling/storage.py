@@ -112,7 +112,10 @@ def _packed(rows: pd.Index) -> tuple[AnyArray, Record]:
 
 def _unpacked(values: AnyArray, labels: Record) -> pd.Index:
     if labels["kind"] == "range":
-        return pd.RangeIndex(*values.tolist(), name=labels["name"])
+        start, stop, step = values.tolist()
+        return pd.RangeIndex(start, stop, step, name=labels["name"])
     if labels["kind"] == "integer":
-        return pd.Index(values, name=labels["name"])
-    return pd.Index(json.loads(values.tobytes().decode()), name=labels["name"])
+        whole: pd.Index = pd.Index(values, name=labels["name"])
+        return whole
+    text: pd.Index = pd.Index(json.loads(values.tobytes().decode()), name=labels["name"])
+    return text

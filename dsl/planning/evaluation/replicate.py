@@ -94,7 +94,8 @@ def fit_truth(setting: Setting) -> pd.Series:
     """Coefficients with the gold label of every row; (k,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllLabeledWarning)
-        return call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
+        params: pd.Series = call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
+        return params
 
 
 def rehearse(setting: Setting, counts: Sequence[int]) -> None:

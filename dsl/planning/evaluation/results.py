@@ -104,7 +104,7 @@ class EvaluationResults:
         groups = dict(iter(self.replications.groupby(GROUP, sort=False)))
         for (design, estimator, n_labels, term), group in groups.items():
             baseline = groups[(*BASELINE, n_labels, term)]
-            measures = _measures(group, baseline, n_labels=n_labels, paired=design == BASELINE[0])
+            measures = _measures(group, baseline, n_labels=int(group["n_labels"].iloc[0]), paired=design == BASELINE[0])
             yield {
                 "design": design,
                 "estimator": estimator,

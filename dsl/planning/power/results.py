@@ -164,7 +164,8 @@ class PowerResults:
             raise ArgumentError(
                 "give the standard error to reach (se=0.05) or the effect to find (effect=0.1), one of both"
             )
-        if se is not None:
+        if effect is None:
+            assert se is not None
             target = self._by_term(se, "se")
         else:
             _check_test(power, alpha)
@@ -181,7 +182,7 @@ class PowerResults:
             {
                 "se": target,
                 "labeled_size": found,
-                "further": np.maximum(found - study.at_hand, 0),
+                "further": np.maximum(found - study.at_hand, 0),  # type: ignore[operator]  # missing in the stubs
                 "predicted_se": np.diagonal(curve.se(there)),
             },
             index=target.index,

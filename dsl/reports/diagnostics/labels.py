@@ -84,7 +84,7 @@ def _balance(case: Case) -> Findings:
         return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
     table["p_value"] = wald_pvalue(table["statistic"], 1.0)
     table["p_adjusted"] = holm(table["p_value"].to_numpy())
-    worst = table.loc[table["p_adjusted"].idxmin()]
+    worst = table.iloc[int(table["p_adjusted"].argmin())]
     check = judged(
         "balance",
         float(worst["p_adjusted"]),
@@ -141,7 +141,7 @@ def _cells(case: Case) -> Findings:
     if table.empty:
         why = "the formula has no factor, and no predicted variable with few values"
         return Findings(skipped={"labels per cell": why, "outcomes per cell": why})
-    least = table.loc[table["n_labeled"].idxmin()]
+    least = table.iloc[int(table["n_labeled"].argmin())]
     check = judged(
         "labels per cell",
         float(least["n_labeled"]),
@@ -158,7 +158,7 @@ def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
     if "rarer_outcome" not in table:
         why = "only for models of probabilities with a 0/1 outcome that is predicted"
         return Findings(skipped={"outcomes per cell": why})
-    least = table.loc[table["rarer_outcome"].idxmin()]
+    least = table.iloc[int(table["rarer_outcome"].argmin())]
     return Findings(
         checks=[
             judged(

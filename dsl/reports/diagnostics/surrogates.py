@@ -234,6 +234,7 @@ def _learners(case: Case) -> Findings:
     if case.out_of_fold is None:
         why = f"estimator='{case.estimator}' has no learner"
         return Findings(skipped=dict.fromkeys(("learner", "calibration", "learner against surrogate"), why))
+    assert case.fit.fit_quality is not None  # there is a learner
     out = Findings(details={"learner": case.fit.fit_quality})
     tables = []
     pairs = {pair.name: pair for pair in _pairs(case) if isinstance(pair, Pair) and not pair.category}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dsl.data.tables import each_row
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.reports import plots as plotting
 from dsl.reports.comparison import Comparison
@@ -73,7 +74,7 @@ def estimates_section(fit: Fit, alpha: float) -> Section:
             _p(row.p_value),
             *map(figured, row[-2:]),
         ]
-        for row in fit.tidy(alpha=alpha).itertuples(index=False)
+        for row in each_row(fit.tidy(alpha=alpha))
     ]
     z = "t" if fit.call.use_t else "z"
     header = ["coefficient", "estimate", "std. error", z, "p", f"{level}: from", "to"]
@@ -123,7 +124,7 @@ def comparison_section(found: Comparison) -> Section:
             figured(row.conf_high),
             counted(row.effective_labels),
         ]
-        for row in rows.itertuples(index=False)
+        for row in each_row(rows)
     ]
     parts = []
     if found.conclusions is not None:
@@ -156,7 +157,7 @@ def _bias_table(bias: pd.DataFrame, reference: str, level: str) -> Html:
             _p(row.p_value),
             *map(figured, (row.conf_low, row.conf_high)),
         ]
-        for row in bias.itertuples()
+        for row in each_row(bias, labels=True)
     ]
     header = ["coefficient", "difference", "std. error", "z", "p", f"{level}: from", "to"]
     return table("bias-table", f"Bias of the naive estimate: naive less {reference}", header, body)
@@ -167,10 +168,10 @@ def diagnostics_section(fit: Fit, found: Diagnostics) -> Section:
     parts = [paragraph(_counts(found))]
     for status in ("alarm", "note"):
         rows = found.checks[found.checks["status"] == status]
-        parts += [_finding(row) for row in rows.itertuples(index=False)]
+        parts += [_finding(row) for row in each_row(rows)]
     body = [
         [row.check, row.about, STATUS[row.status], figured(row.value), figured(row.threshold), row.finding]
-        for row in found.checks.itertuples(index=False)
+        for row in each_row(found.checks)
     ]
     header = ["check", "about", "status", "value", "threshold", "finding"]
     parts.append(table("checks-table", "All checks, the most serious first", header, body))

@@ -46,7 +46,8 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
     if ax is None:
         ax = _new_axes()
     counts = sorted(table["n_labels"].unique())
-    lines = {names: line.sort_values("n_labels") for names, line in table.groupby(["design", "estimator"], sort=False)}
+    groups = table.groupby(["design", "estimator"], sort=False)
+    lines = {(str(design), str(estimator)): line.sort_values("n_labels") for (design, estimator), line in groups}
     designs, estimators = (list(dict.fromkeys(names[j] for names in lines)) for j in (0, 1))
     shown = [names for names, line in lines.items() if line[kind].notna().any()]
     step = SHIFT * (counts[-1] - counts[0] or counts[0])

@@ -99,7 +99,7 @@ def _chosen(shares: Shares, categories: Names | None, groups: Names | None) -> p
     """The table's rows to draw, with a column for the group's name."""
     table = shares.table.copy()
     names = [table[name].astype(str) for name in shares.by]
-    table["_group"] = names[0].str.cat(names[1:], sep=", ") if names else ""
+    table["_group"] = names[0].str.cat(names[1:], sep=", ") if names else ""  # type: ignore[arg-type]  # lists will do
     for column, argument, wanted in (("category", "categories", categories), ("_group", "groups", groups)):
         asked, known = as_names(wanted, argument), table[column].astype(str)
         unknown = [name for name in asked if name not in set(known)]
@@ -152,9 +152,9 @@ def _time_axis(column: pd.Series) -> tuple[FloatArray, tuple[AnyArray, list[str]
         values = np.unique(column.to_numpy(dtype=float))
         each = (values, [f"{value:g}" for value in values]) if len(values) <= MOST_TICKS else None
         return column.to_numpy(dtype=float), each
-    codes, values = pd.factorize(column)  # the table is in order
-    step = -(-len(values) // MOST_TICKS)
-    return codes.astype(float), (np.arange(len(values))[::step], [str(value) for value in values[::step]])
+    codes, known = pd.factorize(column)  # the table is in order
+    step = -(-len(known) // MOST_TICKS)
+    return codes.astype(float), (np.arange(len(known))[::step], [str(value) for value in known[::step]])
 
 
 def _by_group(

@@ -57,19 +57,24 @@ class Column:
         """The coefficient with its stars; empty if the fit has none of that name."""
         if term not in self.coefficients.index:
             return ""
-        row = self.coefficients.loc[term]
-        return number(row["estimate"], digits) + "*" * sum(bool(row["p"] < level) for level in levels)
+        stars = sum(self._value(term, "p") < level for level in levels)
+        return number(self._value(term, "estimate"), digits) + "*" * stars
 
     def below(self, term: str, stat: str, digits: int) -> str:
         """What stands below the coefficient."""
         if term not in self.coefficients.index:
             return ""
-        row = self.coefficients.loc[term]
         if stat == "ci":
-            return f"[{number(row['conf_low'], digits)}, {number(row['conf_high'], digits)}]"
-        if stat == "p" and row["p"] < 10.0**-digits:
+            return (
+                f"[{number(self._value(term, 'conf_low'), digits)}, {number(self._value(term, 'conf_high'), digits)}]"
+            )
+        value = self._value(term, stat)
+        if stat == "p" and value < 10.0**-digits:
             return f"(<{10.0**-digits:.{digits}f})"
-        return f"({number(row[stat], digits) if stat != 'p' else format(row['p'], f'.{digits}f')})"
+        return f"({number(value, digits) if stat != 'p' else format(value, f'.{digits}f')})"
+
+    def _value(self, term: str, what: str) -> float:
+        return float(self.coefficients[what][term])
 
 
 def number(value: float, digits: int) -> str:

@@ -138,7 +138,7 @@ def plain_vector(values: ArrayLike) -> Vector:
 
 def matched(texts: Vector, known: Factor, name: str) -> Factor:
     """Texts as a factor with the levels of `known`; raises DataError if there are others."""
-    codes = pd.Index(known.levels, dtype=object).get_indexer(texts)
+    codes = pd.Index(known.levels, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     if (codes < 0).any():
         new = sorted({str(text) for text in texts[codes < 0]})[:4]
         raise DataError(

@@ -1,5 +1,6 @@
-"""Array types shared by every module."""
+"""Types shared by every module."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,3 +9,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
+AnyArray = NDArray[Any]
+"""Of any dtype: text, dates, numbers."""
+Arguments = Mapping[str, Any]
+"""Arguments of a call by name, whose types are those of the function that is called."""
+Record = dict[str, Any]
+"""An object as JSON holds it; whoever reads one checks what it needs."""

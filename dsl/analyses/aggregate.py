@@ -1,7 +1,6 @@
 """From posts to the units that wrote them: a table with one row per candidate, user, newspaper."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
-from dsl.data.tables import first_rows, is_category
+from dsl.data.tables import TableLike, first_rows, is_category
 from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError, LabelError, SampleProbabilityError, UnequalPostsWarning
@@ -25,7 +24,7 @@ COMPLETE, PARTLY, UNEQUAL, NONE = "complete", "in part: outcome only", "in part,
 
 @explain_calls
 def aggregate(
-    posts: Any,
+    posts: TableLike,
     *,
     unit: str | Sequence[str],
     gold: str | Sequence[str],
@@ -155,7 +154,7 @@ def aggregate(
     frame = named_columns(posts, roles)
     codes, table = _units(frame, units)
     paired = read(
-        frame.drop(columns=[name for name in frame if roles[name] in ("keep", "unit")]),
+        frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit")]),
         gold=golds,
         prediction=predictions,
         labeled=labeled,
@@ -170,11 +169,11 @@ def aggregate(
     return table
 
 
-def _singles(labeled: Any, sample_prob: Any) -> dict[str, str | None]:
+def _singles(labeled: object, sample_prob: object) -> dict[str, str | None]:
     return {"labeled": as_name(labeled, "labeled"), "sample_prob": as_name(sample_prob, "sample_prob")}
 
 
-def _check_choice(statistic: str, at_least: Any) -> int | None:
+def _check_choice(statistic: str, at_least: object) -> int | None:
     """Labelled posts that a unit needs; None for all."""
     if statistic not in STATISTICS:
         raise ArgumentError(f"unknown statistic {statistic!r}: use one of {', '.join(STATISTICS)}")
@@ -223,7 +222,7 @@ def _units(frame: pd.DataFrame, units: tuple[str, ...]) -> tuple[IntArray, pd.Da
     return grouped.ngroup().to_numpy(dtype=np.int64), table
 
 
-def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> Any:
+def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> pd.Series:
     """The value of each unit; raises DataError where its posts differ."""
     values, found = pd.factorize(column, use_na_sentinel=False)
     cells = Cells.of(codes, values)

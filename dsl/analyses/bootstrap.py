@@ -6,17 +6,19 @@ by the labelling design (`dsl.engine.labeling.bootstrap_weights`).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray, IntArray
 from dsl.analyses.paired import Paired, whole_frame
+from dsl.data.tables import TableLike
 from dsl.engine.labeling import Labeling, bootstrap_weights, strata_of_one
 from dsl.exceptions import LabelError, StatisticError
 
-Statistic = Callable[[pd.DataFrame, FloatArray], Any]
+Statistic = Callable[[pd.DataFrame, FloatArray], ArrayLike]
 """What users pass: a function of a table and weights; it returns a number, an array, or a Series of numbers."""
 T = TypeVar("T")
 
@@ -81,7 +83,7 @@ class Components:
     resampling: Resampling
 
     @classmethod
-    def of(cls, fn: Statistic, data: Any, paired: Paired, *, finite: bool = False) -> "Components":
+    def of(cls, fn: Statistic, data: TableLike, paired: Paired, *, finite: bool = False) -> "Components":
         """Fill in gold values and surrogates."""
         frame, sample = whole_frame(data, paired), paired.sample
         filled = frame.assign(**{name: pd.Series(v, index=frame.index) for name, v in paired.surrogates.items()})
@@ -198,7 +200,7 @@ def _check_strata(labeling: Labeling) -> None:
         )
 
 
-def _named_values(value: Any, name: str) -> tuple[tuple[str, ...], FloatArray]:
+def _named_values(value: ArrayLike, name: str) -> tuple[tuple[str, ...], FloatArray]:
     """What a statistic returned, as names and float values."""
     if isinstance(value, pd.Series):
         names: tuple[str, ...] = tuple(map(str, value.index))

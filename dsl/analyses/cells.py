@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,12 @@ from dsl.data.arguments import as_names
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
 from dsl.data.sample import MANY_LEVELS
-from dsl.data.tables import as_numbers, first_rows
+from dsl.data.tables import TableLike, as_numbers, first_rows
 from dsl.exceptions import ArgumentError, DataError, LabelError, OutcomeError
 
 
 def read_columns(
-    data: Any, gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
+    data: TableLike, gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
 ) -> pd.DataFrame:
     """The columns of the call, groups and time complete."""
     if not isinstance(gold, str):
@@ -156,7 +155,8 @@ class Cells:
     def factor(self, used: BoolArray) -> pd.Categorical:
         """Each row's cell, missing in cells that are not used."""
         code = np.where(self.complete & used[self.code], self.code, -1)
-        return pd.Categorical.from_codes(code, [f"cell {j}" for j in range(len(used))])
+        names: pd.Index = pd.Index([f"cell {j}" for j in range(len(used))])
+        return pd.Categorical.from_codes(code, names)
 
     def features(self, time: str | None) -> dict[str, FloatArray | pd.Categorical]:
         """What the learner sees of groups and time, under names of their own."""
@@ -166,7 +166,6 @@ class Cells:
             if name == time:
                 out[f"{self.column}_{j}"] = code.astype(float)
             elif len(values) <= MANY_LEVELS:
-                out[f"{self.column}_{j}"] = pd.Categorical.from_codes(
-                    code, [str(value) for value in range(len(values))]
-                )
+                names: pd.Index = pd.Index([str(value) for value in range(len(values))])
+                out[f"{self.column}_{j}"] = pd.Categorical.from_codes(code, names)
         return {name: value for name, value in out.items() if len(np.unique(np.asarray(value))) > 1}

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dsl._typing import Arguments
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import with_faces
 from dsl.data.arguments import as_names, explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.text import FormulaLike
+from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails
 from dsl.estimators.result import Fit, fit_of
-from dsl.estimators.short import resolve_estimators
+from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison.compare import default_estimators, fit_each, reference_of, side_by_side
 from dsl.reports.comparison.results import Comparison
@@ -19,9 +21,9 @@ from dsl.reports.comparison.results import Comparison
 @explain_calls
 def compare(
     formula: FormulaLike,
-    data: Any,
+    data: TableLike,
     *,
-    estimators: Any = None,
+    estimators: Estimators | None = None,
     reference: str | None = None,
     alpha: float = 0.05,
     **arguments: Any,
@@ -98,13 +100,13 @@ def compare(
     chosen = resolve_estimators(estimators)
     judge = reference_of(reference, chosen)
 
-    def fit(own: Mapping[str, Any]) -> Fit:
+    def fit(own: Arguments) -> Fit:
         return fit_of(call_among(names, dsl, {"formula": formula, "data": data, **arguments, **own}))
 
     fits, failed = fit_each(chosen, fit, required=judge)
     return with_faces(side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha))
 
 
-def _paired(predicted_var: Any) -> bool:
+def _paired(predicted_var: object) -> bool:
     """Whether the argument says which surrogates stand for the predicted variables."""
     return isinstance(predicted_var, Mapping) and any(predicted_var.values())

@@ -7,7 +7,6 @@ count once on both sides, where they cancel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,10 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_name, as_names, check_target, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
+from dsl.data.formula.sides import Values
 from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
-from dsl.data.tables import column_names, first_rows, to_pandas
+from dsl.data.tables import TableLike, column_names, first_rows, to_pandas
 from dsl.estimators.surrogates import raw_versions
 from dsl.exceptions import (
     AllLabeledWarning,
@@ -45,7 +45,7 @@ class Paired:
     sample: Sample
     predicted: tuple[str, ...]
     """Names of the gold columns."""
-    surrogates: dict[str, Any]
+    surrogates: Values
     """(N,) surrogate of each, in the kind of the gold values."""
     weight: FloatArray
     """(N,) R / pi: the labelled rows stand for all."""
@@ -66,7 +66,7 @@ class Paired:
 
 
 def read(
-    data: Any,
+    data: TableLike,
     *,
     gold: str | Sequence[str],
     prediction: str | Sequence[str],
@@ -157,7 +157,7 @@ def _check_certain(sample: Sample, sample_prob: str | None) -> None:
         )
 
 
-def whole_frame(data: Any, paired: Paired) -> pd.DataFrame:
+def whole_frame(data: TableLike, paired: Paired) -> pd.DataFrame:
     """All columns of the data, rows of the analysis; gold columns in their checked kind."""
     frame = to_pandas(data, column_names(data)).iloc[paired.sample.rows].copy(deep=False)
     for name in paired.predicted:

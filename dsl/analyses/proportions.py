@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,16 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
+from dsl.data.arguments import Names, as_name, as_names, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
-from dsl.data.tables import is_category
+from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
 from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
+from dsl.learners.auto import Method
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INTERVALS = ("logit", "normal")
 EMPTY = ("raise", "blank")
@@ -34,7 +38,7 @@ FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
 
 @explain_calls
 def proportions(
-    data: Any,
+    data: TableLike,
     *,
     gold: str,
     prediction: str | Sequence[str] | None = None,
@@ -51,7 +55,7 @@ def proportions(
     alpha: float = 0.05,
     interval: str = "logit",
     empty: str = "raise",
-    sl_method: Any = "auto",
+    sl_method: Method = "auto",
     cross_fit: int = 5,
     sample_split: int = 10,
     seed: int = 1234,
@@ -229,7 +233,9 @@ class Proportions:
             f"{len(self.table)} shares, {self.fit.nobs} rows, {self.fit.n_labeled} labelled>"
         )
 
-    def difference(self, a: Mapping[str, Any], b: Mapping[str, Any], *, alpha: float | None = None) -> pd.DataFrame:
+    def difference(
+        self, a: Mapping[str, object], b: Mapping[str, object], *, alpha: float | None = None
+    ) -> pd.DataFrame:
         """Shares in one place less those in another, with the standard error that their covariance gives.
 
         Parameters
@@ -293,7 +299,14 @@ class Proportions:
             }
         )
 
-    def plot(self, ax: Any = None, *, categories: Any = None, groups: Any = None, label: str | None = None) -> Any:
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        categories: Names | None = None,
+        groups: Names | None = None,
+        label: str | None = None,
+    ) -> "Axes":
         """Shares with their intervals: over time if there is a `time`, else by group. See `dsl.plotting.proportions`.
 
         Parameters
@@ -314,7 +327,7 @@ class Proportions:
 
         return draw(self, ax, categories=categories, groups=groups, label=label)
 
-    def _places(self, where: Mapping[str, Any], argument: str) -> IntArray:
+    def _places(self, where: Mapping[str, object], argument: str) -> IntArray:
         """Rows of the table that `where` names: one, or one for each category."""
         columns = (*self.by, *as_names(self.time, "time"))
         if not isinstance(where, Mapping) or set(where) - {"category"} != set(columns):
@@ -402,7 +415,7 @@ class _Shares:
         vcov = np.full((len(share), len(share)), np.nan)
         combinations = np.zeros((len(share), len(fit.params)))
         share[places] = base + spread @ fit.params.to_numpy()
-        vcov[np.ix_(places, places)] = spread @ fit.cov_params().to_numpy() @ spread.T
+        vcov[np.ix_(places, places)] = spread @ np.asarray(fit.cov_params()) @ spread.T
         combinations[places] = spread
         facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
         weight = 1.0 / facts.sample_prob[facts.labeled]

@@ -1,7 +1,6 @@
 """Quantiles of a variable known in gold on some rows and as a surrogate on all."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from scipy.special import ndtri
 from dsl.analyses.paired import Paired, fixed_lambda, read
 from dsl.data.arguments import explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
+from dsl.data.tables import TableLike
 from dsl.engine.intervals import kish, tails
 from dsl.engine.quantile import (
     Labeled,
@@ -31,7 +31,7 @@ FEW = 5.0
 
 @explain_calls
 def ppi_quantile(
-    data: Any,
+    data: TableLike,
     *,
     gold: str,
     prediction: str,

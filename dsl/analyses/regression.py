@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from numpy.typing import ArrayLike
+
+from dsl._typing import AnyArray
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import TARGETS, as_name, as_names, check_counts, explain_calls, pair_surrogates
+from dsl.data.arguments import TARGETS, Names, Pairs, as_name, as_names, check_counts, explain_calls, pair_surrogates
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
+from dsl.data.tables import TableLike
 from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
 from dsl.estimators.analysis import prepare_analysis
@@ -16,13 +20,14 @@ from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
 from dsl.estimators.run import run
 from dsl.exceptions import ArgumentError, LeakError
+from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 
 
 @explain_calls
 def dsl(
     formula: FormulaLike,
-    data: Any,
+    data: TableLike,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     prediction: str | Sequence[str] | None = None,
@@ -32,13 +37,13 @@ def dsl(
     cluster: str | None = None,
     index: str | Sequence[str] | None = None,
     fixed_effect: str = "oneway",
-    sl_method: Any = "auto",
+    sl_method: Method = "auto",
     feature: str | Sequence[str] | None = None,
     family: str = "gaussian",
     cross_fit: int = 5,
     sample_split: int = 10,
     seed: int = 1234,
-    folds: Any = None,
+    folds: Sequence[ArrayLike] | AnyArray | None = None,
     estimator: str = "dsl",
     tune: str | float | None = None,
     target: str = "superpopulation",
@@ -205,7 +210,7 @@ def dsl(
     return DSLResults.of(fit, data)
 
 
-def _checked_call(formula: Any, predicted_var: Any, prediction: Any, **given: Any) -> Call:
+def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names | None, **given: Any) -> Call:
     """The arguments, each checked by itself and against the others; what depends on the data is checked with them."""
     _check_options(**{name: given[name] for name in ("model", "estimator", "vcov", "target")})
     estimator, cluster = given["estimator"], given["cluster"]

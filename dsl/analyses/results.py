@@ -1,16 +1,21 @@
 """What `dsl.dsl` returns: a statsmodels results object, the face of a frozen `Fit`."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 from statsmodels.iolib.summary import Summary
+from statsmodels.stats.contrast import ContrastResults
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import FloatArray, IntArray, Record
+from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
@@ -29,7 +34,9 @@ class _Names:
         self.xnames = self.param_names = self.cov_names = list(names)
         self.ynames = outcome
 
-    def wrap_output(self, values: Any, how: str = "columns", names: Any = None) -> Any:
+    def wrap_output(
+        self, values: FloatArray, how: str = "columns", names: object = None
+    ) -> pd.Series | pd.DataFrame | FloatArray:
         if how == "cov":
             return pd.DataFrame(values, index=self.xnames, columns=self.xnames)
         if how == "columns":
@@ -46,7 +53,7 @@ class DSLModel:
         self.data = _Names(names, outcome)
         self._predictor = predictor
 
-    def predict(self, params: FloatArray, data: Any, which: str = "mean") -> pd.Series:
+    def predict(self, params: FloatArray, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
         """Fitted means (or linear predictors) for new rows."""
         return self._predictor(params, data, which)
 
@@ -90,7 +97,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         All of it, frozen (`dsl.estimators.result.Fit`), with where each number comes from.
     """
 
-    def __init__(self, core: Fit, data: Any = None) -> None:
+    def __init__(self, core: Fit, data: TableLike | None = None) -> None:
         model = DSLModel(core.names, core.outcome, core.predictor)
         super().__init__(model, core.params, normalized_cov_params=core.vcov, scale=1.0, use_t=core.call.use_t)
         self._core = core
@@ -237,18 +244,20 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,)."""
         return self._core.degrees_of_freedom(combinations)
 
-    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
+    def t_test(self, r_matrix: ArrayLike, cov_p: ArrayLike | None = None, use_t: bool | None = None) -> ContrastResults:
         """Tests of linear combinations, as in statsmodels; with ``use_t`` each has degrees of freedom of its own."""
         results, constraint = self._constrained(r_matrix, np.asarray, use_t)
         return results.t_test(constraint, cov_p, use_t)
 
-    def wald_test(self, r_matrix: Any, *args: Any, use_f: bool | None = None, **kwargs: Any) -> Any:
+    def wald_test(
+        self, r_matrix: ArrayLike, *args: object, use_f: bool | None = None, **kwargs: object
+    ) -> ContrastResults:
         """Joint test, as in statsmodels; an F test has the fewest degrees of freedom of its combinations."""
         results, constraint = self._constrained(r_matrix, np.min, use_f)
         return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
 
     def _constrained(
-        self, r_matrix: Any, choose: Callable[[FloatArray], Any], use_t: bool | None
+        self, r_matrix: ArrayLike, choose: Callable[[FloatArray], FloatArray | np.floating], use_t: bool | None
     ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
         """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
         parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
@@ -259,7 +268,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             plain.df_resid_inference = choose(self._core.degrees_of_freedom(constraint[0]))
         return plain, constraint
 
-    def predict(self, data: Any, which: str = "mean") -> pd.Series:
+    def predict(self, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
         """Fitted means for new rows.
 
         Parameters
@@ -274,9 +283,12 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         Series, (rows,)
             Indexed like `data`.
         """
-        return self.model.predict(self.params, data, which)
+        means: pd.Series | pd.DataFrame = self.model.predict(self.params, data, which)
+        return means
 
-    def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> FloatArray:
+    def conf_int(
+        self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
+    ) -> FloatArray:
         """Confidence intervals at level 1 - `alpha`; (k, 2).
 
         Parameters
@@ -341,21 +353,22 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         terms = self._core.names if names == "python" else self._core.names_r
         return summarize(self._core, alpha=alpha, title=title, terms=list(terms))
 
-    def _rows(self, data: Any) -> Any:
+    def _rows(self, data: TableLike | None) -> TableLike:
         """The data given, or those of the call."""
-        if data is None and self._data is None:
+        found = self._data if data is None else data
+        if found is None:
             raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")
-        return self._data if data is None else data
+        return found
 
-    def compare(self, data: Any = None, **options: Any) -> Comparison:
+    def compare(self, data: TableLike | None = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
         return with_faces(compare_fit(self._core, self._rows(data), **options))
 
-    def diagnostics(self, data: Any = None, **options: Any) -> Diagnostics:
+    def diagnostics(self, data: TableLike | None = None, **options: Any) -> Diagnostics:
         """What to look at before believing the fit. See `dsl.diagnose`."""
         return diagnose(self._core, self._rows(data), **options)
 
-    def report(self, path: Any, data: Any = None, **options: Any) -> Any:
+    def report(self, path: str | os.PathLike[str], data: TableLike | None = None, **options: Any) -> Path:
         """Write one self-contained page about the fit. See `dsl.write_report`."""
         return write_report(self._core, path, self._data if data is None else data, **options)
 
@@ -363,7 +376,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""
         self._data, self._core = None, self._core.without_rows()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         """What is saved: everything but the user's data, and a learner that cannot be stored."""
         core = replace(self._core, call=self._core.call.portable())
         return {**self.__dict__, "_data": None, "_core": core}
@@ -378,22 +391,24 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
     }
 
     @classmethod
-    def of(cls, core: Fit, data: Any = None) -> "DSLResults":
+    def of(cls, core: Fit, data: TableLike | None = None) -> "DSLResults":
         """The face of a fit; `data`, the user's table, is kept by reference and not in files."""
         return cls(DSLEstimates(core, data))
 
-    def conf_int(self, alpha: float = 0.05, cols: Any = None, alternative: str = "two-sided") -> pd.DataFrame:
+    def conf_int(
+        self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
+    ) -> pd.DataFrame:
         """Confidence intervals at level 1 - `alpha`, two-sided or one-sided; (k, 2), columns 0 and 1."""
         names = self._results.model.exog_names
         index = names if cols is None else [names[j] for j in cols]
         return pd.DataFrame(self._results.conf_int(alpha, cols, alternative), index=index)
 
-    def cov_params(self, *args: Any, **kwargs: Any) -> Any:
+    def cov_params(self, *args: object, **kwargs: object) -> pd.DataFrame | FloatArray:
         """Covariance matrix of the estimates (k, k), or of linear combinations of them."""
-        values = self._results.cov_params(*args, **kwargs)
-        if args or kwargs:
-            return values
-        return self._results.model.data.wrap_output(values, "cov")
+        values: pd.DataFrame | FloatArray = self._results.cov_params(*args, **kwargs)
+        if not (args or kwargs):
+            values = self._results.model.data.wrap_output(values, "cov")
+        return values
 
     def __repr__(self) -> str:
         """One line: model, estimator, rows."""

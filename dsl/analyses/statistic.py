@@ -3,16 +3,17 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray
 from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
 from dsl.analyses.paired import fixed_lambda, read
 from dsl.data.arguments import check_counts, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
+from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
 from dsl.engine.tuning import best_lambda
 from dsl.exceptions import ArgumentError, StatisticWarning
@@ -27,7 +28,7 @@ VERSIONS = ("gold", "surrogate_labeled", "surrogate_other")
 @explain_calls
 def ppi_statistic(
     fn: Statistic,
-    data: Any,
+    data: TableLike,
     *,
     gold: str | Sequence[str],
     prediction: str | Sequence[str],
@@ -245,7 +246,7 @@ class StatisticResults:
             values = np.column_stack([lower, upper])
         return pd.DataFrame(values, index=list(self.names), columns=["conf_low", "conf_high"])
 
-    def pvalues(self, null: Any = 0.0, alternative: str = "two-sided") -> pd.Series:
+    def pvalues(self, null: ArrayLike = 0.0, alternative: str = "two-sided") -> pd.Series:
         """P values of the estimates against `null`, a number or one for each, from their standard errors; (k,)."""
         return self._series(wald_pvalue(self.params.to_numpy(), self.bse.to_numpy(), alternative, null))
 

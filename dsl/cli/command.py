@@ -112,7 +112,7 @@ def _told(*, quiet: bool) -> Iterator[list[str]]:
     with warnings.catch_warnings():
         other = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if not issubclass(category, DSLWarning):
                 return other(message, category, *place, **more)
             said.append(f"{category.__name__}: {message}")

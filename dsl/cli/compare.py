@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from dsl._typing import Record
 from dsl.cli.calling import call
 from dsl.cli.fit import SUMMARIES, TABLES, fit_record, summary_text
 from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
@@ -78,7 +79,7 @@ def run(options: Namespace) -> None:
         print(found.summary())
 
 
-def _record(found: Any) -> dict[str, Any]:
+def _record(found: Any) -> Record:
     """The numbers of a comparison."""
     hausman = found.hausman
     return {

@@ -2,19 +2,23 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from dsl.analyses.regression import dsl
+from dsl.analyses.results import DSLResults
 from dsl.datasets import load_sentiment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FORMULA = "human_positive ~ negation + hedge + np.log1p(n_words) + source"
 LABELS = {"naive": "naive (VADER as truth)", "gold_only": "gold only", "dsl": "DSL"}
 
 
-def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, Any]:
+def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, DSLResults]:
     """Fit every estimator on one random labelling, and the regression on all human labels.
 
     Parameters
@@ -32,7 +36,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, Any]:
     import statsmodels.formula.api as smf
 
     tweets = load_sentiment(n_labels=n_labels, seed=seed)
-    out: dict[str, Any] = {
+    out: dict[str, DSLResults] = {
         estimator: dsl(
             FORMULA,
             tweets,
@@ -48,7 +52,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, Any]:
     return out
 
 
-def comparison(fits: dict[str, Any]) -> pd.DataFrame:
+def comparison(fits: dict[str, DSLResults]) -> pd.DataFrame:
     """Estimates and intervals side by side; one row per coefficient, text cells."""
     terms = fits["dsl"].params.index
     table = {}
@@ -59,7 +63,7 @@ def comparison(fits: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(table, index=terms)
 
 
-def plot(fits: dict[str, Any], ax: Any = None) -> Any:
+def plot(fits: dict[str, DSLResults], ax: "Axes | None" = None) -> "Axes":
     """Coefficient plot: the estimators' intervals around the truth. Takes and returns matplotlib Axes."""
     import matplotlib.pyplot as plt
 
@@ -105,7 +109,9 @@ def main() -> None:
     print(comparison(fits).to_string())
     given.output.mkdir(parents=True, exist_ok=True)
     path = given.output / "coefficients.png"
-    plot(fits).figure.savefig(path, dpi=150)
+    figure = plot(fits).get_figure(root=True)
+    assert figure is not None
+    figure.savefig(path, dpi=150)
     print(f"\nCoefficient plot: {path}")
 
 

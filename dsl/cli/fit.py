@@ -1,10 +1,12 @@
 """Regression on imperfectly labelled variables, repaired with the gold labels of a random subsample."""
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
+from statsmodels.iolib.summary import Summary
 
+from dsl._typing import IntArray, Record
 from dsl.cli.calling import call
 from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
 from dsl.cli.write import (
@@ -18,6 +20,10 @@ from dsl.cli.write import (
     records,
     write_all,
 )
+from dsl.estimators.records import Splits
+
+if TYPE_CHECKING:
+    from statsmodels.iolib.summary import Summary
 
 HELP = "fit a regression"
 EPILOG = """\
@@ -89,27 +95,35 @@ def run(options: Namespace) -> None:
     if options.summary:
         contents[options.summary] = summary_text(fit.summary(alpha=options.alpha), options.summary)
     if options.report:
-        contents[options.report] = _report(fit, table.data, arguments, options.alpha)
+        from dsl.reports.page import write_report
+
+        shown = {"alpha": options.alpha, "n_jobs": arguments["n_jobs"], "progress": arguments["progress"]}
+        contents[options.report] = lambda path: write_report(fit, path, table.data, **shown)
     write_all({path: content for path, content in contents.items() if path})
     if not options.quiet and STDOUT not in contents:
         print(fit.summary(alpha=options.alpha))
 
 
-def _report(fit: Any, data: pd.DataFrame, arguments: dict[str, Any], alpha: float) -> Writer:
-    """The page about the fit, made when it is written."""
-    from dsl.reports.page import write_report
+class Fitted(Protocol):
+    """What is written of results of `dsl.dsl`, which are not imported before they are needed."""
 
-    return lambda path: write_report(
-        fit,
-        path,
-        data,
-        alpha=alpha,
-        n_jobs=arguments["n_jobs"],
-        progress=arguments["progress"],
-    )
+    names_r: tuple[str, ...]
+    folds: IntArray | None
+    dropped: dict[str, int]
+    fit_quality: pd.DataFrame
+    tuning: pd.DataFrame
+    splits: Splits
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole analysis."""
+        ...
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the estimates."""
+        ...
 
 
-def fit_record(fit: Any, tidy: pd.DataFrame) -> dict[str, Any]:
+def fit_record(fit: Fitted, tidy: pd.DataFrame) -> Record:
     """The numbers of a fit."""
     learned = fit.folds is not None
     return {
@@ -123,7 +137,7 @@ def fit_record(fit: Any, tidy: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def summary_text(summary: Any, path: str) -> str:
+def summary_text(summary: "Summary", path: str) -> str:
     """A summary in the format that the file's ending says."""
     lower = path.lower()
     if lower.endswith((".html", ".htm")):

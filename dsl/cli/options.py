@@ -3,8 +3,8 @@
 import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import Any
 
+from dsl._typing import Record
 from dsl.cli.read import Table, read_table
 from dsl.exceptions import ArgumentError
 
@@ -117,7 +117,7 @@ def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._Arg
     return group
 
 
-def call_arguments(options: Namespace) -> dict[str, Any]:
+def call_arguments(options: Namespace) -> Record:
     """Arguments of `dsl.dsl` besides formula and data."""
     out = {name: getattr(options, name) for name in CALL if hasattr(options, name)}
     for name in LISTS:
@@ -134,7 +134,7 @@ def call_arguments(options: Namespace) -> dict[str, Any]:
     return out
 
 
-def call_record(options: Namespace, arguments: dict[str, Any]) -> dict[str, Any]:
+def call_record(options: Namespace, arguments: Record) -> Record:
     """The call as JSON can hold it: a design by its file and fingerprint."""
     out = {"formula": options.formula, **arguments}
     if "design" in out:
@@ -158,7 +158,7 @@ def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
     return pairs
 
 
-def _one_or_list(given: list[str] | None) -> Any:
+def _one_or_list(given: list[str] | None) -> str | list[str] | None:
     return given[0] if given is not None and len(given) == 1 else given
 
 
@@ -169,10 +169,10 @@ def _number_or_name(text: str) -> float | str:
         return text
 
 
-def by_term(convert: Callable[[str], Any] = float) -> Callable[[str], tuple[str | None, Any]]:
+def by_term(convert: Callable[[str], float | str] = float) -> Callable[[str], tuple[str | None, float | str]]:
     """Type of an option that takes ``VALUE`` or ``NAME=VALUE``."""
 
-    def read_pair(text: str) -> tuple[str | None, Any]:
+    def read_pair(text: str) -> tuple[str | None, float | str]:
         name, equals, value = text.rpartition("=")
         try:
             return (name if equals else None), convert(value)
@@ -182,7 +182,9 @@ def by_term(convert: Callable[[str], Any] = float) -> Callable[[str], tuple[str 
     return read_pair
 
 
-def one_or_mapping(given: list[tuple[str | None, Any]] | None, option: str) -> Any:
+def one_or_mapping(
+    given: list[tuple[str | None, float | str]] | None, option: str
+) -> float | str | dict[str | None, float | str] | None:
     """A single value for all, or a dict of name to value; None if nothing was given."""
     if given is None:
         return None
@@ -193,7 +195,7 @@ def one_or_mapping(given: list[tuple[str | None, Any]] | None, option: str) -> A
     return dict(given)
 
 
-def codebook_of(given: list[str] | None) -> list[Any] | None:
+def codebook_of(given: list[str] | None) -> list[int] | list[str] | None:
     """Labels of a codebook; whole numbers if all are."""
     if given is None:
         return None

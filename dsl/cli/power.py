@@ -4,10 +4,12 @@ From data with some labels or, with --accuracy or --rmse, before anything is lab
 """
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pandas as pd
 
+from dsl._typing import Record
 from dsl.cli.calling import call
 from dsl.cli.options import (
     add_analysis,
@@ -80,7 +82,7 @@ def run(options: Namespace) -> None:
     if se is not None or effect is not None:
         needed = found.labels_needed(se=se, effect=effect, power=options.power, alpha=options.alpha)
     cost = None if options.expert_price is None else found.cost(options.expert_price, options.llm_price)
-    curve = _long(found, options)
+    curve = _long({"predicted_se": found.predicted_se, "mde": found.mde(options.power, options.alpha)})
     contents: dict[str | None, str | Writer] = {}
     if options.json:
         contents[options.json] = json_text(
@@ -101,10 +103,10 @@ def run(options: Namespace) -> None:
         contents[options.plot] = lambda path: found.plot().figure.savefig(path)
     write_all({path: content for path, content in contents.items() if path})
     if not options.quiet and STDOUT not in contents:
-        _show(found, needed, cost, options)
+        _show(found.summary(options.power, options.alpha), {"Labels needed": needed, "Cost": cost})
 
 
-def _results(options: Namespace, data: pd.DataFrame, arguments: dict[str, Any]) -> Any:
+def _results(options: Namespace, data: pd.DataFrame, arguments: Record) -> Any:
     """From the labels at hand, or from assumptions."""
     from dsl.planning.power import plan_dsl, power_dsl
 
@@ -128,19 +130,18 @@ def _results(options: Namespace, data: pd.DataFrame, arguments: dict[str, Any]) 
     return found.at(options.labeled_size) if len(options.labeled_size) > 1 else found
 
 
-def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
+def _without_none(arguments: Record) -> Record:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _long(found: Any, options: Namespace) -> pd.DataFrame:
+def _long(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each size and term."""
-    parts = {"predicted_se": found.predicted_se, "mde": found.mde(options.power, options.alpha)}
-    long = [frame.rename_axis(columns="term").stack().rename(name) for name, frame in parts.items()]
+    long = {name: cast(pd.Series, frame.rename_axis(columns="term").stack()) for name, frame in parts.items()}
     return pd.concat(long, axis=1).reset_index()
 
 
-def _show(found: Any, needed: pd.DataFrame | None, cost: pd.DataFrame | None, options: Namespace) -> None:
-    print(found.summary(options.power, options.alpha))
-    for title, table in (("Labels needed", needed), ("Cost", cost)):
+def _show(summary: object, tables: Mapping[str, pd.DataFrame | None]) -> None:
+    print(summary)
+    for title, table in tables.items():
         if table is not None:
             print(f"\n{title}\n{table.to_string()}")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -23,7 +22,7 @@ class Table:
     path: str
     sha256: str
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """What a pipeline needs to know about the file."""
         return {"path": self.path, "sha256": self.sha256, "rows": len(self.data), "columns": len(self.data.columns)}
 
@@ -53,7 +52,7 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
         raise DataError(f"no file '{path}'" + (" (it is a folder)" if target.is_dir() else ""))
     suffixes = [suffix.lower() for suffix in target.suffixes[-2:]]
     kind = suffixes[0] if len(suffixes) == 2 and suffixes[1] in PACKED else (suffixes or [""])[-1]
-    readers: dict[str, Callable[[], Any]] = {
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
         ".csv": lambda: _text(target, sep or ",", encoding),
         ".tsv": lambda: _text(target, sep or "\t", encoding),
         ".parquet": lambda: _parquet(target),

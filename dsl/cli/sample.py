@@ -1,17 +1,16 @@
 """Draw the rows to label, with known probabilities, and write the coders' file."""
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
+from dsl._typing import Record
 from dsl.cli.options import add_data, codebook_of, read
 from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
 from dsl.exceptions import ArgumentError, CoderFileError
-
-if TYPE_CHECKING:
-    from dsl.sampling import LabelDesign
 
 HELP = "draw rows to label"
 EPILOG = """\
@@ -83,14 +82,17 @@ def run(options: Namespace) -> None:
             "--exclude needs --id, the column that tells rows apart: the order of those that stay changes"
         )
     table = read(options)
-    design = draw(options, table.data)
+    from dsl import sampling
+
+    function, given = drawing(options, table.data)
+    design: sampling.LabelDesign = getattr(sampling, function)(table.data, **given)
     contents: dict[str, str | Writer] = {}
     if options.coder:
-        contents[options.coder] = _coder(options, design, table)
+        contents[options.coder] = _coder(options, design.to_coder, table)
     if options.design:
         contents[options.design] = design.save
     if options.out:
-        contents[options.out] = csv_text(_with_draw(design, table.data))
+        contents[options.out] = csv_text(_with_draw(design.table(), table.data))
     if options.json:
         facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
         record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
@@ -100,10 +102,8 @@ def run(options: Namespace) -> None:
         print(design)
 
 
-def draw(options: Namespace, data: pd.DataFrame) -> "LabelDesign":
-    """The design that the options ask for."""
-    from dsl import sampling
-
+def drawing(options: Namespace, data: pd.DataFrame) -> tuple[str, Record]:
+    """The function of `dsl.sampling` that the options ask for, and its arguments besides the data."""
     function, needed, optional = METHODS[options.method]
     given = {name: getattr(options, name) for name in EVERY if getattr(options, name) is not None}
     lacking = [name for name in needed if name not in given]
@@ -115,8 +115,7 @@ def draw(options: Namespace, data: pd.DataFrame) -> "LabelDesign":
         )
     if "prob" in given:
         given["prob"] = _number_or_column(given["prob"], data)
-    design: LabelDesign = getattr(sampling, function)(data, **given, exclude=options.exclude, seed=options.seed)
-    return design
+    return function, {**given, "exclude": options.exclude, "seed": options.seed}
 
 
 def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
@@ -128,18 +127,16 @@ def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
         return text
 
 
-def _coder(options: Namespace, design: "LabelDesign", table: Table) -> Writer:
+def _coder(options: Namespace, to_coder: Callable[..., object], table: Table) -> Writer:
     if not options.columns:
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
 
-    def write(draft: Any) -> None:
-        from pathlib import Path
-
+    def write(draft: Path) -> None:
         if Path(options.coder).exists():
             raise CoderFileError(
                 f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
             )
-        design.to_coder(
+        to_coder(
             draft,
             table.data,
             columns=options.columns,
@@ -151,9 +148,8 @@ def _coder(options: Namespace, design: "LabelDesign", table: Table) -> Writer:
     return write
 
 
-def _with_draw(design: "LabelDesign", data: pd.DataFrame) -> pd.DataFrame:
+def _with_draw(drawn: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
     taken = [name for name in (PROB, DRAWN) if name in data.columns]
     if taken:
         raise ArgumentError(f"the data have a column '{taken[0]}', which --out would add; rename it")
-    table = design.table()
-    return data.loc[design.rows].assign(**{PROB: table["prob"], DRAWN: table["drawn"].astype(int)})
+    return data.loc[drawn.index].assign(**{PROB: drawn["prob"], DRAWN: drawn["drawn"].astype(int)})

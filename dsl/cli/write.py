@@ -4,14 +4,15 @@ import json
 import math
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import Record
 from dsl._version import __version__
 from dsl.cli.read import PACKED
 from dsl.exceptions import ArgumentError
@@ -95,12 +96,12 @@ def csv_text(table: pd.DataFrame) -> str:
     return str(table.to_csv(index=False, lineterminator="\n"))
 
 
-def json_text(record: Mapping[str, Any]) -> str:
+def json_text(record: Mapping[str, object]) -> str:
     """The record as JSON: the same text for the same numbers."""
     return json.dumps(plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def provenance(options: Any) -> dict[str, Any]:
+def provenance(options: Namespace) -> Record:
     """What made the numbers: version, command, packages."""
     return {
         "version": __version__,
@@ -110,14 +111,14 @@ def provenance(options: Any) -> dict[str, Any]:
     }
 
 
-def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame | None) -> list[Record]:
     """A table as a list of rows."""
     return (
         [] if table is None else [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     )
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """The value as JSON has it: numbers that are missing or infinite as null."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}

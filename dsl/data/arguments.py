@@ -3,18 +3,23 @@
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray
+from dsl._typing import AnyArray, FloatArray
 from dsl.exceptions import ArgumentError, CallError, FoldError, SampleProbabilityError
 
 TARGETS = ("superpopulation", "finite")
 """What intervals are about."""
+Names: TypeAlias = str | Iterable[str]
+"""One column or several."""
+Pairs: TypeAlias = Names | Mapping[str, Names]
+"""Predicted variables, or the surrogates of each."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -72,7 +77,7 @@ def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def _misfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _misfit(signature: inspect.Signature, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
     """What is wrong with a call that `signature` does not accept."""
     names = list(signature.parameters)
     unknown = next((name for name in kwargs if name not in names), None)
@@ -102,13 +107,13 @@ def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -
         raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
 
 
-def check_target(target: Any) -> None:
+def check_target(target: object) -> None:
     """Raise ArgumentError unless it is one of `TARGETS`."""
     if target not in TARGETS:
         raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
 
 
-def as_names(value: Any, argument: str) -> tuple[str, ...]:
+def as_names(value: object, argument: str) -> tuple[str, ...]:
     """A column name or a list of them as a tuple without repetitions."""
     if value is None:
         return ()
@@ -118,7 +123,7 @@ def as_names(value: Any, argument: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def as_name(value: Any, argument: str) -> str | None:
+def as_name(value: object, argument: str) -> str | None:
     """One column name, or None."""
     if value is None or isinstance(value, str):
         return value
@@ -129,7 +134,7 @@ def as_name(value: Any, argument: str) -> str | None:
 
 
 def pair_surrogates(
-    predicted_var: Any, prediction: Any
+    predicted_var: Pairs, prediction: Names | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Predicted variables, surrogate columns, and which surrogates stand for which variable, where that is known."""
     listed = as_names(prediction, "prediction")
@@ -142,7 +147,7 @@ def pair_surrogates(
     return predicted, listed, {gold: (name,) for gold, name in pairs}
 
 
-def as_rectangle(folds: Any) -> np.ndarray[Any, Any]:
+def as_rectangle(folds: Sequence[ArrayLike] | AnyArray) -> AnyArray:
     """Supplied folds as an array."""
     try:
         return np.asarray(folds)

@@ -3,11 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from dsl.data.tables import column_names, to_pandas
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import DataError, MissingColumnError
 
 
@@ -80,7 +79,7 @@ class NamedColumns(Columns):
         return dict(self.named)
 
 
-def named_columns(data: Any, named: Mapping[str, str]) -> pd.DataFrame:
+def named_columns(data: TableLike, named: Mapping[str, str]) -> pd.DataFrame:
     """The columns, keys of `named`, as a pandas frame under the table's row labels; values name the arguments."""
     check_columns_exist(NamedColumns(named=named), column_names(data))
     return to_pandas(data, list(named))

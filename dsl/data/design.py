@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ class SamplingDesign(Labeling):
     """How the rows were drawn: "srs", "stratified", ..."""
     rows: pd.Index
     """(N,) labels of the rows, unique."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     """How it was drawn (seed, size, floor, ...): whatever JSON can hold."""
 
     def __len__(self) -> int:

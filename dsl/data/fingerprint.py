@@ -6,7 +6,6 @@ from functools import partial
 from hashlib import sha256
 from inspect import getclosurevars
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ DEEPEST = 12
 """Levels of nested objects looked at."""
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """Hash of a value: of numbers, text, tables, containers, functions (their code and what they enclose) and objects.
 
     Examples
@@ -76,7 +75,7 @@ def _column(column: pd.Series) -> list[str]:
     return [str(column.dtype), _hash(values.tobytes())]
 
 
-def _describe(value: Any, depth: int) -> Any:
+def _describe(value: object, depth: int) -> object:
     """The value as JSON."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -99,7 +98,7 @@ def _describe(value: Any, depth: int) -> Any:
     return _describe_object(value, depth)
 
 
-def _describe_object(value: Any, depth: int) -> Any:
+def _describe_object(value: object, depth: int) -> object:
     if isinstance(value, CodeType):
         constants = [_describe(inner, depth + 1) for inner in value.co_consts]
         return [_hash(value.co_code), list(value.co_names), constants]
@@ -122,6 +121,6 @@ def _describe_object(value: Any, depth: int) -> Any:
     return [_name(type(value)), {name: _describe(inner, depth + 1) for name, inner in sorted(state.items())}]
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     kind = value if hasattr(value, "__name__") else type(value)
     return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', kind.__name__)}"

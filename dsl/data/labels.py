@@ -36,7 +36,7 @@ def labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> Boo
 def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
     gold = frame[list(columns.predicted)].notna().to_numpy()
-    everything, something = gold.all(axis=1), gold.any(axis=1)
+    everything, something = np.asarray(gold.all(axis=1)), np.asarray(gold.any(axis=1))
     if columns.labeled is None:
         labeled = everything
         if (something & ~everything).any():

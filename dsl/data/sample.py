@@ -1,7 +1,6 @@
 """From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, sampling_probabilities
 from dsl.data.messages import missing_per_column
-from dsl.data.tables import column_names, first_rows, is_category, recode, to_pandas
+from dsl.data.tables import TableLike, column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
@@ -71,7 +70,7 @@ class Sample:
         return np.asarray(1.0 / self.sample_prob[self.labeled])
 
 
-def prepare(data: Any, columns: Columns, design: SamplingDesign | None = None) -> Sample:
+def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = None) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
     Rows are dropped only for missing values in covariates, features, clusters and fixed effects;

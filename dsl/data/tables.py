@@ -1,17 +1,21 @@
 """Any table -> named pandas columns of plain dtypes, and how messages speak of columns and rows."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from narwhals.typing import IntoDataFrame
 
-from dsl._typing import BoolArray
+from dsl._typing import AnyArray, BoolArray
 from dsl.exceptions import ArgumentError, ColumnTypeError, DesignError, MissingDependencyError
 
+TableLike: TypeAlias = IntoDataFrame | Mapping[str, object]
+"""A pandas, polars or pyarrow table, any other that narwhals knows, or a dict of columns."""
 
-def column_names(data: Any) -> list[str]:
+
+def column_names(data: TableLike) -> list[str]:
     """Column names of any supported table."""
     if isinstance(data, pd.DataFrame):
         if data.columns.nlevels > 1:
@@ -38,19 +42,20 @@ def column_names(data: Any) -> list[str]:
     return list(native.columns)
 
 
-def to_pandas(data: Any, columns: Sequence[str]) -> pd.DataFrame:
+def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:
     """The named columns as a pandas frame of plain numpy dtypes (categories and strings stay)."""
     if isinstance(data, Mapping):
-        data = _from_mapping(data, columns)
-    if isinstance(data, pd.DataFrame):
+        frame = _from_mapping(data, columns)
+    elif isinstance(data, pd.DataFrame):
+        frame = data
         if not all(isinstance(name, str) for name in data.columns):
-            data = data.set_axis([str(name) for name in data.columns], axis=1)
+            frame = data.set_axis([str(name) for name in data.columns], axis=1)
     else:
-        data = _converted(nw.from_native(data, eager_only=True).select(list(columns)))
-    return pd.DataFrame({name: _plain(data[name]) for name in columns}, index=data.index, copy=False)
+        frame = _converted(nw.from_native(data, eager_only=True).select(list(columns)))
+    return pd.DataFrame({name: _plain(frame[name]) for name in columns}, index=frame.index, copy=False)
 
 
-def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:
+def _converted(data: nw.DataFrame[IntoDataFrame]) -> pd.DataFrame:
     """A polars, pyarrow, ... table as a pandas frame."""
     try:
         out: pd.DataFrame = data.to_pandas()
@@ -68,7 +73,7 @@ def _converted(data: nw.DataFrame[Any]) -> pd.DataFrame:
     return out
 
 
-def _from_mapping(data: Mapping[Any, Any], columns: Sequence[str]) -> pd.DataFrame:
+def _from_mapping(data: Mapping[str, object], columns: Sequence[str]) -> pd.DataFrame:
     chosen = {str(name): column for name, column in data.items() if str(name) in set(columns)}
     try:
         return pd.DataFrame(chosen)
@@ -110,11 +115,11 @@ def _plain(column: pd.Series) -> pd.Series:
     return column
 
 
-def _is_bool(value: Any) -> bool:
+def _is_bool(value: object) -> bool:
     return isinstance(value, bool | np.bool_)
 
 
-def _is_number_or_missing(value: Any) -> bool:
+def _is_number_or_missing(value: object) -> bool:
     if value is None or value is pd.NA:
         return True
     return isinstance(value, int | float | np.number | np.bool_) or type(value).__name__ == "Decimal"
@@ -141,7 +146,17 @@ def is_category(column: pd.Series) -> bool:
     return isinstance(column.dtype, pd.CategoricalDtype)
 
 
-def recode(name: str, values: Any) -> str:
+def categorical_dtype(column: pd.Series) -> pd.CategoricalDtype:
+    """Categories and order of a column that `is_category`."""
+    return cast(pd.CategoricalDtype, column.dtype)
+
+
+def each_row(table: pd.DataFrame, *, labels: bool = False) -> Iterator[Any]:
+    """Rows as named tuples: what a cell holds is known by its column's name; with `labels` the row's label is ``Index``."""
+    yield from table.itertuples(index=labels)
+
+
+def recode(name: str, values: AnyArray) -> str:
     """How to make numbers of a column with these values."""
     if len(values) and pd.to_numeric(pd.Series(values, dtype=object).map(str), errors="coerce").notna().mean() >= 0.5:
         return f"Convert it: data['{name}'] = pd.to_numeric(data['{name}'], errors='coerce'), which makes anything else missing"

@@ -2,24 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.datasets.labels import hide_gold
 from dsl.exceptions import ArgumentError
 
 
-def check_number(value: Any, *, name: str, least: float = -np.inf, most: float = np.inf) -> float:
+def check_number(value: object, *, name: str, least: float = -np.inf, most: float = np.inf) -> float:
     """Return `value` as a finite float between `least` and `most`; `name` is named in the error."""
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value)):
+    number = float(value) if isinstance(value, int | float | np.integer | np.floating) else math.nan
+    if not (is_number and math.isfinite(number)):
         raise ArgumentError(f"{name} must be a finite number, not {value!r}.")
-    if not least <= value <= most:
+    if not least <= number <= most:
         raise ArgumentError(f"{name} is {value}; it must be between {least:g} and {most:g}.")
-    return float(value)
+    return number
 
 
 def check_accuracy(accuracy: object) -> float:
@@ -39,12 +40,12 @@ def flip(truth: IntArray, *, prob: FloatArray, rng: np.random.Generator) -> IntA
 
 
 def finish(
-    columns: Mapping[str, Any],
+    columns: Mapping[str, ArrayLike | pd.Series],
     *,
     gold: Sequence[str],
     shown: BoolArray,
     truth: Mapping[str, float],
-    call: Mapping[str, Any],
+    call: Arguments,
 ) -> pd.DataFrame:
     """Assemble a simulated table: hide the gold values not shown, attach the truth and the call."""
     frame = pd.DataFrame(dict(columns))

@@ -5,17 +5,16 @@ compared with the fit's fingerprint, so that other data are refused rather than 
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from dsl.data.fingerprint import column_fingerprints
-from dsl.data.tables import column_names, to_pandas
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.blocks import Block
 from dsl.estimators.analysis import Analysis, prepare_analysis
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
 
-def analysis_of(fit: Fit, data: Any) -> Analysis:
+def analysis_of(fit: Fit, data: TableLike) -> Analysis:
     """The analysis of `fit`.
 
     Parameters
@@ -35,7 +34,7 @@ def analysis_of(fit: Fit, data: Any) -> Analysis:
     )
 
 
-def check_same_data(fit: Fit, data: Any) -> None:
+def check_same_data(fit: Fit, data: TableLike) -> None:
     """Raise ArgumentError unless `data` hold the values that the fit was made from, row by row."""
     kept = fit.sample.fingerprint
     there = set(column_names(data))

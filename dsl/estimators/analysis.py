@@ -1,8 +1,7 @@
 """What every estimator works on: checked rows and design matrices. The one preparation of a call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,10 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import rows_left_out
 from dsl.data.sample import Sample, prepare
-from dsl.data.tables import column_names, first_rows
+from dsl.data.tables import TableLike, column_names, first_rows
 from dsl.engine.intervals import kish
 from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
@@ -73,16 +73,15 @@ class Analysis:
         """Gold values of the labelled rows; (n, q)."""
         return self.sample.data.loc[self.sample.labeled, list(self.predicted)]
 
-    def problem(self, **details: Any) -> Problem:
-        """The engine's problem; `details` replace what all rows would give."""
-        common = {
-            "link": self.model.link,
-            "names": self.design.block_names,
-            "cluster": self.sample.cluster,
-            "n_clusters": self.sample.n_clusters,
-            "labeling": self.sample.labeling if self.finite else None,
-        }
-        return Problem(**{**common, **details})
+    def problem(self) -> Problem:
+        """The engine's problem on all rows."""
+        return Problem(
+            link=self.model.link,
+            names=self.design.block_names,
+            cluster=self.sample.cluster,
+            n_clusters=self.sample.n_clusters,
+            labeling=self.sample.labeling if self.finite else None,
+        )
 
 
 def evidence_of(analysis: Analysis) -> FloatArray:
@@ -98,7 +97,7 @@ def evidence_of(analysis: Analysis) -> FloatArray:
 
 
 def prepare_analysis(
-    call: Call, data: Any, functions: Mapping[str, Any], *, known: Sequence[str] | None = None, quiet: bool = False
+    call: Call, data: TableLike, functions: Functions, *, known: Sequence[str] | None = None, quiet: bool = False
 ) -> Analysis:
     """Checked rows and design matrices of a call.
 

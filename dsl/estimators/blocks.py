@@ -4,14 +4,14 @@ All solve sum_i psi_i = 0 with psi_i a weighting of a row's gold and predicted v
 the engine and differ only in the block that they hand to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.formula.matrices import Design
+from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber
 from dsl.engine.blocks import Block, Version
@@ -43,12 +43,12 @@ class Blocks:
         """Number of free parameters in the fixed effects."""
         return 0 if self._absorber is None else self._absorber.rank
 
-    def version(self, values: Mapping[str, Any], share: FloatArray | None = None) -> Version:
+    def version(self, values: Values, share: FloatArray | None = None) -> Version:
         """All rows with the predicted variables at `values`, each (N,), and the probability of these."""
         outcome = self._design.outcome_at(values)
         return Version(predicted=self._design.covariates.at(values), outcome=outcome, share=share)
 
-    def dsl(self, values: Mapping[str, Any]) -> Block:
+    def dsl(self, values: Values) -> Block:
         """All rows, the predicted variables at predictions `values`, each (N,)."""
         return self.adjusted([self.version(values)])
 

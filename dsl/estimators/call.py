@@ -3,12 +3,12 @@
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dsl._typing import IntArray
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.exceptions import ArgumentError
+from dsl.learners.auto import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Call:
     index: tuple[str, ...] = ()
     """Columns of the absorbed fixed effects."""
     fixed_effect: str = "oneway"
-    sl_method: Any = "auto"
+    sl_method: Method | Lost = "auto"
     family: str = "gaussian"
     cross_fit: int = 5
     sample_split: int = 10
@@ -60,7 +60,7 @@ class Call:
         return formula_text(self.formula)
 
     @property
-    def learner(self) -> Any:
+    def learner(self) -> Method:
         """The learner; raises ArgumentError if a file of results could not hold it."""
         if isinstance(self.sl_method, Lost):
             raise ArgumentError(

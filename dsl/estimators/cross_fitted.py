@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from dsl.estimators.estimator import Estimation, Estimator
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
 from dsl.exceptions import ArgumentError
-from dsl.learners.crossfit import check_folds, cross_predict, draw_folds
+from dsl.learners.crossfit import Learning, check_folds, cross_predict, draw_folds
 from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution, find_support
 
 
@@ -37,12 +36,13 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
     if analysis.design.categorical:
         return _fit_distribution(analysis, call, execution, analysis.sample.features)
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
-    options = _learning(analysis, call) | {"n_jobs": execution.n_jobs, "progress": execution.progress}
-    fitted = cross_predict(sample.features, gold.to_numpy(), sample.labeled, folds, **options)
+    options = _learning(analysis, call, execution)
+    fitted = cross_predict(sample.features, gold.to_numpy(), sample.labeled, folds, family=call.family, **options)
     targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
     fits, tuned = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
-    return _estimation(analysis, fits=fits, tuned=tuned, folds=folds, targets=targets)
+    n, n_clusters = len(sample.data), sample.n_clusters
+    return Estimation(n=n, n_clusters=n_clusters, fits=fits, tuned=tuned, folds=folds, targets=targets)
 
 
 def fit_imputed(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
@@ -52,24 +52,25 @@ def fit_imputed(analysis: Analysis, call: Call, execution: Execution) -> Estimat
 
 def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, features: FloatArray) -> Estimation:
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
-    options = _learning(analysis, call) | {"n_jobs": execution.n_jobs, "progress": execution.progress}
-    found = cross_fit_distribution(_support(analysis), gold, features, sample.labeled, folds, **options)
+    options = _learning(analysis, call, execution)
+    found = cross_fit_distribution(
+        _support(analysis), gold, features, sample.labeled, folds, family=call.family, **options
+    )
     equations = analysis.blocks(tuned=call.tune is not None)
     fits, tuned = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
-    return _estimation(analysis, fits=fits, tuned=tuned, folds=folds, targets=found.targets(gold))
+    targets = found.targets(gold)
+    n, n_clusters = len(sample.data), sample.n_clusters
+    return Estimation(n=n, n_clusters=n_clusters, fits=fits, tuned=tuned, folds=folds, targets=targets)
 
 
-def _estimation(analysis: Analysis, **parts: Any) -> Estimation:
-    return Estimation(n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters, **parts)
-
-
-def _learning(analysis: Analysis, call: Call) -> dict[str, Any]:
-    """What learners are told besides the data."""
+def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
+    """What learners are told besides the data and the family."""
     return {
         "sl_method": call.learner,
-        "family": call.family,
         "seed": call.seed,
         "groups": analysis.sample.cluster,
+        "n_jobs": execution.n_jobs,
+        "progress": execution.progress,
     }
 
 
@@ -124,7 +125,8 @@ def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features
     gold, labeled, support = analysis.gold, analysis.sample.labeled, _support(analysis)
     shares = _shares(support, gold, splits, predictions)
     if shares is None:
-        found = cross_fit_distribution(support, gold, features, labeled, folds, **_learning(analysis, call))
+        options = _learning(analysis, call, Execution())
+        found = cross_fit_distribution(support, gold, features, labeled, folds, family=call.family, **options)
     else:
         continuous = [splits.targets.index(name) for name in support.continuous]
         found = Distribution(

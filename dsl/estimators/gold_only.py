@@ -1,6 +1,7 @@
 """The labelled rows alone, weighted by inverse probability: ``gold_only`` (Horvitz and Thompson, JASA 1952)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,9 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
     if sample.cluster is not None:
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
-    problem = analysis.problem(weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters)
+    problem = replace(
+        analysis.problem(), weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters
+    )
     fits, _ = fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
     return Estimation(fits=fits, n=sample.n_labeled, n_clusters=n_clusters)
 

@@ -1,7 +1,5 @@
 """The named estimators: one file for each kind, one line here for each name; and what `tune` and `use_t` mean for them."""
 
-from typing import Any
-
 import numpy as np
 
 from dsl.engine.tuning import KINDS
@@ -17,7 +15,7 @@ ESTIMATORS: dict[str, Estimator] = {each.name: each for each in (DSL, DSL_PLUS, 
 """By the name in ``dsl.dsl(estimator=...)``."""
 
 
-def resolve_tune(estimator: str, tune: Any) -> str | float | None:
+def resolve_tune(estimator: str, tune: object) -> str | float | None:
     """What `tune` means for the estimator.
 
     Raises
@@ -26,17 +24,18 @@ def resolve_tune(estimator: str, tune: Any) -> str | float | None:
         The estimator has nothing to tune in this way.
     """
     entry = ESTIMATORS[estimator]
-    number = isinstance(tune, int | float | np.number) and not isinstance(tune, bool) and np.isfinite(tune)
-    if tune is not None and not number and not (isinstance(tune, str) and tune in KINDS):
+    number = float(tune) if isinstance(tune, int | float | np.number) and not isinstance(tune, bool) else np.nan
+    is_number = bool(np.isfinite(number))
+    if tune is not None and not is_number and not (isinstance(tune, str) and tune in KINDS):
         raise ArgumentError(f"tune must be None, {', '.join(map(repr, KINDS))} or a number; found {tune!r}")
     if tune is None:
         return entry.default_tune
-    if not (entry.numbers if number else tune in entry.kinds):
+    if not (entry.numbers if is_number else tune in entry.kinds):
         raise ArgumentError(f"tune={tune!r}: {entry.advice}")
-    return float(tune) if number else str(tune)
+    return number if is_number else str(tune)
 
 
-def resolve_use_t(estimator: str, tune: str | float | None, use_t: Any = None) -> bool:
+def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None) -> bool:
     """Whether intervals are Student's; `tune` is resolved.
 
     Raises

@@ -1,7 +1,7 @@
 """Fitted means for new rows, from the covariate side of a formula without the analysis data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,8 @@ import pandas as pd
 from dsl._typing import FloatArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.formula.rlang.values import level_texts
-from dsl.data.tables import as_numbers, column_names, first_rows, to_pandas
+from dsl.data.formula.sides import CovariateSpec
+from dsl.data.tables import TableLike, as_numbers, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, DataError
 
 
@@ -17,17 +18,18 @@ from dsl.exceptions import ArgumentError, DataError
 class Predictor:
     """Fitted means for new rows: the covariate side of a formula without the analysis data."""
 
-    spec: Any
-    mean: Any
+    spec: CovariateSpec
+    mean: Callable[[FloatArray], FloatArray] | None
     """Mean function of the linear predictor, elementwise; None where only the linear predictor is known."""
     levels: tuple[str, ...] = ()
     """Categories of the outcome, each with its own parameters."""
 
-    def __call__(self, params: FloatArray, data: Any, which: str) -> pd.Series | pd.DataFrame:
+    def __call__(self, params: FloatArray, data: TableLike, which: str) -> pd.Series | pd.DataFrame:
         """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`; a column per category."""
         if which not in ("mean", "linear"):
             raise ArgumentError(f"which must be 'mean' or 'linear'; found {which!r}")
-        if which == "mean" and self.mean is None:
+        mean = self.mean if which == "mean" else _same
+        if mean is None:
             raise ArgumentError(
                 "with absorbed fixed effects only which='linear' (without the effects) can be predicted"
             )
@@ -42,7 +44,7 @@ class Predictor:
         eta = self.spec.columns(rows) @ params.reshape(max(len(self.levels), 1), -1).T
         offset = self.spec.offset(rows)
         eta = eta if offset is None else eta + offset[:, None]
-        values = self.mean(eta) if which == "mean" else eta
+        values = mean(eta)
         if self.levels:
             return pd.DataFrame(values, index=frame.index, columns=list(self.levels))
         return pd.Series(values[:, 0], index=frame.index)
@@ -50,10 +52,16 @@ class Predictor:
     def _adopt_kinds(self, frame: pd.DataFrame) -> None:
         """Make categories of the columns that were categories in the analysis, and numbers of those that were numbers."""
         for name, levels in self.spec.kinds.items():
-            if name in frame.columns and levels is None:
+            if name not in frame.columns:
+                continue
+            if levels is None:
                 frame[name] = as_numbers(frame[name], "data")
-            elif name in frame.columns:
+            else:
                 _check_levels(frame[name], levels.levels)
+
+
+def _same(eta: FloatArray) -> FloatArray:
+    return eta
 
 
 def _check_levels(column: pd.Series, known: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """The frozen result of a call: numbers, the call itself, facts about rows and splits."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -252,7 +252,7 @@ class HasFit(Protocol):
         """The frozen fit behind them."""
 
 
-def fit_of(results: Fit | HasFit | Any) -> Fit:
+def fit_of(results: object) -> Fit:
     """The frozen fit behind results.
 
     Raises

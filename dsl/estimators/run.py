@@ -1,11 +1,10 @@
 """The one runner: from a call and its analysis to the frozen fit."""
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
 
 import numpy as np
 
+from dsl._typing import Arguments, Record
 from dsl.data.sample import Sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
@@ -35,7 +34,7 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
     return assemble(analysis, entry.fit(analysis, call, execution or Execution()), call)
 
 
-def rerun(fit: Fit, analysis: Analysis, arguments: Mapping[str, Any], execution: Execution | None = None) -> Fit:
+def rerun(fit: Fit, analysis: Analysis, arguments: Arguments, execution: Execution | None = None) -> Fit:
     """Another estimator, or other options, on the rows, folds and probabilities of a fit.
 
     Parameters
@@ -51,7 +50,7 @@ def rerun(fit: Fit, analysis: Analysis, arguments: Mapping[str, Any], execution:
     return run(call, replace(analysis, finite=call.target == "finite"), execution)
 
 
-def changed(fit: Fit, arguments: Mapping[str, Any], sample: Sample) -> Call:
+def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     """The fit's call with other arguments, on its folds.
 
     Raises
@@ -70,7 +69,7 @@ def changed(fit: Fit, arguments: Mapping[str, Any], sample: Sample) -> Call:
     tune = resolve_tune(estimator, arguments.get("tune"))
     # only what the user asked for counts; where the fit has its estimator's default, the other has its own
     asked = None if own.use_t == resolve_use_t(own.estimator, own.tune) else own.use_t
-    settled: dict[str, Any] = {
+    settled: Record = {
         "estimator": estimator,
         "tune": tune,
         "use_t": resolve_use_t(estimator, tune, arguments.get("use_t", asked)),

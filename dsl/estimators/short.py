@@ -2,12 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import TypeAlias
 
-from dsl.data.arguments import as_names
+from dsl._typing import Arguments, Record
+from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError
 
-SHORT: dict[str, dict[str, Any]] = {
+Estimators: TypeAlias = Names | Mapping[str, str | Arguments]
+"""Short names, or arguments of `dsl.dsl` by a name of one's own."""
+
+SHORT: dict[str, Record] = {
     "naive": {
         "estimator": "naive",
         "target": "superpopulation",
@@ -26,14 +30,15 @@ BASELINE = ("srs", "gold_only")
 """Design and estimator that others are measured against."""
 
 
-def resolve_estimators(estimators: Any) -> dict[str, dict[str, Any]]:
+def resolve_estimators(estimators: Estimators) -> dict[str, Record]:
     """Arguments of `dsl.dsl` by name of the estimator."""
-    if not isinstance(estimators, Mapping):
-        estimators = {name: name for name in as_names(estimators, "estimators")}
-    if not estimators:
+    named = (
+        estimators if isinstance(estimators, Mapping) else {name: name for name in as_names(estimators, "estimators")}
+    )
+    if not named:
         raise ArgumentError("estimators names nothing to compare; use e.g. estimators=('gold_only', 'dsl')")
-    out = {}
-    for name, given in estimators.items():
+    out: dict[str, Record] = {}
+    for name, given in named.items():
         if isinstance(given, Mapping):
             drawn = next((key for key in ("design", "labeled", "sample_prob") if key in given), None)
             if drawn is not None:

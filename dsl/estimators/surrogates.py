@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
-from dsl.data.tables import as_numbers, first_rows, is_category
+from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
 from dsl.exceptions import ArgumentError, PredictionError
 
 SUM_TOLERANCE = 0.005 + 1e-9
 """Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
 
-Raw = tuple[dict[str, Any], FloatArray | None]
+Raw = tuple[Values, FloatArray | None]
 """Values (N,) of the predicted variables and their probability (N,); None for one."""
 
 
@@ -67,7 +68,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     return out
 
 
-def _labels(surrogate: pd.Series, gold: pd.Series) -> Any:
+def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorical:
     """One surrogate column in the kind of the gold values; (N,)."""
     if not is_category(gold):
         return as_numbers(surrogate, "prediction").to_numpy()
@@ -78,10 +79,10 @@ def _labels(surrogate: pd.Series, gold: pd.Series) -> Any:
             f"prediction '{surrogate.name}' is {values[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a category "
             f"that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
         )
-    return pd.Categorical(values, dtype=gold.dtype)
+    return pd.Categorical(values, dtype=categorical_dtype(gold))
 
 
-def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[Any, FloatArray]]:
+def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Categorical, FloatArray]]:
     """Each category (N,) and its probability (N,), from one column each."""
     values = np.column_stack([as_numbers(columns[name], "prediction").to_numpy() for name in columns])
     outside = np.asarray(((values < 0.0) | (values > 1.0)).any(axis=1))
@@ -89,14 +90,14 @@ def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[Any, Fl
     for bad, what in ((outside, "outside [0, 1]"), (off, "not one in sum")):
         if bad.any():
             raise PredictionError(
-                f"the probabilities {', '.join(columns)} of '{gold.name}' are {what} in {first_rows(bad, columns.index)}; pass "
-                "one probability for each category"
+                f"the probabilities {', '.join(map(str, columns))} of '{gold.name}' are {what} in "
+                f"{first_rows(bad, columns.index)}; pass one probability for each category"
             )
     levels = _levels_of([str(name) for name in columns], gold)
     shares = values / values.sum(axis=1, keepdims=True)
     n = len(values)
     return [
-        (pd.Categorical.from_codes(np.full(n, level), dtype=gold.dtype), share)
+        (pd.Categorical.from_codes(np.full(n, level), dtype=categorical_dtype(gold)), share)
         for level, share in zip(levels, shares.T, strict=True)
     ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import AnyArray, FloatArray, IntArray
 from dsl.engine.covariance import unit_sums
 
 # Mean squared distance to the known E[gold | features], seven features (benchmarks/learners.py: 5 draws at n = 500, 2 at
@@ -50,6 +51,32 @@ class Learner(Protocol):
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict rows x (m, p): an array (m,)."""
         ...
+
+
+class Fittable(Protocol):
+    """A regressor or classifier with scikit-learn's two methods; a classifier has ``predict_proba`` and ``classes_`` too."""
+
+    def fit(self, x: AnyArray, y: AnyArray, /) -> object:
+        """Learn from labelled rows: x (n, p), y (n,)."""
+        ...
+
+    def predict(self, x: AnyArray, /) -> ArrayLike:
+        """Predict rows x (m, p): an array (m,) or (m, 1)."""
+        ...
+
+
+class Classifier(Protocol):
+    """A classifier of scikit-learn."""
+
+    classes_: Sequence[object]
+
+    def predict_proba(self, x: AnyArray, /) -> ArrayLike:
+        """Probability of each class: (m, classes)."""
+        ...
+
+
+Method: TypeAlias = str | Fittable | Sequence["Method"] | Callable[[], Fittable]
+"""What ``sl_method`` may be: a name, an estimator, several of them to stack, or a function that returns an estimator."""
 
 
 def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None) -> IntArray:

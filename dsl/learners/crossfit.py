@@ -1,19 +1,31 @@
 """Folds and out-of-fold predictions of the gold variables, for every repeated split."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import FoldError
+from dsl.learners.auto import Method
 from dsl.learners.names import choose_auto, make_learner, method_label
 
 SAMPLED_ROWS = 10_000
 """Rows looked at to tell whether feature rows repeat enough to be worth finding."""
+
+
+class Learning(TypedDict):
+    """How a gold variable is learnt: the arguments of `cross_predict` but for the data and the family."""
+
+    sl_method: Method
+    seed: int
+    groups: NotRequired[IntArray | None]
+    n_jobs: NotRequired[int]
+    progress: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +76,9 @@ def draw_folds(
     return out
 
 
-def check_folds(folds: Any, rows: IntArray, n_input: int, labeled: BoolArray, cluster: IntArray | None) -> IntArray:
+def check_folds(
+    folds: ArrayLike, rows: IntArray, n_input: int, labeled: BoolArray, cluster: IntArray | None
+) -> IntArray:
     """Folds supplied by the user as an (S, N) array of codes 0, 1, ... for the rows of the analysis.
 
     Raises
@@ -110,7 +124,7 @@ def cross_predict(
     labeled: BoolArray,
     folds: IntArray,
     *,
-    sl_method: Any,
+    sl_method: Method,
     family: str,
     seed: int,
     groups: IntArray | None = None,
@@ -164,7 +178,7 @@ def cross_predict(
     def rows_of(split: int, fold: int) -> IntArray:
         return np.flatnonzero(folds[split] == fold)
 
-    def arguments(task: _Task) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def arguments(task: _Task) -> _Arrays:
         train = labeled_folds[task.split] != task.fold
         new = features[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
@@ -175,6 +189,10 @@ def cross_predict(
     return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
 
 
+_Arrays: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+"""Features and gold values to learn from, features to predict at."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     """One learner to fit: without one fold of one split, for one variable."""
@@ -182,7 +200,7 @@ class _Task:
     split: int
     fold: int
     variable: int
-    method: Any
+    method: Method
     family: str
     seed: int
 
@@ -191,7 +209,12 @@ def _task_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def _run(tasks: list[_Task], arguments: Any, n_jobs: int, progress: bool) -> Iterator[FloatArray]:
+def _run(
+    tasks: list[_Task],
+    arguments: Callable[[_Task], _Arrays],
+    n_jobs: int,
+    progress: bool,
+) -> Iterator[FloatArray]:
     """Predictions of the tasks, in order."""
     jobs: Iterable[_Task] = tasks
     if progress:

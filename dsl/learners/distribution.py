@@ -11,15 +11,15 @@ conditional mean plus residuals with the mean, variance and covariances of those
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.data.tables import is_category
+from dsl.data.tables import categorical_dtype, is_category
 from dsl.exceptions import ArgumentError
-from dsl.learners.crossfit import CrossFit, cross_predict
+from dsl.learners.crossfit import CrossFit, Learning, cross_predict
 
 FEW_VALUES = 8
 """Distinct gold values up to which a number is averaged over exactly."""
@@ -63,12 +63,13 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
     ArgumentError
         The categories have too many joint values.
     """
-    category = [name for name in gold if is_category(gold[name])]
-    numbers = [name for name in gold if name not in category]
+    every = [str(name) for name in gold]
+    category = [name for name in every if is_category(gold[name])]
+    numbers = [name for name in every if name not in category]
     few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES or name in coded]
     if not category and set(numbers) <= set(linear):
         few = []
-    discrete = [name for name in gold if name in category or name in few]
+    discrete = [name for name in every if name in category or name in few]
     cells = gold[discrete].drop_duplicates() if discrete else pd.DataFrame(index=[0])
     if len(cells) > MAX_CELLS:
         counts = ", ".join(f"'{name}' ({gold[name].nunique()})" for name in discrete)
@@ -115,7 +116,7 @@ class Distribution:
         """Whether the versions' values are the same in every split."""
         return not self.support.continuous
 
-    def values(self, split: int) -> list[dict[str, Any]]:
+    def values(self, split: int) -> list[dict[str, FloatArray | pd.Categorical]]:
         """Predicted variables, (N,) each, in every version of the rows."""
         support, n, out = self.support, self.shares.shape[1], []
         for cell in range(len(support.cells)):
@@ -195,10 +196,10 @@ def _indicators(name: str, cells: pd.Series, gold: pd.Series) -> list[tuple[str,
     ]
 
 
-def constant(values: pd.Series, position: int, n: int) -> Any:
+def constant(values: pd.Series, position: int, n: int) -> FloatArray | pd.Categorical:
     """One of the `values` for all n rows; a category stays one."""
     if is_category(values):
-        return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=values.dtype)
+        return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=categorical_dtype(values))
     return np.full(n, float(values.iloc[position]))
 
 
@@ -239,7 +240,7 @@ def cross_fit_distribution(
     folds: IntArray,
     *,
     family: str,
-    **options: Any,
+    **options: Unpack[Learning],
 ) -> Distribution:
     """Predict the probability of every cell, and the continuous variables, out of fold.
 

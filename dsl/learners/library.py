@@ -9,14 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from scipy.optimize import nnls
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.exceptions import DataError
-from dsl.learners.auto import Learner, cross_predict, gold_folds
+from dsl.learners.auto import Fittable, Learner, cross_predict, gold_folds
 
 Family = Literal["gaussian", "binomial"]
 
@@ -44,6 +44,18 @@ class Setting:
     def folds(self) -> int:
         """Number of inner folds, at most five."""
         return min(5, self.rarer if self.classes else self.n)
+
+
+class Transformer(Protocol):
+    """Columns made of others, as by scikit-learn."""
+
+    def fit_transform(self, x: FloatArray) -> FloatArray:
+        """Columns of the rows from which means and knots are learnt: (n, p) to (n, q)."""
+        ...
+
+    def transform(self, x: FloatArray) -> FloatArray:
+        """The same columns of other rows."""
+        ...
 
 
 class Mean:
@@ -87,7 +99,7 @@ class Logistic:
         Prior variance of a coefficient (scikit-learn's ``C``).
     """
 
-    def __init__(self, columns: Any, c: float) -> None:
+    def __init__(self, columns: Transformer, c: float) -> None:
         self.columns = columns
         self.c = c
 
@@ -112,36 +124,36 @@ class Logistic:
         return np.asarray(self.model_.predict_proba(self.columns.transform(x))[:, 1], dtype=np.float64)
 
 
-def glm(s: Setting) -> Any:
+def glm(s: Setting) -> Fittable:
     """Least squares or logistic regression."""
     return logit(s) if s.family == "binomial" else LeastSquares()
 
 
-def logit(s: Setting) -> Any:
+def logit(s: Setting) -> Fittable:
     """Maximum likelihood, but for a penalty that keeps coefficients finite where the classes are separated."""
     from sklearn.preprocessing import StandardScaler
 
     return Logistic(StandardScaler(), 1e3)
 
 
-def ridge(s: Setting) -> Any:
+def ridge(s: Setting) -> Fittable:
     """Ridge regression on standardised features."""
     from sklearn.preprocessing import StandardScaler
 
     return _ridge(s, StandardScaler(), logistic=s.family == "binomial")
 
 
-def gam(s: Setting) -> Any:
+def gam(s: Setting) -> Fittable:
     """Ridge regression on features and cubic splines of them."""
     return _ridge(s, _curved(s.p, products=False), logistic=s.family == "binomial")
 
 
-def surface(s: Setting) -> Any:
+def surface(s: Setting) -> Fittable:
     """The same with products of pairs of features."""
     return _ridge(s, _curved(s.p, products=True), logistic=s.family == "binomial" or s.rarer > 0)
 
 
-def _ridge(s: Setting, columns: Any, *, logistic: bool) -> Any:
+def _ridge(s: Setting, columns: Transformer, *, logistic: bool) -> Fittable:
     """Linear: penalty by leave-one-out, in closed form. Logistic: prior variance 4 / p of a coefficient.
 
     The features together then move the log odds by 2, give or take. Simulated with p = 10 to 768 and n = 200 to 2000,
@@ -150,19 +162,25 @@ def _ridge(s: Setting, columns: Any, *, logistic: bool) -> Any:
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
 
-    return Logistic(columns, 4 / s.p) if logistic else make_pipeline(columns, RidgeCV(np.logspace(-1, 4, 16)))
+    if logistic:
+        return Logistic(columns, 4 / s.p)
+    linear: Fittable = make_pipeline(columns, RidgeCV(np.logspace(-1, 4, 16)))
+    return linear
 
 
-def _curved(p: int, *, products: bool) -> Any:
+def _curved(p: int, *, products: bool) -> Transformer:
     """Features, cubic splines of them and products of pairs, each constant outside the range seen in training."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, SplineTransformer, StandardScaler
 
     if p > SPLINE_COLUMNS:
-        return StandardScaler()
+        plain: Transformer = StandardScaler()
+        return plain
     every = slice(0, None)
-    parts: list[tuple[str, Any, Any]] = [("linear", StandardScaler(), every)]
+    parts: list[tuple[str, Transformer, slice | Callable[[FloatArray], BoolArray]]] = [
+        ("linear", StandardScaler(), every)
+    ]
     for knots, suited in (("quantile", _many_values), ("uniform", _some_values)):
         spline = SplineTransformer(KNOTS, degree=3, knots=knots, include_bias=False)
         parts.append((knots, make_pipeline(spline, StandardScaler()), suited))
@@ -171,7 +189,9 @@ def _curved(p: int, *, products: bool) -> Any:
         inside = make_pipeline(StandardScaler(), pairs, MinMaxScaler(clip=True), StandardScaler())
         parts.append(("products", inside, every))
     weights = dict.fromkeys(("quantile", "uniform", "products"), CURVED)
-    return make_pipeline(MinMaxScaler(clip=True), ColumnTransformer(parts, transformer_weights=weights))
+    columns = ColumnTransformer(parts, transformer_weights=weights)
+    curved: Transformer = make_pipeline(MinMaxScaler(clip=True), columns)
+    return curved
 
 
 def _many_values(x: FloatArray) -> BoolArray:
@@ -186,14 +206,15 @@ def _some_values(x: FloatArray) -> BoolArray:
     return np.logical_and(several, ~_many_values(x))
 
 
-def _scaled(estimator: Any) -> Any:
+def _scaled(estimator: Fittable) -> Fittable:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), estimator)
+    scaled: Fittable = make_pipeline(StandardScaler(), estimator)
+    return scaled
 
 
-def glmnet(s: Setting) -> Any:
+def glmnet(s: Setting) -> Fittable:
     """Elastic net, penalties by cross-validation."""
     from sklearn.linear_model import ElasticNetCV, LogisticRegression
     from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
@@ -209,28 +230,30 @@ def glmnet(s: Setting) -> Any:
     return _scaled(GridSearchCV(logistic, grid, scoring="neg_brier_score", cv=folds))
 
 
-def forest(s: Setting) -> Any:
+def forest(s: Setting) -> Fittable:
     """Random forest."""
     from sklearn.ensemble import RandomForestRegressor
 
-    return RandomForestRegressor(500, min_samples_leaf=5, max_features="sqrt", random_state=s.seed)
+    trees: Fittable = RandomForestRegressor(500, min_samples_leaf=5, max_features="sqrt", random_state=s.seed)
+    return trees
 
 
-def honest_forest(s: Setting) -> Any:
+def honest_forest(s: Setting) -> Fittable:
     """Honest regression forest of the causal forest literature."""
     from econml.grf import RegressionForest
 
-    return RegressionForest(
+    trees: Fittable = RegressionForest(
         500, min_samples_leaf=5, max_samples=0.5, honest=True, inference=False, n_jobs=1, random_state=s.seed
     )
+    return trees
 
 
-def boosting(s: Setting) -> Any:
+def boosting(s: Setting) -> Fittable:
     """Gradient boosting, slow and shallow enough for a few hundred rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if s.classes else HistGradientBoostingRegressor
-    return kind(
+    trees: Fittable = kind(
         learning_rate=0.05,
         max_iter=100,
         max_leaf_nodes=8,
@@ -238,16 +261,17 @@ def boosting(s: Setting) -> Any:
         early_stopping=False,
         random_state=s.seed,
     )
+    return trees
 
 
-def neighbours(s: Setting) -> Any:
+def neighbours(s: Setting) -> Fittable:
     """Ten nearest neighbours."""
     from sklearn.neighbors import KNeighborsRegressor
 
     return _scaled(KNeighborsRegressor(n_neighbors=min(10, s.n)))
 
 
-def vector_machine(s: Setting) -> Any:
+def vector_machine(s: Setting) -> Fittable:
     """Support vectors with radial kernel; probabilities by calibration."""
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.compose import TransformedTargetRegressor
@@ -261,7 +285,7 @@ def vector_machine(s: Setting) -> Any:
     return _scaled(CalibratedClassifierCV(SVC(), cv=folds, ensemble=False))
 
 
-def network(s: Setting) -> Any:
+def network(s: Setting) -> Fittable:
     """One hidden layer of eight."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPClassifier, MLPRegressor

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Self, TypeGuard, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,11 @@ import pandas as pd
 from dsl._typing import FloatArray, IntArray
 from dsl.exceptions import ArgumentError, DataError, EstimationError, MissingDependencyError
 from dsl.learners import library
-from dsl.learners.auto import CANDIDATES, AutoChoice, Learner, choose, gold_folds
+from dsl.learners.auto import CANDIDATES, AutoChoice, Classifier, Fittable, Learner, Method, choose, gold_folds
 from dsl.learners.library import Family, Setting
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 BLOCK = 20_000  # rows predicted at a time, so that memory does not grow with the number of rows
 MANY_ROWS = 1_000_000
@@ -35,7 +38,7 @@ MANY_ROWS = 1_000_000
 @dataclass(frozen=True, slots=True)
 class _Entry:
     name: str
-    build: Callable[[Setting], Any]
+    build: Callable[[Setting], Fittable]
     description: str
     aliases: tuple[str, ...] = ()
     requires: str = ""
@@ -101,7 +104,7 @@ def _zero_one(y: FloatArray) -> bool:
     return bool(np.all((y == 0.0) | (y == 1.0)))
 
 
-def _probability_or_value(estimator: Any, x: FloatArray, name: str) -> FloatArray:
+def _probability_or_value(estimator: Fittable, x: FloatArray, name: str) -> FloatArray:
     if _is_classifier(estimator):
         column = list(estimator.classes_).index(1)
         out = np.asarray(estimator.predict_proba(x), dtype=np.float64)[:, column]
@@ -121,7 +124,7 @@ def _probability_or_value(estimator: Any, x: FloatArray, name: str) -> FloatArra
     return out
 
 
-def _check_classifier(estimator: Any, y: FloatArray, name: str) -> None:
+def _check_classifier(estimator: Fittable, y: FloatArray, name: str) -> None:
     if not _zero_one(y):
         found = ", ".join(f"{value:g}" for value in np.unique(y)[:5])
         raise ArgumentError(
@@ -134,7 +137,7 @@ def _check_classifier(estimator: Any, y: FloatArray, name: str) -> None:
         )
 
 
-def _is_classifier(estimator: Any) -> bool:
+def _is_classifier(estimator: object) -> TypeGuard[Classifier]:
     if type(estimator).__module__.startswith("dsl."):
         return False
     from sklearn.base import is_classifier
@@ -146,9 +149,9 @@ def _is_classifier(estimator: Any) -> bool:
 
 
 @cache
-def _thread_pools(scikit_learn: bool) -> Any:
+def _thread_pools(scikit_learn: bool) -> ThreadpoolController:
     """Controller of the thread pools loaded so far."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     if scikit_learn:
         import sklearn.ensemble  # noqa: F401 (brings its own)
@@ -156,7 +159,7 @@ def _thread_pools(scikit_learn: bool) -> Any:
 
 
 @contextmanager
-def _calm(estimator: Any, threads: int | None) -> Iterator[None]:
+def _calm(estimator: object, threads: int | None) -> Iterator[None]:
     """Limit threads; for learners of ours, say nothing of one stopped at its limit (slightly worse, never wrong).
 
     `threads` is None for an estimator of the user, whose warnings are left alone.
@@ -175,7 +178,7 @@ class _Fitted:
     """A learner with the common behaviour: constant gold and features, classes, limits, seeds, threads."""
 
     name: str
-    sl_method: Any
+    sl_method: Method
     family: Family
     seed: int
 
@@ -195,7 +198,7 @@ class _Fitted:
             self.varies_ = x.std(axis=0) > 1e-13 * np.abs(x).max(axis=0)
         x = self._columns(x)
         if len(y) < 2 or x.shape[1] == 0 or y.min() == y.max():
-            self.estimator_: Any = library.Mean().fit(x, y)
+            self.estimator_: Fittable = library.Mean().fit(x, y)
             return self
         rarer = int(min(y.sum(), len(y) - y.sum())) if _zero_one(y) else 0
         setting = Setting(n=len(y), p=x.shape[1], family=self.family, rarer=rarer, seed=self.seed)
@@ -231,9 +234,9 @@ class _Fitted:
         return np.clip(out, 0.0, 1.0) if self.family == "binomial" else out
 
 
-def _set_seeds(estimator: Any, seed: int) -> Any:
+def _set_seeds(estimator: Fittable, seed: int) -> Fittable:
     """Set every nested ``random_state`` that is None."""
-    if not hasattr(estimator, "get_params"):
+    if not (hasattr(estimator, "get_params") and hasattr(estimator, "set_params")):
         return estimator
     params = estimator.get_params(deep=True)
     unset = {k: seed for k, v in params.items() if k.split("__")[-1] == "random_state" and v is None}
@@ -244,12 +247,16 @@ def _set_seeds(estimator: Any, seed: int) -> Any:
     return estimator
 
 
-def _kind(sl_method: Any) -> str:
+def _is_fittable(sl_method: object) -> TypeGuard[Fittable]:
+    return not isinstance(sl_method, type) and hasattr(sl_method, "fit") and hasattr(sl_method, "predict")
+
+
+def _kind(sl_method: object) -> str:
     if isinstance(sl_method, str):
         return "name"
     if isinstance(sl_method, list | tuple):
         return "list"
-    if not isinstance(sl_method, type) and hasattr(sl_method, "fit") and hasattr(sl_method, "predict"):
+    if _is_fittable(sl_method):
         return "estimator"
     if callable(sl_method):
         return "factory"
@@ -259,27 +266,27 @@ def _kind(sl_method: Any) -> str:
     )
 
 
-def _stack(members: Sequence[Any], s: Setting) -> library.Stack:
+def _stack(members: Sequence[Method], s: Setting) -> library.Stack:
     return library.Stack([partial(make_learner, m, family=s.family, seed=s.seed) for m in members], s.seed)
 
 
-def _build(sl_method: Any, s: Setting) -> Any:
+def _build(sl_method: Method, s: Setting) -> Fittable:
     """An unfitted estimator that nobody else holds."""
-    kind = _kind(sl_method)
-    if kind == "name":
+    if isinstance(sl_method, str):
         return _entry(sl_method).build(s)
-    if kind == "list":
+    if isinstance(sl_method, list | tuple):
         return _stack(sl_method, s)
-    if kind == "factory":
-        return _set_seeds(sl_method(), s.seed)
-    if not hasattr(sl_method, "get_params"):
-        return copy.deepcopy(sl_method)
-    from sklearn.base import clone
+    if _is_fittable(sl_method):
+        if not hasattr(sl_method, "get_params"):
+            return copy.deepcopy(sl_method)
+        from sklearn.base import clone
 
-    return _set_seeds(clone(sl_method), s.seed)
+        return _set_seeds(clone(sl_method), s.seed)
+    assert callable(sl_method)  # as `check_method` saw
+    return _set_seeds(sl_method(), s.seed)
 
 
-def check_method(sl_method: Any, family: str) -> None:
+def check_method(sl_method: Method, family: str) -> None:
     """Raise early for a learner or family that cannot be used.
 
     Parameters
@@ -308,19 +315,19 @@ def check_method(sl_method: Any, family: str) -> None:
     if family not in get_args(Family):
         raise ArgumentError(f"family must be 'gaussian' or 'binomial'; found {family!r}")
     kind = _kind(sl_method)
-    if kind == "list":
+    if isinstance(sl_method, list | tuple):
         if not sl_method:
             raise ArgumentError("sl_method is an empty list; name at least one learner")
         for member in sl_method:
             check_method(member, family)
-    elif kind == "factory":
+    elif kind == "factory" and callable(sl_method):
         try:
             made = sl_method()
         except TypeError as error:
             raise ArgumentError(f"sl_method could not be called without arguments: {error}") from error
         if not (hasattr(made, "fit") and hasattr(made, "predict")):
             raise ArgumentError(f"sl_method() returned {type(made).__name__}, which has no fit and predict")
-    elif kind == "name":
+    elif isinstance(sl_method, str):
         entry = _entry(sl_method)
         if entry.requires and importlib.util.find_spec(entry.requires) is None:
             raise MissingDependencyError(
@@ -329,7 +336,7 @@ def check_method(sl_method: Any, family: str) -> None:
             )
 
 
-def method_label(sl_method: Any) -> str:
+def method_label(sl_method: Method) -> str:
     """Short text that names the learner in a summary.
 
     Examples
@@ -341,9 +348,9 @@ def method_label(sl_method: Any) -> str:
     'stack(lm, gam)'
     """
     kind = _kind(sl_method)
-    if kind == "name":
+    if isinstance(sl_method, str):
         return _entry(sl_method).name
-    if kind == "list":
+    if isinstance(sl_method, list | tuple):
         return f"stack({', '.join(method_label(member) for member in sl_method)})"
     if kind == "factory":
         return str(getattr(sl_method, "__name__", type(sl_method).__name__))
@@ -351,7 +358,7 @@ def method_label(sl_method: Any) -> str:
     return type(steps[-1][1] if steps else sl_method).__name__
 
 
-def make_learner(sl_method: Any, *, family: str = "gaussian", seed: int = 0) -> Learner:
+def make_learner(sl_method: Method, *, family: str = "gaussian", seed: int = 0) -> Learner:
     """Make an unfitted learner.
 
     Parameters

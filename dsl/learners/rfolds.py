@@ -4,11 +4,9 @@ R's ``set.seed`` fills the state of a Mersenne Twister by a linear congruential 
 positions by rejection from as many random bits as the range needs (R 3.6.0 and later).
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import IntArray
 from dsl.data.formula.rlang.collate import collation_key
@@ -73,13 +71,13 @@ class RSample:
 
 
 def folds_like_r(
-    units: int | Sequence[Any],
+    units: int | ArrayLike,
     *,
     cross_fit: int = 5,
     sample_split: int = 10,
     seed: int = 1234,
     learner: str = "grf",
-    labeled: Sequence[Any] | None = None,
+    labeled: ArrayLike | None = None,
     collate: str = "locale",
 ) -> IntArray:
     """Folds that the reference R package ``dsl`` draws with the same arguments.
@@ -142,7 +140,7 @@ def folds_like_r(
     return out
 
 
-def _units(units: int | Sequence[Any], collate: str) -> tuple[IntArray, int]:
+def _units(units: int | ArrayLike, collate: str) -> tuple[IntArray, int]:
     """Position of every row's unit among the sorted units, and their number."""
     if collate not in ("locale", "C"):
         raise ArgumentError(f"collate must be 'locale' or 'C'; found {collate!r}")
@@ -166,7 +164,7 @@ def _units(units: int | Sequence[Any], collate: str) -> tuple[IntArray, int]:
     return rank[codes], len(values)
 
 
-def _last_training(folds: IntArray, labeled: Sequence[Any] | None, learner: str, rows: int) -> int:
+def _last_training(folds: IntArray, labeled: ArrayLike | None, learner: str, rows: int) -> int:
     """Labelled rows outside the last fold, which R's learner was last trained on."""
     if labeled is None:
         raise ArgumentError(

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-def to_r(value: Any) -> Any:
+def to_r(value: object) -> Any:
     """An R object (``rpy2.rinterface.Sexp``) with the same content.
 
     Parameters
@@ -64,7 +64,7 @@ def to_r(value: Any) -> Any:
     return to_sexp(value)
 
 
-def from_r(value: Any, *, restore_levels: bool = False) -> Any:
+def from_r(value: object, *, restore_levels: bool = False) -> Any:
     """A Python value with the same content as an R object.
 
     Parameters

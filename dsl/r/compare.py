@@ -1,8 +1,7 @@
 """A fitted model against the reference R package, both on the reference's folds and predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from dsl._typing import FloatArray
 from dsl.data.formula.text import require_text
 from dsl.data.sample import Sample
+from dsl.data.tables import TableLike
 from dsl.engine.combine import combine_splits
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.sums import column_scale, moment_sums
@@ -46,7 +46,7 @@ class _Solved:
     their_bse: FloatArray  # (S, k)
 
 
-def cross_check(fit: Fit | HasFit, data: Any, *, sl_method: str | None = None, show: bool = True) -> pd.DataFrame:
+def cross_check(fit: Fit | HasFit, data: TableLike, *, sl_method: str | None = None, show: bool = True) -> pd.DataFrame:
     """Rerun a fitted call in the reference R package and compare term by term.
 
     The two packages draw different folds, so their estimates differ by chance. Here both work on the
@@ -125,7 +125,7 @@ def _learner(fit: Fit) -> str:
     return str(used.pop()) if len(used) == 1 and used <= known else "lm"
 
 
-def _run_reference(fit: Fit, data: Any, learner: str) -> ReferenceResult:
+def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     spec = fit.call
     try:
         reference = reference_dsl(
@@ -200,11 +200,11 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     norms = []
     for split in reference.splits:
         block = blocks.dsl(split.predictions)
-        fits.append(fit_split(block, analysis.problem(labeling=None)))
+        fits.append(fit_split(block, replace(analysis.problem(), labeling=None)))
         at = np.empty(len(order))
         at[order] = split.params
         scale = column_scale(block) / len(block.outcome)
-        both = [moment_sums(block, analysis.problem(labeling=None), p)[0] for p in (fits[-1].params, at)]
+        both = [moment_sums(block, replace(analysis.problem(), labeling=None), p)[0] for p in (fits[-1].params, at)]
         norms.append([float(np.abs(moment * scale).max()) for moment in both])
     return _Solved(
         params=np.stack([fit.params[order] for fit in fits]),
@@ -337,6 +337,6 @@ def _printed(fit: Fit, table: pd.DataFrame) -> str:
     )
     versions: Mapping[str, str] = table.attrs["versions"]
     head = f"{fit.call.formula_text} ({fit.call.model}), on the folds and predictions of dsl {versions['dsl']} for R"
-    reasons = [f"{reason}: {', '.join(rows.index)}." for reason, rows in table.groupby("reason") if reason]
+    reasons = [f"{reason!s}: {', '.join(rows.index)}." for reason, rows in table.groupby("reason") if reason]
     lines = [head, shown.rename_axis(None).to_string(), *(f"- {line}" for line in [*reasons, *table.attrs["notes"]])]
     return "\n".join(lines)

@@ -23,17 +23,20 @@ R vectors with names come back as Series, matrices with names as frames, others 
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
-from dsl._typing import BoolArray
+from dsl._typing import AnyArray, BoolArray, FloatArray
 from dsl.exceptions import ArgumentError, ColumnTypeError
 from dsl.r.session import Sexp, call, session, support
 from dsl.r.times import TEXT, as_dates, as_instants, as_spans
 
+Column: TypeAlias = Any
+"""A Series, an Index or an array, of numpy, pandas or pyarrow, which have no type in common."""
 NA_INTEGER = -(2**31)
 NA_REAL = np.uint64(0x7FF00000000007A2)
 """Bits of R's NA: the NaN with payload 1954."""
@@ -46,7 +49,7 @@ EXACT = 2**53
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def to_sexp(value: Any) -> Sexp:
+def to_sexp(value: object) -> Sexp:
     """Any supported Python value as an R object.
 
     Raises
@@ -83,7 +86,7 @@ def _series_to_r(series: pd.Series) -> Sexp:
     return _with(vector, names=text_to_r(pd.Series(series.index.astype(str))))
 
 
-def _other_to_r(value: Any) -> Sexp:
+def _other_to_r(value: object) -> Sexp:
     """Frames and columns of polars and pyarrow; scalars."""
     other = nw.from_native(value, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(other, nw.DataFrame):
@@ -93,7 +96,7 @@ def _other_to_r(value: Any) -> Sexp:
     return column_to_r(_scalar(value), type(value).__name__)
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> Column:
     """A vector of length one."""
     if isinstance(value, str):
         return pd.Series([value], dtype=object)
@@ -104,7 +107,7 @@ def _scalar(value: Any) -> Any:
     return pd.Series([value])
 
 
-def _sequence_to_r(values: Sequence[Any]) -> Sexp:
+def _sequence_to_r(values: Sequence[object]) -> Sexp:
     """A vector where all items are scalars of one kind, else a list."""
     kinds = {
         str if isinstance(v, str) else "number" if isinstance(v, bool | int | float | np.number) else None
@@ -115,7 +118,7 @@ def _sequence_to_r(values: Sequence[Any]) -> Sexp:
     return _list_to_r(values, None)
 
 
-def _list_to_r(values: Sequence[Any], names: list[str] | None) -> Sexp:
+def _list_to_r(values: Sequence[object], names: list[str] | None) -> Sexp:
     out = session().interface.ListSexpVector([to_sexp(v) for v in values])
     return out if names is None else _with(out, names=session().interface.StrSexpVector(names))
 
@@ -142,7 +145,7 @@ def _row_names(index: pd.Index) -> Sexp:
     return text_to_r(pd.Series(index.astype(str)))
 
 
-def column_to_r(column: Any, name: str) -> Sexp:
+def column_to_r(column: Column, name: str) -> Sexp:
     """One column (Series, array, Index) as an R vector; `name` is for messages."""
     column = column.array if isinstance(column, pd.Series | pd.Index) else column
     if isinstance(column, pd.arrays.NumpyExtensionArray):
@@ -167,7 +170,7 @@ def column_to_r(column: Any, name: str) -> Sexp:
     return _plain_to_r(np.asarray(column), missing, name)
 
 
-def _arrow_to_r(column: Any, name: str) -> Sexp:
+def _arrow_to_r(column: Column, name: str) -> Sexp:
     """A column backed by pyarrow, by way of pandas' own types."""
     import pyarrow as pa
 
@@ -190,7 +193,7 @@ def _arrow_to_r(column: Any, name: str) -> Sexp:
     return column_to_r(values.astype("datetime64[D]") if pa.types.is_date(kind) else values, name)
 
 
-def _plain_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+def _plain_to_r(values: AnyArray, missing: BoolArray, name: str) -> Sexp:
     kind = values.dtype.kind
     if kind == "f":
         return _reals(values, missing)
@@ -216,7 +219,7 @@ def _plain_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> 
     return _objects_to_r(values, missing, name)
 
 
-def _objects_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+def _objects_to_r(values: AnyArray, missing: BoolArray, name: str) -> Sexp:
     """An object column by the type of its elements."""
     kinds = {type(v) for v in values[~missing]} if values.dtype.kind == "O" else {bytes}
     if not kinds:
@@ -238,7 +241,7 @@ def _objects_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -
     raise ColumnTypeError(f"column '{name}' holds {found}, which R has no vector for; convert it to one type first")
 
 
-def _whole_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> Sexp:
+def _whole_to_r(values: AnyArray, missing: BoolArray, name: str) -> Sexp:
     known = values[~missing] if missing.any() else values
     low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
     if low > NA_INTEGER and high < 2**31:
@@ -253,7 +256,7 @@ def _whole_to_r(values: np.ndarray[Any, Any], missing: BoolArray, name: str) -> 
     return _reals(values.astype(float), missing)
 
 
-def _reals(values: np.ndarray[Any, Any], missing: BoolArray) -> Sexp:
+def _reals(values: AnyArray, missing: BoolArray) -> Sexp:
     ri = session().interface
     if len(values) == 0:
         return ri.FloatSexpVector([])
@@ -263,7 +266,7 @@ def _reals(values: np.ndarray[Any, Any], missing: BoolArray) -> Sexp:
     return ri.FloatSexpVector.from_memoryview(out.data)
 
 
-def _integers(values: np.ndarray[Any, Any]) -> Sexp:
+def _integers(values: AnyArray) -> Sexp:
     ri = session().interface
     if len(values) == 0:
         return ri.IntSexpVector([])
@@ -274,13 +277,13 @@ def _texts(*values: str) -> Sexp:
     return session().interface.StrSexpVector(values)
 
 
-def text_to_r(values: Any) -> Sexp:
+def text_to_r(values: Column) -> Sexp:
     """Texts: distinct ones are built once, the rest are references to them."""
     codes, levels = pd.factorize(values)
     return support("strings")(_levels([str(v) for v in levels]), _codes(codes))
 
 
-def _codes(codes: np.ndarray[Any, Any]) -> Sexp:
+def _codes(codes: AnyArray) -> Sexp:
     wide = codes.astype(np.int32)
     return _integers(np.where(wide < 0, NA_INTEGER, wide + 1))
 
@@ -299,14 +302,14 @@ def _factor_to_r(column: pd.Categorical) -> Sexp:
     return _with(_codes(np.asarray(column.codes)), **{"levels": _levels(levels), "class": _texts(*kind)})
 
 
-def level_names(levels: Sequence[Any]) -> list[str]:
+def level_names(levels: Sequence[object]) -> list[str]:
     """Categories as R's ``as.character`` writes them: 1, 2.5, 1e+06, TRUE, 2020-01-31."""
     if any(isinstance(level, float | np.floating) for level in levels):
-        return list(call("as.character", to_sexp([float(level) for level in levels])))
+        return list(call("as.character", to_sexp(np.asarray(levels, dtype=float).tolist())))
     return [_level_name(level) for level in levels]
 
 
-def _level_name(level: Any) -> str:
+def _level_name(level: object) -> str:
     if isinstance(level, bool | np.bool_):
         return "TRUE" if level else "FALSE"
     if isinstance(level, pd.Timestamp) and level == level.normalize():
@@ -314,11 +317,11 @@ def _level_name(level: Any) -> str:
     return str(level)
 
 
-def _dates_to_r(days: np.ndarray[Any, Any], missing: BoolArray) -> Sexp:
+def _dates_to_r(days: AnyArray, missing: BoolArray) -> Sexp:
     return _with(_reals(days.astype("datetime64[D]").astype(np.int64), missing), **{"class": _texts("Date")})
 
 
-def _instants_to_r(column: Any, zone: str) -> Sexp:
+def _instants_to_r(column: Column, zone: str) -> Sexp:
     missing = np.asarray(pd.isna(column))
     utc = np.asarray(column.tz_convert("UTC").tz_localize(None) if hasattr(column, "tz_convert") else column)
     seconds = utc.astype("datetime64[us]").astype(np.int64) / 1e6
@@ -362,7 +365,7 @@ def from_sexp(value: Sexp, *, restore_levels: bool = False) -> Any:
     return column if names is None else pd.Series(column, index=pd.Index(list(names)))
 
 
-def _table(values: np.ndarray[Any, Any], names: Sexp | None) -> Any:
+def _table(values: AnyArray, names: Sexp | None) -> AnyArray | pd.DataFrame:
     """A matrix with row or column names as a frame."""
     if names is None or values.ndim != 2:
         return values
@@ -386,7 +389,7 @@ def _class(value: Sexp) -> tuple[str, ...]:
 
 def _frame_from_r(frame: Sexp, restore_levels: bool) -> pd.DataFrame:
     names = attribute(frame, "names")
-    columns: dict[str, Any] = {}
+    columns: dict[str, object] = {}
     for name, column in zip(list(names) if names is not None else [], frame, strict=True):
         if name in columns:
             raise ColumnTypeError(f"the R data frame has two columns named '{name}'; rename one")
@@ -397,7 +400,7 @@ def _frame_from_r(frame: Sexp, restore_levels: bool) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def _frame_column(column: Sexp, name: str, restore_levels: bool) -> Any:
+def _frame_column(column: Sexp, name: str, restore_levels: bool) -> object:
     out = from_sexp(column, restore_levels=restore_levels)
     if isinstance(out, dict | list):
         return pd.Series(list(out), dtype=object).array
@@ -438,7 +441,7 @@ def column_from_r(vector: Sexp, restore_levels: bool = False) -> Any:
     return values
 
 
-def _memory(vector: Sexp) -> np.ndarray[Any, Any]:
+def _memory(vector: Sexp) -> AnyArray:
     """Copy of the numbers of an R vector."""
     ri = session().interface
     if len(vector) == 0:
@@ -446,13 +449,13 @@ def _memory(vector: Sexp) -> np.ndarray[Any, Any]:
     return np.array(vector.memoryview())
 
 
-def _nullable_integers(values: np.ndarray[Any, Any], na: np.integer[Any]) -> Any:
+def _nullable_integers(values: AnyArray, na: np.int32 | np.int64) -> AnyArray | ExtensionArray:
     missing = values == na
     wide = values.astype(np.int64)
     return pd.arrays.IntegerArray(np.where(missing, 1, wide), missing) if missing.any() else wide
 
 
-def _texts_from_r(vector: Sexp) -> Any:
+def _texts_from_r(vector: Sexp) -> ExtensionArray:
     levels, codes = support("factorize")(vector)
     place = _memory(codes)
     known = np.empty(len(levels) + 1, dtype=object)
@@ -466,13 +469,14 @@ def _factor_from_r(vector: Sexp, ordered: bool, restore_levels: bool) -> pd.Cate
     levels = [] if found is None else list(found)
     codes = _memory(vector)
     codes = np.where(codes == NA_INTEGER, 0, codes) - 1
-    categories = pd.Index(restored(levels) if restore_levels else levels, dtype=None if levels else TEXT)
+    named: list[Any] = restored(levels) if restore_levels else levels
+    categories: pd.Index = pd.Index(named) if named else pd.Index([]).astype(TEXT)
     return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
 
 
 def restored(levels: list[str]) -> list[Any]:
     """Levels as whole numbers, numbers or bools, where all of them are written as R writes such."""
-    readers: list[Callable[[str], Any]] = [int, float, {"TRUE": True, "FALSE": False}.__getitem__]
+    readers: list[Callable[[str], object]] = [int, float, {"TRUE": True, "FALSE": False}.__getitem__]
     for read in readers:
         try:
             values = [read(level) for level in levels]
@@ -488,7 +492,7 @@ def _first(vector: Sexp, name: str, default: str) -> str:
     return default if found is None or not found[0] else str(found[0])
 
 
-_TIMES: dict[str, Callable[[Sexp, Any], Any]] = {
+_TIMES: dict[str, Callable[[Sexp, FloatArray], AnyArray | ExtensionArray]] = {
     "Date": lambda _, days: as_dates(days),
     "POSIXct": lambda vector, seconds: as_instants(seconds, _first(vector, "tzone", "UTC")),
     "difftime": lambda vector, values: as_spans(values, _first(vector, "units", "secs")),

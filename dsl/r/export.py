@@ -1,10 +1,8 @@
 """Results as an R object of class ``dsl``, on which the reference's ``summary()`` and ``power_dsl()`` work."""
 
-from typing import Any
-
 import numpy as np
 
-from dsl._typing import FloatArray
+from dsl._typing import AnyArray, FloatArray
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import to_sexp
@@ -50,7 +48,7 @@ def _rmse(fit: Fit) -> FloatArray:
     return np.asarray(fit.rmse, dtype=float).T
 
 
-def _variance_parts(fit: Fit) -> dict[str, Any]:
+def _variance_parts(fit: Fit) -> dict[str, AnyArray]:
     """Meat parts and Jacobians as the reference keeps them: (k, k, S), means over rows; D maps to original columns."""
     splits = fit.splits
     parts = (splits.label_meats, splits.meats - splits.label_meats, splits.jacobians)

@@ -2,19 +2,20 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import AnyArray, Arguments, FloatArray
 from dsl.exceptions import DataError, MissingDependencyError
 from dsl.r.times import TEXT, as_dates, as_instants, as_spans
 
 FilePath = str | os.PathLike[str]
 
 
-def read_rdata(path: FilePath) -> dict[str, Any]:
+def read_rdata(path: FilePath) -> dict[str, object]:
     """Objects of an ``.RData`` (``.rda``) file by name.
 
     Parameters
@@ -47,7 +48,7 @@ def read_rdata(path: FilePath) -> dict[str, Any]:
     return {str(name): _plain(value) for name, value in found.items()}
 
 
-def read_rds(path: FilePath) -> Any:
+def read_rds(path: FilePath) -> object:
     """The object of an ``.rds`` file, written by R's ``saveRDS()``.
 
     Parameters
@@ -62,7 +63,7 @@ def read_rds(path: FilePath) -> Any:
     return _plain(_read(path))
 
 
-def _read(path: FilePath) -> Any:
+def _read(path: FilePath) -> object:
     try:
         import rdata
     except ImportError as error:
@@ -71,7 +72,7 @@ def _read(path: FilePath) -> Any:
         ) from error
     if not Path(path).exists():
         raise FileNotFoundError(f"no file '{path}'")
-    constructors: Any = dict(rdata.conversion.DEFAULT_CLASS_MAP) | _CONSTRUCTORS
+    constructors = dict(rdata.conversion.DEFAULT_CLASS_MAP) | _CONSTRUCTORS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes and encodings that it passes through unchanged
@@ -81,7 +82,7 @@ def _read(path: FilePath) -> Any:
         raise DataError(f"'{path}' cannot be read as a data file of R: {error}") from error
 
 
-def _frame(values: Any, attributes: Any) -> pd.DataFrame:
+def _frame(values: object, attributes: Arguments) -> pd.DataFrame:
     row_names = attributes["row.names"]
     automatic = len(row_names) == 2 and np.ma.is_masked(row_names)  # stored as (NA, -rows)
     index = pd.RangeIndex(abs(int(row_names[1]))) if automatic else pd.Index(list(row_names))
@@ -89,21 +90,21 @@ def _frame(values: Any, attributes: Any) -> pd.DataFrame:
     return pd.DataFrame({name: _plain(column) for name, column in columns.items()}, index=index)
 
 
-def _factor(values: Any, attributes: Any, *, ordered: bool = False) -> pd.Categorical:
+def _factor(values: AnyArray, attributes: Arguments, *, ordered: bool = False) -> pd.Categorical:
     codes = np.ma.filled(values, 0).astype(np.int64) - 1
-    return pd.Categorical.from_codes(codes, categories=list(attributes.get("levels", ())), ordered=ordered)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(attributes.get("levels", ()))), ordered=ordered)
 
 
-def _numbers(values: Any) -> Any:
-    return np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
+def _numbers(values: AnyArray) -> FloatArray:
+    return np.asarray(np.ma.filled(np.ma.asarray(values).astype(float), np.nan))
 
 
-def _attribute(attributes: Any, name: str, default: str) -> str:
+def _attribute(attributes: Arguments, name: str, default: str) -> str:
     found = attributes.get(name)
     return default if found is None or not len(found) or not found[0] else str(found[0])
 
 
-_CONSTRUCTORS: dict[str, Any] = {
+_CONSTRUCTORS: dict[str, Callable[..., object]] = {
     **dict.fromkeys(("data.frame", "tbl_df", "tbl", "data.table"), _frame),
     "factor": _factor,
     "ordered": lambda values, attributes: _factor(values, attributes, ordered=True),
@@ -113,7 +114,7 @@ _CONSTRUCTORS: dict[str, Any] = {
 }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Integers, logicals, texts and names as `from_r` gives them, everywhere inside."""
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
@@ -124,7 +125,7 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, np.ndarray) or value.ndim > 1:
         return value
     if value.dtype.kind == "U" or (value.dtype.kind == "O" and all(v is None or isinstance(v, str) for v in value)):
-        return pd.array(value.astype(object), dtype=TEXT)
+        return pd.array(value.astype(object), dtype=TEXT)  # type: ignore[arg-type]  # the stubs want a dtype spelled out
     mask, plain = np.ma.getmaskarray(value), np.ma.getdata(value)
     if plain.dtype.kind == "b":
         return pd.arrays.BooleanArray(plain, mask) if mask.any() else plain

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, Record
 from dsl.exceptions import ArgumentError, EstimationError
 from dsl.r.convert import from_sexp, to_sexp
 from dsl.r.session import Sexp, need_package, run, session
@@ -64,7 +64,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         learner: str | Sequence[str] = "grf",
         *,
         family: str = "gaussian",
-        options: dict[str, Any] | None = None,
+        options: Record | None = None,
         random_state: int | None = None,
     ) -> None:
         self.learner = learner
@@ -115,15 +115,15 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         need_package(found[1], f"RLearner({self.learner!r})")
         return "formula", names
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         """The estimator with its R model as bytes."""
-        state: dict[str, Any] = dict(super().__getstate__())
+        state: Record = dict(super().__getstate__())
         if "model_" in state:
             raw = run("function(x) serialize(x, NULL)", state.pop("model_")).value
             state["model_bytes"] = bytes(raw)
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Record) -> None:
         """Bring the R model back to life."""
         raw = state.pop("model_bytes", None)
         super().__setstate__(state)

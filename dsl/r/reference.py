@@ -3,15 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray, IntArray
-from dsl.data.arguments import as_names, pair_surrogates
+from dsl._typing import FloatArray, IntArray, Record
+from dsl.data.arguments import Names, Pairs, as_names, pair_surrogates
 from dsl.data.formula.text import FormulaLike, require_text
-from dsl.data.tables import column_names, to_pandas
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import from_sexp, to_sexp
 from dsl.r.session import Sexp, need_package, run
@@ -72,18 +72,18 @@ class ReferenceResult:
 
 def reference_dsl(
     formula: str,
-    data: Any,
+    data: TableLike,
     *,
-    predicted_var: Any,
-    prediction: Any = None,
+    predicted_var: Pairs,
+    prediction: Names | None = None,
     model: str = "lm",
     labeled: str | None = None,
     sample_prob: str | None = None,
     cluster: str | None = None,
-    index: Any = None,
+    index: Names | None = None,
     fixed_effect: str = "oneway",
-    sl_method: Any = "grf",
-    feature: Any = None,
+    sl_method: str = "grf",
+    feature: Names | None = None,
     family: str = "gaussian",
     cross_fit: int = 5,
     sample_split: int = 10,
@@ -137,7 +137,7 @@ def reference_dsl(
     }
     if not isinstance(sl_method, str):
         raise ArgumentError(f"sl_method must be the name of one of R's learners; found {sl_method!r}")
-    given: dict[str, Any] = {
+    given: Record = {
         "model": model,
         "formula": formula,
         **{key: list(value) for key, value in names.items() if value},
@@ -171,7 +171,7 @@ def r_words(text: str) -> str:
     return re.sub(r"\b(C|as_factor)\(", "as.factor(", text.replace("**", "^"))
 
 
-def _columns_for(formula: str, data: Any, named: list[str]) -> pd.DataFrame:
+def _columns_for(formula: str, data: TableLike, named: list[str]) -> pd.DataFrame:
     """The columns that the call names, rows numbered from 1 in R."""
     every = column_names(data)
     words = set(re.findall(r"[A-Za-z_.][\w.]*", formula))
@@ -212,17 +212,17 @@ def _result(value: Sexp, warned: tuple[str, ...], predicted: tuple[str, ...], n_
     )
 
 
-def _rmse(values: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
+def _rmse(values: ArrayLike, predicted: tuple[str, ...]) -> pd.DataFrame:
     table = np.asarray(values).reshape(len(predicted), -1).T
     return pd.DataFrame(table, columns=list(predicted), index=pd.RangeIndex(1, len(table) + 1, name="split"))
 
 
-def _in_order(stage: Mapping[str, Any], values: Any) -> FloatArray:
+def _in_order(stage: Record, values: ArrayLike) -> FloatArray:
     """Per-row values of a stage, rows in the order of the data."""
     return np.ravel(np.asarray(values, dtype=float))[np.argsort(stage["rows"])]
 
 
-def _splits(staged: list[Any], folds: list[Any], predicted: tuple[str, ...]) -> tuple[ReferenceSplit, ...]:
+def _splits(staged: list[Record], folds: list[Record], predicted: tuple[str, ...]) -> tuple[ReferenceSplit, ...]:
     """Stages per split; a split's folds are the rows that the learners of the first variable predicted, in turn."""
     steps = [np.asarray(step["rows"]) for step in folds if step["variable"][0] == predicted[0]]
     per_split = len(steps) // max(1, len(staged))
@@ -235,7 +235,7 @@ def _splits(staged: list[Any], folds: list[Any], predicted: tuple[str, ...]) -> 
                 params=np.asarray(stage["params"]),
                 bse=np.asarray(stage["bse"]),
                 vcov=np.asarray(stage["vcov"]),
-                folds=fold.loc[np.sort(stage["rows"])].to_numpy(),
+                folds=np.asarray(fold.loc[np.sort(stage["rows"])], dtype=np.int64),
                 predictions={name: _in_order(stage, stage["predictions"][name]) for name in predicted},
                 jacobian=np.asarray(stage["jacobian"]),
                 meat_1=np.asarray(stage["meat_1"]),

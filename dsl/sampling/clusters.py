@@ -1,22 +1,22 @@
 """Rows drawn in clusters: whole clusters, or some rows of each cluster drawn."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from dsl._typing import IntArray
 from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
+from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size, draw_within
-from dsl.sampling.population import groups, population, seed_setting
+from dsl.sampling.population import Mask, groups, population, seed_setting
 from dsl.sampling.probability import scale_probabilities
 
 
 @explain_calls
 def clustered(
-    data: Any, n_clusters: int, *, by: str | Sequence[str], exclude: Any = None, seed: Seed = 1234
+    data: TableLike, n_clusters: int, *, by: str | Sequence[str], exclude: Mask | None = None, seed: Seed = 1234
 ) -> LabelDesign:
     """Simple random sample of clusters, all of whose rows are labelled.
 
@@ -75,13 +75,13 @@ def clustered(
 
 @explain_calls
 def two_stage(
-    data: Any,
+    data: TableLike,
     n_clusters: int,
     per_cluster: int,
     *,
     by: str | Sequence[str],
     first: str = "size",
-    exclude: Any = None,
+    exclude: Mask | None = None,
     seed: Seed = 1234,
 ) -> LabelDesign:
     """Draw clusters, then a simple random sample of rows in each of them.

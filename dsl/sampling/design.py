@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray
+from dsl._typing import AnyArray, FloatArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
-from dsl.data.tables import check_unique, first_rows
+from dsl.data.tables import TableLike, check_unique, first_rows
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
 from dsl.sampling.coding.agreement import agreement_table
+from dsl.sampling.coding.codebook import CodebookLike
 from dsl.sampling.coding.files import read_coder_files, write_coder_file
 from dsl.sampling.storage import load_parts, save_design
 
@@ -146,11 +147,11 @@ class LabelDesign(SamplingDesign):
     def to_coder(
         self,
         path: str | Path,
-        data: Any,
+        data: TableLike,
         *,
         columns: str | Sequence[str],
         label: str = "gold",
-        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        codebook: CodebookLike | None = None,
         seed: int | np.random.Generator = 1234,
     ) -> pd.DataFrame:
         """Write the drawn rows to a CSV or XLSX file for a coder, in random order, with an empty label column.
@@ -201,10 +202,10 @@ class LabelDesign(SamplingDesign):
     def from_coder(
         self,
         path: str | Path | Sequence[str | Path],
-        data: Any,
+        data: TableLike,
         *,
         label: str = "gold",
-        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        codebook: CodebookLike | None = None,
         rule: str = "majority",
         ties: str = "raise",
         encoding: str = "utf-8-sig",
@@ -264,7 +265,7 @@ class LabelDesign(SamplingDesign):
         paths: Sequence[str | Path],
         *,
         label: str = "gold",
-        codebook: Sequence[Any] | Mapping[Any, str] | None = None,
+        codebook: CodebookLike | None = None,
         encoding: str = "utf-8-sig",
     ) -> pd.DataFrame:
         """Agreement of each pair of coders on the rows that both labelled.
@@ -304,7 +305,7 @@ class LabelDesign(SamplingDesign):
         return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding)
 
 
-def _frozen(value: Any, name: str, dtype: type, n: int) -> np.ndarray[Any, Any]:
+def _frozen(value: ArrayLike, name: str, dtype: type, n: int) -> AnyArray:
     """A read-only copy of shape (n,)."""
     given = np.asarray(value)
     if given.shape != (n,):
@@ -313,7 +314,7 @@ def _frozen(value: Any, name: str, dtype: type, n: int) -> np.ndarray[Any, Any]:
         raise DesignError(f"{name} must be True or False in every row; found {given.dtype}")
     if dtype is int and (given.dtype.kind not in "iu" or given.min() < 0):
         raise DesignError(f"{name} must hold codes 0, 1, ...; found {given.dtype} values from {given.min()}")
-    out: np.ndarray[Any, Any] = np.array(given, dtype=np.int64 if dtype is int else dtype)
+    out: AnyArray = np.array(given, dtype=np.int64 if dtype is int else dtype)
     out.setflags(write=False)
     return out
 
@@ -327,16 +328,16 @@ def _check_probability(prob: FloatArray, name: str, rows: pd.Index) -> None:
         )
 
 
-def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _plain_settings(settings: Mapping[str, object]) -> Record:
     """Settings as JSON would give them back."""
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(settings), default=_plain_value))
+        plain: Record = json.loads(json.dumps(dict(settings), default=_plain_value))
     except (TypeError, ValueError) as error:
         raise DesignError(f"settings must hold what JSON can: numbers, text, lists and dicts ({error})") from None
     return plain
 
 
-def _plain_value(value: Any) -> Any:
+def _plain_value(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.messages import missing_per_column
 from dsl.data.sample import Sample
+from dsl.data.tables import TableLike
 from dsl.engine.combine import median_bread
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.sums import row_scores
@@ -16,6 +16,7 @@ from dsl.estimators.again import analysis_of
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError, DataError
+from dsl.learners.auto import Method
 from dsl.learners.crossfit import cross_predict, draw_folds
 
 FOLDS, SPLITS = 5, 1
@@ -51,7 +52,7 @@ class Pilot:
         return self.sample.sample_prob
 
 
-def read_pilot(fit: Fit, data: Any) -> Pilot:
+def read_pilot(fit: Fit, data: TableLike) -> Pilot:
     """The pilot's rows, design matrices and residuals, from its results and the table it was fitted to.
 
     Parameters
@@ -106,7 +107,7 @@ def _predictions(fit: Fit) -> FloatArray:
     return fit.splits.predictions
 
 
-def estimate_errors(pilot: Pilot, learner: Any, seed: int, *, least: float = 0.05) -> FloatArray:
+def estimate_errors(pilot: Pilot, learner: Method, seed: int, *, least: float = 0.05) -> FloatArray:
     """Expected squared error of each row's prediction, by cross-fitting on the pilot's features and predictions.
 
     No labelled row's value has seen its own label.
@@ -185,7 +186,7 @@ def _influence(pilot: Pilot, chosen: IntArray, centre: Values) -> Callable[[Valu
     """
     analysis = pilot.analysis
     (blocks,) = analysis.blocks()
-    block, problem = blocks.naive([blocks.version(centre)]), analysis.problem(labeling=None)
+    block, problem = blocks.naive([blocks.version(centre)]), replace(analysis.problem(), labeling=None)
     params, rows = pilot.params[analysis.places], pilot.inverse[np.ix_(chosen, analysis.places)]
 
     def at(values: Values) -> FloatArray:

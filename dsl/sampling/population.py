@@ -1,17 +1,21 @@
 """From any table to the population that is sampled: row labels, and the columns that a design uses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray, Record
 from dsl.data.arguments import Seed, as_names, check_count
 from dsl.data.columns import named_columns
-from dsl.data.tables import as_numbers, check_unique, column_names, first_rows
+from dsl.data.tables import TableLike, as_numbers, check_unique, column_names, first_rows
 from dsl.exceptions import ArgumentError, DataError
+
+Mask: TypeAlias = str | ArrayLike
+"""A column that is 1 (or True) on some rows, or a mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +34,12 @@ class Population:
         return len(self.rows)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, int]:
         """What to record of it."""
         excluded = int((~self.kept).sum())
         return {"excluded": excluded} if excluded else {}
 
-    def numbers(self, value: Any, argument: str) -> FloatArray:
+    def numbers(self, value: ArrayLike | pd.Series, argument: str) -> FloatArray:
         """A column, an array over all rows of the table, or one number as floats without gaps; (N,)."""
         if isinstance(value, str):
             column = as_numbers(self.frame[value], argument)
@@ -77,7 +81,7 @@ def check_complete(column: pd.Series, argument: str) -> None:
         )
 
 
-def population(data: Any, named: Mapping[str, Any], exclude: Any) -> Population:
+def population(data: TableLike, named: Mapping[str, object], exclude: Mask | None) -> Population:
     """Cut a table to the rows that may be drawn and the columns that a design uses.
 
     Parameters
@@ -104,7 +108,7 @@ def population(data: Any, named: Mapping[str, Any], exclude: Any) -> Population:
     return Population(rows=frame.index[kept], frame=frame[kept], kept=kept)
 
 
-def _names(value: Any, argument: str) -> tuple[str, ...]:
+def _names(value: object, argument: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
@@ -112,7 +116,7 @@ def _names(value: Any, argument: str) -> tuple[str, ...]:
     return ()
 
 
-def _mask(frame: pd.DataFrame, exclude: Any) -> BoolArray:
+def _mask(frame: pd.DataFrame, exclude: Mask | None) -> BoolArray:
     if exclude is None:
         return np.zeros(len(frame), dtype=bool)
     values = as_numbers(frame[exclude], "exclude").to_numpy() if isinstance(exclude, str) else np.asarray(exclude)
@@ -124,7 +128,7 @@ def _mask(frame: pd.DataFrame, exclude: Any) -> BoolArray:
     return np.asarray(values, dtype=bool)
 
 
-def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple[IntArray, list[Any]]:
+def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple[IntArray, list[Hashable]]:
     """Codes 0, 1, ... (N,) of the groups that columns make, and the groups' values (tuples for several columns)."""
     names = list(as_names(by, argument))
     if not names:
@@ -136,6 +140,6 @@ def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple
     return np.asarray(codes), [value.item() if isinstance(value, np.generic) else value for value in found]
 
 
-def seed_setting(seed: Seed) -> dict[str, Any]:
+def seed_setting(seed: Seed) -> Record:
     """What to record of a seed."""
     return {"seed": "a generator of the caller's" if isinstance(seed, np.random.Generator) else int(seed)}

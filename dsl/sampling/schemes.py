@@ -1,24 +1,27 @@
 """Rows drawn one by one: simple random, Bernoulli, stratified, probability proportional to size."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import Seed, check_count, check_probabilities, explain_calls, random_generator
-from dsl.data.tables import first_rows
+from dsl.data.tables import TableLike, first_rows
 from dsl.exceptions import ArgumentError, DataError
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_bernoulli, draw_fixed_size, draw_within
-from dsl.sampling.population import Population, groups, population, seed_setting
+from dsl.sampling.population import Mask, Population, groups, population, seed_setting
 from dsl.sampling.probability import allocate, scale_probabilities
+
+T = TypeVar("T")
 
 ALLOCATIONS = ("proportional", "neyman", "equal")
 
 
 @explain_calls
-def simple_random(data: Any, n_labels: int, *, exclude: Any = None, seed: Seed = 1234) -> LabelDesign:
+def simple_random(data: TableLike, n_labels: int, *, exclude: Mask | None = None, seed: Seed = 1234) -> LabelDesign:
     """Simple random sample: exactly `n_labels` rows, every set of rows as likely as any other.
 
     Parameters
@@ -64,7 +67,12 @@ def simple_random(data: Any, n_labels: int, *, exclude: Any = None, seed: Seed =
 
 @explain_calls
 def bernoulli(
-    data: Any, n_labels: float | None = None, *, prob: Any = None, exclude: Any = None, seed: Seed = 1234
+    data: TableLike,
+    n_labels: float | None = None,
+    *,
+    prob: ArrayLike | None = None,
+    exclude: Mask | None = None,
+    seed: Seed = 1234,
 ) -> LabelDesign:
     """Draw every row independently of the others; the number of rows drawn is random.
 
@@ -102,7 +110,7 @@ def bernoulli(
         raise ArgumentError(
             "bernoulli needs either n_labels, the expected number of rows, or prob, the probability of each row"
         )
-    if n_labels is not None:
+    if prob is None:
         if (
             isinstance(n_labels, bool)
             or not isinstance(n_labels, int | float | np.number)
@@ -126,14 +134,14 @@ def bernoulli(
 
 @explain_calls
 def stratified(
-    data: Any,
+    data: TableLike,
     n_labels: int | None = None,
     *,
     by: str | Sequence[str],
     allocation: str | Mapping[Any, int] = "proportional",
-    spread: Any = None,
+    spread: ArrayLike | Mapping[Any, float] | None = None,
     least: int = 2,
-    exclude: Any = None,
+    exclude: Mask | None = None,
     seed: Seed = 1234,
 ) -> LabelDesign:
     """Simple random samples of fixed sizes within strata.
@@ -215,7 +223,9 @@ def stratified(
     )
 
 
-def _given_sizes(given: Mapping[Any, int], strata: list[Any], rows: IntArray, n_labels: int | None) -> IntArray:
+def _given_sizes(
+    given: Mapping[Hashable, int], strata: list[Hashable], rows: IntArray, n_labels: int | None
+) -> IntArray:
     """Sizes by stratum, checked against the strata."""
     values = _by_stratum(given, strata, "allocation")
     sizes = np.array([check_count(n, name=f"allocation[{h!r}]", least=1) for h, n in zip(strata, values, strict=True)])
@@ -229,7 +239,7 @@ def _given_sizes(given: Mapping[Any, int], strata: list[Any], rows: IntArray, n_
     return sizes
 
 
-def _by_stratum(given: Mapping[Any, Any], strata: list[Any], argument: str) -> list[Any]:
+def _by_stratum(given: Mapping[Hashable, T], strata: list[Hashable], argument: str) -> list[T]:
     """The values of a mapping in the strata's order."""
     lacking, unknown = [h for h in strata if h not in given], [h for h in given if h not in strata]
     if lacking or unknown:
@@ -243,7 +253,12 @@ def _by_stratum(given: Mapping[Any, Any], strata: list[Any], argument: str) -> l
 
 
 def _spreads(
-    people: Population, spread: Any, codes: IntArray, strata: list[Any], rows: IntArray, allocation: str
+    people: Population,
+    spread: ArrayLike | Mapping[Any, float] | None,
+    codes: IntArray,
+    strata: list[Hashable],
+    rows: IntArray,
+    allocation: str,
 ) -> FloatArray:
     """Standard deviation of each stratum that makes `allocate` the allocation asked for; (H,)."""
     if allocation != "neyman":
@@ -266,7 +281,13 @@ def _spreads(
 
 @explain_calls
 def proportional_to_size(
-    data: Any, n_labels: int, *, measure: Any, floor: float | None = None, exclude: Any = None, seed: Seed = 1234
+    data: TableLike,
+    n_labels: int,
+    *,
+    measure: ArrayLike,
+    floor: float | None = None,
+    exclude: Mask | None = None,
+    seed: Seed = 1234,
 ) -> LabelDesign:
     """Exactly `n_labels` rows, each with probability proportional to a measure of size.
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import AnyArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.exceptions import DesignError
 
@@ -36,7 +37,7 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
         np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
 
 
-def load_parts(path: str | Path) -> dict[str, Any]:
+def load_parts(path: str | Path) -> Record:
     """The parts of a saved design, by the names under which `LabelDesign` takes them; see `LabelDesign.load`."""
     parts = _read(Path(path))
     text = str(parts.pop("facts"))
@@ -51,7 +52,7 @@ def load_parts(path: str | Path) -> dict[str, Any]:
     return {**{name: facts[name] for name in ("kind", "fixed_size", "settings")}, "rows": rows, **parts}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, AnyArray]:
     """Arrays of the file."""
     if not path.exists():
         raise DesignError(f"there is no file '{path}'; a design is written by design.save(path)")
@@ -66,9 +67,9 @@ def _read(path: Path) -> dict[str, Any]:
     raise DesignError(f"'{path}' is not a saved design, or is damaged ({problem}); use the file that design.save wrote")
 
 
-def _facts(text: str, path: str | Path) -> dict[str, Any]:
+def _facts(text: str, path: str | Path) -> Record:
     try:
-        facts: dict[str, Any] = json.loads(text)
+        facts: Record = json.loads(text)
         version = facts["version"] if facts["format"] == FORMAT else None
     except (ValueError, KeyError, TypeError):
         version = None
@@ -82,7 +83,7 @@ def _facts(text: str, path: str | Path) -> dict[str, Any]:
     return facts
 
 
-def _checksum(text: str, arrays: dict[str, Any]) -> str:
+def _checksum(text: str, arrays: Mapping[str, AnyArray]) -> str:
     """SHA-256 of the facts and of every array's name, type, shape and bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
@@ -91,7 +92,7 @@ def _checksum(text: str, arrays: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _packed(rows: pd.Index) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+def _packed(rows: pd.Index) -> tuple[AnyArray, Record]:
     """Row labels as an array, and what is needed to make the same index of it."""
     name = rows.name if isinstance(rows.name, str) else None
     if isinstance(rows, pd.RangeIndex):
@@ -109,9 +110,12 @@ def _packed(rows: pd.Index) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
     )
 
 
-def _unpacked(values: np.ndarray[Any, Any], labels: dict[str, Any]) -> pd.Index:
+def _unpacked(values: AnyArray, labels: Record) -> pd.Index:
     if labels["kind"] == "range":
-        return pd.RangeIndex(*values.tolist(), name=labels["name"])
+        start, stop, step = values.tolist()
+        return pd.RangeIndex(start, stop, step, name=labels["name"])
     if labels["kind"] == "integer":
-        return pd.Index(values, name=labels["name"])
-    return pd.Index(json.loads(values.tobytes().decode()), name=labels["name"])
+        whole: pd.Index = pd.Index(values, name=labels["name"])
+        return whole
+    text: pd.Index = pd.Index(json.loads(values.tobytes().decode()), name=labels["name"])
+    return text

@@ -1,14 +1,15 @@
 """Labels where they tell most about the coefficients of interest, as a pilot estimates it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.arguments import Seed, as_names, check_count, explain_calls, random_generator
+from dsl.data.tables import TableLike
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
+from dsl.learners.auto import Method
 from dsl.learners.names import check_method, method_label
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size
@@ -22,7 +23,7 @@ from dsl.sampling.schemes import check_floor
 @explain_calls
 def targeted(
     fit: Fit | HasFit,
-    data: Any,
+    data: TableLike,
     n_labels: int,
     *,
     coefficient: str | Sequence[str] = "all",
@@ -31,7 +32,7 @@ def targeted(
     floor: float | None = None,
     robust: bool = ROBUST,
     keep_pilot: bool = True,
-    error_model: Any = ERROR_MODEL,
+    error_model: Method = ERROR_MODEL,
     seed: Seed = 1234,
 ) -> LabelDesign:
     r"""Draw rows with the probabilities that make chosen coefficients of a regression most precise.

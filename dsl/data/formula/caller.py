@@ -5,29 +5,30 @@ import sys
 from collections.abc import Callable, Container, Mapping
 from contextvars import ContextVar
 from types import FrameType, ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from dsl._typing import Arguments
 from dsl.data.formula.text import FormulaLike, formula_text
 
 R = TypeVar("R")
 
-_NAMES: ContextVar[Mapping[str, Any] | None] = ContextVar("names of the formula's functions", default=None)
+_NAMES: ContextVar[Mapping[str, object] | None] = ContextVar("names of the formula's functions", default=None)
 
 
-def names_at(caller: FrameType) -> dict[str, Any]:
+def names_at(caller: FrameType) -> dict[str, object]:
     """What a formula written there may use."""
     return {**caller.f_globals, **caller.f_locals}
 
 
-def formula_names(depth: int) -> Mapping[str, Any]:
+def formula_names(depth: int) -> Mapping[str, object]:
     """What a formula may use: the names given to `call_among`, else those `depth` calls above the function that asks."""
     given = _NAMES.get()
     return names_at(sys._getframe(depth + 1)) if given is None else given
 
 
-def used_functions(formula: FormulaLike, columns: Container[str], caller: Mapping[str, Any]) -> dict[str, Any]:
+def used_functions(formula: FormulaLike, columns: Container[str], caller: Mapping[str, object]) -> dict[str, object]:
     """The caller's functions, modules and constants named in a formula.
 
     Examples
@@ -41,7 +42,7 @@ def used_functions(formula: FormulaLike, columns: Container[str], caller: Mappin
     return {name: value for name, value in found.items() if callable(value) or isinstance(value, kinds)}
 
 
-def call_among(functions: Mapping[str, Any], target: Callable[..., R], arguments: Mapping[str, Any]) -> R:
+def call_among(functions: Mapping[str, object], target: Callable[..., R], arguments: Arguments) -> R:
     """``target(**arguments)``, where formulas find `functions` as if they were written there."""
     token = _NAMES.set(functions)
     try:

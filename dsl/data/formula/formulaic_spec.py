@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from inspect import ismodule
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ from formulaic.transforms.contrasts import Contrasts
 from formulaic.utils.code import sanitize_variable_names
 
 from dsl._typing import FloatArray
-from dsl.data.formula.rlang.evaluate import SHORT, is_constant
+from dsl.data.formula.rlang.evaluate import SHORT, Functions, is_constant
 from dsl.data.formula.rlang.matrix import check_finite
 from dsl.data.formula.rlang.values import Factor as Levels
 from dsl.data.formula.rlang.values import level_texts
@@ -87,7 +86,7 @@ class FormulaicColumns:
     """With its structure and states."""
     columns_used: tuple[str, ...]
     """Columns of the data in the whole formula."""
-    functions: Mapping[str, Any] = field(repr=False)
+    functions: Functions = field(repr=False)
     """What the formula uses of the caller's functions and numbers."""
 
     @property
@@ -170,7 +169,7 @@ def _with_plain_text(data: pd.DataFrame) -> pd.DataFrame:
     return data.reset_index(drop=True).astype(dict.fromkeys(text, object))
 
 
-def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Mapping[str, Any]) -> tuple[FloatArray, ModelSpec]:
+def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Functions) -> tuple[FloatArray, ModelSpec]:
     """Columns (N, k) of a model specification, and the same with its states.
 
     Raises
@@ -376,7 +375,7 @@ def _rowwise(spec: FormulaicColumns, data: pd.DataFrame) -> FloatArray:
     return whole
 
 
-def parse_object(formula: FormulaObject, columns: Sequence[str], caller: Mapping[str, Any]) -> FormulaicFormula:
+def parse_object(formula: FormulaObject, columns: Sequence[str], caller: Functions) -> FormulaicFormula:
     """Read one of formulaic's objects; see `dsl.data.formula.matrices.parse`."""
     text = formula_text(formula)
     outcome, covariates = _sides(formula, text)
@@ -425,10 +424,10 @@ def _own(part: Side) -> ModelSpec:
 
 
 def _resolve(
-    factors: Sequence[Factor], columns: Sequence[str], caller: Mapping[str, Any], text: str
-) -> tuple[tuple[str, ...], dict[str, Any]]:
+    factors: Sequence[Factor], columns: Sequence[str], caller: Functions, text: str
+) -> tuple[tuple[str, ...], dict[str, object]]:
     """Columns that factors need, and what they use of the caller's functions and numbers."""
-    known, variables, functions = set(columns), set[str](), dict[str, Any]()
+    known, variables, functions = set(columns), set[str](), dict[str, object]()
     for factor in factors:
         for name, called in _uses(factor, text).items():
             formulaics = name in TRANSFORMS and caller.get(name, TRANSFORMS[name]) is TRANSFORMS[name]
@@ -452,7 +451,7 @@ def _resolve(
     return tuple(sorted(variables)), functions
 
 
-def _is_ingredient(value: Any) -> bool:
+def _is_ingredient(value: object) -> bool:
     """Whether a value of the caller's is part of an expression, rather than a variable that the data lack."""
     small = isinstance(value, np.ndarray) and value.size <= SHORT
     return small or is_constant(value) or callable(value) or ismodule(value) or isinstance(value, Mapping | Contrasts)

@@ -4,14 +4,15 @@ A formula is a string in R's language or an object of formulaic's; both become a
 data. The columns with predicted variables are kept apart, so that every split evaluates only these again.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
-from dsl._typing import BoolArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.formulaic_spec import parse_object
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, is_formulaic
@@ -24,7 +25,7 @@ __all__ = ["Design", "Outcome", "ParsedFormula", "Part", "build", "build_each", 
 def parse(
     formula: FormulaLike,
     columns: Sequence[str],
-    caller: Mapping[str, Any] | None = None,
+    caller: Functions | None = None,
     *,
     outside_dot: Container[str] = (),
 ) -> ParsedFormula:
@@ -145,16 +146,16 @@ def build_each(
     return tuple(designs), tuple(levels)
 
 
-def _gold_values(column: pd.Series, labeled: BoolArray) -> Any:
-    return column[labeled].array if is_category(column) else column.to_numpy()[labeled]
+def _gold_values(column: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:
+    return cast(pd.Categorical, column[labeled].array) if is_category(column) else column.to_numpy()[labeled]
 
 
 def _rows(parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str]) -> Rows:
     """The rows, with the mean gold value (the first category) wherever a predicted variable is unknown."""
     used = set(predicted) & set(parsed.variables)
-    filled = data.assign(**{name: data[name].fillna(_filler(data[name])) for name in used}) if used else data
+    filled = data.assign(**{name: _filled(data[name]) for name in used}) if used else data
     return Rows(data=data, filled=filled, labeled=labeled, predicted=tuple(predicted))
 
 
-def _filler(column: pd.Series) -> Any:
-    return column.cat.categories[0] if is_category(column) else column.mean()
+def _filled(column: pd.Series) -> pd.Series:
+    return column.fillna(column.cat.categories[0] if is_category(column) else column.mean())

@@ -7,15 +7,18 @@ A parsed formula (`ParsedFormula`) is a string in R's language (`dsl.data.formul
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.values import Factor
 from dsl.exceptions import FormulaError
 
+Values: TypeAlias = Mapping[str, FloatArray | pd.Categorical]
+"""Predicted variables, (N,) each."""
 TermColumns = tuple[tuple[frozenset[str], bool], ...]
 """For each expression of a term: the data's columns that it uses, and whether it makes categories of them."""
 
@@ -44,7 +47,7 @@ class CovariateSpec(Protocol):
         """Columns of the data whose kind is known: levels of a category, None for numbers."""
 
     @property
-    def functions(self) -> Mapping[str, Any]:
+    def functions(self) -> Functions:
         """What the formula uses of the caller's functions and numbers."""
 
     @property
@@ -89,7 +92,7 @@ class Part:
         """The names that R's ``model.matrix`` gives the same columns."""
         return self.spec.r_names
 
-    def at(self, values: Mapping[str, Any], rows: BoolArray | None = None) -> FloatArray:
+    def at(self, values: Values, rows: BoolArray | None = None) -> FloatArray:
         """Predicted columns with the predicted variables at `values`, on `rows` (all by default); (rows, p)."""
         if self.direct is not None:
             return np.column_stack([values[name] for name in self.direct])
@@ -122,7 +125,7 @@ class Outcome:
         """``(0,)`` if it holds a predicted variable, else empty."""
         return (0,) if self.fixed is None else ()
 
-    def at(self, values: Mapping[str, Any], rows: BoolArray | None = None) -> FloatArray:
+    def at(self, values: Values, rows: BoolArray | None = None) -> FloatArray:
         """The outcome with the predicted variables at `values`, on `rows` (all by default); (rows, 1)."""
         data = self.data if rows is None else self.data[rows]
         return self.changing(data.assign(**values))
@@ -163,7 +166,7 @@ class Design:
         """R's names of the columns, in the formula's order."""
         return self.covariates.r_names
 
-    def outcome_at(self, values: Mapping[str, Any]) -> FloatArray:
+    def outcome_at(self, values: Values) -> FloatArray:
         """Outcome with the predicted variables at `values`; (N,)."""
         return (self.outcome.at(values) if self.outcome.fixed is None else self.outcome.fixed)[:, 0]
 
@@ -192,7 +195,7 @@ class ParsedFormula(ABC):
     """Data columns of outcome, covariates and offsets."""
     absorbed: tuple[str, ...] = ()
     """Columns after ``|``."""
-    functions: Mapping[str, Any] = field(repr=False)
+    functions: Functions = field(repr=False)
     """What the formula uses of the caller's functions and numbers."""
 
     @property

@@ -6,13 +6,12 @@ variables, fits the formula once and evaluates these columns again for every spl
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.formula.rlang.evaluate import Evaluator, Functions, resolve
+from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States, resolve
 from dsl.data.formula.rlang.matrix import (
     Fitted,
     Spec,
@@ -69,7 +68,8 @@ class RFormula(ParsedFormula):
 
     def fit_outcome(self, rows: Rows) -> Outcome:
         """The left-hand side, fitted."""
-        node, states = self.outcome, dict[str, Any]()
+        node = self.outcome
+        states: States = {}
         changes = bool(set(names(node)) & set(rows.predicted))
         value = _as_number(
             _evaluator(rows.data[rows.labeled] if changes else rows.filled, self.functions, states)(node)
@@ -99,7 +99,8 @@ class RFormula(ParsedFormula):
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
         """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place."""
-        terms, states = self.covariates, dict[str, Any]()
+        terms = self.covariates
+        states: States = {}
         if absorbed and terms.offsets:
             raise FormulaError(
                 f"offset() cannot be combined with fixed effects (formula '{self.text}'); subtract it from the outcome, as in "
@@ -132,7 +133,7 @@ class _OutcomeValues:
 
     variable: Variable
     functions: Functions
-    states: dict[str, Any]
+    states: States
 
     def __call__(self, data: pd.DataFrame) -> FloatArray:
         value = _evaluator(data, self.functions, self.states)(self.variable.node)
@@ -190,9 +191,7 @@ def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted
     )
 
 
-def parse_string(
-    formula: str, columns: Sequence[str], caller: Mapping[str, Any], *, outside_dot: Container[str]
-) -> RFormula:
+def parse_string(formula: str, columns: Sequence[str], caller: Functions, *, outside_dot: Container[str]) -> RFormula:
     """Read a formula in R's language; see `dsl.data.formula.matrices.parse`."""
     stripped = formula.strip()
     if not stripped or stripped.startswith("~") or stripped.endswith("~"):
@@ -236,5 +235,5 @@ def _as_number(value: Value) -> Value:
     return value.astype(float) if isinstance(value, np.ndarray) and value.dtype.kind == "b" else value
 
 
-def _evaluator(data: pd.DataFrame, functions: Functions, states: dict[str, Any]) -> Evaluator:
+def _evaluator(data: pd.DataFrame, functions: Functions, states: States) -> Evaluator:
     return Evaluator({str(name): data[name] for name in data.columns}, len(data), functions, states)

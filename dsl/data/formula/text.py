@@ -1,6 +1,6 @@
 """What the argument `formula` may be, and how it is printed: a string, or an object of formulaic's."""
 
-from typing import Any, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from formulaic import Formula, ModelSpec, ModelSpecs, SimpleFormula, StructuredFormula
 from formulaic.errors import FormulaicError
@@ -65,7 +65,7 @@ def formula_code(formula: FormulaLike) -> tuple[list[str], str]:
     return [f"formula = ...  # your formulaic {type(formula).__name__}: {text}"], "formula"
 
 
-def formula_identity(formula: FormulaLike) -> Any:
+def formula_identity(formula: FormulaLike) -> object:
     """What tells two formulas apart, as plain values: the text, and the states of a specification of formulaic's."""
     if isinstance(formula, str):
         return formula

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
+from dsl._typing import Record
 from dsl.exceptions import CheckpointError
 
 FORMAT = "dsl evaluation 2"
@@ -40,7 +41,7 @@ class Checkpoint:
 
     path: Path | None
     header: Mapping[str, str]
-    finished: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    finished: dict[Key, Record] = field(default_factory=dict)
     _file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -68,13 +69,13 @@ class Checkpoint:
         if self._file is not None:
             self._file.close()
 
-    def add(self, key: Key, record: dict[str, Any]) -> None:
+    def add(self, key: Key, record: Record) -> None:
         """Keep the record of a finished cell."""
         self.finished[key] = record
         design, n_labels, replication = key
         self._write({"design": design, "n_labels": n_labels, "replication": replication, **record})
 
-    def _write(self, line: Mapping[str, Any]) -> None:
+    def _write(self, line: Record) -> None:
         if self._file is not None:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
@@ -102,7 +103,7 @@ class Checkpoint:
                 self.finished[line.pop("design"), line.pop("n_labels"), line.pop("replication")] = line
         return whole
 
-    def _parsed(self, raw: bytes, number: int) -> dict[str, Any]:
+    def _parsed(self, raw: bytes, number: int) -> Record:
         try:
             line = json.loads(raw)
             complete = number == 1 or {"design", "n_labels", "replication"} <= line.keys()
@@ -115,7 +116,7 @@ class Checkpoint:
             )
         return dict(line)
 
-    def _check_header(self, found: Mapping[str, Any]) -> None:
+    def _check_header(self, found: Record) -> None:
         differing = [name for name in self.header if found.get(name) != self.header[name]]
         if differing:
             verb = "differs" if len(differing) == 1 else "differ"

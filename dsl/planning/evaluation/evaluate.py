@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dsl._typing import Arguments, Record
 from dsl._version import __version__
 from dsl.data.arguments import check_counts, check_target, explain_calls, pair_surrogates, warn_caller
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
 from dsl.data.formula.text import FormulaLike, formula_identity, formula_text
-from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
-from dsl.estimators.short import resolve_estimators
+from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
+from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError, EvaluationWarning, LabelError, MissingColumnError
 from dsl.planning.evaluation.checkpoint import Checkpoint, Key
 from dsl.planning.evaluation.replicate import Cell, Setting, fit_truth, rehearse, run_cells
 from dsl.planning.evaluation.results import EvaluationResults, replications_table
-from dsl.planning.evaluation.strategies import resolve_designs, with_baseline
+from dsl.planning.evaluation.strategies import Designs, resolve_designs, with_baseline
 
 OWN = {
     "design": "evaluate draws the rows itself: use designs={'mine': function}",
@@ -35,13 +36,13 @@ OWN = {
 @explain_calls
 def evaluate(
     formula: FormulaLike,
-    data: Any,
+    data: TableLike,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     prediction: str | Sequence[str] | None = None,
     n_labels: int | Sequence[int],
-    designs: Any = "srs",
-    estimators: Any = ("gold_only", "dsl"),
+    designs: Designs = "srs",
+    estimators: Estimators = ("gold_only", "dsl"),
     replications: int = 200,
     target: str = "finite",
     truth: Mapping[str, float] | pd.Series | None = None,
@@ -179,7 +180,7 @@ def evaluate(
     )
 
 
-def _check_options(call: Mapping[str, Any], *, target: str, alpha: float) -> None:
+def _check_options(call: Arguments, *, target: str, alpha: float) -> None:
     own = next((name for name in OWN if name in call), None)
     if own is not None:
         raise ArgumentError(f"evaluate sets '{own}' itself: {OWN[own]}")
@@ -188,24 +189,28 @@ def _check_options(call: Mapping[str, Any], *, target: str, alpha: float) -> Non
         raise ArgumentError(f"alpha must be between 0 and 1, such as 0.05; found {alpha!r}")
 
 
-def _table(data: Any) -> pd.DataFrame:
+def _table(data: TableLike) -> pd.DataFrame:
     """All columns, as pandas."""
     names = column_names(data)
     check_columns_exist(Columns(formula=tuple(names), predicted=()), names)
     return to_pandas(data, names)
 
 
-def _counts(given: Any, name: str, *, least: int = 1, most: int | None = None) -> tuple[int, ...]:
+def _counts(given: object, name: str, *, least: int = 1, most: int | None = None) -> tuple[int, ...]:
     """One whole number or several, in range, as a tuple without repetitions."""
-    values = [given] if isinstance(given, int | np.integer) or not isinstance(given, Iterable) else list(given)
+    values: list[object] = (
+        [given] if isinstance(given, int | np.integer) or not isinstance(given, Iterable) else list(given)
+    )
     top = "" if most is None else f" and at most {most}, one less than there are rows"
+    found: list[int] = []
     for value in values:
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or value < least or (most is not None and value > most):
+        number = int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else least - 1
+        if number < least or (most is not None and number > most):
             raise ArgumentError(f"{name} must be whole numbers of at least {least}{top}; found {value!r}")
+        found.append(number)
     if not values:
         raise ArgumentError(f"{name} is empty; give one number or several")
-    return tuple(dict.fromkeys(int(value) for value in values))
+    return tuple(dict.fromkeys(found))
 
 
 def _checked_gold(table: pd.DataFrame, predicted: tuple[str, ...]) -> tuple[str, ...]:
@@ -250,7 +255,7 @@ def _plan(setting: Setting, counts: Sequence[int], replications: int) -> list[Ce
     ]
 
 
-def _header(setting: Setting, truth: Any) -> dict[str, str]:
+def _header(setting: Setting, truth: object) -> dict[str, str]:
     """What the numbers depend on, by name; neither numbers of labels nor replications are among it."""
     return {
         "version": __version__,
@@ -272,7 +277,7 @@ def _run(
     *,
     n_jobs: int,
     progress: bool,
-) -> dict[Key, dict[str, Any]]:
+) -> dict[Key, Record]:
     """Records of all cells of the plan, those of the checkpoint included."""
     with Checkpoint(path=None if path is None else Path(path), header=header) as checkpoint:
         open_cells = [cell for cell in plan if cell.key not in checkpoint.finished]

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import Arguments, Record
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.formula.caller import call_among
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import first_rows
 from dsl.estimators.short import BASELINE
@@ -60,13 +61,13 @@ class Setting:
     """The rows, with the gold label of each."""
     predicted: tuple[str, ...]
     formula: FormulaLike
-    call: Mapping[str, Any]
+    call: Arguments
     """Arguments of `dsl.dsl` that all estimators share."""
     alpha: float
     seed: int
     contenders: Mapping[str, Contender]
     """By name of the design."""
-    functions: Mapping[str, Any] = field(default_factory=dict)
+    functions: Functions = field(default_factory=dict)
     """The user's functions and numbers that the formula names."""
     terms: tuple[str, ...] = ()
     """Coefficients looked at."""
@@ -77,7 +78,7 @@ class Setting:
         return self.data.drop(columns=list(self.predicted))
 
 
-def call_dsl(setting: Setting, data: pd.DataFrame, arguments: Mapping[str, Any]) -> DSLResults:
+def call_dsl(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> DSLResults:
     """`dsl.dsl` with the shared arguments and those given; mistakes, of a learner say, are raised with a note of these."""
     call = {"formula": setting.formula, "data": data, **setting.call, **arguments}
     try:
@@ -93,7 +94,8 @@ def fit_truth(setting: Setting) -> pd.Series:
     """Coefficients with the gold label of every row; (k,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllLabeledWarning)
-        return call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
+        params: pd.Series = call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
+        return params
 
 
 def rehearse(setting: Setting, counts: Sequence[int]) -> None:
@@ -116,7 +118,7 @@ def rehearse(setting: Setting, counts: Sequence[int]) -> None:
             contender.strategy.begun(setting.hidden, min(counts))
 
 
-def run_cell(setting: Setting, cell: Cell) -> dict[str, Any]:
+def run_cell(setting: Setting, cell: Cell) -> Record:
     """Estimates of one cell as JSON: labels drawn and, by estimator, `COLUMNS` or why it failed, and its warnings.
 
     Errors of single draws and fits are recorded, also where an estimator does not suit a design. Raised are an
@@ -180,7 +182,7 @@ def _show(setting: Setting, design: LabelDesign) -> pd.DataFrame:
     return setting.data.assign(**{name: setting.data[name].where(design.drawn) for name in setting.predicted})
 
 
-def _fit(setting: Setting, data: pd.DataFrame, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _fit(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> Record:
     """`COLUMNS` of the terms, or why the fit failed."""
     try:
         return _estimates(setting, call_dsl(setting, data, arguments))
@@ -188,7 +190,7 @@ def _fit(setting: Setting, data: pd.DataFrame, arguments: Mapping[str, Any]) -> 
         return _failed(error)
 
 
-def _estimates(setting: Setting, fit: DSLResults) -> dict[str, Any]:
+def _estimates(setting: Setting, fit: DSLResults) -> Record:
     table = fit.tidy(alpha=setting.alpha)
     place = pd.Index(table["term"]).get_indexer(pd.Index(setting.terms))
     if (place < 0).any():
@@ -202,10 +204,10 @@ def _estimates(setting: Setting, fit: DSLResults) -> dict[str, Any]:
     return dict(zip(COLUMNS, values.T.tolist(), strict=True))
 
 
-def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
+def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tuple[Cell, Record]]:
     """Records of the cells as they are finished; one thread each, so that sums do not depend on `n_jobs`."""
     if n_jobs == 1:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         with threadpool_limits(limits=1):
             for cell in cells:
@@ -218,5 +220,5 @@ def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tupl
         yield from parallel(delayed(_named)(setting, cell) for cell in cells)
 
 
-def _named(setting: Setting, cell: Cell) -> tuple[Cell, dict[str, Any]]:
+def _named(setting: Setting, cell: Cell) -> tuple[Cell, Record]:
     return cell, run_cell(setting, cell)

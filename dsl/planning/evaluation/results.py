@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import Record
 from dsl.data.arguments import warn_caller
 from dsl.estimators.short import BASELINE
 from dsl.exceptions import ArgumentError, EvaluationWarning
 from dsl.planning.evaluation import scores
 from dsl.planning.evaluation.replicate import COLUMNS, Cell, Setting
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 GROUP = ["design", "estimator", "n_labels", "term"]
 
@@ -96,11 +100,11 @@ class EvaluationResults:
             )
         return pd.DataFrame(self._rows())
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def _rows(self) -> Iterator[Record]:
         groups = dict(iter(self.replications.groupby(GROUP, sort=False)))
         for (design, estimator, n_labels, term), group in groups.items():
             baseline = groups[(*BASELINE, n_labels, term)]
-            measures = _measures(group, baseline, n_labels=n_labels, paired=design == BASELINE[0])
+            measures = _measures(group, baseline, n_labels=int(group["n_labels"].iloc[0]), paired=design == BASELINE[0])
             yield {
                 "design": design,
                 "estimator": estimator,
@@ -114,7 +118,7 @@ class EvaluationResults:
                 **measures,
             }
 
-    def plot(self, kind: str = "coverage", *, term: str | None = None, ax: Any = None) -> Any:
+    def plot(self, kind: str = "coverage", *, term: str | None = None, ax: "Axes | None" = None) -> "Axes":
         """A measure against the number of labels, a line per design and estimator, with two Monte Carlo errors up and down.
 
         Parameters
@@ -181,11 +185,11 @@ def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, n_labels: int, pai
 
 
 def replications_table(
-    setting: Setting, plan: list[Cell], records: Mapping[tuple[str, int, int], Mapping[str, Any]], truth: pd.Series
+    setting: Setting, plan: list[Cell], records: Mapping[tuple[str, int, int], Record], truth: pd.Series
 ) -> pd.DataFrame:
     """The records of all cells as a long table, ordered by design, estimator, number of labels, replication, term."""
     k = len(setting.terms)
-    parts: dict[str, list[Any]] = {
+    parts: dict[str, list[object]] = {
         name: [] for name in (*GROUP[:3], "replication", *COLUMNS, "n_labeled", "failed", "warning")
     }
     places = {design: j for j, design in enumerate(setting.contenders)}

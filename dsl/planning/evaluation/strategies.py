@@ -1,16 +1,18 @@
 """What is compared: designs, which choose the rows to label, and estimators, which use the labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from dsl import sampling
-from dsl.data.arguments import as_names
+from dsl._typing import Arguments
+from dsl.data.arguments import Names, as_names
 from dsl.data.formula.caller import call_among
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.estimators.short import BASELINE, SHORT, known_name
 from dsl.exceptions import ArgumentError
 from dsl.sampling.adaptive import AdaptiveDesign
@@ -26,9 +28,9 @@ class Oracle:
     """
 
     gold: pd.DataFrame
-    asked: set[Any] = field(default_factory=set)
+    asked: set[Hashable] = field(default_factory=set)
 
-    def __call__(self, rows: Any) -> Any:
+    def __call__(self, rows: pd.DataFrame | pd.Series | pd.Index | Sequence[Hashable]) -> pd.Series | pd.DataFrame:
         """Gold labels of the rows, indexed by row label."""
         labels = rows.index if isinstance(rows, pd.DataFrame | pd.Series) else pd.Index(rows)
         unknown = labels.difference(self.gold.index)
@@ -88,8 +90,8 @@ class Adaptive:
     Adaptive(options={'coefficient': 'hedge', 'burn_in': 250})
     """
 
-    options: Mapping[str, Any]
-    functions: Mapping[str, Any] = field(repr=False)
+    options: Arguments
+    functions: Functions = field(repr=False)
     """The user's functions and numbers that the formula names."""
 
     def __init__(self, **options: Any) -> None:
@@ -105,7 +107,7 @@ class Adaptive:
         arguments = {**self.options, "data": data, "n_labels": n_labels, "seed": seed}
         return call_among(self.functions, AdaptiveDesign, arguments)
 
-    def completed(self, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> "Adaptive":
+    def completed(self, shared: Arguments, functions: Functions) -> "Adaptive":
         """With the evaluation's arguments where none are given, as far as an adaptive design has them."""
         known = signature(AdaptiveDesign).parameters
         out = Adaptive(**{**{name: value for name, value in shared.items() if name in known}, **self.options})
@@ -113,17 +115,27 @@ class Adaptive:
         return out
 
 
+Designs: TypeAlias = (
+    Names | Mapping[str, str | Strategy | Callable[[pd.DataFrame, int, np.random.Generator], LabelDesign]]
+)
+"""Short names, or by a name of one's own: short names, functions, or objects with ``draw``."""
 BUILT_IN: dict[str, Strategy] = {"srs": Plain(simple_random), "bernoulli": Plain(bernoulli)}
 
 
-def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str, Strategy]:
+def _is_strategy(given: object) -> TypeGuard[Strategy]:
+    return hasattr(given, "draw")
+
+
+def resolve_designs(designs: Designs, shared: Arguments, functions: Functions) -> dict[str, Strategy]:
     """Strategies by name; an adaptive one takes over the evaluation's arguments, `shared`, and the formula's functions."""
     if isinstance(designs, str) or not isinstance(designs, Mapping):
-        designs = {name: name for name in as_names(designs, "designs")}
-    if not designs:
+        named: Mapping[str, object] = {name: name for name in as_names(designs, "designs")}
+    else:
+        named = designs
+    if not named:
         raise ArgumentError("designs names nothing to compare; use e.g. designs='srs'")
     out: dict[str, Strategy] = {}
-    for name, given in designs.items():
+    for name, given in named.items():
         if name == BASELINE[0] and given != name:
             raise ArgumentError("'srs' is the baseline's design, simple random sampling; give yours another name")
         if isinstance(given, str):
@@ -131,7 +143,7 @@ def resolve_designs(designs: Any, shared: Mapping[str, Any], functions: Mapping[
             out[str(name)] = Adaptive().completed(shared, functions) if known == "adaptive" else BUILT_IN[known]
         elif isinstance(given, Adaptive):
             out[str(name)] = given.completed(shared, functions)
-        elif hasattr(given, "draw"):
+        elif _is_strategy(given):
             out[str(name)] = given
         elif callable(given):
             out[str(name)] = Plain(given)
@@ -148,13 +160,11 @@ class Contender:
     """A design, and the estimators that use its labels."""
 
     strategy: Strategy
-    estimators: Mapping[str, Mapping[str, Any]]
+    estimators: Mapping[str, Arguments]
     """Arguments of `dsl.dsl` by name of the estimator."""
 
 
-def with_baseline(
-    strategies: Mapping[str, Strategy], estimators: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Contender]:
+def with_baseline(strategies: Mapping[str, Strategy], estimators: Mapping[str, Arguments]) -> dict[str, Contender]:
     """Contenders by name of the design; simple random sampling with the labelled rows alone is always among them."""
     design, estimator = BASELINE
     out = {name: Contender(strategy, estimators) for name, strategy in strategies.items()}

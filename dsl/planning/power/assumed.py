@@ -1,7 +1,7 @@
 """Gold labels as they might be, drawn from surrogates of an assumed accuracy."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,13 @@ from dsl._typing import FloatArray
 from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, MissingColumnError, PredictionError
 
+Accuracy: TypeAlias = float | str | Mapping[str | int, float]
+"""A share of right surrogates, a column of them, those of 0 and of 1, or sensitivity and specificity."""
 RATES = {"sensitivity", "specificity"}
 
 
 def draw_gold(
-    frame: pd.DataFrame, surrogate: str, accuracy: Any, rmse: float | None, rng: np.random.Generator
+    frame: pd.DataFrame, surrogate: str, accuracy: Accuracy | None, rmse: float | None, rng: np.random.Generator
 ) -> FloatArray:
     """One gold value for every row of `frame`.
 
@@ -40,7 +42,7 @@ def draw_gold(
     return np.where(right, values, 1.0 - values)
 
 
-def probability_right(frame: pd.DataFrame, surrogate: str, values: FloatArray, accuracy: Any) -> FloatArray:
+def probability_right(frame: pd.DataFrame, surrogate: str, values: FloatArray, accuracy: Accuracy | None) -> FloatArray:
     """Probability that each 0/1 surrogate equals the gold label; (N,)."""
     other = ~np.isin(values, (0.0, 1.0))
     if other.any():
@@ -106,7 +108,7 @@ def _column(frame: pd.DataFrame, name: str) -> FloatArray:
     return values
 
 
-def _share(value: Any) -> float:
+def _share(value: object) -> float:
     """A number in [0, 1]."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0.0 <= value <= 1.0:
         raise ArgumentError(f"accuracy must be a share of right surrogates between 0 and 1; found {value!r}")

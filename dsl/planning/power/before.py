@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from dsl._typing import FloatArray
-from dsl.data.arguments import explain_calls, pair_surrogates, warn_caller
+from dsl._typing import Arguments, FloatArray, Record
+from dsl.analyses.results import DSLResults
+from dsl.data.arguments import Names, Pairs, explain_calls, pair_surrogates, warn_caller
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
-from dsl.data.tables import column_names, to_pandas
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
-from dsl.planning.power.assumed import draw_gold
+from dsl.planning.power.assumed import Accuracy, draw_gold
 from dsl.planning.power.curve import VarianceCurve
 from dsl.planning.power.from_fit import call_dsl, curve_of, gold_only_curve
 from dsl.planning.power.results import PowerResults, default_sizes, evaluate
@@ -55,14 +56,14 @@ class Replicate:
 @explain_calls
 def plan_dsl(
     formula: FormulaLike,
-    data: Any,
+    data: TableLike,
     *,
-    predicted_var: Any,
-    prediction: Any = None,
+    predicted_var: Pairs,
+    prediction: Names | None = None,
     labeled_size: int | None = None,
     design: Callable[..., LabelDesign] | None = None,
-    accuracy: Any = None,
-    rmse: Any = None,
+    accuracy: Accuracy | Mapping[str, Accuracy] | None = None,
+    rmse: float | Mapping[str, float] | None = None,
     replications: int = 20,
     seed: int = 1234,
     progress: bool = False,
@@ -162,9 +163,9 @@ def plan_dsl(
 
 
 def _replicate(
-    fitting: Callable[..., Any],
+    fitting: Callable[..., DSLResults],
     frame: pd.DataFrame,
-    errors: Mapping[str, tuple[str, Any, float | None]],
+    errors: Mapping[str, tuple[str, Accuracy | None, float | None]],
     draw_rows: Callable[..., LabelDesign],
     rng: np.random.Generator,
 ) -> Replicate:
@@ -220,7 +221,7 @@ def pooled(replicates: list[Replicate], planned: int, basis: str) -> Study:
     )
 
 
-def _without_gold(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
+def _without_gold(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
     """The data in pandas, rows numbered; raises ArgumentError if there are gold labels."""
     names = column_names(data)
     frame = to_pandas(data, names).reset_index(drop=True)
@@ -234,7 +235,7 @@ def _without_gold(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _drawing(
-    design: Callable[..., LabelDesign] | None, labeled_size: Any, nobs: int
+    design: Callable[..., LabelDesign] | None, labeled_size: object, nobs: int
 ) -> tuple[Callable[..., LabelDesign], int | None]:
     """How rows are drawn, and how many if that is fixed."""
     if (design is None) == (labeled_size is None):
@@ -243,12 +244,13 @@ def _drawing(
         )
     if design is None:
         whole = isinstance(labeled_size, int | np.integer) and not isinstance(labeled_size, bool)
-        if not whole or not 1 <= labeled_size <= nobs:
+        count = int(labeled_size) if isinstance(labeled_size, int | np.integer) else 0
+        if not whole or not 1 <= count <= nobs:
             raise ArgumentError(
                 f"labeled_size must be a whole number of rows between 1 and {nobs}; found {labeled_size!r}. "
                 "For other sizes see .at() of the result"
             )
-        return (lambda frame, seed: simple_random(frame, labeled_size, seed=seed)), int(labeled_size)
+        return (lambda frame, seed: simple_random(frame, count, seed=seed)), count
     if not callable(design):
         raise ArgumentError(
             "design must be a function of data and seed that draws a new sample, such as functools.partial("
@@ -258,8 +260,8 @@ def _drawing(
 
 
 def _errors(
-    predicted: tuple[str, ...], pairs: Mapping[str, tuple[str, ...]], accuracy: Any, rmse: Any
-) -> dict[str, tuple[str, Any, float | None]]:
+    predicted: tuple[str, ...], pairs: Mapping[str, tuple[str, ...]], accuracy: object, rmse: object
+) -> dict[str, tuple[str, Accuracy | None, float | None]]:
     """Surrogate, accuracy and root mean squared error of each predicted variable."""
     unpaired = [name for name in predicted if len(pairs.get(name, ())) != 1]
     if unpaired or not predicted:
@@ -280,7 +282,7 @@ def _errors(
     return {name: (pairs[name][0], shares.get(name), sizes.get(name)) for name in predicted}
 
 
-def _each(predicted: tuple[str, ...], value: Any) -> dict[str, Any]:
+def _each(predicted: tuple[str, ...], value: object) -> Record:
     """An assumption for each variable that has one."""
     if value is None:
         return {}
@@ -292,7 +294,7 @@ def _each(predicted: tuple[str, ...], value: Any) -> dict[str, Any]:
     return dict.fromkeys(predicted, value)
 
 
-def _check_rest(arguments: Mapping[str, Any], replications: Any) -> None:
+def _check_rest(arguments: Arguments, replications: object) -> None:
     for name, why in REFUSED.items():
         if arguments.get(name) is not None:
             raise ArgumentError(f"plan_dsl takes no {name}: {why}")
@@ -318,7 +320,7 @@ def _report_failures(failures: int, replications: int, problem: EstimationError)
     )
 
 
-def _words(errors: Mapping[str, tuple[str, Any, float | None]], replications: int) -> str:
+def _words(errors: Mapping[str, tuple[str, Accuracy | None, float | None]], replications: int) -> str:
     each = [
         f"{surrogate} with " + (f"accuracy {accuracy}" if error is None else f"rmse {error:g}")
         for surrogate, accuracy, error in errors.values()

@@ -1,15 +1,18 @@
 """Power from a fit: a study so far, or a pilot."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from dsl._typing import Record
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import call_among, formula_names
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike, is_formula
+from dsl.data.tables import TableLike
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
@@ -26,10 +29,10 @@ DRAWN = ("rows", "clusters")
 
 @explain_calls
 def power_dsl(
-    fit: DSLResults | str | None = None,
-    data: Any = None,
+    fit: DSLResults | FormulaLike | None = None,
+    data: TableLike | None = None,
     *,
-    labeled_size: Any = None,
+    labeled_size: ArrayLike | None = None,
     drawn: str = "rows",
     nobs: int | None = None,
     **arguments: Any,
@@ -112,7 +115,7 @@ def power_dsl(
     return predict(study_of(fitted, drawn, nobs), labeled_size)
 
 
-def predict(study: Study, labeled_size: Any) -> PowerResults:
+def predict(study: Study, labeled_size: ArrayLike | None) -> PowerResults:
     """The results at the present size and those asked for, or at the default ones."""
     if labeled_size is None:
         return evaluate(study, default_sizes(study, FACTORS))
@@ -120,7 +123,7 @@ def predict(study: Study, labeled_size: Any) -> PowerResults:
     return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
 
 
-def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, Any]) -> Fit:
+def _fit_of(fit: object, data: TableLike | None, arguments: Record, names: Functions) -> Fit:
     """The fit given, or made from a formula."""
     if fit is None:
         fit = arguments.pop("formula", None)
@@ -140,7 +143,7 @@ def _fit_of(fit: Any, data: Any, arguments: dict[str, Any], names: Mapping[str, 
     return fit_of(call_dsl(names, fit, data, **arguments))
 
 
-def call_dsl(names: Mapping[str, Any], formula: FormulaLike, data: Any, **arguments: Any) -> DSLResults:
+def call_dsl(names: Functions, formula: FormulaLike, data: TableLike | None, **arguments: Any) -> DSLResults:
     """`dsl.dsl` as if called where `names` are."""
     return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
 
@@ -182,7 +185,7 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     factor = 1.0
     if spec.vcov in ("HC1", "CR1"):
         factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
-    sums: dict[str, Any] = {
+    sums: Record = {
         "jacobians": splits.jacobians,
         "meats": splits.meats,
         "n_labeled": fit.n_labeled,
@@ -214,7 +217,7 @@ def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> Va
     )
 
 
-def _check_nobs(nobs: Any, fit: Fit) -> int:
+def _check_nobs(nobs: object, fit: Fit) -> int:
     """Rows of the planned study."""
     if nobs is None:
         return int(fit.nobs)

@@ -1,6 +1,6 @@
 """Predicted standard errors in print and in a figure. Only reads results."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,13 @@ from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
-from dsl.data.arguments import as_names
+from dsl._typing import Record
+from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.planning.power.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_SIZES = 6
 """Sizes that a printed table has room for."""
@@ -66,8 +70,13 @@ def _number(value: float) -> str:
 
 
 def draw(
-    study: Study, predicted_se: pd.DataFrame, extrapolated: pd.DataFrame, *, ax: Any = None, terms: Any = None
-) -> Any:
+    study: Study,
+    predicted_se: pd.DataFrame,
+    extrapolated: pd.DataFrame,
+    *,
+    ax: "Axes | None" = None,
+    terms: Names | None = None,
+) -> "Axes":
     """Standard errors against the number of labels, one line per coefficient, told apart without colour."""
     try:
         import matplotlib.pyplot as plt
@@ -86,7 +95,7 @@ def draw(
     curves = study.curve.of(column).se(dense)
     points = predicted_se[chosen].mask(extrapolated[chosen])
     for j, term in enumerate(chosen):
-        style = {"color": GREYS[j % len(GREYS)], "linestyle": DASHES[j % len(DASHES)]}
+        style: Record = {"color": GREYS[j % len(GREYS)], "linestyle": DASHES[j % len(DASHES)]}
         ax.plot(dense, curves[:, j], linewidth=1.3, **style)
         ax.plot(sizes, points[term], MARKERS[j % len(MARKERS)], color=style["color"], markersize=4.5)
         ax.plot([], [], marker=MARKERS[j % len(MARKERS)], markersize=4.5, label=term, **style)
@@ -94,7 +103,7 @@ def draw(
     return ax
 
 
-def _dress(ax: Any, n_labeled: int, what: str, ends: tuple[float, float]) -> None:
+def _dress(ax: "Axes", n_labeled: int, what: str, ends: tuple[float, float]) -> None:
     """Axes, legend, and a mark at the number of labels that the figures start from."""
     ax.set_ylim(bottom=0.0)
     if ends[0] < n_labeled < ends[1]:

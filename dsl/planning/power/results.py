@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from statsmodels.iolib.summary import Summary
 
-from dsl._typing import FloatArray
-from dsl.data.arguments import warn_caller
+from dsl._typing import BoolArray, FloatArray
+from dsl.data.arguments import Names, warn_caller
 from dsl.estimators.names import ESTIMATORS
 from dsl.exceptions import ArgumentError, PowerWarning
 from dsl.planning.power.curve import (
@@ -24,8 +25,15 @@ from dsl.planning.power.curve import (
 from dsl.planning.power.printed import draw, summarize
 from dsl.planning.power.study import Study
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 ROUNDING = 1e-9
 """Relative; probabilities are rescaled to a mean."""
+
+
+ByTerm: TypeAlias = float | Mapping[str, float] | pd.Series
+"""One number for all coefficients, or one for each by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +87,7 @@ class PowerResults:
             f"labelled, {study.at_hand} so far>"
         )
 
-    def at(self, labeled_size: Any) -> "PowerResults":
+    def at(self, labeled_size: ArrayLike) -> "PowerResults":
         """The same at other numbers of labelled rows.
 
         Parameters
@@ -112,7 +120,7 @@ class PowerResults:
         _check_test(power, alpha)
         return self._framed(minimum_effect(self.predicted_se.to_numpy(), power=power, alpha=alpha))
 
-    def power(self, effect: Any, alpha: float = 0.05) -> pd.DataFrame:
+    def power(self, effect: ByTerm, alpha: float = 0.05) -> pd.DataFrame:
         """Probability of finding an effect.
 
         Parameters
@@ -134,7 +142,7 @@ class PowerResults:
         return pd.DataFrame(values, index=se.index, columns=se.columns)
 
     def labels_needed(
-        self, *, se: Any = None, effect: Any = None, power: float = 0.8, alpha: float = 0.05
+        self, *, se: ByTerm | None = None, effect: ByTerm | None = None, power: float = 0.8, alpha: float = 0.05
     ) -> pd.DataFrame:
         """Fewest labelled rows for a standard error, or for finding an effect.
 
@@ -156,7 +164,8 @@ class PowerResults:
             raise ArgumentError(
                 "give the standard error to reach (se=0.05) or the effect to find (effect=0.1), one of both"
             )
-        if se is not None:
+        if effect is None:
+            assert se is not None
             target = self._by_term(se, "se")
         else:
             _check_test(power, alpha)
@@ -173,7 +182,7 @@ class PowerResults:
             {
                 "se": target,
                 "labeled_size": found,
-                "further": np.maximum(found - study.at_hand, 0),
+                "further": np.maximum(found - study.at_hand, 0),  # type: ignore[operator]  # missing in the stubs
                 "predicted_se": np.diagonal(curve.se(there)),
             },
             index=target.index,
@@ -205,7 +214,7 @@ class PowerResults:
         }
         return pd.DataFrame(out, index=self.predicted_se.index)
 
-    def worth(self, expert_price: float, llm_price: float, gold_only: Any = None) -> pd.DataFrame:
+    def worth(self, expert_price: float, llm_price: float, gold_only: "PowerResults | None" = None) -> pd.DataFrame:
         """Whether the surrogates are worth their price, and up to how many expert labels.
 
         The surrogates' value is that of the expert labels which the labelled rows alone (inverse-probability weighted)
@@ -252,7 +261,7 @@ class PowerResults:
         columns = {"labels_saved": now, "value": expert_price * now, "price": price, **ends}
         return pd.DataFrame(columns, index=list(study.terms))
 
-    def plot(self, ax: Any = None, *, terms: Any = None) -> Any:
+    def plot(self, ax: "Axes | None" = None, *, terms: Names | None = None) -> "Axes":
         """Predicted standard errors against the number of labelled rows.
 
         Parameters
@@ -291,7 +300,7 @@ class PowerResults:
     def _framed(self, values: FloatArray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self.predicted_se.index, columns=self.predicted_se.columns)
 
-    def _by_term(self, value: Any, name: str) -> pd.Series:
+    def _by_term(self, value: ByTerm, name: str) -> pd.Series:
         """One number per term, in absolute value."""
         if isinstance(value, Mapping | pd.Series):
             out = pd.Series(dict(value), dtype=object)
@@ -338,7 +347,7 @@ def default_sizes(study: Study, factors: FloatArray) -> FloatArray:
     return inside if len(inside) == len(sizes) or most in inside else np.append(inside, most)
 
 
-def check_sizes(labeled_size: Any, nobs: int) -> FloatArray:
+def check_sizes(labeled_size: ArrayLike, nobs: int) -> FloatArray:
     """The sizes asked for; raises ArgumentError unless each is above 0 and at most the number of rows."""
     try:
         sizes = np.atleast_1d(np.asarray(labeled_size, dtype=float))
@@ -357,9 +366,9 @@ def check_sizes(labeled_size: Any, nobs: int) -> FloatArray:
     return sizes
 
 
-def _warn(study: Study, sizes: FloatArray, gaps: Any) -> None:
+def _warn(study: Study, sizes: FloatArray, gaps: BoolArray) -> None:
     if gaps.any():
-        terms = [term for term, gap in zip(study.terms, gaps.any(axis=0), strict=True) if gap]
+        terms = [term for term, gap in zip(study.terms, np.any(gaps, axis=0).tolist(), strict=True) if gap]
         first = sizes[gaps.any(axis=1)].min()
         warn_caller(
             PowerWarning,
@@ -377,7 +386,7 @@ def _warn(study: Study, sizes: FloatArray, gaps: Any) -> None:
         )
 
 
-def _gold_curve(study: Study, gold_only: Any) -> VarianceCurve:
+def _gold_curve(study: Study, gold_only: object) -> VarianceCurve:
     """The curve of the labelled rows alone: of the analysis given, or what follows from the study's own."""
     if not ESTIMATORS[study.estimator].uses_surrogates:
         raise ArgumentError(
@@ -416,5 +425,5 @@ def _check_prices(expert_price: float, llm_price: float) -> None:
             raise ArgumentError(f"{name} must be a price per label, zero or more; found {price!r}")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)

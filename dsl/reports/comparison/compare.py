@@ -2,16 +2,17 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from dsl._typing import Arguments
 from dsl.data.arguments import explain_calls
+from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails
 from dsl.estimators.again import analysis_of
 from dsl.estimators.call import Execution
 from dsl.estimators.names import resolve_tune
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.estimators.run import rerun
-from dsl.estimators.short import SHORT, resolve_estimators
+from dsl.estimators.short import SHORT, Estimators, resolve_estimators
 from dsl.exceptions import AllLabeledWarning, ArgumentError, DroppedRowsWarning, EstimationError, FewLabelsWarning
 from dsl.reports.comparison.difference import Difference, difference
 from dsl.reports.comparison.results import INVALID, Comparison, assemble, named, worth
@@ -27,9 +28,9 @@ NAIVE_FINITE = (
 @explain_calls
 def compare_fit(
     fit: Fit | HasFit,
-    data: Any,
+    data: TableLike,
     *,
-    estimators: Any = None,
+    estimators: Estimators | None = None,
     alpha: float = 0.05,
     n_jobs: int = 1,
     progress: bool = False,
@@ -94,7 +95,7 @@ def default_estimators(surrogates: bool) -> tuple[tuple[str, ...], list[str]]:
 def side_by_side(
     fits: Mapping[str, Fit],
     reference: str,
-    data: Any,
+    data: TableLike,
     *,
     failed: Mapping[str, str],
     notes: list[str],
@@ -111,7 +112,7 @@ def side_by_side(
     )
 
 
-def reference_of(reference: str | None, chosen: Mapping[str, Mapping[str, Any]]) -> str:
+def reference_of(reference: str | None, chosen: Mapping[str, Arguments]) -> str:
     """Name of the estimator that others are judged by."""
     if reference is not None:
         if reference not in chosen:
@@ -125,8 +126,8 @@ def reference_of(reference: str | None, chosen: Mapping[str, Mapping[str, Any]])
 
 
 def fit_each(
-    chosen: Mapping[str, Mapping[str, Any]],
-    fit: Callable[[Mapping[str, Any]], Fit],
+    chosen: Mapping[str, Arguments],
+    fit: Callable[[Arguments], Fit],
     *,
     required: str | None = None,
     quiet: bool = False,
@@ -148,7 +149,7 @@ def fit_each(
     return fits, failed
 
 
-def _bias_of(fits: Mapping[str, Fit], judge: str, data: Any) -> Difference | None:
+def _bias_of(fits: Mapping[str, Fit], judge: str, data: TableLike) -> Difference | None:
     """Naive less reference, if both are there."""
     naive = named(fits, INVALID)
     if naive is None or naive == judge:

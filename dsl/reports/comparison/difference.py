@@ -9,12 +9,12 @@ without his assumption that one of the two estimators is efficient.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
+from dsl.data.tables import TableLike
 from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import cluster_sums, sandwich
@@ -45,10 +45,10 @@ class Difference:
     """(k,) root of the sum of the two estimates' variances: what counts as small is relative to it."""
 
     @property
-    def constant(self) -> Any:
+    def constant(self) -> BoolArray:
         """Where the two estimates always agree, up to rounding; (k,) bool array."""
         none = np.diag(self.vcov) <= NO_VARIANCE * self.scale**2
-        return none & (np.abs(self.estimate) <= NO_DIFFERENCE * self.scale)
+        return np.asarray(none & (np.abs(self.estimate) <= NO_DIFFERENCE * self.scale))
 
     @property
     def se(self) -> FloatArray:
@@ -98,7 +98,7 @@ def wald_test(estimate: FloatArray, vcov: FloatArray, scale: FloatArray) -> Wald
     return WaldTest(statistic=statistic, df=df, p_value=float(chi2.sf(statistic, df)) if df else 1.0)
 
 
-def difference(fit: Fit, other: Fit, data: Any) -> Difference:
+def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
     """Estimates of `fit` less those of `other`, both on the same rows.
 
     Parameters
@@ -175,7 +175,7 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     k = len(analysis.places)
     own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
     entry, tuning = fit.estimator, fit.splits.tuning
-    problem = analysis.problem(labeling=None, weights=entry.weights, label_weights=entry.weights)
+    problem = replace(analysis.problem(), labeling=None, weights=entry.weights, label_weights=entry.weights)
     if tuning is None or tuning.matrices is None or tuning.at is None:
         return _Point(fit.splits.params[split][own], problem)
     return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, own)]))

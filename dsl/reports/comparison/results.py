@@ -196,7 +196,7 @@ def coefficients(fits: Mapping[str, Fit], alpha: float) -> pd.DataFrame:
     for name, fit in fits.items():
         part = fit.tidy(alpha=alpha)
         if some_t and "df" not in part:
-            part.insert(part.columns.get_loc("p_value"), "df", np.inf)
+            part.insert(list(part.columns).index("p_value"), "df", np.inf)
         part.insert(1, "estimator", name)
         part["effective_labels"] = np.nan
         if baseline is not None and fit.call.estimator != INVALID:

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.sample import Sample
-from dsl.data.tables import column_names, to_pandas
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
@@ -67,7 +66,7 @@ class Case:
         return None if predictions is None else predictions[:, self.labeled]
 
 
-def covariates_of(analysis: Analysis, data: Any, by: tuple[str, ...]) -> pd.DataFrame:
+def covariates_of(analysis: Analysis, data: TableLike, by: tuple[str, ...]) -> pd.DataFrame:
     """Columns of the formula that are not predicted, and those named in `by`; (N, .).
 
     Raises
@@ -114,7 +113,7 @@ def groups(column: pd.Series, labeled: BoolArray) -> pd.Series:
     return text.where(text.isin(kept), OTHER)
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """A level's name."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
     return f"{value:g}" if number else str(value)

@@ -172,7 +172,7 @@ def _jacobian(case: Case) -> Findings:
 def _gold_jacobian(case: Case, block: Block, params: FloatArray) -> FloatArray:
     """Jacobian of the weighted labelled rows alone at `params`, both in the formula's order; (k, k)."""
     order = case.analysis.design.order
-    problem = replace(case.analysis.problem(labeling=None), weights=gold_weights)
+    problem = replace(case.analysis.problem(), labeling=None, weights=gold_weights)
     jacobian = moment_sums(block, problem, params[case.analysis.places])[1][np.ix_(order, order)]
     return np.asarray((jacobian + jacobian.T) / 2.0)
 

@@ -1,9 +1,9 @@
 """The call: run every check that applies."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from dsl.data.arguments import as_names, explain_calls
+from dsl.data.tables import TableLike
 from dsl.estimators.again import analysis_of
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
@@ -15,7 +15,7 @@ from dsl.reports.diagnostics.results import Diagnostics, Findings, table_of
 @explain_calls
 def diagnose(
     fit: Fit | HasFit,
-    data: Any,
+    data: TableLike,
     *,
     by: str | Sequence[str] | None = None,
 ) -> Diagnostics:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, Record
 from dsl.engine.covariance import variance_of_sum
 from dsl.engine.intervals import kish, wald_pvalue
 from dsl.engine.labeling import finite_deviations
@@ -85,7 +84,7 @@ def _balance(case: Case) -> Findings:
         return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
     table["p_value"] = wald_pvalue(table["statistic"], 1.0)
     table["p_adjusted"] = holm(table["p_value"].to_numpy())
-    worst = table.loc[table["p_adjusted"].idxmin()]
+    worst = table.iloc[int(table["p_adjusted"].argmin())]
     check = judged(
         "balance",
         float(worst["p_adjusted"]),
@@ -104,7 +103,7 @@ def _balance(case: Case) -> Findings:
     return Findings(checks=[check], details={"balance": table})
 
 
-def _gaps(case: Case) -> Iterator[dict[str, Any]]:
+def _gaps(case: Case) -> Iterator[Record]:
     """Mean over labelled rows (Hajek), over all rows, and the z statistic of their difference."""
     sample, weight = case.sample, case.weight
     for name, values in _known_columns(case):
@@ -142,7 +141,7 @@ def _cells(case: Case) -> Findings:
     if table.empty:
         why = "the formula has no factor, and no predicted variable with few values"
         return Findings(skipped={"labels per cell": why, "outcomes per cell": why})
-    least = table.loc[table["n_labeled"].idxmin()]
+    least = table.iloc[int(table["n_labeled"].argmin())]
     check = judged(
         "labels per cell",
         float(least["n_labeled"]),
@@ -159,7 +158,7 @@ def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
     if "rarer_outcome" not in table:
         why = "only for models of probabilities with a 0/1 outcome that is predicted"
         return Findings(skipped={"outcomes per cell": why})
-    least = table.loc[table["rarer_outcome"].idxmin()]
+    least = table.iloc[int(table["rarer_outcome"].argmin())]
     return Findings(
         checks=[
             judged(
@@ -177,7 +176,7 @@ def _outcomes(case: Case, table: pd.DataFrame) -> Findings:
     )
 
 
-def _cell_counts(case: Case) -> Iterator[dict[str, Any]]:
+def _cell_counts(case: Case) -> Iterator[Record]:
     """All cells: rows, labelled rows and, for a logit, how many of these have the rarer outcome."""
     labeled, outcome = case.labeled, _binary_outcome(case)
     counted = pd.DataFrame({"_labeled": labeled.astype(int), "_ones": 0.0}, index=case.sample.data.index)

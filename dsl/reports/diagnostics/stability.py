@@ -1,11 +1,9 @@
 """Stability: out-of-fold errors over folds, estimates over splits."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, IntArray, Record
 from dsl.reports.diagnostics import limits
 from dsl.reports.diagnostics.case import Case
 from dsl.reports.diagnostics.results import Findings, judged
@@ -23,7 +21,7 @@ def _folds(case: Case) -> Findings:
     if folds is None or predictions is None:
         return Findings(skipped={"folds": f"estimator='{case.estimator}' has no folds"})
     gold = case.fit.sample.gold
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     p_values = np.ones((len(folds), gold.shape[1]))
     for s, split in enumerate(folds[:, case.labeled]):
         square = (predictions[s] - gold) ** 2
@@ -59,7 +57,7 @@ def _folds(case: Case) -> Findings:
     return Findings(checks=[check], details={"folds": table})
 
 
-def _by_unit(case: Case, values: FloatArray, fold: Any) -> tuple[FloatArray, Any]:
+def _by_unit(case: Case, values: FloatArray, fold: IntArray) -> tuple[FloatArray, IntArray]:
     """Values and folds of the rows, or means over clusters, which lie in one fold each."""
     if case.unit is None:
         return values, fold

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import AnyArray, BoolArray, FloatArray, Record
 from dsl.data.sample import Sample
 from dsl.data.tables import is_category
 from dsl.engine.covariance import variance_of_sum
@@ -42,7 +41,7 @@ class Pair:
     name: str
     gold: pd.Series
     """(n,) numbers or categories."""
-    surrogate: Any
+    surrogate: AnyArray | pd.Categorical
     """(n,) of the same kind."""
 
     @property
@@ -89,8 +88,8 @@ def _pairs(case: Case) -> Iterator[Pair | tuple[str, str]]:
 
 def _surrogates(case: Case) -> Findings:
     out = Findings()
-    rows: list[dict[str, Any]] = []
-    tests: list[dict[str, Any]] = []
+    rows: list[Record] = []
+    tests: list[Record] = []
     everyone = pd.Series(EVERYONE, index=case.sample.labels[case.labeled])
     cut = {str(name): groups(case.covariates[name], case.labeled) for name in case.covariates}
     for pair in _pairs(case):
@@ -150,7 +149,7 @@ def _correlation(pair: Pair, share: FloatArray) -> float:
     return float(share @ (x * y)) / size if size > 0.0 else 0.0
 
 
-def _quality(case: Case, pair: Pair, group: pd.Series) -> Iterator[dict[str, Any]]:
+def _quality(case: Case, pair: Pair, group: pd.Series) -> Iterator[Record]:
     """Error measures of each group, weighted by inverse probability."""
     mine = group.to_numpy()
     predicted = _predicted_mean(case, pair.name)
@@ -158,7 +157,7 @@ def _quality(case: Case, pair: Pair, group: pd.Series) -> Iterator[dict[str, Any
         rows = mine == label
         share = case.weight[rows] / case.weight[rows].sum()
         error = pair.error[rows]
-        out: dict[str, Any] = {"group": label, "n": int(rows.sum())}
+        out: Record = {"group": label, "n": int(rows.sum())}
         if pair.category or pair.binary:
             out["accuracy"] = 1.0 - float(share @ np.abs(error))
         if pair.binary:
@@ -173,7 +172,7 @@ def _quality(case: Case, pair: Pair, group: pd.Series) -> Iterator[dict[str, Any
         yield out
 
 
-def _share_of(event: Any, among: Any, share: FloatArray) -> float:
+def _share_of(event: BoolArray, among: BoolArray, share: FloatArray) -> float:
     total = float(share @ among)
     return float(share @ (event & among)) / total if total > 0.0 else np.nan
 
@@ -186,7 +185,7 @@ def _predicted_mean(case: Case, name: str) -> FloatArray | None:
     return np.asarray(case.out_of_fold[:, :, targets.index(name)].mean(axis=0))
 
 
-def _differential(case: Case, pair: Pair, covariate: str, group: pd.Series) -> dict[str, Any]:
+def _differential(case: Case, pair: Pair, covariate: str, group: pd.Series) -> Record:
     """Test that the surrogate, given the gold value, does not depend on the covariate."""
     response = pair.error if pair.category else np.asarray(pair.surrogate, dtype=float)
     tested = dummies(group)
@@ -235,6 +234,7 @@ def _learners(case: Case) -> Findings:
     if case.out_of_fold is None:
         why = f"estimator='{case.estimator}' has no learner"
         return Findings(skipped=dict.fromkeys(("learner", "calibration", "learner against surrogate"), why))
+    assert case.fit.fit_quality is not None  # there is a learner
     out = Findings(details={"learner": case.fit.fit_quality})
     tables = []
     pairs = {pair.name: pair for pair in _pairs(case) if isinstance(pair, Pair) and not pair.category}

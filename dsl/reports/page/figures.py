@@ -3,11 +3,14 @@
 from base64 import b64encode
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from dsl.reports.page.markup import Html, element, joined, left_out, text
 
-Draw = Callable[[Any], Any]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draw: TypeAlias = "Callable[[Axes], object]"
 """Draws into the axes that it is given."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
-from typing import Any, NewType
+from typing import NewType
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ class Section:
     body: Html
 
 
-def text(value: Any) -> Html:
+def text(value: object) -> Html:
     """Escaped text."""
     return Html(escape(str(value), quote=True))
 
@@ -44,18 +44,18 @@ def element(tag: str, content: Html, **attributes: str) -> Html:
     return Html(f"<{tag}{given}>{content}</{tag}>")
 
 
-def paragraph(words: Any, **attributes: str) -> Html:
+def paragraph(words: object, **attributes: str) -> Html:
     """A paragraph of plain text."""
     return element("p", text(words), **attributes)
 
 
-def bullets(items: Iterable[Any], **attributes: str) -> Html:
+def bullets(items: Iterable[object], **attributes: str) -> Html:
     """A list of plain texts; nothing if there are none."""
     lines = joined(element("li", text(item)) for item in items)
     return element("ul", lines, **attributes) if lines else lines
 
 
-def facts(pairs: Mapping[str, Any]) -> Html:
+def facts(pairs: Mapping[str, object]) -> Html:
     """Names and values."""
     rows = (Html(element("dt", text(name)) + element("dd", text(value))) for name, value in pairs.items())
     return element("dl", joined(element("div", row) for row in rows), class_="facts")

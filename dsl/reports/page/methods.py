@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from dsl.data.messages import rows_left_out
+from dsl.data.tables import each_row
 from dsl.estimators.result import Fit
 from dsl.reports.comparison import Comparison
 from dsl.reports.page.sources import SOURCES, cite, cited
@@ -164,7 +165,7 @@ def _learning(fit: Fit) -> Part:
     return f"{words}. Out of fold, {'; '.join(quality)}.", keys
 
 
-def _quality(name: Any, row: Any, several: bool) -> str:
+def _quality(name: object, row: pd.Series, several: bool) -> str:
     right = "" if np.isnan(row["accuracy"]) else f" and the accuracy {row['accuracy']:.3f}"
     return f"the R2{f' of {name}' if several else ''} was {row['r2']:.3f}{right}"
 
@@ -195,7 +196,7 @@ def _errors(fit: Fit, alpha: float) -> Part:
 
 def _results(fit: Fit, alpha: float) -> str:
     """Every coefficient with its interval."""
-    rows = [row for row in fit.tidy(alpha=alpha).itertuples() if row.term != "Intercept"]
+    rows = [row for row in each_row(fit.tidy(alpha=alpha)) if row.term != "Intercept"]
     shown = [
         f"{row.term} {number(row.estimate)} (SE {number(row.std_error)}, {100 * (1 - alpha):g}% CI {number(row.conf_low)} to "
         f"{number(row.conf_high)}, {p_text(row.p_value)})"

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dsl.data.fingerprint import table_fingerprint
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import formula_code
-from dsl.data.tables import to_pandas
+from dsl.data.tables import TableLike, to_pandas
 from dsl.estimators.call import Call
 from dsl.estimators.names import resolve_use_t
 from dsl.estimators.result import Fit
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "formulaic")
-DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, object] = {
     **{each.name: each.default for each in fields(Call)},
     "predicted_var": None,
     "prediction": None,
@@ -33,7 +33,7 @@ LINE = 100
 """Length from which a list of arguments is written one to a line."""
 
 
-def data_fingerprint(data: Any, columns: Sequence[str]) -> str:
+def data_fingerprint(data: TableLike, columns: Sequence[str]) -> str:
     """Hash of the named columns: names, types, row labels and values.
 
     Parameters
@@ -90,7 +90,7 @@ def roles(fit: Fit) -> dict[str, str]:
     return {name: ", ".join(each) for name, each in out.items()}
 
 
-def columns_table(fit: Fit, data: Any) -> pd.DataFrame:
+def columns_table(fit: Fit, data: TableLike) -> pd.DataFrame:
     """Role, type, missing and different values of each column of the analysis."""
     known = roles(fit)
     frame = to_pandas(data, list(known))
@@ -140,7 +140,7 @@ def _column_lines(columns: Sequence[str]) -> list[str]:
     return [whole] if len(whole) <= LINE else ["columns = [", *(f"    {name!r}," for name in columns), "]"]
 
 
-def _named(functions: Any) -> tuple[list[str], list[str]]:
+def _named(functions: Functions) -> tuple[list[str], list[str]]:
     """Imports and definitions of what the formula uses besides columns."""
     modules, definitions = [], []
     for name, value in functions.items():
@@ -158,7 +158,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     """Arguments of the call that are not the defaults, as code; and what the user must supply, with a description."""
     call, behind = fit.call, "|" in fit.call.formula_text
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
-    given: dict[str, Any] = {
+    given: dict[str, object] = {
         "predicted_var": _predicted(call),
         "prediction": _short(_listed(call)),
         "feature": _short(call.feature),
@@ -208,13 +208,13 @@ def _listed(call: Call) -> tuple[str, ...]:
     return tuple(name for name in call.prediction if name not in named)
 
 
-def _predicted(call: Call) -> Any:
+def _predicted(call: Call) -> object:
     if not _needs_pairs(call):
         return _short(call.predicted_var)
     return {name: _short(call.pairs.get(name, ())) for name in call.predicted_var}
 
 
-def _learner(sl_method: Any) -> str:
+def _learner(sl_method: object) -> str:
     """``sl_method`` as code; ``auto`` bare, and ``learner`` for one that has no name."""
     if isinstance(sl_method, str):
         return "auto" if sl_method == "auto" else repr(sl_method)
@@ -223,6 +223,6 @@ def _learner(sl_method: Any) -> str:
     return "learner"
 
 
-def _short(names: Sequence[str]) -> Any:
+def _short(names: Sequence[str]) -> str | list[str] | None:
     """One name bare, several as a list, none as None."""
     return (names[0] if names else None) if len(names) < 2 else list(names)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from dsl.estimators.result import Fit
+from dsl.data.tables import each_row
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.reports import plots as plotting
+from dsl.reports.comparison import Comparison
+from dsl.reports.diagnostics import Diagnostics
+from dsl.reports.diagnostics.results import Check
 from dsl.reports.page.figures import picture
 from dsl.reports.page.markup import (
     Cell,
@@ -29,6 +33,9 @@ from dsl.reports.page.markup import (
 )
 from dsl.reports.page.methods import Methods
 from dsl.reports.summary import design_facts, notes_on
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_PLOTS = 6
 """Predicted variables (or categories) that get a calibration plot."""
@@ -51,7 +58,7 @@ def design_section(fit: Fit) -> Section:
         parts.append(bullets(notes))
     design = fit.call.design
     if design is not None:
-        settings: dict[str, Any] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
+        settings: dict[str, object] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
         settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
         parts += [element("h3", text("How the labelled rows were drawn")), facts(settings)]
     return Section(ident="design", heading="Design", body=joined(parts))
@@ -67,7 +74,7 @@ def estimates_section(fit: Fit, alpha: float) -> Section:
             _p(row.p_value),
             *map(figured, row[-2:]),
         ]
-        for row in fit.tidy(alpha=alpha).itertuples(index=False)
+        for row in each_row(fit.tidy(alpha=alpha))
     ]
     z = "t" if fit.call.use_t else "z"
     header = ["coefficient", "estimate", "std. error", z, "p", f"{level}: from", "to"]
@@ -81,9 +88,9 @@ def estimates_section(fit: Fit, alpha: float) -> Section:
     return Section(ident="estimates", heading="Estimates", body=joined(parts))
 
 
-def coefficient_plot(ident: str, fits: Mapping[str, Fit], alpha: float, table_ident: str) -> Html:
+def coefficient_plot(ident: str, fits: Mapping[str, Fit | HasFit], alpha: float, table_ident: str) -> Html:
     """Estimates and intervals of one or several fits."""
-    names = list(next(iter(fits.values())).names)
+    names = list(fit_of(next(iter(fits.values()))).names)
     terms = [name for name in names if name != "Intercept"] or names
     height = 1.4 + 0.3 * len(terms) + 0.13 * len(terms) * len(fits)
     level, who = f"{100 * (1 - alpha):g}%", ", ".join(fits)
@@ -97,11 +104,11 @@ def coefficient_plot(ident: str, fits: Mapping[str, Fit], alpha: float, table_id
     )
 
 
-def _draw_coefficients(fits: Mapping[str, Fit], alpha: float, ax: Any) -> None:
+def _draw_coefficients(fits: Mapping[str, Fit | HasFit], alpha: float, ax: "Axes") -> None:
     plotting.coefficients(fits, ax, alpha=alpha)
 
 
-def comparison_section(found: Any) -> Section:
+def comparison_section(found: Comparison) -> Section:
     """Estimators side by side, the naive estimate's bias, and what becomes of the conclusions."""
     rows = found.table
     level = f"{100 * (1 - found.alpha):g}% interval"
@@ -117,7 +124,7 @@ def comparison_section(found: Any) -> Section:
             figured(row.conf_high),
             counted(row.effective_labels),
         ]
-        for row in rows.itertuples(index=False)
+        for row in each_row(rows)
     ]
     parts = []
     if found.conclusions is not None:
@@ -150,21 +157,21 @@ def _bias_table(bias: pd.DataFrame, reference: str, level: str) -> Html:
             _p(row.p_value),
             *map(figured, (row.conf_low, row.conf_high)),
         ]
-        for row in bias.itertuples()
+        for row in each_row(bias, labels=True)
     ]
     header = ["coefficient", "difference", "std. error", "z", "p", f"{level}: from", "to"]
     return table("bias-table", f"Bias of the naive estimate: naive less {reference}", header, body)
 
 
-def diagnostics_section(fit: Fit, found: Any) -> Section:
+def diagnostics_section(fit: Fit, found: Diagnostics) -> Section:
     """Alarms and notes in full, all checks in a table, the tables behind them, and plots."""
     parts = [paragraph(_counts(found))]
     for status in ("alarm", "note"):
         rows = found.checks[found.checks["status"] == status]
-        parts += [_finding(row) for row in rows.itertuples(index=False)]
+        parts += [_finding(row) for row in each_row(rows)]
     body = [
         [row.check, row.about, STATUS[row.status], figured(row.value), figured(row.threshold), row.finding]
-        for row in found.checks.itertuples(index=False)
+        for row in each_row(found.checks)
     ]
     header = ["check", "about", "status", "value", "threshold", "finding"]
     parts.append(table("checks-table", "All checks, the most serious first", header, body))
@@ -208,21 +215,21 @@ def plots(fit: Fit) -> list[Html]:
     return out
 
 
-def _draw_calibration(fit: Fit, name: str, ax: Any) -> None:
+def _draw_calibration(fit: Fit, name: str, ax: "Axes") -> None:
     plotting.calibration(fit, ax, variable=name)
 
 
-def _draw_weights(fit: Fit, ax: Any) -> None:
+def _draw_weights(fit: Fit, ax: "Axes") -> None:
     plotting.weights(fit, ax)
 
 
-def _counts(found: Any) -> str:
+def _counts(found: Diagnostics) -> str:
     count = found.checks["status"].value_counts()
     alarms, notes, fine = (int(count.get(status, 0)) for status in ("alarm", "note", "ok"))
     return f"{alarms} alarm{'' if alarms == 1 else 's'}, {notes} note{'' if notes == 1 else 's'}, {fine} in order."
 
 
-def _finding(row: Any) -> Html:
+def _finding(row: Check) -> Html:
     about = f" ({row.about})" if row.about else ""
     parts = [
         element("h3", text(f"{STATUS[row.status]}: {row.check}{about}")),

@@ -9,9 +9,11 @@ from typing import Any
 
 from dsl._version import __version__
 from dsl.data.arguments import explain_calls
+from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, HasFit, fit_of
+from dsl.estimators.short import Estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
@@ -32,7 +34,7 @@ class Options:
     title: str | None = None
     compare: bool = True
     diagnose: bool = True
-    estimators: Any = None
+    estimators: Estimators | None = None
     by: str | Sequence[str] | None = None
     alpha: float = 0.05
     date: Date | str | None = None
@@ -44,12 +46,12 @@ class Options:
 def write_report(
     fit: Fit | HasFit,
     path: str | os.PathLike[str],
-    data: Any = None,
+    data: TableLike | None = None,
     *,
     title: str | None = None,
     compare: bool = True,
     diagnose: bool = True,
-    estimators: Any = None,
+    estimators: Estimators | None = None,
     by: str | Sequence[str] | None = None,
     alpha: float = 0.05,
     date: Date | str | None = None,
@@ -132,7 +134,7 @@ def write_report(
 
 
 @explain_calls
-def report_html(fit: Fit | HasFit, data: Any = None, **options: Any) -> str:
+def report_html(fit: Fit | HasFit, data: TableLike | None = None, **options: Any) -> str:
     """The page of `write_report` as text.
 
     Parameters
@@ -158,7 +160,7 @@ def report_html(fit: Fit | HasFit, data: Any = None, **options: Any) -> str:
     return _build(fit, data, Options(**options))
 
 
-def _build(results: Fit | HasFit, data: Any, options: Options) -> str:
+def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> str:
     fit = fit_of(results)
     tails(options.alpha, "two-sided")
     day = _date(options.date)
@@ -172,7 +174,7 @@ def _build(results: Fit | HasFit, data: Any, options: Options) -> str:
     )
 
 
-def _sections(fit: Fit, data: Any, options: Options) -> list[Section]:
+def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Section]:
     if data is not None:
         check_same_data(fit, data)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
@@ -192,7 +194,7 @@ def _sections(fit: Fit, data: Any, options: Options) -> list[Section]:
     return [part for part in parts if part is not None]
 
 
-def _comparison(fit: Fit, data: Any, options: Options) -> Comparison | Section | None:
+def _comparison(fit: Fit, data: TableLike | None, options: Options) -> Comparison | Section | None:
     """The comparison, a section that says why there is none, or None where none is wanted."""
     if not options.compare:
         return None
@@ -210,7 +212,7 @@ def _comparison(fit: Fit, data: Any, options: Options) -> Comparison | Section |
     )
 
 
-def _diagnostics(fit: Fit, data: Any, options: Options) -> Diagnostics | Section | None:
+def _diagnostics(fit: Fit, data: TableLike | None, options: Options) -> Diagnostics | Section | None:
     """The same for diagnostics."""
     if not options.diagnose:
         return None
@@ -221,7 +223,7 @@ def _diagnostics(fit: Fit, data: Any, options: Options) -> Diagnostics | Section
     return diagnose(fit, data, by=options.by)
 
 
-def _check_used(data: Any, options: Options) -> None:
+def _check_used(data: TableLike | None, options: Options) -> None:
     """Raise ArgumentError if an option would be ignored."""
     needs = {
         "estimators": ("compare=True", options.compare),
@@ -238,7 +240,7 @@ def _check_used(data: Any, options: Options) -> None:
             raise ArgumentError(f"{name} is for a section that was not asked for; pass {section}, or leave {name} out")
 
 
-def _target(path: Any) -> Path:
+def _target(path: str | os.PathLike[str]) -> Path:
     """The path, checked before anything is computed."""
     try:
         target = Path(path)

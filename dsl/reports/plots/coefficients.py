@@ -1,15 +1,18 @@
 """Coefficients of one analysis by several estimators, side by side."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from dsl.data.arguments import as_names, explain_calls
-from dsl.estimators.result import Fit
+from dsl.estimators.result import Fit, HasFit
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import REFERENCE, dress, legend_outside, look, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ESTIMATORS = {
     "naive": "naive (surrogates as truth)",
@@ -21,7 +24,7 @@ ESTIMATORS = {
     "cdi": "CDI",
 }
 """What the estimators are called in legends."""
-LOOKS: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, dict[str, str]] = {
     "naive": {"marker": "s", "color": "0.55", "markerfacecolor": "white"},
     "gold_only": {"marker": "o", "color": "0.35", "markerfacecolor": "0.35"},
     "dsl": {"marker": "D", "color": "black", "markerfacecolor": "black"},
@@ -31,15 +34,30 @@ BAND = 0.7
 """Share of the distance between two coefficients that their estimates fill."""
 
 
+class HasEstimates(Protocol):
+    """Ordinary results, by coefficient."""
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimates."""
+
+    def conf_int(self, alpha: float = ...) -> pd.DataFrame:
+        """Lower and upper ends."""
+
+
+Estimates: TypeAlias = Fit | HasFit | HasEstimates
+"""Results of ``dsl.dsl``, or of statsmodels."""
+
+
 @explain_calls
 def coefficients(
-    fits: Any,
-    ax: Any = None,
+    fits: Estimates | Sequence[Estimates] | Mapping[str, Estimates],
+    ax: "Axes | None" = None,
     *,
     terms: str | Sequence[str] | None = None,
     truth: Mapping[str, float] | None = None,
     alpha: float = 0.05,
-) -> Any:
+) -> "Axes":
     """Estimates with their confidence intervals, estimators next to each other under every coefficient.
 
     Parameters
@@ -113,7 +131,7 @@ def coefficients(
     return ax
 
 
-def _labelled(fits: Any) -> dict[str, Any]:
+def _labelled(fits: object) -> dict[str, Estimates]:
     """Results by label."""
     if isinstance(fits, Mapping):
         out = {str(label): fit for label, fit in fits.items()}
@@ -130,24 +148,25 @@ def _labelled(fits: Any) -> dict[str, Any]:
     return out
 
 
-def _numbers(fit: Any, label: str, alpha: float) -> pd.DataFrame:
+def _numbers(fit: object, label: str, alpha: float) -> pd.DataFrame:
     """Estimates and intervals by term, of a fit of this package or of other results with names."""
-    core = fit if isinstance(fit, Fit) else getattr(fit, "core", None)
+    core = getattr(fit, "core", fit)
     if isinstance(core, Fit):
         return core.tidy(alpha=alpha).set_index("term")
-    if not hasattr(fit, "conf_int") or not isinstance(getattr(fit, "params", None), pd.Series):
+    params = getattr(fit, "params", None)
+    if not hasattr(fit, "conf_int") or not isinstance(params, pd.Series):
         raise ArgumentError(
             f"fits must be results with named params and conf_int(); {label or 'one'} is {type(fit).__name__}"
         )
     ends = pd.DataFrame(fit.conf_int(alpha=alpha)).set_axis(["conf_low", "conf_high"], axis=1)
-    return ends.assign(estimate=fit.params)
+    return ends.assign(estimate=params)
 
 
-def _estimator(fit: Any) -> str:
+def _estimator(fit: object) -> str:
     return str(getattr(getattr(fit, "call", None), "estimator", ""))
 
 
-def _mark(ax: Any, place: pd.Series, truth: Mapping[str, float]) -> None:
+def _mark(ax: "Axes", place: pd.Series, truth: Mapping[str, float]) -> None:
     """A dotted line across each coefficient's band at its known value."""
     values = pd.Series(dict(truth), dtype=float)
     own = [term for term in place.index if term in values.index]

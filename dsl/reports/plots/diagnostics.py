@@ -1,6 +1,6 @@
 """Two looks at an analysis: how even its weights are, and how good its predictions."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
@@ -8,8 +8,12 @@ from scipy.special import ndtri
 from dsl._typing import FloatArray
 from dsl.data.arguments import explain_calls
 from dsl.engine.intervals import kish
+from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import REFERENCE, dress, legend_inside, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LOG_RANGE = 20.0
 """Largest weight over smallest from which the axis is logarithmic."""
@@ -18,7 +22,7 @@ HEIGHT = 0.18
 
 
 @explain_calls
-def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
+def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "Axes":
     """Weights of the labelled rows, 1 / sampling probability, relative to their mean.
 
     A few rows with large weights carry the estimate: what counts is the effective number of labelled rows, (sum w)^2 / sum w^2
@@ -52,17 +56,17 @@ def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
     >>> weights(dsl.dsl(data=data, sl_method="lm", **data.attrs["call"])).get_ylabel()
     'labelled rows'
     """
-    _check_fit(fit)
-    labeled = fit.sample.labeled
+    sample = fit_of(fit).sample
+    labeled = sample.labeled
     if not len(labeled):
         raise ArgumentError("remove_data() dropped the rows of this fit; plot it before, or fit again")
-    weight = 1.0 / fit.sample.sample_prob[labeled]
+    weight = 1.0 / sample.sample_prob[labeled]
     relative = weight / weight.mean()
     effective = float(kish(weight))
     if ax is None:
         ax = new_axes(6.0, 3.6)
     wide = relative.max() / relative.min()
-    ax.hist(relative, bins=_edges(relative, bins), color="0.75", edgecolor="black", linewidth=0.6)
+    ax.hist(relative, bins=_edges(relative, bins).tolist(), color="0.75", edgecolor="black", linewidth=0.6)
     ax.axvline(1.0, color="black", linewidth=1.2, linestyle="--")
     if wide > LOG_RANGE:
         from matplotlib.ticker import LogLocator, NullFormatter
@@ -82,11 +86,6 @@ def weights(fit: Any, ax: Any = None, *, bins: int = 30) -> Any:
     return ax
 
 
-def _check_fit(fit: Any) -> None:
-    if not hasattr(fit, "sample") or not hasattr(fit, "splits"):
-        raise ArgumentError(f"fit must be a result of dsl.dsl; found {type(fit).__name__}")
-
-
 def _edges(values: FloatArray, bins: int) -> FloatArray:
     """Ends of bars that hold all values, on the scale of the axis."""
     low, high = values.min(), values.max()
@@ -97,7 +96,9 @@ def _edges(values: FloatArray, bins: int) -> FloatArray:
 
 
 @explain_calls
-def calibration(fit: Any, ax: Any = None, *, variable: str | None = None, bins: int = 10, alpha: float = 0.05) -> Any:
+def calibration(
+    fit: Fit | HasFit, ax: "Axes | None" = None, *, variable: str | None = None, bins: int = 10, alpha: float = 0.05
+) -> "Axes":
     """Gold labels against out-of-fold predictions, in bins of equal width.
 
     Points on the diagonal mean that predictions are right on average. DSL is valid if they are not, and the more precise the
@@ -139,9 +140,9 @@ def calibration(fit: Any, ax: Any = None, *, variable: str | None = None, bins: 
     """
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ArgumentError(f"bins must be a whole number, 1 or more; found {bins!r}")
-    _check_fit(fit)
-    name, predicted, gold = _one_target(fit, variable)
-    labeled, weight = fit.sample.labeled, 1.0 / fit.sample.sample_prob[fit.sample.labeled]
+    core = fit_of(fit)
+    name, predicted, gold = _one_target(core, variable)
+    labeled, weight = core.sample.labeled, 1.0 / core.sample.sample_prob[core.sample.labeled]
     x, y, half = _binned(predicted[labeled], gold, weight, bins, alpha)
     if ax is None:
         ax = new_axes(4.8, 4.4)
@@ -176,7 +177,7 @@ def calibration(fit: Any, ax: Any = None, *, variable: str | None = None, bins: 
     return ax
 
 
-def _one_target(fit: Any, variable: str | None) -> tuple[str, FloatArray, FloatArray]:
+def _one_target(fit: Fit, variable: str | None) -> tuple[str, FloatArray, FloatArray]:
     """Name, predictions (N,) as their mean over splits, and gold values (n,)."""
     names = fit.splits.targets
     if fit.predictions is None:

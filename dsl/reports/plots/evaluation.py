@@ -1,12 +1,15 @@
 """Measures of an evaluation against the number of labels, readable in black and white."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.exceptions import ArgumentError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = {
     "coverage": "coverage of {level:g}% intervals",
@@ -22,7 +25,7 @@ SHIFT = 0.012
 """Distance between neighbouring lines' points, so that error bars do not hide each other; share of the axis."""
 
 
-def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None) -> Any:
+def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | None" = None) -> "Axes":
     """Lines of one measure of one coefficient.
 
     Parameters
@@ -43,7 +46,8 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None
     if ax is None:
         ax = _new_axes()
     counts = sorted(table["n_labels"].unique())
-    lines = {names: line.sort_values("n_labels") for names, line in table.groupby(["design", "estimator"], sort=False)}
+    groups = table.groupby(["design", "estimator"], sort=False)
+    lines = {(str(design), str(estimator)): line.sort_values("n_labels") for (design, estimator), line in groups}
     designs, estimators = (list(dict.fromkeys(names[j] for names in lines)) for j in (0, 1))
     shown = [names for names, line in lines.items() if line[kind].notna().any()]
     step = SHIFT * (counts[-1] - counts[0] or counts[0])
@@ -69,12 +73,13 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: Any = None
     return ax
 
 
-def _new_axes() -> Any:
+def _new_axes() -> "Axes":
     try:
         import matplotlib.pyplot as plt
     except ModuleNotFoundError as error:
         raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
-    return plt.subplots(figsize=(7.5, 4.2), layout="constrained")[1]
+    _, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    return ax
 
 
 def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
@@ -90,7 +95,7 @@ def _label(names: tuple[str, str], designs: list[str], estimators: list[str]) ->
     return names[0] if len(estimators) == 1 else f"{names[1]}, {names[0]}"
 
 
-def _finish(ax: Any, kind: str, alpha: float, counts: list[int], term: str) -> None:
+def _finish(ax: "Axes", kind: str, alpha: float, counts: list[int], term: str) -> None:
     ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.set_xlabel("labels")
     ax.set_ylabel(KINDS[kind].format(level=100 * (1 - alpha)))

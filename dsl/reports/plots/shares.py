@@ -1,15 +1,18 @@
 """Category shares over time, or by group."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
-from dsl.data.arguments import as_names, explain_calls
+from dsl._typing import AnyArray, FloatArray
+from dsl.data.arguments import Names, as_names, explain_calls
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.style import MARKERS, dress, legend_outside, look, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SHIFT = 0.08
 """Distance between neighbouring lines' points, so that intervals do not hide each other; share of a period."""
@@ -40,12 +43,12 @@ class Shares(Protocol):
 @explain_calls
 def proportions(
     shares: Shares,
-    ax: Any = None,
+    ax: "Axes | None" = None,
     *,
-    categories: str | Sequence[str] | None = None,
-    groups: str | Sequence[str] | None = None,
+    categories: Names | None = None,
+    groups: Names | None = None,
     label: str | None = None,
-) -> Any:
+) -> "Axes":
     """Shares with their intervals: lines over time if there is a `time`, else a row for each group.
 
     Parameters
@@ -92,11 +95,11 @@ def proportions(
     return draw(shares, table, lines, ax, before)
 
 
-def _chosen(shares: Shares, categories: Any, groups: Any) -> pd.DataFrame:
+def _chosen(shares: Shares, categories: Names | None, groups: Names | None) -> pd.DataFrame:
     """The table's rows to draw, with a column for the group's name."""
     table = shares.table.copy()
     names = [table[name].astype(str) for name in shares.by]
-    table["_group"] = names[0].str.cat(names[1:], sep=", ") if names else ""
+    table["_group"] = names[0].str.cat(names[1:], sep=", ") if names else ""  # type: ignore[arg-type]  # lists will do
     for column, argument, wanted in (("category", "categories", categories), ("_group", "groups", groups)):
         asked, known = as_names(wanted, argument), table[column].astype(str)
         unknown = [name for name in asked if name not in set(known)]
@@ -116,7 +119,9 @@ def _lines(table: pd.DataFrame, shares: Shares, label: str | None) -> Iterator[t
         yield ", ".join([*([label] if label else []), *own]) or str(line["category"].iloc[0]), line
 
 
-def _over_time(shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int) -> Any:
+def _over_time(
+    shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: "Axes | None", before: int
+) -> "Axes":
     ax = new_axes() if ax is None else ax
     assert shares.time is not None
     place, ticks = _time_axis(table[shares.time])
@@ -135,7 +140,7 @@ def _over_time(shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.Da
     return ax
 
 
-def _time_axis(column: pd.Series) -> tuple[FloatArray, Any]:
+def _time_axis(column: pd.Series) -> tuple[FloatArray, tuple[AnyArray, list[str]] | None]:
     """Positions of the periods, and ticks with their names (None: those of matplotlib)."""
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
@@ -147,12 +152,14 @@ def _time_axis(column: pd.Series) -> tuple[FloatArray, Any]:
         values = np.unique(column.to_numpy(dtype=float))
         each = (values, [f"{value:g}" for value in values]) if len(values) <= MOST_TICKS else None
         return column.to_numpy(dtype=float), each
-    codes, values = pd.factorize(column)  # the table is in order
-    step = -(-len(values) // MOST_TICKS)
-    return codes.astype(float), (np.arange(len(values))[::step], [str(value) for value in values[::step]])
+    codes, known = pd.factorize(column)  # the table is in order
+    step = -(-len(known) // MOST_TICKS)
+    return codes.astype(float), (np.arange(len(known))[::step], [str(value) for value in known[::step]])
 
 
-def _by_group(shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: Any, before: int) -> Any:
+def _by_group(
+    shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: "Axes | None", before: int
+) -> "Axes":
     """Groups from top to bottom; without groups, categories."""
     names = table["_group"] if shares.by else table["category"].astype(str)
     order = pd.Series(range(names.nunique()), index=names.unique(), dtype=float)
@@ -186,7 +193,7 @@ def _share_of(shares: Shares, table: pd.DataFrame) -> str:
     return f"share of {shares.gold} = {category[0]}"
 
 
-def _finish(ax: Any, table: pd.DataFrame, *, axis: str, legend: bool = True) -> None:
+def _finish(ax: "Axes", table: pd.DataFrame, *, axis: Literal["x", "y"], legend: bool = True) -> None:
     """Shares from 0, as percentages, and a legend where there is something to tell apart."""
     if table["share"].min() > 0.0:
         (ax.set_xlim if axis == "x" else ax.set_ylim)(0.0)

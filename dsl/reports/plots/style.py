@@ -1,27 +1,32 @@
 """What all plots share: new axes, and looks that differ in shape as well as in colour."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
+from dsl._typing import Record
 from dsl.exceptions import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 COLORS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "0.5")
 """Okabe and Ito's palette: told apart by the colour-blind."""
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 2)), (0, (3, 1)))
-REFERENCE = {"color": "0.6", "linewidth": 1.0, "zorder": 0}
+REFERENCE: Record = {"color": "0.6", "linewidth": 1.0, "zorder": 0}
 """Zero lines, diagonals."""
 
 
-def new_axes(width: float = 7.5, height: float = 4.2) -> Any:
+def new_axes(width: float = 7.5, height: float = 4.2) -> "Axes":
     """Axes of a new figure of so many inches."""
     try:
         import matplotlib.pyplot as plt
     except ModuleNotFoundError as error:
         raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    return ax
 
 
-def look(j: int) -> dict[str, Any]:
+def look(j: int) -> Record:
     """Marker, line and colour of the j-th series; the second half of the markers is hollow."""
     color = COLORS[j % len(COLORS)]
     return {
@@ -35,7 +40,7 @@ def look(j: int) -> dict[str, Any]:
     }
 
 
-def dress(ax: Any, *, grid: str | None = None) -> None:
+def dress(ax: "Axes", *, grid: Literal["x", "y"] | None = None) -> None:
     """Open frame, and a faint grid across `grid`, "x" or "y"."""
     ax.spines[["top", "right"]].set_visible(False)
     if grid:
@@ -43,11 +48,11 @@ def dress(ax: Any, *, grid: str | None = None) -> None:
         ax.set_axisbelow(True)
 
 
-def legend_outside(ax: Any) -> None:
+def legend_outside(ax: "Axes") -> None:
     """Legend to the right of the axes, where it hides nothing."""
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", handlelength=3.5)
 
 
-def legend_inside(ax: Any) -> None:
+def legend_inside(ax: "Axes") -> None:
     """Legend in the emptiest corner."""
     ax.legend(frameon=False, loc="best", fontsize="small")

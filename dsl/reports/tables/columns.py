@@ -1,14 +1,41 @@
 """One fit as a column: its coefficients as text, and the facts below them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
+
+
+class Regression(Protocol):
+    """Results of ``dsl.dsl``, or of statsmodels."""
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimates by coefficient."""
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors."""
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimates over standard errors."""
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """P values."""
+
+    def conf_int(self, alpha: float = ...) -> pd.DataFrame:
+        """Lower and upper ends."""
+
+
+Regressions: TypeAlias = Regression | Sequence[Regression] | Mapping[str, Regression]
+"""One, several, or several with names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +57,24 @@ class Column:
         """The coefficient with its stars; empty if the fit has none of that name."""
         if term not in self.coefficients.index:
             return ""
-        row = self.coefficients.loc[term]
-        return number(row["estimate"], digits) + "*" * sum(bool(row["p"] < level) for level in levels)
+        stars = sum(self._value(term, "p") < level for level in levels)
+        return number(self._value(term, "estimate"), digits) + "*" * stars
 
     def below(self, term: str, stat: str, digits: int) -> str:
         """What stands below the coefficient."""
         if term not in self.coefficients.index:
             return ""
-        row = self.coefficients.loc[term]
         if stat == "ci":
-            return f"[{number(row['conf_low'], digits)}, {number(row['conf_high'], digits)}]"
-        if stat == "p" and row["p"] < 10.0**-digits:
+            return (
+                f"[{number(self._value(term, 'conf_low'), digits)}, {number(self._value(term, 'conf_high'), digits)}]"
+            )
+        value = self._value(term, stat)
+        if stat == "p" and value < 10.0**-digits:
             return f"(<{10.0**-digits:.{digits}f})"
-        return f"({number(row[stat], digits) if stat != 'p' else format(row['p'], f'.{digits}f')})"
+        return f"({number(value, digits) if stat != 'p' else format(value, f'.{digits}f')})"
+
+    def _value(self, term: str, what: str) -> float:
+        return float(self.coefficients[what][term])
 
 
 def number(value: float, digits: int) -> str:
@@ -58,7 +90,7 @@ def number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def column_of(fit: Any, name: str, alpha: float) -> Column:
+def column_of(fit: Regression, name: str, alpha: float) -> Column:
     """Read a fit of this package, or of statsmodels."""
     try:
         parts = {"estimate": fit.params, "se": fit.bse, "z": fit.tvalues, "p": fit.pvalues}
@@ -73,7 +105,7 @@ def column_of(fit: Any, name: str, alpha: float) -> Column:
     return Column(name=name, outcome=outcome, coefficients=frame, facts=_facts(fit))
 
 
-def _facts(fit: Any) -> dict[str, str]:
+def _facts(fit: object) -> dict[str, str]:
     core = getattr(fit, "core", None)
     if not isinstance(core, Fit):
         facts = {"Model": type(fit.model).__name__} if hasattr(fit, "model") else {}

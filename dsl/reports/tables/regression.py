@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.reports.tables.render import Grid, as_html, as_latex, as_markdown, as_text, minus
+
+if TYPE_CHECKING:
+    from great_tables import GT
 
 FORMATS = ("text", "md", "latex", "html")
 SUFFIXES = {".txt": "text", ".md": "md", ".tex": "latex", ".html": "html", ".htm": "html"}
@@ -90,7 +93,7 @@ class RegressionTable:
             [row.cells for row in self.rows], index=[row.label for row in self.rows], columns=list(self.names)
         )
 
-    def great_table(self) -> Any:
+    def great_table(self) -> "GT":
         """A ``great_tables.GT`` of the same cells, to be styled further.
 
         Raises

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from dsl.data.arguments import explain_calls
 from dsl.engine.intervals import tails
 from dsl.exceptions import ArgumentError
-from dsl.reports.tables.columns import Column, column_of
+from dsl.reports.tables.columns import Column, Regression, Regressions, column_of
 from dsl.reports.tables.regression import FORMATS, RegressionTable, Row
 
 STATS = {
@@ -23,7 +22,7 @@ CAUTION = "naive: predictions taken for the truth; not valid unless they make no
 
 @explain_calls
 def table(
-    fits: Any,
+    fits: Regressions,
     *,
     names: Sequence[str] | None = None,
     stat: str = "se",
@@ -114,12 +113,12 @@ def table(
     )
 
 
-def _named(fits: Any, names: Sequence[str] | None) -> dict[str, Any]:
+def _named(fits: Regressions, names: Sequence[str] | None) -> dict[str, Regression]:
     """Fits by the heads of their columns."""
     if isinstance(fits, Mapping):
         heads, listed = [str(name) for name in fits], list(fits.values())
     else:
-        listed = list(fits) if isinstance(fits, list | tuple) else [fits]
+        listed = list(fits) if isinstance(fits, Sequence) else [fits]
         heads = [f"({j})" for j in range(1, len(listed) + 1)]
     if not listed:
         raise ArgumentError("fits is empty; pass the results of dsl.dsl, e.g. table([first, second])")
@@ -143,7 +142,7 @@ def _check(*, stat: str, fmt: str, digits: int, alpha: float) -> None:
         raise ArgumentError(f"digits must be a whole number from 1 to 15; found {digits!r}")
 
 
-def _levels(stars: Any) -> tuple[float, ...]:
+def _levels(stars: bool | Sequence[float]) -> tuple[float, ...]:
     """P values below which one star more is set."""
     if isinstance(stars, bool):
         return LEVELS if stars else ()
@@ -159,7 +158,7 @@ def _levels(stars: Any) -> tuple[float, ...]:
     return levels
 
 
-def _shown(columns: list[Column], terms: Any) -> dict[str, str]:
+def _shown(columns: list[Column], terms: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
     """Coefficients to show, each with its label, in order."""
     every = list(dict.fromkeys(term for column in columns for term in column.terms))
     if terms is None:

@@ -1,10 +1,13 @@
 """A Word document with the table (python-docx)."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dsl.exceptions import MissingDependencyError
 from dsl.reports.tables.render import Grid, minus
+
+if TYPE_CHECKING:
+    from docx.table import _Cell
 
 
 def write_word(grid: Grid, path: Path) -> None:
@@ -34,7 +37,7 @@ def write_word(grid: Grid, path: Path) -> None:
     document.save(str(path))
 
 
-def _rule(cell: Any, *, above: bool, below: bool) -> None:
+def _rule(cell: "_Cell", *, above: bool, below: bool) -> None:
     """Lines at a cell's edges, which python-docx has no call for."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.columns import Columns
 from dsl.data.fingerprint import table_fingerprint
 from dsl.data.formula.caller import call_among
 from dsl.data.formula.matrices import ParsedFormula, build, parse
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import missing_per_column
 from dsl.data.sample import prepare
-from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
+from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
 from dsl.engine.models import MODELS
 from dsl.estimators.analysis import check_range
@@ -85,7 +84,7 @@ class Population:
         except OutcomeError as error:
             raise OutcomeError(f"{error}; none of this batch was recorded") from None
 
-    def estimate(self, gold: FloatArray, design: LabelDesign, arguments: Mapping[str, Any]) -> DSLResults:
+    def estimate(self, gold: FloatArray, design: LabelDesign, arguments: Arguments) -> DSLResults:
         """`dsl.dsl` with the settings' arguments and those given, called where the formula's functions are known."""
         settings = self.settings
         call = {
@@ -107,7 +106,7 @@ class Population:
         return result
 
 
-def population_of(data: Any, settings: Settings, caller: Mapping[str, Any]) -> Population:
+def population_of(data: TableLike, settings: Settings, caller: Functions) -> Population:
     """Check the data against the settings, before any label is paid for.
 
     Raises
@@ -151,7 +150,7 @@ def population_of(data: Any, settings: Settings, caller: Mapping[str, Any]) -> P
     )
 
 
-def _table(data: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
+def _table(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
     names = column_names(data)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,14 @@ from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, LabelError
 from dsl.sampling.adaptive.probabilities import combined
 from dsl.sampling.adaptive.settings import Settings
+
+
+class Facts(TypedDict):
+    """How the probabilities of a batch came about; by coefficient."""
+
+    rho: Mapping[str, float]
+    relative_variance: Mapping[str, float]
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +32,7 @@ class Batch:
     """(n,) positions of the rows drawn, ascending."""
     now: FloatArray = field(repr=False)
     """(N,) probability of being drawn in this batch, for a row not drawn before."""
-    facts: Mapping[str, Any]
-    """How the probabilities came about: ``rho``, ``relative_variance``, ``note``."""
+    facts: Facts
     labels: FloatArray | None = field(repr=False, default=None)
     """(n, q) gold labels; None until they are there."""
 
@@ -97,7 +104,7 @@ def history_table(batches: tuple[Batch, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).set_index("batch")
 
 
-def read_labels(given: Any, rows: pd.Index, settings: Settings) -> FloatArray:
+def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray:
     """Coders' labels in the batch's order; (n, q).
 
     Parameters
@@ -124,7 +131,7 @@ def read_labels(given: Any, rows: pd.Index, settings: Settings) -> FloatArray:
     return out
 
 
-def _frame(given: Any, predicted: tuple[str, ...]) -> pd.DataFrame:
+def _frame(given: object, predicted: tuple[str, ...]) -> pd.DataFrame:
     if isinstance(given, pd.Series) and len(predicted) == 1:
         return given.to_frame(predicted[0])
     if not isinstance(given, pd.DataFrame):

@@ -14,11 +14,10 @@ import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, Record
 from dsl.data.arguments import warn_caller
 from dsl.exceptions import LogError, LogWarning
 
@@ -48,7 +47,7 @@ class Log:
         self._length = length
 
     @classmethod
-    def create(cls, path: str | Path, header: Mapping[str, Any]) -> "Log":
+    def create(cls, path: str | Path, header: Record) -> "Log":
         """Start a new log; the file must not exist."""
         log = cls(Path(path))
         try:
@@ -67,7 +66,7 @@ class Log:
         return log
 
     @classmethod
-    def read(cls, path: str | Path) -> tuple["Log", list[dict[str, Any]]]:
+    def read(cls, path: str | Path) -> tuple["Log", list[Record]]:
         """Open a log and check its chain: the log, ready for more, and its events.
 
         An incomplete last line, which a crash while writing leaves behind, is cut off, with a warning.
@@ -105,7 +104,7 @@ class Log:
             os.fsync(file.fileno())
         self._length = length
 
-    def append(self, kind: str, contents: Mapping[str, Any]) -> None:
+    def append(self, kind: str, contents: Mapping[str, object]) -> None:
         """Write one event; it is on the disk when this returns.
 
         Raises
@@ -140,7 +139,7 @@ def _hash(last: str, text: str) -> str:
     return hashlib.sha256(f"{last}\n{text}".encode()).hexdigest()
 
 
-def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[dict[str, Any], str]:
+def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[Record, str]:
     """The event of a line, and its hash."""
     try:
         text, mark = line.decode(), ', "chain": "'
@@ -161,7 +160,7 @@ def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[dict[str,
     return event, chain
 
 
-def _check_header(events: list[dict[str, Any]], path: Path) -> None:
+def _check_header(events: list[Record], path: Path) -> None:
     if not events:
         raise LogError(f"'{path}' holds no complete line, so that nothing was recorded; delete it and begin anew")
     header = events[0]

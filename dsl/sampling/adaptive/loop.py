@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray
 from dsl._version import __version__
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import formula_names
+from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError, EstimationError, FoldError
+from dsl.learners.auto import Method
 from dsl.sampling.adaptive.archive import Population, population_of
 from dsl.sampling.adaptive.batches import Batch, Progress, history_table, read_labels
 from dsl.sampling.adaptive.log import Log, packed
@@ -161,7 +164,7 @@ class AdaptiveDesign:
     def __init__(
         self,
         formula: str,
-        data: Any,
+        data: TableLike,
         *,
         predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
         n_labels: int,
@@ -177,9 +180,9 @@ class AdaptiveDesign:
         se: Mapping[str, float] | None = None,
         cluster: str | None = None,
         family: str = "gaussian",
-        sl_method: Any = "auto",
+        sl_method: Method = "auto",
         cross_fit: int = 5,
-        error_model: Any = ERROR_MODEL,
+        error_model: Method = ERROR_MODEL,
         tau: float = TAU,
         floor: float = 0.1,
         robust: bool = ROBUST,
@@ -227,7 +230,7 @@ class AdaptiveDesign:
         self._reached: tuple[int, bool] = (0, False)
 
     @classmethod
-    def resume(cls, log: str | Path, data: Any, *, recompute: bool = True) -> AdaptiveDesign:
+    def resume(cls, log: str | Path, data: TableLike, *, recompute: bool = True) -> AdaptiveDesign:
         """Go on with a design from its log, after a crash or another day.
 
         Parameters
@@ -304,7 +307,7 @@ class AdaptiveDesign:
             self._log.append("batch", contents)
         self._progress = replace(self._progress, batches=(*self._progress.batches, batch))
 
-    def add_labels(self, labels: Any) -> None:
+    def add_labels(self, labels: pd.Series | pd.DataFrame) -> None:
         """Give the labels of the batch that `next_batch` returned; when this returns they are in the log.
 
         Parameters
@@ -337,7 +340,7 @@ class AdaptiveDesign:
             self._log.append("labels", {"batch": waiting.number, "labels": columns})
         self._progress = after
 
-    def run(self, ask: Callable[[pd.DataFrame], Any]) -> AdaptiveDesign:
+    def run(self, ask: Callable[[pd.DataFrame], pd.Series | pd.DataFrame | ArrayLike]) -> AdaptiveDesign:
         """Draw and label until the design is done.
 
         Parameters
@@ -359,7 +362,7 @@ class AdaptiveDesign:
             self.add_labels(answer)
         return self
 
-    def _indexed(self, answer: Any, rows: pd.Index) -> pd.DataFrame:
+    def _indexed(self, answer: ArrayLike, rows: pd.Index) -> pd.DataFrame:
         """An array of labels in the batch's order as a table."""
         names = list(self.settings.predicted)
         values = np.asarray(answer)

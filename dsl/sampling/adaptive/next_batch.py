@@ -1,14 +1,12 @@
 """From the labels so far to the next batch: evidence, probabilities, draw."""
 
-from typing import Any
-
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import EstimationError
 from dsl.sampling.adaptive.archive import Population
-from dsl.sampling.adaptive.batches import Batch, Progress
+from dsl.sampling.adaptive.batches import Batch, Facts, Progress
 from dsl.sampling.adaptive.evidence import evidence_of
 from dsl.sampling.adaptive.probabilities import Probabilities, aimed_probabilities, draw, even_probabilities, gains
 from dsl.sampling.adaptive.settings import Settings
@@ -30,11 +28,11 @@ def drawn_rows(settings: Settings, number: int, now: FloatArray, labeled: BoolAr
     return draw(now, labeled, rng)
 
 
-def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabilities, dict[str, Any]]:
+def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabilities, Facts]:
     """Probabilities of the next batch, and how they came about; even ones where the labels do not say better."""
     settings, before, labeled = people.settings, progress.total, progress.labeled
     even = even_probabilities(size=size, before=before, labeled=labeled)
-    facts: dict[str, Any] = {"rho": {}, "relative_variance": {}, "note": ""}
+    facts: Facts = {"rho": {}, "relative_variance": {}, "note": ""}
     if not labeled.any():
         return even, facts
     try:
@@ -51,7 +49,7 @@ def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabi
         criterion=settings.criterion,
     )
     expected = dict(zip(settings.coefficient, gains(evidence.variance, planned.total).tolist(), strict=True))
-    return planned, {"rho": evidence.rho, "relative_variance": expected, "note": evidence.note}
+    return planned, Facts(rho=evidence.rho, relative_variance=expected, note=evidence.note)
 
 
 def label_design(people: Population, progress: Progress) -> LabelDesign:

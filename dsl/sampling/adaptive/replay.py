@@ -1,14 +1,15 @@
 """From a log back to the state that it records, checking every step."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from dsl._typing import Record
+from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.tables import TableLike
 from dsl.exceptions import LogError
 from dsl.sampling.adaptive.archive import Population, population_of
-from dsl.sampling.adaptive.batches import Batch, Progress
+from dsl.sampling.adaptive.batches import Batch, Facts, Progress
 from dsl.sampling.adaptive.log import Log, unpacked
 from dsl.sampling.adaptive.next_batch import drawn_rows, plan_batch
 from dsl.sampling.adaptive.settings import Settings
@@ -18,7 +19,7 @@ OTHER_MACHINE = 1e-6
 
 
 def replay(
-    path: str | Path, data: Any, caller: Mapping[str, Any], *, recompute: bool
+    path: str | Path, data: TableLike, caller: Functions, *, recompute: bool
 ) -> tuple[Log, Population, Progress]:
     """The log, opened for more, the population, and the batches so far."""
     log, events = Log.read(path)
@@ -37,7 +38,7 @@ def replay(
     return log, people, progress
 
 
-def _population(path: Path, header: Mapping[str, Any], data: Any, caller: Mapping[str, Any]) -> Population:
+def _population(path: Path, header: Record, data: TableLike, caller: Functions) -> Population:
     people = population_of(data, Settings.of_record(header["settings"]), caller)
     if len(people) != header["rows"] or people.fingerprint != header["data"]:
         rows = "" if len(people) == header["rows"] else f" ({len(people)} rows, not {header['rows']})"
@@ -48,7 +49,7 @@ def _population(path: Path, header: Mapping[str, Any], data: Any, caller: Mappin
     return people
 
 
-def _batch(people: Population, progress: Progress, event: Mapping[str, Any], where: str, recompute: bool) -> Progress:
+def _batch(people: Population, progress: Progress, event: Record, where: str, recompute: bool) -> Progress:
     """The event of a batch: its probabilities must follow from the labels, its rows from its probabilities."""
     number = len(progress.batches) + 1
     if progress.waiting is not None or event["batch"] != number or number > len(people.settings.sizes):
@@ -68,12 +69,12 @@ def _batch(people: Population, progress: Progress, event: Mapping[str, Any], whe
         raise LogError(
             f"{where}: the rows of batch {number} are not those that its probabilities and the seed draw; the log was changed"
         )
-    facts = {name: event[name] for name in ("rho", "relative_variance", "note")}
+    facts = Facts(rho=event["rho"], relative_variance=event["relative_variance"], note=event["note"])
     batch = Batch(number=number, rows=rows, now=now, facts=facts)
     return Progress(progress.size, progress.width, (*progress.batches, batch))
 
 
-def _labels(people: Population, progress: Progress, event: Mapping[str, Any], where: str, recompute: bool) -> Progress:
+def _labels(people: Population, progress: Progress, event: Record, where: str, recompute: bool) -> Progress:
     """The event of a batch's labels."""
     waiting = progress.waiting
     if waiting is None or event["batch"] != waiting.number:

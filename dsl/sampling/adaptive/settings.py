@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import numpy as np
 
-from dsl.data.arguments import as_name, as_names, check_count, check_counts, pair_surrogates
+from dsl._typing import Record
+from dsl.data.arguments import Names, Pairs, as_name, as_names, check_count, check_counts, pair_surrogates
 from dsl.data.formula.text import is_formulaic, require_text
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
+from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 
 BATCHES = 4
@@ -26,7 +27,7 @@ class Settings:
     """Arguments of `dsl.AdaptiveDesign`, resolved."""
 
     formula: str
-    predicted_var: Any
+    predicted_var: list[str] | dict[str, list[str]]
     """List of names, or dict of name to list of surrogates, as given."""
     prediction: list[str]
     feature: list[str]
@@ -34,8 +35,8 @@ class Settings:
     cluster: str | None
     model: str
     family: str
-    sl_method: Any
-    error_model: Any
+    sl_method: Method
+    error_model: Method
     cross_fit: int
     coefficient: list[str] | str
     """Coefficients aimed at; "all" until the formula's are known."""
@@ -70,7 +71,7 @@ class Settings:
         """What the learners see beside the surrogates: features, then confidences."""
         return tuple(dict.fromkeys([*self.feature, *self.confidence]))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """As JSON can hold it.
 
         Raises
@@ -87,41 +88,41 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> "Settings":
+    def of_record(cls, record: Record) -> "Settings":
         """The settings that `record` wrote, of this version or of one with the `OLD_NAMES`."""
         named = {OLD_NAMES.get(name, name): value for name, value in record.items()}
         return cls(**{field.name: named[field.name] for field in fields(cls)})
 
 
-def _is_name(method: Any) -> bool:
+def _is_name(method: object) -> bool:
     return isinstance(method, str) or (isinstance(method, list | tuple) and all(_is_name(part) for part in method))
 
 
 def settings_of(
     *,
-    formula: Any,
-    predicted_var: Any,
-    prediction: Any,
-    feature: Any,
-    confidence: Any,
-    cluster: Any,
+    formula: object,
+    predicted_var: Pairs,
+    prediction: Names | None,
+    feature: Names | None,
+    confidence: Names | None,
+    cluster: str | None,
     model: str,
     family: str,
-    sl_method: Any,
-    error_model: Any,
+    sl_method: Method,
+    error_model: Method,
     cross_fit: int,
-    coefficient: Any,
+    coefficient: object,
     criterion: str,
-    n_labels: Any,
-    burn_in: Any,
-    batch_size: Any,
-    batches: Any,
-    tau: Any,
-    floor: Any,
-    robust: Any,
-    se: Any,
-    codebook: Any,
-    seed: Any,
+    n_labels: object,
+    burn_in: object,
+    batch_size: object,
+    batches: object,
+    tau: object,
+    floor: object,
+    robust: object,
+    se: object,
+    codebook: object,
+    seed: int,
 ) -> Settings:
     """Check the arguments of `dsl.AdaptiveDesign` that can be checked without the data."""
     if is_formulaic(formula):
@@ -164,7 +165,7 @@ def settings_of(
     )
 
 
-def schedule(n_labels: Any, *, burn_in: Any, batch_size: Any, batches: Any, least: int) -> list[int]:
+def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: object, least: int) -> list[int]:
     """Sizes of the batches, the burn-in first.
 
     Raises
@@ -210,7 +211,7 @@ def _filled(total: int, size: int) -> list[int]:
     return [size] * full + ([left] if left else [])
 
 
-def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
 
@@ -231,28 +232,28 @@ def _check_columns(predicted: Sequence[str], surrogates: Sequence[str], columns:
         )
 
 
-def _plain_predicted(predicted_var: Any) -> Any:
+def _plain_predicted(predicted_var: Pairs) -> list[str] | dict[str, list[str]]:
     if isinstance(predicted_var, Mapping):
         return {str(gold): list(as_names(names, "predicted_var")) for gold, names in predicted_var.items()}
     return list(as_names(predicted_var, "predicted_var"))
 
 
-def _coefficients(given: Any) -> list[str] | str:
+def _coefficients(given: object) -> list[str] | str:
     """The names given, or "all"."""
     return "all" if isinstance(given, str) and given == "all" else list(as_names(given, "coefficient"))
 
 
-def _share(name: str, value: Any) -> float:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0.0 < value <= 1.0:
+def _share(name: str, value: object) -> float:
+    number = float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else np.nan
+    if not 0.0 < number <= 1.0:
         raise ArgumentError(
             f"{name} must be above 0 and at most 1: rows without a chance of being labelled would make the estimate wrong; found "
             f"{value!r}"
         )
-    return float(value)
+    return number
 
 
-def _standard_errors(given: Any) -> dict[str, float]:
+def _standard_errors(given: object) -> dict[str, float]:
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not given:
@@ -264,14 +265,14 @@ def _standard_errors(given: Any) -> dict[str, float]:
     return {str(name): float(value) for name, value in given.items()}
 
 
-def _codebook(given: Any, predicted: Sequence[str]) -> dict[str, list[float]]:
+def _codebook(given: object, predicted: Sequence[str]) -> dict[str, list[float]]:
     """Labels that may be given, by predicted variable."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         given = dict.fromkeys(predicted, given)
-    out = {}
-    for name, codes in given.items():
+    out: dict[str, list[float]] = {}
+    for name, codes in dict(given).items():
         if name not in predicted:
             raise ArgumentError(f"codebook names '{name}', which is no predicted variable: {', '.join(predicted)}")
         try:

@@ -1,16 +1,15 @@
 """Several coders: one label per row, and how far they agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dsl.data.design import SamplingDesign
 from dsl.exceptions import ArgumentError
-from dsl.sampling.coding.codebook import Codebook
+from dsl.sampling.coding.codebook import Codebook, CodebookLike
 from dsl.sampling.coding.files import open_coder_file, path_list, sheet_labels
 
 
@@ -19,7 +18,7 @@ def agreement_table(
     paths: Sequence[str | Path],
     *,
     label: str,
-    codebook: Sequence[Any] | Mapping[Any, str] | None,
+    codebook: CodebookLike | None,
     encoding: str,
 ) -> pd.DataFrame:
     """Agreement of each pair of coders; see `LabelDesign.agreement`."""

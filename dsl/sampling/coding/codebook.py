@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from dsl._typing import AnyArray
 from dsl.exceptions import ArgumentError, CoderFileError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -39,7 +40,12 @@ def is_number(text: str) -> bool:
     return bool(NUMBER.fullmatch(text.strip()))
 
 
-def quoted(label: Any) -> str:
+Code: TypeAlias = str | int | float
+CodebookLike: TypeAlias = Sequence[Code] | AnyArray | Mapping[str, str] | Mapping[int, str] | Mapping[float, str]
+"""The labels allowed, or label to meaning."""
+
+
+def quoted(label: Code) -> str:
     """A label for a message."""
     return repr(label) if isinstance(label, str) else f"{label:g}"
 
@@ -48,14 +54,14 @@ def quoted(label: Any) -> str:
 class Codebook:
     """Labels that may be given."""
 
-    codes: tuple[Any, ...]
+    codes: tuple[Code, ...]
     meanings: tuple[str, ...]
     """Of each code; empty where the codebook has none."""
-    lookup: Mapping[str, Any]
+    lookup: Mapping[str, Code]
     """What a coder may type, in canonical form, to code."""
 
     @classmethod
-    def of(cls, given: Sequence[Any] | Mapping[Any, str]) -> "Codebook":
+    def of(cls, given: CodebookLike) -> "Codebook":
         """Read a list of codes, or a mapping of code to meaning."""
         if isinstance(given, str) or not isinstance(given, Sequence | Mapping | np.ndarray) or not len(given):
             raise ArgumentError(
@@ -63,7 +69,7 @@ class Codebook:
             )
         codes = tuple(code.item() if isinstance(code, np.generic) else code for code in given)
         meanings = tuple(str(meaning) for meaning in given.values()) if isinstance(given, Mapping) else ()
-        lookup: dict[str, Any] = {}
+        lookup: dict[str, Code] = {}
         for code in codes:
             if not isinstance(code, str | int | float) or not canonical(str(code)):
                 raise ArgumentError(f"codebook has the label {code!r}; labels must be numbers or text")
@@ -94,7 +100,7 @@ class Codebook:
         return all(not isinstance(code, str) for code in self.codes)
 
 
-def _add(lookup: dict[str, Any], key: str, code: Any) -> None:
+def _add(lookup: dict[str, Code], key: str, code: Code) -> None:
     if key in lookup and (lookup[key] != code or isinstance(lookup[key], str) != isinstance(code, str)):
         raise ArgumentError(
             f"codebook is ambiguous: {key!r} stands for both {lookup[key]!r} and {code!r}; make its entries differ by more than "

@@ -1,10 +1,9 @@
 """Coders' files: what was drawn goes out, labels come back, and every row is checked on the way."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,9 @@ from dsl._typing import BoolArray, IntArray
 from dsl.data.arguments import Seed, as_name, as_names, random_generator
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
-from dsl.data.tables import check_unique, column_names, first_rows, to_pandas
+from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
-from dsl.sampling.coding.codebook import Codebook, canonical, quoted, read_labels
+from dsl.sampling.coding.codebook import Codebook, CodebookLike, canonical, quoted, read_labels
 from dsl.sampling.coding.sheets import cell_text, check_suffix, read_sheet, write_sheet
 from dsl.sampling.coding.votes import combine
 
@@ -27,11 +26,11 @@ DIGITS = 6
 def write_coder_file(
     design: SamplingDesign,
     path: str | Path,
-    data: Any,
+    data: TableLike,
     *,
     columns: str | Sequence[str],
     label: str,
-    codebook: Sequence[Any] | Mapping[Any, str] | None,
+    codebook: CodebookLike | None,
     seed: Seed,
 ) -> pd.DataFrame:
     """Write the drawn rows for a coder; see `LabelDesign.to_coder`."""
@@ -59,14 +58,14 @@ def write_coder_file(
     return sheet
 
 
-def _label_name(label: Any) -> str:
+def _label_name(label: object) -> str:
     name = as_name(label, "label")
     if not name or name in (ROW, KEY):
         raise ArgumentError(f"label must name the column of labels, other than '{ROW}' and '{KEY}'; found {label!r}")
     return name
 
 
-def _asked(design: SamplingDesign, data: Any, index: pd.Index, label: str) -> IntArray:
+def _asked(design: SamplingDesign, data: TableLike, index: pd.Index, label: str) -> IntArray:
     """Positions in the design of the drawn rows without a label in the data."""
     _check_rows(design, index)
     drawn = np.flatnonzero(design.drawn)
@@ -188,10 +187,10 @@ def sheet_labels(sheet: CoderSheet, *, label: str, codebook: Codebook | None) ->
 def read_coder_files(
     design: SamplingDesign,
     path: str | Path | Sequence[str | Path],
-    data: Any,
+    data: TableLike,
     *,
     label: str,
-    codebook: Sequence[Any] | Mapping[Any, str] | None,
+    codebook: CodebookLike | None,
     rule: str,
     ties: str,
     encoding: str,
@@ -216,7 +215,7 @@ def read_coder_files(
     return table
 
 
-def path_list(path: Any) -> list[Any]:
+def path_list(path: str | Path | Sequence[str | Path]) -> list[str | Path]:
     """One path or several as a list."""
     paths = [path] if isinstance(path, str | Path) else list(path)
     if not paths or len({str(p) for p in paths}) < len(paths):

@@ -4,13 +4,16 @@ import csv
 import datetime
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError, DataError, MissingDependencyError
 from dsl.sampling.coding.codebook import GUARDED, UNPRINTABLE, Codebook, is_number
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 CELL = 32_767
 """Characters that a spreadsheet cell holds."""
@@ -24,9 +27,9 @@ def check_suffix(path: Path, known: tuple[str, ...]) -> None:
         raise ArgumentError(f"'{path.name}' must end in {' or '.join(known)}, which says what kind of file it is")
 
 
-def cell_text(value: Any) -> str:
+def cell_text(value: object) -> str:
     """A value as the coder sees it; numbers without needless decimals, missing values empty."""
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(cast(str, value))):
         return ""
     if isinstance(value, float):
         return f"{value:.12g}"
@@ -53,8 +56,10 @@ def _formula_like(text: str) -> bool:
 
 
 def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, codebook: Codebook | None) -> None:
-    openpyxl = excel()
+    require_excel()
+    from openpyxl import Workbook
     from openpyxl.styles import Alignment, Font
+    from openpyxl.utils import get_column_letter
 
     for name in table.columns:
         long = (table[name].str.len() > CELL).to_numpy()
@@ -63,13 +68,13 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
                 f"column '{name}' has more than {CELL} characters, which no spreadsheet cell holds, in {first_rows(long, rows)}; "
                 "write a .csv file, or shorten the text before the design is drawn"
             )
-    book = openpyxl.Workbook()
+    book = Workbook()
     sheet = book.active
     sheet.title = "labels"
     for j, name in enumerate(table.columns, start=1):
         sheet.cell(1, j, name).font = Font(bold=True)
         shown = name not in (label, *WIDTHS)
-        sheet.column_dimensions[openpyxl.utils.get_column_letter(j)].width = 60 if shown else WIDTHS.get(name, 14)
+        sheet.column_dimensions[get_column_letter(j)].width = 60 if shown else WIDTHS.get(name, 14)
         for i, text in enumerate(table[name], start=2):
             cell = sheet.cell(i, j)
             cell.number_format = "@"  # text: nothing typed becomes a date
@@ -83,7 +88,7 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
     book.save(path)
 
 
-def _add_codebook(book: Any, codebook: Codebook, *, column: int, last: int) -> None:
+def _add_codebook(book: "Workbook", codebook: Codebook, *, column: int, last: int) -> None:
     """A second sheet with the labels and what they mean, offered in each cell of the label column."""
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.datavalidation import DataValidation
@@ -102,15 +107,14 @@ def _add_codebook(book: Any, codebook: Codebook, *, column: int, last: int) -> N
     book.active.add_data_validation(offer)
 
 
-def excel() -> Any:
-    """The module openpyxl."""
+def require_excel() -> None:
+    """Raise MissingDependencyError unless openpyxl is installed."""
     try:
-        import openpyxl
+        import openpyxl  # noqa: F401
     except ImportError:
         raise MissingDependencyError(
             'XLSX files need openpyxl, which is not installed: pip install "dsl[excel]", or use a .csv file'
         ) from None
-    return openpyxl
 
 
 def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
@@ -152,9 +156,11 @@ def _csv_cells(path: Path, encoding: str) -> list[list[str]]:
 
 
 def _xlsx_cells(path: Path) -> list[list[str]]:
-    openpyxl = excel()
+    require_excel()
+    from openpyxl import load_workbook
+
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises whatever the broken part of the file does
         raise CoderFileError(
             f"'{path.name}' cannot be read as an XLSX file ({error}); save it again from the spreadsheet, as .xlsx or .csv"

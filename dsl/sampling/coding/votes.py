@@ -39,7 +39,8 @@ def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str)
     if rule == "mean":
         if any(labels.dtype == object for labels in given):
             raise ArgumentError("rule='mean' needs numbers for labels; use rule='majority'")
-        return every.groupby(level=0).mean()
+        means: pd.Series = every.groupby(level=0).mean()
+        return means
     votes = every.groupby([every.index, every], sort=False).size().rename_axis(["row", "label"])
     most = votes.groupby("row").transform("max")
     leading = votes[votes == most].reset_index("label")["label"]
@@ -55,4 +56,5 @@ def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str)
         )
     allowed = set(leading.items())
     kept = every[[vote in allowed for vote in every.items()]]  # in the order of the files
-    return kept[~kept.index.duplicated()]
+    first: pd.Series = kept[~kept.index.duplicated()]
+    return first

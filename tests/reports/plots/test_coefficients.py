@@ -173,7 +173,7 @@ def test_diagnostics_that_cannot_be_drawn(fits: list[Any]) -> None:
         calibration(fits[1])
     with pytest.raises(e.ArgumentError, match="bins"):
         calibration(fits[2], bins=0)
-    with pytest.raises(e.ArgumentError, match=r"result of dsl\.dsl; found str"):
+    with pytest.raises(e.ArgumentError, match=r"what dsl\.dsl returns; found str"):
         weights("fit")
     small = run(posts())
     small.remove_data()

@@ -4,18 +4,19 @@ Each takes its state (a dict) first: empty when fitted, and from then on what ma
 values (R's ``predvars``).
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from scipy.interpolate import BSpline
 from scipy.linalg import qr
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, Record
 from dsl.data.formula.rlang.contrasts import orthogonal_polynomials, polynomials_at
 from dsl.data.formula.rlang.values import Matrix, Value, Vector, numbers, one, whole
 from dsl.exceptions import FormulaError
 
-State = dict[str, Any]
+State = Record
+"""What a function remembers of the rows on which the formula was fitted: means, knots, levels."""
 
 
 def _numbered(values: FloatArray) -> Matrix:
@@ -47,7 +48,7 @@ def scale(state: State, x: Value, center: Value = None, scale: Value = None, ddo
     return Matrix(values=out, suffixes=x.suffixes) if isinstance(x, Matrix) else out[:, 0]
 
 
-def _chosen(value: Value, computed: Any, neutral: float) -> Any:
+def _chosen(value: Value, computed: Callable[[], FloatArray], neutral: float) -> FloatArray | float:
     """An argument that is TRUE (compute it), FALSE (do nothing) or the numbers themselves."""
     if value is None or (isinstance(value, np.ndarray) and value.dtype.kind == "b" and value.all()):
         return computed()

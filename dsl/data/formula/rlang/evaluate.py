@@ -5,12 +5,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from formulaic.transforms import TRANSFORMS
 
+from dsl._typing import Record
+from dsl.data.formula.rlang.basis import State
 from dsl.data.formula.rlang.contrasts import KINDS, Contrast
 from dsl.data.formula.rlang.functions import (
     COMPARE,
@@ -55,9 +57,11 @@ from dsl.exceptions import DSLError, FormulaError
 SPECIAL = ("C", "Q", "cbind", "offset")
 FORMULAIC = ("cr", "cc", "cs")
 """Stateful functions taken from formulaic."""
-BUILT_IN: dict[str, Any] = {"pi": np.pi, "T": True, "F": False, "Inf": np.inf, "NaN": np.nan}
-Functions = Mapping[str, Any]
-States = dict[str, Any]
+BUILT_IN: dict[str, float] = {"pi": np.pi, "T": True, "F": False, "Inf": np.inf, "NaN": np.nan}
+Functions: TypeAlias = Mapping[str, object]
+"""The caller's functions, modules and numbers, by the names that the formula uses."""
+States: TypeAlias = Record
+"""A `State` by the text of each call, a `Factor` by the name of each column."""
 
 FORMULAIC_NAMES = tuple(name for name in TRANSFORMS if name not in ("lag", "hashed"))
 SHORT = 1000
@@ -72,8 +76,8 @@ def r_spelling(function: str) -> str:
 
 
 def resolve(
-    expressions: Sequence[Node], columns: Sequence[str], caller: Mapping[str, Any], text: str
-) -> tuple[tuple[str, ...], dict[str, Any]]:
+    expressions: Sequence[Node], columns: Sequence[str], caller: Mapping[str, object], text: str
+) -> tuple[tuple[str, ...], dict[str, object]]:
     """Columns that expressions need, and what they use of the caller's functions and numbers.
 
     Raises
@@ -81,7 +85,7 @@ def resolve(
     FormulaError
         An unknown function is called.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     variables: dict[str, None] = {}
     for expression in expressions:
         for node in walk(expression):
@@ -112,15 +116,16 @@ def _contrast_names(expression: Node) -> set[str]:
     }
 
 
-def is_constant(value: Any) -> bool:
+def is_constant(value: object) -> bool:
     """Whether a value of the caller's is a number, a text or a short list of these."""
     if isinstance(value, str | int | float | np.number):
         return True
-    short = isinstance(value, list | tuple | np.ndarray) and 0 < len(value) <= SHORT
-    return short and all(isinstance(element, str | int | float | np.number) for element in value)
+    if not (isinstance(value, list | tuple | np.ndarray) and 0 < len(value) <= SHORT):
+        return False
+    return all(isinstance(element, str | int | float | np.number) for element in value)
 
 
-def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, Any], text: str) -> dict[str, Any]:
+def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, object], text: str) -> dict[str, object]:
     """The caller's function (or module) that a call needs, if any."""
     name, head = r_spelling(node.function), node.function.split(".")[0]
     if node.package is not None and node.package not in PACKAGES:
@@ -296,10 +301,11 @@ class Evaluator:
         named = {label: self.argument(arg) for label, arg in node.args if label is not None}
         if node.function in FORMULAIC:
             named["_state"] = self.states.setdefault(r_text(node), {})
-        assert function is not None
+        if not callable(function):
+            raise FormulaError(f"'{node.function}' is no function")
         return from_python(function(*positional, **named))
 
-    def argument(self, node: Node) -> Any:
+    def argument(self, node: Node) -> object:
         """A value as Python functions expect it: a Series of a column, a number, a list."""
         if isinstance(node, Number):
             return int(node.value) if node.value.is_integer() else node.value
@@ -326,7 +332,7 @@ def length(value: Value) -> int:
     return len(value.codes if isinstance(value, Factor) else value.values if isinstance(value, Matrix) else value)
 
 
-def from_python(result: Any) -> Value:
+def from_python(result: object) -> Value:
     """What a Python function returned as one of our vectors."""
     if isinstance(result, Mapping):  # formulaic's splines: name -> column
         columns = {str(name): column for name, column in result.items() if not str(name).startswith("__")}
@@ -342,7 +348,7 @@ def from_python(result: Any) -> Value:
     return plain_vector(np.atleast_1d(found))
 
 
-def _apply(function: Callable[..., Value], node: Call, args: list[tuple[str | None, Value]], *state: Any) -> Value:
+def _apply(function: Callable[..., Value], node: Call, args: list[tuple[str | None, Value]], *state: State) -> Value:
     """Call a function with R's matching of arguments: by name, by a name's beginning, by place."""
     known = list(inspect.signature(function).parameters)[len(state) :]
     named: dict[str, Value] = {}

@@ -5,10 +5,11 @@ is fitted, and keep in it what they must do again to other rows: means, break po
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from dsl._typing import AnyArray
 from dsl.data.formula.rlang import basis, factors
 from dsl.data.formula.rlang.basis import State
 from dsl.data.formula.rlang.values import (
@@ -56,7 +57,10 @@ def _is_text(value: Value) -> bool:
     return isinstance(value, Factor) or (isinstance(value, np.ndarray) and value.dtype.kind == "O")
 
 
-COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+Ufunc: TypeAlias = Callable[[AnyArray], AnyArray | np.floating | float]
+Ufunc2: TypeAlias = Callable[[AnyArray, AnyArray], AnyArray]
+
+COMPARE: Mapping[str, Ufunc2] = {
     "==": np.equal,
     "!=": np.not_equal,
     "<": np.less,
@@ -110,7 +114,7 @@ def log(x: Value, base: Value = None) -> Vector:
     return out if base is None else out / np.log(numbers(base, "log()"))
 
 
-def _elementwise(name: str, function: Callable[[Any], Any]) -> Callable[[Value], Vector]:
+def _elementwise(name: str, function: Ufunc) -> Callable[[Value], Vector]:
     def applied(x: Value) -> Vector:
         return np.asarray(function(numbers(x, f"{name}()")))
 
@@ -180,7 +184,7 @@ def paste(*parts: Value, sep: Value = None) -> Vector:
     return np.array([between.join(row) for row in zip(*texts, strict=True)], dtype=object)
 
 
-def _text_function(function: Callable[[str], Any]) -> Callable[[Value], Vector]:
+def _text_function(function: Callable[[str], str | int]) -> Callable[[Value], Vector]:
     def applied(x: Value) -> Vector:
         out = [function(text) for text in characters(x)]
         return np.array(out, dtype=object if out and isinstance(out[0], str) else None)
@@ -216,7 +220,7 @@ def seq(start: Value, to: Value, by: Value = None, length_out: Value = None) -> 
     return low + step * np.arange(int((high - low) / step + 1e-10) + 1)
 
 
-def _extreme(choose: Callable[[Any, Any], Any], name: str) -> Callable[..., Vector]:
+def _extreme(choose: Ufunc2, name: str) -> Callable[..., Vector]:
     def applied(*values: Value) -> Vector:
         out = numbers(values[0], f"{name}()")
         for value in values[1:]:
@@ -226,7 +230,7 @@ def _extreme(choose: Callable[[Any, Any], Any], name: str) -> Callable[..., Vect
     return applied
 
 
-def _summary(name: str, function: Callable[[Any], Any]) -> Callable[..., Vector]:
+def _summary(name: str, function: Ufunc) -> Callable[..., Vector]:
     def applied(state: State, x: Value, na_rm: Value = None) -> Vector:
         del na_rm  # nothing is missing
         if not state:
@@ -266,7 +270,7 @@ def bind_columns(names: list[str], *parts: Value) -> Matrix:
     return Matrix(values=values, suffixes=tuple(suffixes))
 
 
-MATHS: dict[str, Callable[[Any], Any]] = {
+MATHS: dict[str, Ufunc] = {
     "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p, "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt,
     "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
     "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "floor": np.floor,

@@ -7,18 +7,18 @@ out before a formula is evaluated.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import AnyArray, FloatArray, IntArray
 from dsl.data.formula.rlang.collate import collation_key
 from dsl.data.formula.rlang.contrasts import POLYNOMIAL, TREATMENT, Contrast
 from dsl.data.formula.rlang.syntax import r_number
 from dsl.exceptions import ColumnTypeError, DataError, FormulaError
 
-Vector = np.ndarray[Any, np.dtype[Any]]
+Vector = AnyArray
 LARGEST_INTEGER = 2**31 - 1
 """R's integers have 32 bits; larger whole numbers are doubles."""
 
@@ -111,7 +111,7 @@ def column_value(column: pd.Series, known: Factor | None = None) -> Value:
     return plain_vector(column.to_numpy())
 
 
-class _Dates(np.ndarray[Any, np.dtype[Any]]):
+class _Dates(AnyArray):
     """Text of dates: categories if asked for, numbers never."""
 
 
@@ -120,7 +120,7 @@ def is_dates(value: Value) -> bool:
     return isinstance(value, _Dates)
 
 
-def plain_vector(values: Any) -> Vector:
+def plain_vector(values: ArrayLike) -> Vector:
     """An array of numbers, logicals or text with one of the four types of this module."""
     out = np.asarray(values)
     if out.dtype.kind == "b":
@@ -138,7 +138,7 @@ def plain_vector(values: Any) -> Vector:
 
 def matched(texts: Vector, known: Factor, name: str) -> Factor:
     """Texts as a factor with the levels of `known`; raises DataError if there are others."""
-    codes = pd.Index(known.levels, dtype=object).get_indexer(texts)
+    codes = pd.Index(known.levels, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     if (codes < 0).any():
         new = sorted({str(text) for text in texts[codes < 0]})[:4]
         raise DataError(
@@ -220,10 +220,11 @@ def as_factor(value: Value) -> Factor:
     return Factor(codes=codes.astype(np.int64), levels=tuple(text), labels=tuple(str(v) for v in distinct))
 
 
-def one(value: Value, what: str) -> Any:
+def one(value: Value, what: str) -> str | float:
     """The single element of an argument such as a degree; raises FormulaError if it is not single."""
     if isinstance(value, np.ndarray) and value.size == 1:
-        return value.item()
+        single: str | float = value.item()
+        return single
     raise FormulaError(f"{what} must be a single number, text, TRUE or FALSE")
 
 

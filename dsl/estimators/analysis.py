@@ -110,7 +110,7 @@ def prepare_analysis(
     known : list of str, optional
         Columns of the data that count, for a formula with ``.``; all by default.
     quiet : bool
-        Leave out the warnings that the call was made with before.
+        Leave out the warnings, and the checks of the outcome's values, that the call was made with before.
 
     Raises
     ------
@@ -137,9 +137,9 @@ def prepare_analysis(
     designs, levels = build_each(
         parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed)
     )
-    for each in designs:
-        _check_outcome(each, sample, model)
     if not quiet:
+        for each in designs:
+            _check_outcome(each, sample, model)
         _check_size(designs[0], sample)
     return Analysis(
         sample=sample,

@@ -10,18 +10,17 @@ import pandas as pd
 from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
-from dsl.data.columns import Columns
+from dsl.data.arguments import pair_surrogates
 from dsl.data.fingerprint import table_fingerprint
 from dsl.data.formula.caller import call_among
-from dsl.data.formula.matrices import ParsedFormula, build, parse
+from dsl.data.formula.matrices import ParsedFormula, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import missing_per_column
-from dsl.data.sample import prepare
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
 from dsl.engine.models import MODELS
-from dsl.estimators.analysis import check_range
-from dsl.estimators.blocks import Blocks
+from dsl.estimators.analysis import Analysis, check_range, prepare_analysis
+from dsl.estimators.call import Call
 from dsl.exceptions import (
     ArgumentError,
     DataError,
@@ -40,8 +39,8 @@ class Population:
     settings: Settings
     table: pd.DataFrame = field(repr=False)
     """(N rows) the user's columns but the predicted variables."""
-    parsed: ParsedFormula
-    columns: Columns
+    functions: Functions = field(repr=False)
+    """What the formula uses of the caller's functions and numbers."""
     names: tuple[str, ...]
     """(k,) coefficients."""
     folds: IntArray = field(repr=False)
@@ -67,6 +66,10 @@ class Population:
         """The table with gold labels (N, q), NaN where there are none."""
         return self.table.assign(**dict(zip(self.settings.predicted, gold.T, strict=True)))
 
+    def analysis(self, gold: FloatArray, design: LabelDesign | None = None) -> Analysis:
+        """The analysis at gold labels (N, q), NaN where there are none; `design` says which rows were drawn how."""
+        return prepare_analysis(call_of(self.settings, design), self.labelled(gold), self.functions, quiet=True)
+
     def check_usable(self, gold: FloatArray, labeled: BoolArray) -> None:
         """Raise DataError unless the formula can be evaluated at the gold labels (N, q) of the labelled rows."""
         settings, labels = self.settings, self.rows[labeled]
@@ -77,10 +80,10 @@ class Population:
                 f"{first_rows(np.asarray(outside.any(axis=1)), labels)}. Correct them, or use family='gaussian'; none of this "
                 "batch was recorded"
             )
-        sample, absorbed = prepare(self.labelled(gold), self.columns), bool(self.columns.absorbed)
-        design = build(self.parsed, sample.data, sample.labeled, settings.predicted, absorbed=absorbed)
+        analysis = self.analysis(gold)
+        outcome = analysis.design.gold_outcome
         try:
-            check_range(design.gold_outcome, MODELS[settings.model], design.outcome.names[0], labels)
+            check_range(outcome, analysis.model, analysis.outcome, labels)
         except OutcomeError as error:
             raise OutcomeError(f"{error}; none of this batch was recorded") from None
 
@@ -100,9 +103,7 @@ class Population:
             "seed": settings.seed,
             **arguments,
         }
-        result: DSLResults = call_among(
-            self.parsed.functions, dsl, {"data": self.labelled(gold), "design": design, **call}
-        )
+        result: DSLResults = call_among(self.functions, dsl, {"data": self.labelled(gold), "design": design, **call})
         return result
 
 
@@ -120,30 +121,17 @@ def population_of(data: TableLike, settings: Settings, caller: Functions) -> Pop
     table = _table(data, predicted)
     if settings.n_labels > len(table):
         raise ArgumentError(f"n_labels is {settings.n_labels}, but the data have {len(table)} rows; lower it")
-    parsed = parse(
-        settings.formula,
-        [*table.columns, *predicted],
-        caller,
-        outside_dot={*settings.surrogates, *([settings.cluster] if settings.cluster else [])},
-    )
-    columns = Columns(
-        formula=parsed.variables,
-        predicted=predicted,
-        prediction=settings.surrogates,
-        feature=settings.features,
-        cluster=settings.cluster,
-        absorbed=_absorbed(parsed, settings.model),
-    )
-    names, cluster = _rehearse(table, columns, parsed)
-    used = [name for name in columns.roles() if name not in predicted]
+    _check_absorbed(parse(settings.formula, [*table.columns, *predicted], caller), settings.model)
+    rehearsed = _rehearse(table, settings, caller)
+    names, cluster = rehearsed.design.covariates.names, rehearsed.sample.cluster
+    used = [name for name in rehearsed.columns.roles() if name not in predicted]
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(0,)))
     units = len(table) if cluster is None else int(cluster.max()) + 1
     folds = rng.permutation(np.arange(units) % settings.cross_fit)
     return Population(
         settings=_with_names(settings, names),
         table=table,
-        parsed=parsed,
-        columns=columns,
+        functions=rehearsed.design.covariates.spec.functions,
         names=names,
         folds=folds if cluster is None else folds[cluster],
         fingerprint=table_fingerprint(table[used]),
@@ -170,30 +158,50 @@ def _table(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
     return frame.drop(columns=[name for name in predicted if name in frame.columns])
 
 
-def _absorbed(parsed: ParsedFormula, model: str) -> tuple[str, ...]:
+def call_of(settings: Settings, design: LabelDesign | None = None) -> Call:
+    """The settings as a call of `dsl.dsl`."""
+    predicted, surrogates, pairs = pair_surrogates(settings.predicted_var, settings.prediction)
+    return Call(
+        formula=settings.formula,
+        model=settings.model,
+        estimator="dsl",
+        predicted_var=predicted,
+        prediction=surrogates,
+        pairs=pairs,
+        feature=settings.features,
+        design=design,
+        cluster=settings.cluster,
+        sl_method=settings.sl_method,
+        family=settings.family,
+        cross_fit=settings.cross_fit,
+        seed=settings.seed,
+    )
+
+
+def _check_absorbed(parsed: ParsedFormula, model: str) -> None:
+    """Raise FormulaError unless fixed effects are there just where the model has them."""
     absorbs = MODELS[model].absorbs
     if absorbs and not parsed.absorbed:
         raise FormulaError(f"model='{model}' needs fixed effects behind '|': '{parsed.text} | unit'")
     if not absorbs and parsed.absorbed:
         raise FormulaError(f"formula '{parsed.text}' has fixed effects behind '|', for which model='felm' is needed")
-    return parsed.absorbed
 
 
-def _rehearse(table: pd.DataFrame, columns: Columns, parsed: ParsedFormula) -> tuple[tuple[str, ...], IntArray | None]:
-    """Coefficients' names and cluster codes, from the analysis with random numbers for gold labels."""
+def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Analysis:
+    """The analysis with random numbers for gold labels: whether it can be made at all, before a label is paid for."""
     rng = np.random.default_rng(0)
-    gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in columns.predicted}
-    sample = prepare(table.assign(**gold), columns)
+    gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in settings.predicted}
+    analysis = prepare_analysis(call_of(settings), table.assign(**gold), caller, quiet=True)
+    sample = analysis.sample
     if sample.dropped:
         raise DataError(
             f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values "
             f"({missing_per_column(sample.dropped)}) and could not be used once labelled; fill them, or leave these rows out "
             "before drawing, data.dropna(subset=[...])"
         )
-    design = build(parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed))
-    blocks = Blocks(design, sample)
-    check_columns(blocks.naive([blocks.version(gold)]), design.block_names)
-    return design.covariates.names, sample.cluster
+    (blocks,) = analysis.blocks()
+    check_columns(blocks.naive([blocks.version(gold)]), analysis.design.block_names)
+    return analysis
 
 
 def _with_names(settings: Settings, names: tuple[str, ...]) -> Settings:

@@ -5,12 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.data.formula.matrices import build
-from dsl.data.sample import prepare
 from dsl.engine.fit import SplitFit, fit_split
-from dsl.engine.models import MODELS
 from dsl.engine.sums import Problem
-from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.exceptions import EstimationError, SingularJacobianError
 from dsl.learners.crossfit import cross_predict
@@ -79,9 +75,9 @@ def evidence_of(people: Population, gold: FloatArray, design: LabelDesign) -> Ev
 def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[Pilot, str]:
     """The analysis at the labels so far, predictions of each fold learnt from the others."""
     settings, names = people.settings, people.settings.predicted
-    sample = prepare(people.labelled(gold), people.columns, labels)
+    analysis = people.analysis(gold, labels)
+    sample = analysis.sample
     _check_folds(people.folds, sample.labeled)
-    design = build(people.parsed, sample.data, sample.labeled, names, absorbed=bool(people.columns.absorbed))
     values = gold[sample.labeled]
     predictions = cross_predict(
         sample.features,
@@ -93,10 +89,8 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
         seed=settings.seed,
         groups=sample.cluster,
     ).predictions[0]
-    analysis = Analysis(sample=sample, columns=people.columns, designs=(design,), model=MODELS[settings.model])
-    problem = analysis.problem()
-    fit, note = _fit(Blocks(design, sample), dict(zip(names, predictions.T, strict=True)), problem)
-    order = design.order
+    (blocks,), order = analysis.blocks(), analysis.design.order
+    fit, note = _fit(blocks, dict(zip(names, predictions.T, strict=True)), analysis.problem())
     return Pilot(
         names=people.names,
         params=fit.params[order],

@@ -56,7 +56,8 @@ def _values_hash(column: pd.Series) -> str:
         values = column.to_numpy(dtype=float, na_value=np.nan)
         if pd.api.types.is_integer_dtype(kind) and np.abs(values).max(initial=0.0) > EXACT:
             return "i" + _hash(column.to_numpy(dtype=np.int64, na_value=0).tobytes())
-        values = np.where(np.isnan(values), np.nan, values + 0.0)  # one bit pattern for missing, and for zero
+        # one bit pattern for missing, whatever R or Arrow put into it (adding to R's NA would signal), then one for zero
+        values = np.where(np.isnan(values), np.nan, values) + 0.0
         return letter + _hash(values.tobytes())
     codes, levels = pd.factorize(column)
     text = json.dumps([f"{type(level).__name__}:{level}" for level in levels])

@@ -19,6 +19,7 @@ from dsl.data.design import SamplingDesign
 from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
+from dsl.estimators.names import known_estimator
 from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
 from dsl.learners.auto import Method
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 INTERVALS = ("logit", "normal")
 EMPTY = ("raise", "blank")
-LEARNING = ("dsl", "dsl+")
 """Estimators whose learner sees groups and time."""
 FEWEST = 20
 """Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
@@ -150,8 +150,9 @@ def proportions(
     make_categories(frame, gold, predictions)
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=extra, cluster=cluster)
     marked = labeled_rows(frame, gold, labeled, design)
-    used = np.ones(len(cells.values), dtype=bool) if estimator == "naive" else cells.with_labels(marked, empty)
-    learnt = cells.features(time) if estimator in LEARNING else {}
+    entry = known_estimator(estimator)
+    used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
+    learnt = cells.features(time) if entry.learns else {}
     alone = used.sum() == 1
     with warnings.catch_warnings():
         # rows of blank cells: asked for, and said in the note
@@ -179,7 +180,7 @@ def proportions(
         )
     shares = _Shares.of(fit, frame[gold], cells, used)
     table = shares.table(cells, fit, alpha=alpha, interval=interval)
-    if estimator != "naive":
+    if entry.uses_labels:
         _warn_if_few(table, cells)
     return Proportions(
         table=table,
@@ -443,7 +444,7 @@ class _Shares:
         for name in ("n", "n_labeled", "n_effective"):
             out[name] = np.repeat(getattr(self, name), per)
         few = (out["n_effective"].to_numpy() < EFFECTIVE_LABELS) | (known < FEWEST)
-        few &= fit.call.estimator != "naive"
+        few &= fit.core.estimator.uses_labels
         out["note"] = np.select([np.isnan(self.share), few & edge, few, edge], [BLANK, f"{FEW}; {EDGE}", FEW, EDGE], "")
         return out
 

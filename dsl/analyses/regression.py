@@ -1,14 +1,23 @@
 """The public call: check arguments, then hand data from one room to the next."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from dsl._typing import AnyArray
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import TARGETS, Names, Pairs, as_name, as_names, check_counts, explain_calls, pair_surrogates
+from dsl.data.arguments import (
+    TARGETS,
+    Names,
+    Pairs,
+    as_name,
+    as_names,
+    check_choice,
+    check_counts,
+    explain_calls,
+    pair_surrogates,
+)
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
@@ -233,10 +242,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
 def _check_options(**chosen: str) -> None:
     known = {"model": tuple(MODELS), "estimator": tuple(ESTIMATORS), "vcov": SMALL_SAMPLE, "target": TARGETS}
     for name, value in chosen.items():
-        if value not in known[name]:
-            close = get_close_matches(str(value), known[name], n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known[name])}{hint}")
+        check_choice(name, value, known[name])
 
 
 def _check_vcov(vcov: str, cluster: str | None) -> None:

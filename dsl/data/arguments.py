@@ -107,10 +107,17 @@ def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -
         raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
 
 
+def check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    """Raise ArgumentError unless the argument `name` has one of the known values."""
+    if value not in known:
+        close = get_close_matches(str(value), known, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}{hint}")
+
+
 def check_target(target: object) -> None:
     """Raise ArgumentError unless it is one of `TARGETS`."""
-    if target not in TARGETS:
-        raise ArgumentError(f"unknown target {target!r}: use one of {', '.join(TARGETS)}")
+    check_choice("target", target, TARGETS)
 
 
 def as_names(value: object, argument: str) -> tuple[str, ...]:

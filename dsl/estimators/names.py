@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dsl.data.arguments import check_choice
 from dsl.engine.tuning import KINDS
 from dsl.estimators.cross_fitted import DSL, DSL_PLUS
 from dsl.estimators.estimator import Estimator
@@ -13,6 +14,12 @@ from dsl.exceptions import ArgumentError
 
 ESTIMATORS: dict[str, Estimator] = {each.name: each for each in (DSL, DSL_PLUS, PPI, PPI_TUNED, CDI, GOLD_ONLY, NAIVE)}
 """By the name in ``dsl.dsl(estimator=...)``."""
+
+
+def known_estimator(name: str) -> Estimator:
+    """The registry's entry; raises ArgumentError, which lists the names, if there is none."""
+    check_choice("estimator", name, tuple(ESTIMATORS))
+    return ESTIMATORS[name]
 
 
 def resolve_tune(estimator: str, tune: object) -> str | float | None:

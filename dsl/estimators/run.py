@@ -9,7 +9,7 @@ from dsl.data.sample import Sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution
-from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
+from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
@@ -64,8 +64,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
             free = ", ".join(each for each in known if each not in FIXED)
             raise ArgumentError(f"'{name}' cannot be changed on the rows of a fit; what can be is {free}")
     estimator = str(arguments.get("estimator", own.estimator))
-    if estimator not in ESTIMATORS:
-        raise ArgumentError(f"unknown estimator {estimator!r}: use one of {', '.join(ESTIMATORS)}")
+    known_estimator(estimator)
     tune = resolve_tune(estimator, arguments.get("tune"))
     # only what the user asked for counts; where the fit has its estimator's default, the other has its own
     asked = None if own.use_t == resolve_use_t(own.estimator, own.tune) else own.use_t

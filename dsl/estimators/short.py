@@ -1,11 +1,10 @@
 """Short names of estimators with their settings, as comparisons and evaluations list them."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import TypeAlias
 
 from dsl._typing import Arguments, Record
-from dsl.data.arguments import Names, as_names
+from dsl.data.arguments import Names, as_names, check_choice
 from dsl.exceptions import ArgumentError
 
 Estimators: TypeAlias = Names | Mapping[str, str | Arguments]
@@ -60,8 +59,5 @@ def resolve_estimators(estimators: Estimators) -> dict[str, Record]:
 
 def known_name(name: str, known: Collection[str], what: str) -> str:
     """The name; raises ArgumentError, which lists the known ones, if it is none of them."""
-    if name in known:
-        return name
-    close = get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    raise ArgumentError(f"unknown {what} {name!r}: use one of {', '.join(known)}{hint}")
+    check_choice(what, name, tuple(known))
+    return name

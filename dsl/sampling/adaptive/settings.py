@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from dsl._typing import Record
-from dsl.data.arguments import Names, Pairs, as_name, as_names, check_count, check_counts, pair_surrogates
+from dsl.data.arguments import Names, Pairs, as_name, as_names, check_choice, check_count, check_counts, pair_surrogates
 from dsl.data.formula.text import is_formulaic, require_text
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
@@ -132,8 +132,8 @@ def settings_of(
             f"formula must be text such as 'y ~ x'; found {type(formula).__name__}. The formula comes first, "
             "AdaptiveDesign(formula, data, ...)"
         )
-    _check_choice("model", model, tuple(MODELS))
-    _check_choice("criterion", criterion, CRITERIA)
+    check_choice("model", model, tuple(MODELS))
+    check_choice("criterion", criterion, CRITERIA)
     check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
     check_method(sl_method, family)
     check_method(error_model, "gaussian")
@@ -209,11 +209,6 @@ def _filled(total: int, size: int) -> list[int]:
     """Parts of `size`, and what is left."""
     full, left = divmod(total, size)
     return [size] * full + ([left] if left else [])
-
-
-def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
 
 
 def _check_columns(predicted: Sequence[str], surrogates: Sequence[str], columns: Mapping[str, list[str]]) -> None:

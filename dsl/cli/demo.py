@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dsl._typing import Record
 from dsl.analyses.regression import dsl
-from dsl.analyses.results import DSLResults
 from dsl.datasets import load_sentiment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ FORMULA = "human_positive ~ negation + hedge + np.log1p(n_words) + source"
 LABELS = {"naive": "naive (VADER as truth)", "gold_only": "gold only", "dsl": "DSL"}
 
 
-def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, DSLResults]:
+def estimate(n_labels: int = 1000, seed: int = 1) -> Record:
     """Fit every estimator on one random labelling, and the regression on all human labels.
 
     Parameters
@@ -36,7 +36,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, DSLResults]:
     import statsmodels.formula.api as smf
 
     tweets = load_sentiment(n_labels=n_labels, seed=seed)
-    out: dict[str, DSLResults] = {
+    out: Record = {
         estimator: dsl(
             FORMULA,
             tweets,
@@ -52,7 +52,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> dict[str, DSLResults]:
     return out
 
 
-def comparison(fits: dict[str, DSLResults]) -> pd.DataFrame:
+def comparison(fits: Record) -> pd.DataFrame:
     """Estimates and intervals side by side; one row per coefficient, text cells."""
     terms = fits["dsl"].params.index
     table = {}
@@ -63,7 +63,7 @@ def comparison(fits: dict[str, DSLResults]) -> pd.DataFrame:
     return pd.DataFrame(table, index=terms)
 
 
-def plot(fits: dict[str, DSLResults], ax: "Axes | None" = None) -> "Axes":
+def plot(fits: Record, ax: "Axes | None" = None) -> "Axes":
     """Coefficient plot: the estimators' intervals around the truth. Takes and returns matplotlib Axes."""
     import matplotlib.pyplot as plt
 
@@ -98,6 +98,8 @@ def plot(fits: dict[str, DSLResults], ax: "Axes | None" = None) -> "Axes":
 
 def main() -> None:
     """Print the comparison and save the plot."""
+    from matplotlib.figure import Figure
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for the plot")
     parser.add_argument("--n-labels", type=int, default=1000, help="texts with a human label shown")
@@ -109,8 +111,8 @@ def main() -> None:
     print(comparison(fits).to_string())
     given.output.mkdir(parents=True, exist_ok=True)
     path = given.output / "coefficients.png"
-    figure = plot(fits).get_figure(root=True)
-    assert figure is not None
+    figure = plot(fits).figure
+    assert isinstance(figure, Figure)
     figure.savefig(path, dpi=150)
     print(f"\nCoefficient plot: {path}")
 

@@ -29,7 +29,7 @@ def check_suffix(path: Path, known: tuple[str, ...]) -> None:
 
 def cell_text(value: object) -> str:
     """A value as the coder sees it; numbers without needless decimals, missing values empty."""
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(cast(str, value))):
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(cast(str, value))):  # a scalar of any type
         return ""
     if isinstance(value, float):
         return f"{value:.12g}"

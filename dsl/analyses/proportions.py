@@ -77,7 +77,7 @@ def proportions(
     gold : str
         Column with the expert labels, missing where not labelled: 0/1, or categories (text, or up to 20 whole numbers).
     prediction : str or list of str, optional
-        Columns with the surrogates, for every row; not needed by ``estimator="gold_only"``.
+        Columns with the surrogates, for every row. Not needed by ``estimator="gold_only"``.
     by : str or list of str, optional
         Columns whose values make groups.
     time : str, optional
@@ -118,12 +118,12 @@ def proportions(
     -----
     FewLabelsWarning
         Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 20
-        degrees of freedom (most rows being predicted without error). Their intervals are too short; `note` marks them.
+        degrees of freedom (most rows being predicted without error). Their intervals are too short, and `note` marks them.
 
     Notes
     -----
     DSL shares are means of design-adjusted values. They are unbiased and may therefore leave [0, 1] by chance where labels are
-    few; such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
+    few. Such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
     interval, cut at 0 and 1. The shares of exclusive categories sum to one but for the medians over splits (some 1e-3).
 
     Logit intervals are those of R's ``survey::svyciprop(method="logit")``, with the normal quantile unless ``use_t``.
@@ -152,6 +152,7 @@ def proportions(
     marked = labeled_rows(frame, gold, labeled, design)
     used = np.ones(len(cells.values), dtype=bool) if estimator == "naive" else cells.with_labels(marked, empty)
     learnt = cells.features(time) if estimator in LEARNING else {}
+    # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1
     with warnings.catch_warnings():
         # rows of blank cells: asked for, and said in the note
@@ -242,9 +243,9 @@ class Proportions:
         ----------
         a, b : dict
             Column of `by` or `time` (all of them) to value. With ``"category"`` in both, the difference is between these
-            two shares; else one for each category.
+            two shares, otherwise one for each category.
         alpha : float, optional
-            One minus the level of the intervals; by default that of the call.
+            One minus the level of the intervals. By default that of the call.
 
         Returns
         -------
@@ -269,6 +270,7 @@ class Proportions:
         first, second = self._places(a, "a"), self._places(b, "b")
         if len(first) != len(second):
             raise ArgumentError("name a 'category' in both a and b, or in neither")
+        # contrast (m, k): each row is +1 at its share of a, -1 at that of b; `add.at`, so that a = b cancels
         contrast = np.zeros((len(first), len(self.table)))
         rows = np.arange(len(first))
         np.add.at(contrast, (rows, first), 1.0)
@@ -276,6 +278,7 @@ class Proportions:
         share = self.table["share"].to_numpy()
         estimate = share[first] - share[second]
         used = np.where(np.isnan(share), 0.0, 1.0)  # a blank share makes its own differences missing, and no others
+        # sqrt(diag(C V C')), cut at zero against rounding where a = b
         spread = np.sqrt(
             np.maximum(np.diag(contrast @ np.where(np.outer(used, used), self.vcov, 0.0) @ contrast.T), 0.0)
         )
@@ -288,6 +291,7 @@ class Proportions:
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = estimate / std_error
         return pd.DataFrame(
+            # degrees of freedom belong to the combination of coefficients, not to a table's row
             {
                 "category": np.where(same, names[first], names[first] + " - " + names[second]),
                 "estimate": estimate,
@@ -356,9 +360,9 @@ def share_intervals(
     alpha : float
     interval : {"logit", "normal"}
         ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
-        from 0 and 1; cut normal intervals for the others, whose log-odds say next to nothing.
+        from 0 and 1, and cut normal intervals for the others, whose log-odds say next to nothing.
     df : (k,) array or number
-        Degrees of freedom of the standard errors; infinity for the normal quantile z.
+        Degrees of freedom of the standard errors, infinity for the normal quantile z.
 
     Returns
     -------
@@ -372,11 +376,13 @@ def share_intervals(
     array([[0.044, 0.21 ],
            [0.   , 0.049]])
     """
+    # nu (k,)
     nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
     ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
     with np.errstate(invalid="ignore"):
         edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
     if interval == "logit":
+        # delta method: se(logit p) = se / (p (1 - p))
         inside = ~edge & ~np.isnan(share)
         p, se = share[inside], std_error[inside]
         ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
@@ -400,7 +406,7 @@ class _Shares:
     vcov: FloatArray = field(repr=False)
     """(C K, C K)"""
     combinations: FloatArray = field(repr=False)
-    """(C K, k) what makes the shares of the coefficients; zero in cells that were not used."""
+    """(C K, k) what makes the shares of the coefficients, zero in cells that were not used."""
     n: IntArray = field(repr=False)
     """(C,) rows."""
     n_labeled: IntArray = field(repr=False)
@@ -410,10 +416,12 @@ class _Shares:
     def of(cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray) -> "_Shares":
         """From the coefficients, equation after equation, to shares, cell after cell."""
         categories, spread, base = _categories(gold, fit, int(used.sum()))
+        # places of the used cells' shares among all C K; the others stay missing
         places = np.flatnonzero(np.repeat(used, len(categories)))
         share = np.full(len(used) * len(categories), np.nan)
         vcov = np.full((len(share), len(share)), np.nan)
         combinations = np.zeros((len(share), len(fit.params)))
+        # share = base + spread b, hence vcov = spread V spread'
         share[places] = base + spread @ fit.params.to_numpy()
         vcov[np.ix_(places, places)] = spread @ np.asarray(fit.cov_params()) @ spread.T
         combinations[places] = spread
@@ -433,6 +441,7 @@ class _Shares:
         """The tidy table."""
         per = len(self.categories)
         out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
+        # cut at zero: a variance of exactly zero may be rounded below it
         std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
         known = fit.degrees_of_freedom(self.combinations)
         df = known if fit.call.use_t else np.inf
@@ -449,14 +458,16 @@ class _Shares:
 
 
 def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
-    """Names (K,); matrix (cells K, k) and constant (cells K,) that make shares, cell after cell, of the coefficients."""
+    """Names (K,), and the matrix (cells K, k) and constant (cells K,) that make shares of the coefficients."""
     k = len(fit.params)
     if not is_category(gold) and pd.api.types.is_numeric_dtype(gold.dtype):
         return (str(gold.name),), np.eye(k), np.zeros(k)
     labels = gold.dropna().astype("category").cat.remove_unused_categories()
     names = tuple(str(level) for level in labels.cat.categories)
+    # the first category's share is 1 less the second's: share = (1, 0) + (-1, 1) b
     if len(names) == 2:  # an equation for the second
         return names, np.asarray(np.kron(np.eye(k), [[-1.0], [1.0]]), dtype=np.float64), np.tile([1.0, 0.0], k)
+    # coefficients come equation by equation (K, cells), shares cell by cell: the transpose of the order
     order = np.arange(k).reshape(-1, cells).T.ravel()
     return names, np.eye(k)[order], np.zeros(k)
 

@@ -54,12 +54,12 @@ class Population:
 
     @property
     def rows(self) -> pd.Index:
-        """Labels of the rows; (N,)."""
+        """Labels of the rows, (N,)."""
         return self.table.index
 
     @property
     def chosen(self) -> IntArray:
-        """Positions of the coefficients aimed at; (c,)."""
+        """Positions of the coefficients aimed at, (c,)."""
         return np.array([self.names.index(name) for name in self.settings.coefficient])
 
     def labelled(self, gold: FloatArray) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def population_of(data: TableLike, settings: Settings, caller: Functions) -> Pop
     Raises
     ------
     DataError
-        Rows have missing values in columns that are used, or labels that repeat; the data have gold labels already.
+        Rows have missing values in columns that are used, or labels that repeat, or the data have gold labels already.
     ArgumentError, FormulaError, CollinearityError
         A coefficient that the formula does not have, a formula that cannot be used, columns that depend on each other.
     """
@@ -127,6 +127,7 @@ def population_of(data: TableLike, settings: Settings, caller: Functions) -> Pop
     used = [name for name in rehearsed.columns.roles() if name not in predicted]
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(0,)))
     units = len(table) if cluster is None else int(cluster.max()) + 1
+    # clusters whole in one fold, and folds equal in number of clusters
     folds = rng.permutation(np.arange(units) % settings.cross_fit)
     return Population(
         settings=_with_names(settings, names),
@@ -205,7 +206,7 @@ def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Ana
 
 
 def _with_names(settings: Settings, names: tuple[str, ...]) -> Settings:
-    """The settings with the names of the coefficients aimed at, checked; "all" is all but the intercept."""
+    """The settings with the names of the coefficients aimed at, checked. "all" is all but the intercept."""
     everything = [name for name in names if name != "Intercept"] or list(names)
     chosen = everything if settings.coefficient == "all" else list(settings.coefficient)
     for argument, wanted in (("coefficient", chosen), ("se", list(settings.se))):

@@ -166,7 +166,7 @@ class Cells:
         out: dict[str, FloatArray | pd.Categorical] = {}
         for j, name in enumerate(self.rows):
             code, values = pd.factorize(self.rows[name], sort=True)
-            # periods keep their order, so that a learner can follow a drift; groups have none
+            # periods keep their order, so that a learner can follow a drift. Groups have none
             if name == time:
                 out[f"{self.column}_{j}"] = code.astype(float)
             elif len(values) <= MANY_LEVELS:

@@ -270,7 +270,7 @@ class Proportions:
         first, second = self._places(a, "a"), self._places(b, "b")
         if len(first) != len(second):
             raise ArgumentError("name a 'category' in both a and b, or in neither")
-        # contrast (m, k): each row is +1 at its share of a, -1 at that of b; `add.at`, so that a = b cancels
+        # contrast (m, k): each row is +1 at its share of a, -1 at that of b. `add.at`, so that a = b cancels
         contrast = np.zeros((len(first), len(self.table)))
         rows = np.arange(len(first))
         np.add.at(contrast, (rows, first), 1.0)
@@ -285,13 +285,13 @@ class Proportions:
         std_error = np.where(np.isnan(estimate), np.nan, spread)
         names = self.table["category"].astype(str).to_numpy()
         same = names[first] == names[second]
+        # degrees of freedom belong to the combination of coefficients, not to a table's row
         own = contrast * used @ self.combinations
         df = self.fit.degrees_of_freedom(own) if self.fit.call.use_t else np.inf
         ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = estimate / std_error
         return pd.DataFrame(
-            # degrees of freedom belong to the combination of coefficients, not to a table's row
             {
                 "category": np.where(same, names[first], names[first] + " - " + names[second]),
                 "estimate": estimate,
@@ -416,7 +416,7 @@ class _Shares:
     def of(cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray) -> "_Shares":
         """From the coefficients, equation after equation, to shares, cell after cell."""
         categories, spread, base = _categories(gold, fit, int(used.sum()))
-        # places of the used cells' shares among all C K; the others stay missing
+        # places of the used cells' shares among all C K. The others stay missing
         places = np.flatnonzero(np.repeat(used, len(categories)))
         share = np.full(len(used) * len(categories), np.nan)
         vcov = np.full((len(share), len(share)), np.nan)

@@ -188,8 +188,8 @@ def rows_of(paired: Paired) -> Rows:
     return Rows(
         y=paired.sample.data[name].to_numpy(dtype=float)[labeled],
         f=np.asarray(paired.surrogates[name], dtype=float),
-        # (n,), (N,): Hajek weights, each set divided by its sum
         labeled=labeled,
+        # Hajek weights (N,): each set divided by its sum
         p=paired.weight / paired.weight.sum(),
         r=paired.other / paired.other.sum(),
         cluster=paired.sample.cluster,

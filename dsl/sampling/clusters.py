@@ -52,10 +52,10 @@ def clustered(
     <LabelDesign cluster: 539 of 5190 rows drawn, probability 0.1>
     """
     people = population(data, {"by": by}, exclude)
-    codes, found = groups(people.frame, by, "by")
     # codes (N,) of the rows' clusters, found: the clusters
+    codes, found = groups(people.frame, by, "by")
     count = _check_clusters(n_clusters, len(found))
-    # one stratum that holds all clusters; `chosen` (C,) says which are drawn
+    # one stratum that holds all clusters. `chosen` (C,) says which are drawn
     chosen = draw_within(np.zeros(len(found), dtype=np.int64), np.array([count]), random_generator(seed))
     # all rows of a cluster come together: pi_i = n_clusters / C
     prob = np.full(len(people), count / len(found))

@@ -82,9 +82,9 @@ class LabelDesign(SamplingDesign):
         check_unique(rows)
         for name, dtype in (("prob", float), ("drawn", bool), ("stratum", int), ("unit", int), ("unit_prob", float)):
             value = getattr(self, name)
-            # after lengths and types: probabilities are named by their row in the error
             if value is not None:
                 object.__setattr__(self, name, _frozen(value, name, dtype, len(rows)))
+        # after lengths and types: probabilities are named by their row in the error
         for name in ("prob", "unit_prob"):
             if getattr(self, name) is not None:
                 _check_probability(getattr(self, name), name, rows)

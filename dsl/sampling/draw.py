@@ -18,7 +18,6 @@ def draw_simple(n_rows: int, size: int, rng: np.random.Generator) -> BoolArray:
     numbers: the bundled tables keep to this one, so that a seed shows the labels that it always showed.
     """
     drawn = np.zeros(n_rows, dtype=bool)
-    # the first `size` rows of a random order
     drawn[rng.permutation(n_rows)[:size]] = True
     return drawn
 
@@ -27,10 +26,8 @@ def draw_within(codes: IntArray, sizes: IntArray, rng: np.random.Generator) -> B
     """Simple random samples of fixed size within groups.
 
     Parameters
-    # rows in random order within each group
     ----------
     codes : (N,) int array
-        # place within the group, 0, 1, ...: position less the rows of the groups before
         Group of each row, 0, 1, ...
     sizes : (H,) int array
         Rows to draw from each group.
@@ -46,8 +43,10 @@ def draw_within(codes: IntArray, sizes: IntArray, rng: np.random.Generator) -> B
     >>> int(drawn[:3].sum()), int(drawn[3:].sum())
     (2, 1)
     """
+    # rows in random order within each group
     order = np.lexsort((rng.random(len(codes)), codes))
     counts = np.bincount(codes, minlength=len(sizes))
+    # place within the group, 0, 1, ...: position less the rows of the groups before
     rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     drawn = np.zeros(len(codes), dtype=bool)
     # the first sizes[h] rows of group h

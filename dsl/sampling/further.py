@@ -79,7 +79,7 @@ class FurtherDraw:
         measure = (
             np.sqrt(some[:, 0])
             if some.shape[1] == 1
-            # one coefficient has u = sqrt(v); several have the probabilities of their compromise for u
+            # one coefficient has u = sqrt(v). Several have the probabilities of their compromise for u
             else compromise(some, max(self.total, float(floors.sum())), floor=floors, criterion=criterion)
         )
         return targeted_probabilities(measure, self.budget, tau=tau, floor=floors, weight=self.weight)
@@ -87,6 +87,6 @@ class FurtherDraw:
     def now(self, total: FloatArray) -> FloatArray:
         """Probabilities of this draw, (p - before) / (1 - before), of rows not drawn before, (N,)."""
         left = 1.0 - self.before
-        # p = 1 - (1 - before) (1 - now), solved for now; zero where a row was certain before
+        # p = 1 - (1 - before) (1 - now), solved for now. Zero where a row was certain before
         share = np.divide(total - self.before, left, out=np.zeros(len(left)), where=left > 0.0)
         return np.asarray(np.clip(share, 0.0, 1.0))

@@ -132,7 +132,7 @@ def estimate_errors(pilot: Pilot, learner: Method, seed: int, *, least: float = 
         sample.labeled, sample.cluster, cross_fit=FOLDS, sample_split=SPLITS, rng=np.random.default_rng(seed)
     )
     fitted = cross_predict(
-        # regressors (N, p + q): features and predictions; responses: squared errors (n, q)
+        # regressors (N, p + q): features and predictions. Responses: squared errors (n, q)
         np.hstack([sample.features, pilot.predictions]),
         pilot.errors,
         sample.labeled,

@@ -182,7 +182,7 @@ def allocate(n_labels: int, strata: IntArray, spread: FloatArray, *, least: int 
     with np.errstate(divide="ignore"):
         # gain of the step: (N S)^2 (1 / n - 1 / (n + 1)) = (N S)^2 / (n (n + 1)), here its root
         priority = np.where(n > 0, weight / np.sqrt(n * (n + 1.0)), np.where(weight > 0.0, np.inf, 0.0))
-    # the largest gains first; among equals the stratum with the larger N S
+    # the largest gains first. Among equals the stratum with the larger N S
     taken = np.lexsort((-weight, -priority))[: n_labels - int(minimum.sum())]
     return np.asarray(minimum + np.bincount(stratum[taken], minlength=len(strata)))
 
@@ -330,7 +330,7 @@ def _smallest_mean(
         slack = float((weight - least) @ np.maximum(limit - ratio, 0.0))
         if ratio.max() <= 1.0 and slack <= tolerance:
             break
-        # multiplicative steps; the square makes them bolder, the maximum keeps mu >= 0
+        # multiplicative steps. The square makes them bolder, the maximum keeps mu >= 0
         weight = np.maximum(least, weight * (ratio / limit) ** 2)
     return best
 

@@ -177,7 +177,7 @@ def _draw_of(pilot: Pilot, n_labels: object, *, keep: bool, floor: float | None)
 
 def _drawn(draw: FurtherDraw, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
     """Rows drawn by the pilot, if it counts, or now."""
-    # the pilot's rows stay drawn; of the others exactly `size`, with (p - before) / (1 - before)
+    # the pilot's rows stay drawn. Of the others exactly `size`, with (p - before) / (1 - before)
     drawn = draw.labeled.copy()
     drawn[~draw.labeled] = draw_fixed_size(draw.now(prob)[~draw.labeled], rng)
     return drawn

@@ -108,7 +108,7 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
 
 def _inverse(jacobian: FloatArray) -> FloatArray:
     try:
-        # one inverse serves all N rows and all coefficients; rows of it are the h in x_i'h
+        # one inverse serves all N rows and all coefficients. Rows of it are the h in x_i'h
         inverse = np.linalg.inv(jacobian)
     except np.linalg.LinAlgError:
         inverse = np.full_like(jacobian, np.nan)

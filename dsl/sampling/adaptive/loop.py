@@ -444,7 +444,7 @@ class AdaptiveDesign:
         """
         progress = self._progress
         if waiting and progress.waiting is not None:
-            # stand-in labels mark the batch as complete; only its rows and probabilities are read
+            # stand-in labels mark the batch as complete. Only its rows and probabilities are read
             there = replace(progress.waiting, labels=np.zeros((len(progress.waiting.rows), progress.width)))
             progress = replace(progress, batches=(*progress.batches[:-1], there))
         if not progress.complete:

@@ -36,7 +36,7 @@ def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabi
     facts: Facts = {"rho": {}, "relative_variance": {}, "note": ""}
     if not labeled.any():
         return even, facts
-    # the burn-in has nothing to learn from; later, labels may still be too few for the analysis
+    # the burn-in has nothing to learn from. Later, labels may still be too few for the analysis
     try:
         evidence = evidence_of(people, progress.gold, label_design(people, progress))
     except EstimationError as error:

@@ -203,7 +203,7 @@ def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: 
 
 def _evenly(total: int, parts: int) -> list[int]:
     """Whole numbers that sum to `total` and differ by one at most, the larger ones first. None is zero."""
-    # the first `more` parts get one more; zeros are left out where there are more parts than units
+    # the first `more` parts get one more. Zeros are left out where there are more parts than units
     share, more = divmod(total, parts)
     return [size for size in (share + (part < more) for part in range(parts)) if size]
 

@@ -60,7 +60,7 @@ def cohen_kappa(first: pd.Series, second: pd.Series) -> float:
         return float("nan")
     # shares of each label, by coder
     one, two = first.value_counts(normalize=True), second.value_counts(normalize=True)
-    # p_e = sum over labels of p_1 p_2; kappa = (p_o - p_e) / (1 - p_e)
+    # p_e = sum over labels of p_1 p_2, and kappa = (p_o - p_e) / (1 - p_e)
     chance = float((one * two.reindex(one.index).fillna(0.0)).sum())
     agreed = float((first == second).mean())
     return float("nan") if chance >= 1.0 else (agreed - chance) / (1.0 - chance)

@@ -105,8 +105,8 @@ class Codebook:
 
 
 def _add(lookup: dict[str, Code], key: str, code: Code) -> None:
+    # 1 == 1.0 == True in Python, but "1" and 1 are different labels
     if key in lookup and (lookup[key] != code or isinstance(lookup[key], str) != isinstance(code, str)):
-        # 1 == 1.0 == True in Python, but "1" and 1 are different labels
         raise ArgumentError(
             f"codebook is ambiguous: {key!r} stands for both {lookup[key]!r} and {code!r}; make its entries differ by more than "
             "case or spelling of numbers"
@@ -125,8 +125,8 @@ def read_labels(texts: pd.Series, codebook: Codebook | None, where: str) -> pd.S
         return codebook.read(texts, where)
     numeric = texts.map(is_number).to_numpy(dtype=bool)
     if numeric.all():
-        # more numbers than not: the others are slips, rather than the numbers labels of a text
         return texts.map(float)
+    # where most labels are numbers, the others are taken for slips
     if numeric.mean() > 0.5:
         odd = texts[~numeric]
         raise CoderFileError(

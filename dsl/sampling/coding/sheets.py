@@ -43,7 +43,7 @@ def write_sheet(path: Path, frame: pd.DataFrame, *, label: str, codebook: Codebo
     """Write a table of text, the row labels first."""
     table = frame.reset_index()
     if path.suffix.lower() == ".csv":
-        # an apostrophe keeps spreadsheets from running the text as a formula; `canonical` takes it off again
+        # an apostrophe keeps spreadsheets from running the text as a formula. `canonical` takes it off again
         guarded = table.map(lambda text: f"'{text}" if _formula_like(text) else text)
         # the byte order mark tells Excel that the file is UTF-8
         guarded.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")

@@ -39,8 +39,8 @@ def aggregate(
     r"""One row per unit (candidate, user, newspaper) from the posts that make it up.
 
     Some posts of some units have gold labels. The table has what analyses of units need: means of the gold labels and of the
-    predictions, the probability that a unit has gold labels at all, and design-adjusted means, which are unbiased for the
-    mean of all posts' gold labels whatever the predictions are worth:
+    predictions, and the probability that a unit has gold labels at all. It also has design-adjusted means, which are unbiased
+    for the mean of all posts' gold labels whatever the predictions are worth:
 
     .. math:: \tilde y_u = \frac{1}{n_u} \sum_{i \in u} \Big[ f_i + \frac{R_i}{\pi_i} (y_i - f_i) \Big].
 
@@ -106,8 +106,8 @@ def aggregate(
 
     As an *outcome*, noise does not matter but bias does. ``<gold>_adjusted`` is unbiased for every unit: regress it on
     anything, by least squares over all units with robust standard errors. The labelled mean, missing for some units, is
-    unbiased where a unit's posts had equal probabilities: ``dsl.dsl`` with the predicted mean and ``sample_prob`` is
-    valid too, for ``model="logit"`` as well, but it forgets the predictions of unlabelled posts in labelled units and so is
+    unbiased where a unit's posts had equal probabilities. Then ``dsl.dsl`` with the predicted mean and ``sample_prob`` is
+    valid too, for ``model="logit"`` as well. It forgets the predictions of unlabelled posts in labelled units, and so is
     usually less precise.
 
     As a *covariate*, noise attenuates. Only units with all posts labelled have the unit's mean: pass ``at_least="all"``
@@ -117,9 +117,9 @@ def aggregate(
     Where the question is about posts (does a post's tone move with the economy?), analyse posts, with
     ``dsl.dsl(..., cluster=unit)``: units then count by their number of posts.
 
-    The probability of at least k labelled posts follows from the design: hypergeometric for simple random and stratified
-    samples, Poisson-binomial for independent draws (to which fixed sizes with unequal probabilities come close), multiplied
-    by that of the first stage.
+    The probability of at least k labelled posts follows from the design. It is hypergeometric for simple random and
+    stratified samples, and Poisson-binomial for independent draws (to which fixed sizes with unequal probabilities come
+    close), multiplied by that of the first stage.
 
     References
     ----------

@@ -30,8 +30,8 @@ EMPTY = ("raise", "blank")
 LEARNING = ("dsl", "dsl+")
 """Estimators whose learner sees groups and time."""
 FEWEST = 20
-"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
-surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
+"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful. Where one
+error of the surrogate is to be expected in the sample, one sample in three has none, and an interval that is far too short."""
 FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
 """What `note` says."""
 
@@ -67,7 +67,7 @@ def proportions(
     """Shares of categories in every group and period, repaired with the gold labels of a random subsample.
 
     The regression ``gold ~ 0 + cell`` of `dsl.dsl`, with a cell for each combination of `by` and `time` that has rows and an
-    equation for each category: every share is that of all rows of its cell, not of the labelled ones only, and all come with
+    equation for each category. Every share is that of all rows of its cell, not of the labelled ones only, and all come with
     their joint covariance.
 
     Parameters
@@ -360,7 +360,7 @@ def share_intervals(
     alpha : float
     interval : {"logit", "normal"}
         ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
-        from 0 and 1, and cut normal intervals for the others, whose log-odds say next to nothing.
+        from 0 and 1. The others, whose log-odds say next to nothing, get normal intervals, cut at 0 and 1.
     df : (k,) array or number
         Degrees of freedom of the standard errors, infinity for the normal quantile z.
 

@@ -74,11 +74,12 @@ def ppi_quantile(
         the labelled rows' own quantile, chosen for each level. A number is used as it is, and 0 leaves the labelled rows alone.
     target : {"superpopulation", "finite"}
         What the intervals are about: the population that the rows were drawn from, or the rows themselves, of which only the
-        choice of the labelled ones is random (as the `design` says, without one as in ``dsl.dsl``).
+        choice of the labelled ones is random. How they were chosen the `design` says, or without one the same rules as in
+        ``dsl.dsl``.
     alpha : float
         One minus the level of the intervals.
     alternative : {"two-sided", "larger", "smaller"}
-        ``"larger"``: interval without upper end, ``"smaller"``: without lower end.
+        ``"larger"`` gives an interval without upper end, ``"smaller"`` one without lower end.
 
     Returns
     -------

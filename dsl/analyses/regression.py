@@ -151,9 +151,9 @@ def dsl(
     P values are two-sided, ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
 
     A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
-    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``), with an equation for each category
-    and the covariance between them (for the second alone if there are two). Its moment is averaged over its cross-fitted
-    class probabilities under every estimator that learns.
+    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``). The last has an equation for each
+    category and the covariance between them (for the second alone if there are two). Under every estimator that learns, the
+    moment is averaged over the variable's cross-fitted class probabilities.
 
     References
     ----------

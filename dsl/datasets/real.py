@@ -67,8 +67,8 @@ def load_sentiment(
 
     Notes
     -----
-    The surrogates' errors are far from random: in a logit of being positive on hedge, negation,
-    first_person_plural, n_question, log(1 + n_words) and source, the coefficient of log(1 + n_words) is
+    The surrogates' errors are far from random. Take a logit of being positive on hedge, negation,
+    first_person_plural, n_question, log(1 + n_words) and source: the coefficient of log(1 + n_words) is
     .124 with the human labels, .444 with VADER's and .542 with TextBlob's.
 
     References

@@ -35,7 +35,7 @@ def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5,
     n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error. 0 leaves random noise only.
+        Strength of the surrogate's systematic error (0 leaves random noise only).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 

@@ -44,7 +44,7 @@ def simulate_panel(
         If False, units with a high effect enter later, and one row in ten is missing. Every unit keeps its
         last two years.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error. 0 leaves random noise only, which still attenuates.
+        Strength of the surrogate's systematic error (0 leaves random noise only, which still attenuates).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 
@@ -127,7 +127,7 @@ def simulate_nested(
     n_labels : int or "all", default 800
         Show tone on a simple random sample of exactly this many posts, or on every post.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error. 0 leaves random noise only.
+        Strength of the surrogate's systematic error (0 leaves random noise only).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 

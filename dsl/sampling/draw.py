@@ -58,10 +58,10 @@ def draw_fixed_size(prob: FloatArray, rng: np.random.Generator) -> BoolArray:
     """Exactly sum(prob) rows, each drawn with its own probability: systematic sampling of rows in random order.
 
     The rows are laid end to end in random order, each as long as its probability. Those hit by points one apart, the
-    first uniform in [0, 1), are drawn. Each row's probability is exact by construction (Madow 1949; Goodman and Kish
-    1950), the random order keeps the joint probabilities close to those of independent draws (Hartley and Rao 1962), and with
-    equal probabilities it is simple random sampling. The pivotal method (Deville and Tille 1998) does the same in a
-    loop over rows, while this takes one sort. Lengths are whole numbers, so that no rounding changes the size.
+    first uniform in [0, 1), are drawn. Each row's probability is exact by construction (Madow 1949; Goodman and Kish 1950).
+    The random order keeps the joint probabilities close to those of independent draws (Hartley and Rao 1962). With equal
+    probabilities it is simple random sampling. The pivotal method (Deville and Tille 1998) does the same in a loop over rows,
+    while this takes one sort. Lengths are whole numbers, so that no rounding changes the size.
 
     Parameters
     ----------

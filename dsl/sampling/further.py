@@ -14,8 +14,8 @@ CRITERION = "worst"
 ERROR_MODEL = "ridge"
 TAU = 0.1
 ROBUST = True
-"""Defaults of everything that aims: with several coefficients none is left behind, the error model is one that few labels can
-carry, a tenth of the labels is spread evenly, and estimated errors are believed as far as the labels advise."""
+"""Defaults of everything that aims. With several coefficients none is left behind, and the error model is one that few labels
+can carry. A tenth of the labels is spread evenly, and estimated errors are believed as far as the labels advise."""
 LEAST_VARIANCE = 1e-9
 """Share of the mean to which variances are raised, so that a budget close to all rows can be spent."""
 
@@ -41,7 +41,7 @@ class FurtherDraw:
     @property
     def weight(self) -> FloatArray:
         """(N,) what a row's probability of being drawn by the end counts for among the rows to draw now: 1 / (1 - before)."""
-        # rows drawn before count for nothing, whatever `before` is there; 1 avoids their division by zero
+        # rows drawn before count for nothing, and the 1 avoids their division by zero
         rest = np.where(self.labeled, 1.0, 1.0 - self.before)
         return np.where(self.labeled, 0.0, 1.0 / rest)
 
@@ -61,8 +61,8 @@ class FurtherDraw:
         r"""Probabilities of being drawn by the end, with which all draws together come closest to the best design, (N,).
 
         These are :math:`p_i = \mathrm{clip}(\lambda q_i, p_i^{before}, 1)` with
-        :math:`q_i = (1 - \tau) u_i / \bar u + \tau` and :math:`u_i = \sqrt{v_i}`: what was drawn evenly before counts, and the
-        draw now adds what lacks (Zrnic and Candes, "Active statistical inference", 2024).
+        :math:`q_i = (1 - \tau) u_i / \bar u + \tau` and :math:`u_i = \sqrt{v_i}`. What was drawn evenly before counts, and
+        the draw now adds what lacks (Zrnic and Candes, "Active statistical inference", 2024).
 
         Parameters
         ----------

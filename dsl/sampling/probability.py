@@ -137,10 +137,10 @@ def allocate(n_labels: int, strata: IntArray, spread: FloatArray, *, least: int 
     r"""Whole numbers of labels per stratum that minimise the variance of the stratified total.
 
     Minimises :math:`\sum_h (N_h S_h)^2 / n_h` over whole :math:`n_h` between `least` and :math:`N_h` with
-    :math:`\sum_h n_h` the number of labels: exact, by giving the labels one after the other to the stratum with the largest
-    :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` (Wright, "The equivalence of Neyman optimum allocation for sampling and equal
-    proportions for apportioning the U.S. House of Representatives", American Statistician 66, 2012). With equal spread
-    this is proportional allocation.
+    :math:`\sum_h n_h` the number of labels. The minimum is exact. The labels are given one after the other to the stratum
+    with the largest :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` (Wright, "The equivalence of Neyman optimum allocation for
+    sampling and equal proportions for apportioning the U.S. House of Representatives", American Statistician 66, 2012). With
+    equal spread this is proportional allocation.
 
     Parameters
     ----------
@@ -314,8 +314,8 @@ def _smallest_mean(
 ) -> FloatArray | None:
     """Probabilities with the smallest mean ratio among those with no ratio above 1, or None if none were found.
 
-    Weights 1 / k + mu, mu >= 0: a multiplier grows while its ratio is above 1 and shrinks while it is below, until the
-    ratio is 1 or the multiplier 0 (the conditions of Karush, Kuhn and Tucker).
+    The weights are 1 / k + mu with multipliers mu >= 0. A multiplier grows while its ratio is above 1 and shrinks while it is
+    below, until the ratio is 1 or the multiplier 0 (the conditions of Karush, Kuhn and Tucker).
     """
     least = 1.0 / share.shape[1]
     weight = np.full(share.shape[1], least)
@@ -378,9 +378,9 @@ def robust_mixture(
     r"""Draw probabilities towards even ones as far as past labels advise.
 
     :math:`\pi_i(\rho) \propto \pi_i^{1 - \rho} b^\rho`, rescaled to the budget, with :math:`\rho` in [0, 1] minimising the
-    variance that the labelled rows estimate, :math:`\sum_{past} w_i d_{ij}^2 / \pi_i(\rho)`, relative to the even design and
-    averaged over the coefficients: the largest of several noisy ratios would always advise the even design. (Li, Zrnic and
-    Candes, "Robust sampling for active statistical inference", 2025, use such a path.)
+    variance that the labelled rows estimate, :math:`\sum_{past} w_i d_{ij}^2 / \pi_i(\rho)`, relative to the even design.
+    This is averaged over the coefficients, as the largest of several noisy ratios would always advise the even design. (Li,
+    Zrnic and Candes, "Robust sampling for active statistical inference", 2025, use such a path.)
 
     Parameters
     ----------

@@ -38,9 +38,9 @@ def targeted(
     r"""Draw rows with the probabilities that make chosen coefficients of a regression most precise.
 
     A row is worth labelling where its prediction is likely to be wrong and where its covariates matter:
-    :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction (an
-    error model cross-fitted on the pilot's labels) and h the coefficient's row of the inverse Jacobian. Then
-    :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
+    :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction and h
+    the coefficient's row of the inverse Jacobian. The errors come from an error model, cross-fitted on the pilot's labels.
+    Then :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
 
     For several coefficients the probabilities minimise the largest (or the mean) ratio of their variances against even
     probabilities, with none above one: no coefficient is worse off, as far as the error model is right. With predicted
@@ -67,8 +67,8 @@ def targeted(
         that is wrong.
     keep_pilot : bool
         Whether the pilot's labels will be used again. If so the design covers both draws: a row's probability is that
-        of being drawn in either, :math:`p_i + (1 - p_i) \pi_i`, and the pilot's rows count as drawn (`to_coder` does not
-        ask for their labels again). If not, it is a new draw from all rows, and the pilot's labels go.
+        of being drawn in either, :math:`p_i + (1 - p_i) \pi_i`. The pilot's rows count as drawn, and `to_coder` does not ask
+        for their labels again. If not, it is a new draw from all rows, and the pilot's labels go.
     error_model : str or estimator
         As ``sl_method`` of `dsl.dsl`.
     seed : int or numpy.random.Generator

@@ -67,7 +67,7 @@ def effective(
     r"""Labels that the baseline would need to be as precise: n Var(baseline) / Var(estimate).
 
     The error is by the delta method on the logarithm: a variance S^2 of R draws has influence values
-    ``z = (x - mean)^2 / S^2 - 1``, so that log S_b^2 - log S_e^2 has the variance of the mean of z_b - z_e where both
+    ``z = (x - mean)^2 / S^2 - 1``. So log S_b^2 - log S_e^2 has the variance of the mean of z_b - z_e where both
     estimates come from the same draws, and the sum of both variances where they do not.
 
     Parameters

@@ -125,9 +125,9 @@ def plan_dsl(
     -----
     Errors are drawn independently of each other and, given the surrogate (or the row's own accuracy), of all other
     variables. Real errors depend on the covariates, and the standard errors are then too small: by 3 to 22% for the bundled
-    ratings with VADER's true predictive values, but right within 4% with its accuracy by covariates (negation, hedge,
-    source, length) in a column. The effects among the drawn labels are those among the surrogates, weakened. As
-    soon as some rows are labelled, `power_dsl` on them does without such assumptions.
+    ratings with VADER's true predictive values. With its accuracy by covariates (negation, hedge, source, length) in a column
+    they are right within 4%. The effects among the drawn labels are those among the surrogates, weakened. As soon as some
+    rows are labelled, `power_dsl` on them does without such assumptions.
 
     Examples
     --------

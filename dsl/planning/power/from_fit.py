@@ -217,7 +217,7 @@ def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> Va
     mixed = spec.cluster is not None and drawn == "rows"
     if mixed or not fit.sample.equal_prob or spec.target == "finite":
         return None
-    # V(all labelled) is that of the moment m itself. N labelled rows alone have N / n times as much
+    # V(all labelled) is that of the moment m itself, and n labelled rows alone have N / n times as much
     full = np.median(curve.variances(np.array([float(nobs)]))[0], axis=0, keepdims=True)
     return VarianceCurve(
         shrinking=full * nobs / curve.n_labeled, staying=np.zeros_like(full), n_labeled=curve.n_labeled

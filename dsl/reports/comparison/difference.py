@@ -1,10 +1,10 @@
 """Two estimates from the same rows: their difference, and the covariance that takes the shared rows into account.
 
 Each estimate is, to first order, the truth plus a sum over rows of J^-1 psi_i. The variance of a difference is therefore
-the sum over rows (or clusters) of the squared difference of these terms, which is the sandwich of the stacked moment
-equations (Weesie, "Seemingly unrelated estimation and the cluster-adjusted sandwich estimator", Stata Technical Bulletin
-52, 1999). The test that all differences are zero is Hausman's ("Specification tests in econometrics", Econometrica 1978),
-without his assumption that one of the two estimators is efficient.
+the sum over rows (or clusters) of the squared difference of these terms. This is the sandwich of the stacked moment equations
+(Weesie, "Seemingly unrelated estimation and the cluster-adjusted sandwich estimator", Stata Technical Bulletin 52, 1999). The
+test that all differences are zero is Hausman's ("Specification tests in econometrics", Econometrica 1978), without his
+assumption that one of the two estimators is efficient.
 """
 
 from collections.abc import Iterator

@@ -30,9 +30,9 @@ def score_test(
 
     With residuals u of the weighted regression of the response on `null`, and z those of the tested columns, the score is
     the sum of w u z. Its variance is that under the null hypothesis, the sum of w^2 s^2 z z' with s^2 the variance of u given
-    `null` alone: Rao's score test, which does not mistake a small group without any error for a group in which errors
-    cannot happen, as variances estimated group by group would. Clusters add the products of different rows of a cluster,
-    as far as these make the variance larger.
+    `null` alone. This is Rao's score test. It does not mistake a small group without any error for a group in which errors
+    cannot happen, as variances estimated group by group would. Clusters add the products of different rows of a cluster, as
+    far as these make the variance larger.
 
     Parameters
     ----------

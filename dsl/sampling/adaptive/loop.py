@@ -52,12 +52,12 @@ class AdaptiveStatus:
 class AdaptiveDesign:
     r"""Label in batches, each drawn where the labels before it say that further labels tell most.
 
-    The first batch (the burn-in) is a simple random sample. From its labels follow the expected squared error
-    :math:`\hat e_i` of each row's prediction, learnt from surrogates, confidences and features, and the influence
-    :math:`x_i'h` of the row on the coefficients aimed at (h: the coefficient's row of the inverse Jacobian). The next batch
-    is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until `n_labels` are there or the
-    standard errors are small enough. All probabilities are kept, so that the estimate is valid at any time, whatever the
-    confidences are worth: they decide how precise it is.
+    The first batch (the burn-in) is a simple random sample. From its labels follow two things. One is the expected squared
+    error :math:`\hat e_i` of each row's prediction, learnt from surrogates, confidences and features. The other is the
+    influence :math:`x_i'h` of the row on the coefficients aimed at, with h the coefficient's row of the inverse Jacobian. The
+    next batch is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until `n_labels` are
+    there or the standard errors are small enough. All probabilities are kept, so that the estimate is valid at any time,
+    whatever the confidences are worth: they decide how precise it is.
 
     Parameters
     ----------
@@ -110,12 +110,13 @@ class AdaptiveDesign:
     Notes
     -----
     **Validity.** With :math:`\pi_{t,i}` the probability of row i in batch t, had it not been drawn before, the estimate uses
-    :math:`\pi_i = 1 - \prod_t (1 - \pi_{t,i})`, the probability of being drawn at all. :math:`\pi_{t,i}` is defined by the same
-    formula for rows that were drawn before, and rests on labels of other rows: each row belongs to one of `cross_fit` fixed
-    folds, and its prediction and expected error are learnt from labels of the other folds. Then :math:`E(R_i / \pi_i) = 1`
-    whatever the label. A row's own label still has a part in quantities that average over all labels (the coefficients'
-    Jacobian, the weights of the folds' learners). This leaves a bias of order 1/n, an order below the standard error (.08
-    standard errors for a skewed mean with 150 labels in six batches, .65 if errors were learnt from the row's own fold).
+    :math:`\pi_i = 1 - \prod_t (1 - \pi_{t,i})`, the probability of being drawn at all. :math:`\pi_{t,i}` is defined by the
+    same formula for rows that were drawn before. It rests on labels of other rows, since each row belongs to one of
+    `cross_fit` fixed folds, and its prediction and expected error are learnt from labels of the other folds. Then
+    :math:`E(R_i / \pi_i) = 1` whatever the label. A row's own label still has a part in quantities that average over all
+    labels (the coefficients' Jacobian, the weights of the folds' learners). This leaves a bias of order 1/n, an order below
+    the standard error (.08 standard errors for a skewed mean with 150 labels in six batches, .65 if errors were learnt from
+    the row's own fold).
 
     Intervals hold at the end, and at any stage fixed in advance. Stopping as soon as an interval excludes zero is another
     matter, which `se` (a rule about standard errors alone) is not.
@@ -125,8 +126,8 @@ class AdaptiveDesign:
     a model that has not seen it. Where confidences are useless, :math:`\rho` goes to 1 and leverage alone decides, which needs no
     error model. (Drawing the probabilities towards even ones instead, as Li, Zrnic and Candès do, gives leverage away too.)
 
-    **Several batches.** The probabilities of a batch are chosen so that all batches together come closest to the best
-    design for the labels so far: what the burn-in has spread evenly counts as part of it.
+    **Several batches.** The probabilities of a batch are chosen so that all batches together come closest to the best design
+    for the labels so far. What the burn-in has spread evenly counts as part of it.
 
     References
     ----------

@@ -32,8 +32,8 @@ def shrunk_errors(
     r"""Expected squared errors, drawn towards their mean as far as the labelled rows advise.
 
     :math:`e_i(\rho) \propto \hat e_i^{1 - \rho}`, with the mean of the labelled rows' own squared errors. :math:`\rho` in
-    [0, 1] minimises :math:`\sum_{past} w_i (\log e_i + r_i^2 / e_i)`, a proper score for a variance: errors that nothing
-    known predicts end at :math:`\rho` near 1, where all rows count alike and only their leverage :math:`x_i'h`, which is
+    [0, 1] minimises :math:`\sum_{past} w_i (\log e_i + r_i^2 / e_i)`, a proper score for a variance. Errors that nothing
+    known predicts end at :math:`\rho` near 1. There all rows count alike, and only their leverage :math:`x_i'h`, which is
     known, tells them apart.
 
     Parameters

@@ -33,7 +33,7 @@ def canonical(text: str, digits: int = 12) -> str:
     # only the apostrophe that guards a formula, at most once: others belong to the text
     plain = GUARDED.sub("", plain, count=1).lstrip() if GUARDED.match(plain) else plain
     if NUMBER.fullmatch(plain):
-        # 1, 1.0 and 1e0 are one label; 12 digits forgive a spreadsheet's rounding
+        # 1, 1.0 and 1e0 are one label, and 12 digits forgive a spreadsheet's rounding
         return f"{float(plain):.{digits}g}"
     return plain.casefold() if plain.casefold() in ("true", "false") else plain
 

@@ -292,7 +292,6 @@ class AdaptiveDesign:
         ArgumentError
             The design is done.
         """
-        # a batch that waits is returned again: nothing more is drawn before its labels are there
         if self._progress.waiting is None:
             if (reason := self.stop_reason) is not None:
                 raise ArgumentError(

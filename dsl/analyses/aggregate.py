@@ -39,15 +39,15 @@ def aggregate(
     r"""One row per unit (candidate, user, newspaper) from the posts that make it up.
 
     Some posts of some units have gold labels. The table has what analyses of units need: means of the gold labels and of the
-    predictions, the probability that a unit has gold labels at all, and design-adjusted means, which are unbiased for the
-    mean of all posts' gold labels whatever the predictions are worth:
+    predictions, and the probability that a unit has gold labels at all. It also has design-adjusted means, which are unbiased
+    for the mean of all posts' gold labels whatever the predictions are worth:
 
     .. math:: \tilde y_u = \frac{1}{n_u} \sum_{i \in u} \Big[ f_i + \frac{R_i}{\pi_i} (y_i - f_i) \Big].
 
     Parameters
     ----------
     posts : data frame
-        pandas, polars, pyarrow, or a dict of columns; one row per post.
+        pandas, polars, pyarrow, or a dict of columns, with one row per post.
     unit : str or list of str
         Columns whose values make the units.
     gold : str or list of str
@@ -72,7 +72,7 @@ def aggregate(
     DataFrame, one row per unit
         The unit's columns, those of `keep`, and
 
-        gold's name: mean (or any) over the labelled posts, weighted by inverse probability; missing unless `labeled`.
+        gold's name: mean (or any) over the labelled posts, weighted by inverse probability. Missing unless `labeled`.
         prediction's name: the same of the predictions of all posts.
         ``<gold>_adjusted``: design-adjusted mean over all posts, for every unit (``statistic="mean"``).
         ``<gold>_noise``: unbiased estimate of the variance that the choice of the labelled posts gives it, to be averaged over
@@ -106,8 +106,8 @@ def aggregate(
 
     As an *outcome*, noise does not matter but bias does. ``<gold>_adjusted`` is unbiased for every unit: regress it on
     anything, by least squares over all units with robust standard errors. The labelled mean, missing for some units, is
-    unbiased where a unit's posts had equal probabilities: ``dsl.dsl`` with the predicted mean and ``sample_prob`` is
-    valid too, for ``model="logit"`` as well, but it forgets the predictions of unlabelled posts in labelled units and so is
+    unbiased where a unit's posts had equal probabilities. Then ``dsl.dsl`` with the predicted mean and ``sample_prob`` is
+    valid too, for ``model="logit"`` as well. It forgets the predictions of unlabelled posts in labelled units, and so is
     usually less precise.
 
     As a *covariate*, noise attenuates. Only units with all posts labelled have the unit's mean: pass ``at_least="all"``
@@ -117,14 +117,14 @@ def aggregate(
     Where the question is about posts (does a post's tone move with the economy?), analyse posts, with
     ``dsl.dsl(..., cluster=unit)``: units then count by their number of posts.
 
-    The probability of at least k labelled posts follows from the design: hypergeometric for simple random and stratified
-    samples, Poisson-binomial for independent draws (to which fixed sizes with unequal probabilities come close), multiplied
-    by that of the first stage.
+    The probability of at least k labelled posts follows from the design. It is hypergeometric for simple random and
+    stratified samples, and Poisson-binomial for independent draws (to which fixed sizes with unequal probabilities come
+    close), multiplied by that of the first stage.
 
     References
     ----------
     Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe", JASA 1952. Sarndal,
-    Swensson and Wretman, "Model assisted survey sampling", 1992, sections 4.3 and 6.3 (two stages; difference estimator).
+    Swensson and Wretman, "Model assisted survey sampling", 1992, sections 4.3 and 6.3 (two stages, difference estimator).
     DSL-2024 on data at several levels.
 
     Examples
@@ -162,6 +162,7 @@ def aggregate(
         cluster=None,
         design=design,
     )
+    # units are told apart in messages by their own values, not by the table's row numbers
     names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
     for name in kept:
         table[name] = _constant(frame[name], codes, names)
@@ -174,7 +175,7 @@ def _singles(labeled: object, sample_prob: object) -> dict[str, str | None]:
 
 
 def _check_choice(statistic: str, at_least: object) -> int | None:
-    """Labelled posts that a unit needs; None for all."""
+    """Labelled posts that a unit needs, or None for all."""
     if statistic not in STATISTICS:
         raise ArgumentError(f"unknown statistic {statistic!r}: use one of {', '.join(STATISTICS)}")
     if at_least == "all" or (at_least is None and statistic == "any"):
@@ -223,8 +224,10 @@ def _units(frame: pd.DataFrame, units: tuple[str, ...]) -> tuple[IntArray, pd.Da
 
 
 def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> pd.Series:
-    """The value of each unit; raises DataError where its posts differ."""
+    """The value of each unit. Raises DataError where its posts differ."""
+    # a missing value is a value like others here: a unit with some missing and some known ones varies
     values, found = pd.factorize(column, use_na_sentinel=False)
+    # one cell for each (unit, value) pair: a unit in two cells has two values
     cells = Cells.of(codes, values)
     several = np.bincount(cells.unit) > 1
     if several.any():
@@ -234,6 +237,7 @@ def _constant(column: pd.Series, codes: IntArray, names: pd.Index) -> pd.Series:
             f"dsl.dsl(..., cluster='{names.names[0]}')"
         )
     out = pd.Series(found.take(cells.group))
+    # the column's type is kept, but categories keep the type that `factorize` found: only values in use
     return out.astype(column.dtype) if is_category(column) else out
 
 
@@ -246,9 +250,11 @@ def _add_values(
     statistic: str,
     least: int | None,
 ) -> None:
-    """Fill the table in; `code` (N,) is the unit of each post."""
+    """Fill the table in, where `code` (N,) is the unit of each post."""
     labeling = paired.sample.labeling
+    # posts and labelled posts (U,) of each unit
     rows, labels = np.bincount(code), np.bincount(code[labeling.drawn], minlength=len(units))
+    # units with fewer posts than `least` need all that they have
     needed = rows if least is None else np.minimum(rows, least)
     counted = labels >= needed
     if not counted.any():
@@ -257,6 +263,7 @@ def _add_values(
             f"{rows[labels.argmax()]}); "
             + ("draw whole units, dsl.sampling.clustered" if least is None else "lower at_least, or label more")
         )
+    # P(at least `needed` labelled posts), the unit's sampling probability in an analysis of units
     chance = prob_at_least(labeling, code, needed)
     _check_chance(chance, counted, needed, rows, units)
     for name, own in pairs.items():
@@ -268,6 +275,7 @@ def _add_values(
                     _largest(guess, code, len(units)),
                 )
             else:
+                # the surrogates are known for all posts, and their mean needs no weights
                 table[label], table[other] = _labeled_mean(gold, labeling, code), np.bincount(code, guess) / rows
                 table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(labeling, code, guess, gold)
             table[label] = table[label].where(counted)
@@ -277,21 +285,25 @@ def _add_values(
         _warn_if_unequal(unequal & (labels > 0), units, list(pairs))
     table["n_posts"], table["n_labeled"], table["labeled"] = rows, labels, counted.astype(int)
     table["sample_prob"], table["unit_prob"] = chance, reached
+    # sum of pi over the unit's posts = P(reached) * expected labels once reached
     table["post_prob"] = np.bincount(code, labeling.prob) / rows / reached
+    # the first that holds: units labelled in full, or not at all, are never unequal
     table["note"] = np.select([labels == rows, labels == 0, unequal], [COMPLETE, NONE, UNEQUAL], PARTLY)
 
 
 def _labeled_mean(gold: FloatArray, labeling: Labeling, code: IntArray) -> FloatArray:
-    """Means (U,) over the labelled posts, weighted by inverse probability; NaN without any."""
+    """Means (U,) over the labelled posts, weighted by inverse probability, NaN without any."""
     labeled, n_units = code[labeling.drawn], int(code.max()) + 1
     weight = 1.0 / labeling.prob[labeling.drawn]
+    # Hajek's mean: sum of y / pi over sum of 1 / pi, of the labelled posts
     total, count = (np.bincount(labeled, values, minlength=n_units) for values in (weight * gold, weight))
     with np.errstate(invalid="ignore"):
         return np.asarray(total / count)
 
 
 def _largest(values: FloatArray, code: IntArray, n_units: int) -> FloatArray:
-    """Largest value (U,) among the posts of each unit; NaN without any."""
+    """Largest value (U,) among the posts of each unit, NaN without any."""
+    # -inf marks units without a post: no label is infinite
     out = np.full(n_units, -np.inf)
     np.maximum.at(out, code, values)
     return np.where(np.isinf(out), np.nan, out)

@@ -1,7 +1,7 @@
 """A statistic on gold values and on surrogates, on all rows and in bootstrap draws.
 
-Rows or clusters are drawn again as if from the population; or, where the rows are the population, the labelled ones as if
-by the labelling design (`dsl.engine.labeling.bootstrap_weights`).
+Rows or clusters are drawn again as if from the population. Where the rows are the population, the labelled ones are drawn
+again as if by the labelling design (`dsl.engine.labeling.bootstrap_weights`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ from dsl.engine.labeling import Labeling, bootstrap_weights, strata_of_one
 from dsl.exceptions import LabelError, StatisticError
 
 Statistic = Callable[[pd.DataFrame, FloatArray], ArrayLike]
-"""What users pass: a function of a table and weights; it returns a number, an array, or a Series of numbers."""
+"""What users pass: a function of a table and weights. It returns a number, an array, or a Series of numbers."""
 T = TypeVar("T")
 
 
@@ -54,11 +54,13 @@ class Resampling:
     """How the labelled rows were drawn, if only that is random."""
 
     def counts(self, rng: np.random.Generator) -> IntArray:
-        """How often each row of a superpopulation's sample is drawn; (N,)."""
+        """How often each row of a superpopulation's sample is drawn, (N,)."""
         if self.cluster is not None and self.n_clusters is not None:
+            # as many clusters as there are, with replacement: a row counts as often as its cluster was drawn
             drawn = rng.integers(self.n_clusters, size=self.n_clusters)
             return np.asarray(np.bincount(drawn, minlength=self.n_clusters)[self.cluster])
         count = np.zeros(len(self.labeled) + len(self.unlabeled), dtype=np.int64)
+        # labelled and other rows apart, so that both sizes stay as they are
         for rows in (self.labeled, self.unlabeled):
             if len(rows):
                 count[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
@@ -79,7 +81,7 @@ class Components:
     surrogate_labeled: Version
     """The labelled rows with their surrogates."""
     surrogate_other: Version
-    """The other rows with their surrogates; of a finite population all rows, whose estimate does not vary."""
+    """The other rows with their surrogates. In a finite population these are all rows, and the estimate does not vary."""
     resampling: Resampling
 
     @classmethod
@@ -100,6 +102,7 @@ class Components:
             surrogate_labeled=version(
                 "the surrogates of the labelled rows", filled, paired.labeled_rows, paired.weight
             ),
+            # finite target: the surrogates' statistic of all rows is known, and only the labelled rows are drawn again
             surrogate_other=version("the surrogates of all rows", filled, np.arange(len(frame)), np.ones(len(frame)))
             if finite
             else version("the surrogates of the other rows", filled, paired.other_rows, paired.other),
@@ -118,7 +121,7 @@ class Components:
         return self.gold, self.surrogate_labeled, self.surrogate_other
 
     def estimates(self) -> tuple[tuple[str, ...], FloatArray]:
-        """Names of the statistic's k values, and the three estimates; (3, k)."""
+        """Names of the statistic's k values, and the three estimates, (3, k)."""
         found = [self._call(version, None, "") for version in self.versions]
         names = found[0][0]
         return names, np.stack(
@@ -126,7 +129,7 @@ class Components:
         )
 
     def draw(self, names: tuple[str, ...], rng: np.random.Generator, number: int) -> FloatArray:
-        """The three estimates in one bootstrap draw, (3, k); of a finite population the first two, (2, k)."""
+        """The three estimates in one bootstrap draw, (3, k). Of a finite population the first two, (2, k)."""
         where, resampling = f" in bootstrap draw {number}", self.resampling
         if resampling.labeling is not None:
             times = bootstrap_weights(resampling.labeling, rng)
@@ -143,6 +146,7 @@ class Components:
 
     def ignores_weights(self, names: tuple[str, ...], seed: int) -> bool:
         """Whether three sets of weights give the same numbers."""
+        # three random sets of counts: a statistic that uses its weights gives different numbers
         rng, version = np.random.default_rng(seed), self.gold
         found = []
         for _ in range(3):
@@ -170,6 +174,7 @@ class Components:
         self, names: tuple[str, ...], found: tuple[tuple[str, ...], FloatArray], version: Version, where: str
     ) -> FloatArray:
         own, values = found
+        # the same values in another order are put in order, since draws are compared place by place
         if own != names and sorted(own) == sorted(names):
             own, values = names, values[[own.index(name) for name in names]]
         if own != names:
@@ -222,13 +227,14 @@ def _named_values(value: ArrayLike, name: str) -> tuple[tuple[str, ...], FloatAr
 def replicates(
     components: Components, names: tuple[str, ...], *, n_boot: int, seed: int, n_jobs: int, progress: bool
 ) -> Iterator[FloatArray]:
-    """The three estimates (3, k) in every draw, in order; each draw has random numbers of its own."""
+    """The three estimates (3, k) in every draw, in order. Each draw has random numbers of its own."""
     numbers: Iterable[int] = range(1, n_boot + 1)
     if n_jobs == 1:
         yield from (_replicate(components, names, seed, number) for number in _shown(numbers, progress))
         return
     from joblib import Parallel, delayed, effective_n_jobs
 
+    # four chunks for each worker: fewer messages than one for each draw, and still evenly shared
     chunks = np.array_split(np.arange(1, n_boot + 1), min(n_boot, 4 * effective_n_jobs(n_jobs)))
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_chunk)(components, names, seed, chunk) for chunk in _shown(chunks, progress)
@@ -247,6 +253,7 @@ def _shown(steps: Iterable[T], progress: bool) -> Iterable[T]:
 
 
 def _replicate(components: Components, names: tuple[str, ...], seed: int, number: int) -> FloatArray:
+    # seeded by (seed, draw), so that results do not depend on how draws are spread over workers
     return components.draw(names, np.random.default_rng([seed, int(number)]), int(number))
 
 

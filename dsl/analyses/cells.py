@@ -47,6 +47,7 @@ def make_categories(frame: pd.DataFrame, gold: str, predictions: Sequence[str]) 
     frame[gold], found = numbers, numbers.dropna().unique()
     if np.isin(found, (0.0, 1.0)).all():
         return
+    # codes such as 1, 2, 3 become categories, measurements do not
     whole = found == np.round(found)
     if not whole.all() or len(found) > MANY_LEVELS:
         examples = ", ".join(f"{value:g}" for value in found[np.argsort(whole, kind="stable")][:3])
@@ -62,7 +63,7 @@ def make_categories(frame: pd.DataFrame, gold: str, predictions: Sequence[str]) 
 
 
 def _as_numbers_if_all(column: pd.Series) -> pd.Series | None:
-    """Numbers, also those written as text; None if there is other text."""
+    """Numbers, also those written as text, or None if there is other text."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return as_numbers(column, "gold")
     values = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
@@ -70,7 +71,7 @@ def _as_numbers_if_all(column: pd.Series) -> pd.Series | None:
 
 
 def _as_codes(column: pd.Series) -> pd.Series:
-    """Whole numbers as ordered categories (which say that they are not meant as numbers); others as they are."""
+    """Whole numbers as ordered categories (which say that they are not meant as numbers), and others as they are."""
     values = np.sort(column.dropna().unique())
     if not np.array_equal(values, np.round(values)):
         return column
@@ -111,6 +112,7 @@ class Cells:
         needed = [*optional, *as_names(cluster, "cluster")]
         complete = frame[needed].notna().all(axis=1).to_numpy() if needed else np.ones(len(frame), dtype=bool)
         column = "_cell"
+        # a name of its own, whatever the data's columns are called
         while column in frame:
             column = f"_{column}"
         if not names:
@@ -118,6 +120,7 @@ class Cells:
         else:
             grouped = frame[complete].groupby(list(names), sort=True, observed=True)
             values = grouped.size().index.to_frame(index=False)
+            # -1: rows without features, groups or a cluster belong to no cell
             code = np.full(len(frame), -1)
             code[complete] = grouped.ngroup().to_numpy()
         return cls(code=code, complete=complete, values=values, column=column, rows=frame[list(names)])
@@ -131,7 +134,7 @@ class Cells:
         return np.bincount(self.code[mask & self.complete], minlength=len(self.values))
 
     def with_labels(self, labeled: BoolArray, empty: str) -> BoolArray:
-        """Cells (C,) that have labelled rows; raises LabelError if there are others, unless they are to be blank."""
+        """Cells (C,) that have labelled rows. Raises LabelError if there are others, unless they are to be blank."""
         there = self.counts(labeled) > 0
         if not there.any():
             return np.ones_like(there)  # `dsl.dsl` says so
@@ -163,9 +166,11 @@ class Cells:
         out: dict[str, FloatArray | pd.Categorical] = {}
         for j, name in enumerate(self.rows):
             code, values = pd.factorize(self.rows[name], sort=True)
+            # periods keep their order, so that a learner can follow a drift. Groups have none
             if name == time:
                 out[f"{self.column}_{j}"] = code.astype(float)
             elif len(values) <= MANY_LEVELS:
                 names: pd.Index = pd.Index([str(value) for value in range(len(values))])
                 out[f"{self.column}_{j}"] = pd.Categorical.from_codes(code, names)
+        # a constant column tells the learner nothing
         return {name: value for name, value in out.items() if len(np.unique(np.asarray(value))) > 1}

@@ -38,7 +38,7 @@ def compare(
         Short names (``"naive"``, ``"gold_only"``, ``"dsl"``, ``"tuned"``, ``"dsl+"``, ``"ppi"``, ``"ppi++"``, ``"cdi"``), or
         a dict of names to arguments of `dsl.dsl`, as in `dsl.evaluate`. By default naive, gold_only, dsl and dsl+.
     reference : str, optional
-        The estimator that the naive one is judged by; by default ``"dsl"`` or else the first that is neither naive nor
+        The estimator that the naive one is judged by. By default ``"dsl"`` or else the first that is neither naive nor
         gold_only.
     alpha : float
         One minus the level of intervals and conclusions.
@@ -53,7 +53,7 @@ def compare(
     Raises
     ------
     ArgumentError
-        Unknown estimators; an argument that differs between them is given for all.
+        Unknown estimators, or an argument that differs between them is given for all.
     DSLError
         As `dsl.dsl`. An estimator without solution is named in ``failed`` unless it is the reference.
 

@@ -1,7 +1,7 @@
 """Gold values and their surrogates, row by row, with the weights of the labelled and of the other rows.
 
 Labelled rows count w = R / pi, the others (1 - R) / (1 - pi): each set of weights makes its rows stand for all of them.
-Rows that were certain to be labelled, pi = 1, are never among the others; as nothing about them is left to chance, they
+Rows that were certain to be labelled, pi = 1, are never among the others. As nothing about them is left to chance, they
 count once on both sides, where they cancel.
 """
 
@@ -50,7 +50,7 @@ class Paired:
     weight: FloatArray
     """(N,) R / pi: the labelled rows stand for all."""
     other: FloatArray
-    """(N,) (1 - R) / (1 - pi): the unlabelled rows stand for all; one where pi is one."""
+    """(N,) (1 - R) / (1 - pi): the unlabelled rows stand for all. It is one where pi is one."""
     prob: FloatArray
     """(N,) pi"""
 
@@ -76,7 +76,7 @@ def read(
     design: SamplingDesign | None,
     target: str = "superpopulation",
 ) -> Paired:
-    """Check the data and weigh the rows; arguments as in ``dsl.ppi_statistic``."""
+    """Check the data and weigh the rows. Arguments as in ``dsl.ppi_statistic``."""
     check_target(target)
     if target == "finite" and cluster is not None:
         raise ArgumentError(
@@ -112,6 +112,7 @@ def read(
         predicted=golds,
         surrogates=surrogates[0][0],
         weight=sample.labeled / prob,
+        # inner where: no division by 1 - pi = 0, whose value would be thrown away but warned about
         other=np.where(certain, 1.0, ~sample.labeled / np.where(certain, 1.0, 1.0 - prob)),
         prob=prob,
     )
@@ -158,7 +159,7 @@ def _check_certain(sample: Sample, sample_prob: str | None) -> None:
 
 
 def whole_frame(data: TableLike, paired: Paired) -> pd.DataFrame:
-    """All columns of the data, rows of the analysis; gold columns in their checked kind."""
+    """All columns of the data, rows of the analysis, with gold columns in their checked kind."""
     frame = to_pandas(data, column_names(data)).iloc[paired.sample.rows].copy(deep=False)
     for name in paired.predicted:
         frame[name] = paired.sample.data[name]

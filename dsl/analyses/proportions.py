@@ -30,8 +30,8 @@ INTERVALS = ("logit", "normal")
 EMPTY = ("raise", "blank")
 """Estimators whose learner sees groups and time."""
 FEWEST = 20
-"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful: with one error of the
-surrogate to be expected in the sample, one sample in three has none, and an interval that is far too short."""
+"""Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful. Where one
+error of the surrogate is to be expected in the sample, one sample in three has none, and an interval that is far too short."""
 FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
 """What `note` says."""
 
@@ -67,7 +67,7 @@ def proportions(
     """Shares of categories in every group and period, repaired with the gold labels of a random subsample.
 
     The regression ``gold ~ 0 + cell`` of `dsl.dsl`, with a cell for each combination of `by` and `time` that has rows and an
-    equation for each category: every share is that of all rows of its cell, not of the labelled ones only, and all come with
+    equation for each category. Every share is that of all rows of its cell, not of the labelled ones only, and all come with
     their joint covariance.
 
     Parameters
@@ -77,7 +77,7 @@ def proportions(
     gold : str
         Column with the expert labels, missing where not labelled: 0/1, or categories (text, or up to 20 whole numbers).
     prediction : str or list of str, optional
-        Columns with the surrogates, for every row; not needed by ``estimator="gold_only"``.
+        Columns with the surrogates, for every row. Not needed by ``estimator="gold_only"``.
     by : str or list of str, optional
         Columns whose values make groups.
     time : str, optional
@@ -118,12 +118,12 @@ def proportions(
     -----
     FewLabelsWarning
         Shares that rest on few labels: fewer than 30 labelled rows count in the cell, or the standard error has fewer than 20
-        degrees of freedom (most rows being predicted without error). Their intervals are too short; `note` marks them.
+        degrees of freedom (most rows being predicted without error). Their intervals are too short, and `note` marks them.
 
     Notes
     -----
     DSL shares are means of design-adjusted values. They are unbiased and may therefore leave [0, 1] by chance where labels are
-    few; such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
+    few. Such a share keeps its value. A share within one standard error of 0 or 1 has no usable log-odds and gets the normal
     interval, cut at 0 and 1. The shares of exclusive categories sum to one but for the medians over splits (some 1e-3).
 
     Logit intervals are those of R's ``survey::svyciprop(method="logit")``, with the normal quantile unless ``use_t``.
@@ -153,6 +153,7 @@ def proportions(
     entry = known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
     learnt = cells.features(time) if entry.learns else {}
+    # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1
     with warnings.catch_warnings():
         # rows of blank cells: asked for, and said in the note
@@ -243,9 +244,9 @@ class Proportions:
         ----------
         a, b : dict
             Column of `by` or `time` (all of them) to value. With ``"category"`` in both, the difference is between these
-            two shares; else one for each category.
+            two shares, otherwise one for each category.
         alpha : float, optional
-            One minus the level of the intervals; by default that of the call.
+            One minus the level of the intervals. By default that of the call.
 
         Returns
         -------
@@ -270,6 +271,7 @@ class Proportions:
         first, second = self._places(a, "a"), self._places(b, "b")
         if len(first) != len(second):
             raise ArgumentError("name a 'category' in both a and b, or in neither")
+        # contrast (m, k): each row is +1 at its share of a, -1 at that of b. `add.at`, so that a = b cancels
         contrast = np.zeros((len(first), len(self.table)))
         rows = np.arange(len(first))
         np.add.at(contrast, (rows, first), 1.0)
@@ -277,12 +279,14 @@ class Proportions:
         share = self.table["share"].to_numpy()
         estimate = share[first] - share[second]
         used = np.where(np.isnan(share), 0.0, 1.0)  # a blank share makes its own differences missing, and no others
+        # sqrt(diag(C V C')), cut at zero against rounding where a = b
         spread = np.sqrt(
             np.maximum(np.diag(contrast @ np.where(np.outer(used, used), self.vcov, 0.0) @ contrast.T), 0.0)
         )
         std_error = np.where(np.isnan(estimate), np.nan, spread)
         names = self.table["category"].astype(str).to_numpy()
         same = names[first] == names[second]
+        # degrees of freedom belong to the combination of coefficients, not to a table's row
         own = contrast * used @ self.combinations
         df = self.fit.degrees_of_freedom(own) if self.fit.call.use_t else np.inf
         ends = wald_interval(estimate, std_error, self.alpha if alpha is None else alpha, df=df)
@@ -357,9 +361,9 @@ def share_intervals(
     alpha : float
     interval : {"logit", "normal"}
         ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
-        from 0 and 1; cut normal intervals for the others, whose log-odds say next to nothing.
+        from 0 and 1. The others, whose log-odds say next to nothing, get normal intervals, cut at 0 and 1.
     df : (k,) array or number
-        Degrees of freedom of the standard errors; infinity for the normal quantile z.
+        Degrees of freedom of the standard errors, infinity for the normal quantile z.
 
     Returns
     -------
@@ -373,11 +377,13 @@ def share_intervals(
     array([[0.044, 0.21 ],
            [0.   , 0.049]])
     """
+    # nu (k,)
     nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
     ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
     with np.errstate(invalid="ignore"):
         edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
     if interval == "logit":
+        # delta method: se(logit p) = se / (p (1 - p))
         inside = ~edge & ~np.isnan(share)
         p, se = share[inside], std_error[inside]
         ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
@@ -401,7 +407,7 @@ class _Shares:
     vcov: FloatArray = field(repr=False)
     """(C K, C K)"""
     combinations: FloatArray = field(repr=False)
-    """(C K, k) what makes the shares of the coefficients; zero in cells that were not used."""
+    """(C K, k) what makes the shares of the coefficients, zero in cells that were not used."""
     n: IntArray = field(repr=False)
     """(C,) rows."""
     n_labeled: IntArray = field(repr=False)
@@ -411,10 +417,12 @@ class _Shares:
     def of(cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray) -> "_Shares":
         """From the coefficients, equation after equation, to shares, cell after cell."""
         categories, spread, base = _categories(gold, fit, int(used.sum()))
+        # places of the used cells' shares among all C K. The others stay missing
         places = np.flatnonzero(np.repeat(used, len(categories)))
         share = np.full(len(used) * len(categories), np.nan)
         vcov = np.full((len(share), len(share)), np.nan)
         combinations = np.zeros((len(share), len(fit.params)))
+        # share = base + spread b, hence vcov = spread V spread'
         share[places] = base + spread @ fit.params.to_numpy()
         vcov[np.ix_(places, places)] = spread @ np.asarray(fit.cov_params()) @ spread.T
         combinations[places] = spread
@@ -434,6 +442,7 @@ class _Shares:
         """The tidy table."""
         per = len(self.categories)
         out = cells.values.loc[cells.values.index.repeat(per)].reset_index(drop=True)
+        # cut at zero: a variance of exactly zero may be rounded below it
         std_error = np.sqrt(np.maximum(np.diag(self.vcov), 0.0))
         known = fit.degrees_of_freedom(self.combinations)
         df = known if fit.call.use_t else np.inf
@@ -450,14 +459,16 @@ class _Shares:
 
 
 def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
-    """Names (K,); matrix (cells K, k) and constant (cells K,) that make shares, cell after cell, of the coefficients."""
+    """Names (K,), and the matrix (cells K, k) and constant (cells K,) that make shares of the coefficients."""
     k = len(fit.params)
     if not is_category(gold) and pd.api.types.is_numeric_dtype(gold.dtype):
         return (str(gold.name),), np.eye(k), np.zeros(k)
     labels = gold.dropna().astype("category").cat.remove_unused_categories()
     names = tuple(str(level) for level in labels.cat.categories)
+    # the first category's share is 1 less the second's: share = (1, 0) + (-1, 1) b
     if len(names) == 2:  # an equation for the second
         return names, np.asarray(np.kron(np.eye(k), [[-1.0], [1.0]]), dtype=np.float64), np.tile([1.0, 0.0], k)
+    # coefficients come equation by equation (K, cells), shares cell by cell: the transpose of the order
     order = np.arange(k).reshape(-1, cells).T.ravel()
     return names, np.eye(k)[order], np.zeros(k)
 

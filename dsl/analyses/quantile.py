@@ -53,7 +53,7 @@ def ppi_quantile(
               + w\text{-mean of } (1\{y \le t\} - \lambda 1\{f \le t\}),
 
     with weights :math:`w = R/\pi` of the labelled rows and :math:`\bar w = (1 - R)/(1 - \pi)` of the others, each
-    divided by their sum. The estimate inverts F; the interval holds the values of t at which F(t) does not differ
+    divided by their sum. The estimate inverts F. The interval holds the values of t at which F(t) does not differ
     significantly from q, so that no density is needed.
 
     Parameters
@@ -67,18 +67,19 @@ def ppi_quantile(
     q : float or list of float
         Levels in (0, 1).
     labeled, sample_prob, cluster, design
-        As in ``dsl.dsl``. Rows of a cluster may be correlated, whether labelled or not; not for
+        As in ``dsl.dsl``. Rows of a cluster may be correlated, whether labelled or not. Not for
         ``target="finite"``, where nothing but the labelling is random.
     tune : "scalar" or float
         How much the surrogates count for, :math:`\lambda`. ``"scalar"``: the value in [0, 1] that minimises the variance of F at
-        the labelled rows' own quantile, chosen for each level. A number is used as it is; 0 leaves the labelled rows alone.
+        the labelled rows' own quantile, chosen for each level. A number is used as it is, and 0 leaves the labelled rows alone.
     target : {"superpopulation", "finite"}
         What the intervals are about: the population that the rows were drawn from, or the rows themselves, of which only the
-        choice of the labelled ones is random (as the `design` says; without one as in ``dsl.dsl``).
+        choice of the labelled ones is random. How they were chosen the `design` says, or without one the same rules as in
+        ``dsl.dsl``.
     alpha : float
         One minus the level of the intervals.
     alternative : {"two-sided", "larger", "smaller"}
-        ``"larger"``: interval without upper end; ``"smaller"``: without lower end.
+        ``"larger"`` gives an interval without upper end, ``"smaller"`` one without lower end.
 
     Returns
     -------
@@ -131,12 +132,14 @@ def ppi_quantile(
     rows = rows_of(paired)
     steps = steps_of(rows)
     labels = labels_of(paired, rows) if target == "finite" else None
+    # z of the farther end: beyond that many standard errors from q no interval ends
     widest = -min(ndtri(tail) for tail in (below, above) if tail)
     table = []
     for level in levels:
         if fixed is not None:
             chosen = fixed
         else:
+            # the labelled rows' own quantile: F with lambda = 0
             own = inverse(steps.grid, cdf(steps.shares, 0.0), level)
             chosen = best_lambda_at(rows, steps, own) if labels is None else finite_best_lambda_at(labels, own)
         share = cdf(steps.shares, chosen)
@@ -169,6 +172,7 @@ def _check_one_number(paired: Paired) -> None:
 
 
 def _warn_if_few(paired: Paired, levels: list[float]) -> None:
+    # expected labelled rows beyond the quantile, on its thinner side, after Kish's correction for uneven weights
     effective = float(kish(paired.weight[paired.sample.labeled]))
     few = [f"{level:g}" for level in levels if effective * min(level, 1.0 - level) < FEW]
     if few:
@@ -186,6 +190,7 @@ def rows_of(paired: Paired) -> Rows:
         y=paired.sample.data[name].to_numpy(dtype=float)[labeled],
         f=np.asarray(paired.surrogates[name], dtype=float),
         labeled=labeled,
+        # Hajek weights (N,): each set divided by its sum
         p=paired.weight / paired.weight.sum(),
         r=paired.other / paired.other.sum(),
         cluster=paired.sample.cluster,
@@ -194,6 +199,7 @@ def rows_of(paired: Paired) -> Rows:
 
 def labels_of(paired: Paired, rows: Rows) -> Labeled:
     """Values and shares of the labelled rows, where only their choice is random."""
+    # what a labelled row would count for among the others if it were not labelled, nothing where pi = 1
     left = 1.0 - paired.prob[rows.labeled]
     exchanged = np.where(left > 0.0, 1.0 / np.where(left > 0.0, left, 1.0), 0.0)
     return Labeled(

@@ -64,7 +64,7 @@ def dsl(
 ) -> DSLResults:
     r"""Regression on imperfectly labelled variables, repaired with gold labels of a random subsample.
 
-    Every row has surrogate labels (`prediction`) of the predicted variables; a sample drawn with known
+    Every row has surrogate labels (`prediction`) of the predicted variables, and a sample drawn with known
     probability has expert (gold) labels too. The estimate solves the design-adjusted moment equation
 
     .. math:: \sum_i \hat m_i + \frac{R_i}{\pi_i} (m_i - \hat m_i) = 0,
@@ -101,7 +101,7 @@ def dsl(
     fixed_effect : {"oneway", "twoways", "multiway"}
         How many columns `index` names: one, two, or any number.
     sl_method : str, list, scikit-learn estimator, or callable
-        Learner that predicts the gold values; see ``dsl.available_method()``. A list is stacked. ``"auto"``
+        Learner that predicts the gold values, see ``dsl.available_method()``. A list is stacked. ``"auto"``
         chooses among a few by cross-validation.
     feature : str or list of str, optional
         Further columns for the learner.
@@ -110,38 +110,38 @@ def dsl(
     cross_fit : int
         Number of cross-fitting folds K.
     sample_split : int
-        Number of times S the rows are split anew; estimates are combined by medians.
+        Number of times S the rows are split anew. Estimates are combined by medians.
     seed : int
         Draws the folds and seeds the learners.
     folds : (S, rows) integer array, optional
-        Fold of every row of `data` in every split, instead of drawn ones; overrides `cross_fit` and
+        Fold of every row of `data` in every split, instead of drawn ones. Overrides `cross_fit` and
         `sample_split`.
     estimator : {"dsl", "dsl+", "ppi", "ppi++", "cdi", "gold_only", "naive"}
         ``"dsl"``, the design-based estimator. ``"dsl+"``: its moment averaged over the cross-fitted distribution of the
         predicted variables given surrogates, features and the observed variables of the analysis (score imputation), and
-        tuned. ``"ppi"``, ``"ppi++"``: prediction-powered inference with the raw surrogates, for equal probabilities;
+        tuned. ``"ppi"``, ``"ppi++"``: prediction-powered inference with the raw surrogates, for equal probabilities.
         ``"cdi"``: the same for any known probabilities. ``"gold_only"``: the labelled rows alone, weighted by inverse
         probability. ``"naive"``: the surrogates taken for the truth (for comparison only: not valid).
     tune : {None, "scalar", "coef", "matrix"} or float
         How much to rely on the predictions: Lambda in w m + Lambda (1 - w) m_hat. None: 1 for ``"dsl"`` and ``"ppi"``, one
-        lambda for each coefficient (``"coef"``) for ``"dsl+"``, one for all (``"scalar"``) for ``"cdi"``; ``"ppi++"`` always
+        lambda for each coefficient (``"coef"``) for ``"dsl+"``, one for all (``"scalar"``) for ``"cdi"``. ``"ppi++"`` always
         chooses one. A number is used as it is.
     target : {"superpopulation", "finite"}
         What the intervals are about: the population that the rows were drawn from, or these rows themselves (an archive, a
         census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.
     design : dsl.sampling.LabelDesign, optional
         How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` then knows strata,
-        clusters and fixed sizes; without it, it takes equal probabilities for a simple random sample of fixed size, and
+        clusters and fixed sizes. Without it, it takes equal probabilities for a simple random sample of fixed size, and
         unequal ones for independent draws.
     vcov : {"robust", "HC0", "HC1", "CR0", "CR1"}
-        ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference; HC1 and CR1 have the usual
+        ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference. HC1 and CR1 have the usual
         small-sample factors.
     use_t : bool, optional
         Whether intervals and tests are those of Student's distribution, with degrees of freedom for each coefficient from the
         labelled rows that carry its variance (`dsl.engine.intervals.degrees_of_freedom`), rather than normal. By default where a
-        lambda was chosen from the data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``; plain estimates are normal, as in the reference.
+        lambda was chosen from the data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``. Plain estimates are normal, as in the reference.
     n_jobs : int
-        Parallel learner fits (joblib); the numbers do not depend on it.
+        Parallel learner fits (joblib). The numbers do not depend on it.
     progress : bool
         Show a progress bar.
 
@@ -157,12 +157,12 @@ def dsl(
 
     Notes
     -----
-    P values are two-sided; ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
+    P values are two-sided, ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
 
     A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
-    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``), with an equation for each category
-    and the covariance between them (for the second alone if there are two). Its moment is averaged over its cross-fitted
-    class probabilities under every estimator that learns.
+    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``). The last has an equation for each
+    category and the covariance between them (for the second alone if there are two). Under every estimator that learns, the
+    moment is averaged over the variable's cross-fitted class probabilities.
 
     References
     ----------
@@ -220,10 +220,11 @@ def dsl(
 
 
 def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names | None, **given: Any) -> Call:
-    """The arguments, each checked by itself and against the others; what depends on the data is checked with them."""
+    """The arguments, each checked by itself and against the others. What depends on the data is checked with them."""
     _check_options(**{name: given[name] for name in ("model", "estimator", "vcov", "target")})
     estimator, cluster = given["estimator"], given["cluster"]
     _check_vcov(given["vcov"], cluster)
+    # after the estimator is known to exist: both defaults depend on it, and use_t on the tuning chosen
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
     check_method(given["sl_method"], given["family"])
@@ -235,6 +236,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     _check_design(given["design"], {role: given[role] for role in ("labeled", "sample_prob")})
     _check_target(given["target"], estimator)
     call = Call(formula=formula, predicted_var=predicted, prediction=surrogates, pairs=pairs, **given)
+    # last: needs the pairs and the names in their final form
     _check_surrogates(call)
     return call
 

@@ -82,7 +82,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     split_params, split_bse : DataFrame, (S, k)
         Estimates and standard errors of each split.
     folds : array, (S, N)
-        Cross-fitting folds; None for estimators without cross-fitting.
+        Cross-fitting folds, or None for estimators without cross-fitting.
     predictions : array, (S, N, q)
         Out-of-fold predictions of the predicted variables.
     pseudo_outcomes : DataFrame, (N, q)
@@ -99,12 +99,14 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     def __init__(self, core: Fit, data: TableLike | None = None) -> None:
         model = DSLModel(core.names, core.outcome, core.predictor)
+        # scale 1: the covariance is complete as it is, with no residual variance to multiply
         super().__init__(model, core.params, normalized_cov_params=core.vcov, scale=1.0, use_t=core.call.use_t)
         self._core = core
         self._data = data
         self.nobs = core.nobs
         self.df_model = len(core.params)
         self.df_resid = core.nobs - len(core.params)
+        # a split that does not converge raises, so that results exist only where all did
         self.converged = True
         self.cov_type = core.call.vcov
 
@@ -140,7 +142,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     @property
     def cross_fit(self) -> int | None:
-        """Number of cross-fitting folds; None without cross-fitting."""
+        """Number of cross-fitting folds, or None without cross-fitting."""
         return self._core.cross_fit
 
     @property
@@ -155,46 +157,47 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     @property
     def params_r(self) -> pd.Series:
-        """Estimates under the names that R gives the same coefficients; (k,)."""
+        """Estimates under the names that R gives the same coefficients, (k,)."""
         return pd.Series(self._core.params, index=list(self._core.names_r))
 
     @property
     def zvalues(self) -> FloatArray:
-        """Estimates over standard errors; (k,)."""
+        """Estimates over standard errors, (k,)."""
         return self._core.zvalues
 
     @property
     def folds(self) -> IntArray | None:
-        """Cross-fitting folds 0, 1, ...; (S, N)."""
+        """Cross-fitting folds 0, 1, ..., (S, N)."""
         return self._core.splits.folds
 
     @property
     def predictions(self) -> FloatArray | None:
-        """Out-of-fold predictions; (S, N, q)."""
+        """Out-of-fold predictions, (S, N, q)."""
         return self._core.splits.predictions
 
     @property
     def split_params(self) -> pd.DataFrame:
-        """Estimates of each split; (S, k)."""
+        """Estimates of each split, (S, k)."""
         return self._per_split(self._core.splits.params)
 
     @property
     def split_bse(self) -> pd.DataFrame:
-        """Standard errors of each split; (S, k)."""
+        """Standard errors of each split, (S, k)."""
         return self._per_split(self._core.split_bse)
 
     def _per_split(self, values: FloatArray) -> pd.DataFrame:
+        # splits are counted from 1, as users count them
         index = pd.RangeIndex(1, len(values) + 1, name="split")
         return pd.DataFrame(values, index=index, columns=list(self._core.names))
 
     @property
     def pseudo_outcomes(self) -> pd.DataFrame:
-        """Design-adjusted values g + w (gold - g) of each predicted variable, averaged over splits; (N, q)."""
+        """Design-adjusted values g + w (gold - g) of each predicted variable, averaged over splits, (N, q)."""
         return self._core.pseudo_outcomes
 
     @property
     def rmse(self) -> pd.DataFrame:
-        """Out-of-fold root mean squared errors on the labelled rows; (S, q)."""
+        """Out-of-fold root mean squared errors on the labelled rows, (S, q)."""
         return self._per_learner(self._core.rmse)
 
     @property
@@ -219,16 +222,16 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     @property
     def labels_behind(self) -> pd.Series:
-        """How many labelled rows carry the variance of each coefficient; (k,).
+        """How many labelled rows carry the variance of each coefficient, (k,).
 
         (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
-        dominate. Normal intervals need a few dozen; `df` is what t intervals make of them.
+        dominate. Normal intervals need a few dozen, and `df` is what t intervals make of them.
         """
         return self._core.labels_behind
 
     @property
     def df(self) -> FloatArray:
-        """Degrees of freedom of each standard error: how well the labelled rows show it; (k,).
+        """Degrees of freedom of each standard error: how well the labelled rows show it, (k,).
 
         They count for intervals and tests with ``use_t``, and are few where few labelled rows carry an estimate's variance
         (`dsl.engine.intervals.degrees_of_freedom`).
@@ -241,18 +244,18 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         return self._core.df
 
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
-        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,)."""
+        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates, (q,)."""
         return self._core.degrees_of_freedom(combinations)
 
     def t_test(self, r_matrix: ArrayLike, cov_p: ArrayLike | None = None, use_t: bool | None = None) -> ContrastResults:
-        """Tests of linear combinations, as in statsmodels; with ``use_t`` each has degrees of freedom of its own."""
+        """Tests of linear combinations, as in statsmodels. With ``use_t`` each has degrees of freedom of its own."""
         results, constraint = self._constrained(r_matrix, np.asarray, use_t)
         return results.t_test(constraint, cov_p, use_t)
 
     def wald_test(
         self, r_matrix: ArrayLike, *args: object, use_f: bool | None = None, **kwargs: object
     ) -> ContrastResults:
-        """Joint test, as in statsmodels; an F test has the fewest degrees of freedom of its combinations."""
+        """Joint test, as in statsmodels. An F test has the fewest degrees of freedom of its combinations."""
         results, constraint = self._constrained(r_matrix, np.min, use_f)
         return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
 
@@ -260,8 +263,10 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self, r_matrix: ArrayLike, choose: Callable[[FloatArray], FloatArray | np.floating], use_t: bool | None
     ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
         """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
+        # patsy reads statsmodels' ways of writing a hypothesis: text, a matrix R, or a pair (R, q)
         parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
         constraint = np.asarray(parsed.coefs, dtype=float), np.asarray(parsed.constants, dtype=float).ravel()
+        # plain statsmodels results, since the wrapper's own have degrees of freedom for the coefficients, not for R theta
         plain = LikelihoodModelResults(self.model, self.params, self.normalized_cov_params, 1.0, use_t=self.use_t)
         plain.df_resid = self.df_resid
         if self.use_t if use_t is None else use_t:
@@ -289,7 +294,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def conf_int(
         self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
     ) -> FloatArray:
-        """Confidence intervals at level 1 - `alpha`; (k, 2).
+        """Confidence intervals at level 1 - `alpha`, (k, 2).
 
         Parameters
         ----------
@@ -297,13 +302,13 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         cols : list of int, optional
             Coefficients to show.
         alternative : {"two-sided", "larger", "smaller"}
-            ``"larger"``: bounded from below only; ``"smaller"``: from above only.
+            ``"larger"``: bounded from below only, ``"smaller"``: from above only.
         """
         out = self._core.conf_int(alpha, alternative)
         return out if cols is None else out[np.asarray(cols)]
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
-        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high; df with ``use_t``.
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``.
 
         `alternative` is that of the p values and intervals: ``"two-sided"``, ``"larger"`` or ``"smaller"`` than zero.
         """
@@ -346,7 +351,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         Returns
         -------
         statsmodels.iolib.summary.Summary
-            Prints as text; ``as_html()``, ``as_latex()``, ``as_csv()``; shown as HTML in notebooks.
+            Prints as text and is shown as HTML in notebooks. ``as_html()``, ``as_latex()`` and ``as_csv()`` export it.
         """
         if names not in ("python", "r"):
             raise ArgumentError(f"names must be 'python' or 'r'; found {names!r}")
@@ -378,6 +383,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     def __getstate__(self) -> Record:
         """What is saved: everything but the user's data, and a learner that cannot be stored."""
+        # `portable` takes a learner that cannot be pickled out of the call
         core = replace(self._core, call=self._core.call.portable())
         return {**self.__dict__, "_data": None, "_core": core}
 
@@ -392,13 +398,13 @@ class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
 
     @classmethod
     def of(cls, core: Fit, data: TableLike | None = None) -> "DSLResults":
-        """The face of a fit; `data`, the user's table, is kept by reference and not in files."""
+        """The face of a fit. `data`, the user's table, is kept by reference and not in files."""
         return cls(DSLEstimates(core, data))
 
     def conf_int(
         self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
     ) -> pd.DataFrame:
-        """Confidence intervals at level 1 - `alpha`, two-sided or one-sided; (k, 2), columns 0 and 1."""
+        """Confidence intervals at level 1 - `alpha`, two-sided or one-sided, (k, 2), columns 0 and 1."""
         names = self._results.model.exog_names
         index = names if cols is None else [names[j] for j in cols]
         return pd.DataFrame(self._results.conf_int(alpha, cols, alternative), index=index)

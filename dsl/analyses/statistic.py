@@ -71,17 +71,17 @@ def ppi_statistic(
         `design` says what is drawn).
     tune : {"coef", "scalar"} or float
         How much the surrogates count for, :math:`\lambda`. ``"coef"``: for each number that `fn` returns the value in [0, 1] that
-        minimises its bootstrap variance; ``"scalar"``: one for all, that minimises the sum of their variances, each relative
-        to that of the labelled rows alone. A number is used as it is; 0 leaves the labelled rows alone.
+        minimises its bootstrap variance. ``"scalar"``: one for all, that minimises the sum of their variances, each relative
+        to that of the labelled rows alone. A number is used as it is, and 0 leaves the labelled rows alone.
     target : {"superpopulation", "finite"}
         What inference is about: the population that the rows were drawn from, or the rows themselves, of which only the choice
         of the labelled ones is random. Then the surrogates of all rows take the place of those of the other rows.
     n_boot : int
-        Bootstrap draws, at least 50; `fn` is called three times in each.
+        Bootstrap draws, at least 50. `fn` is called three times in each.
     seed : int
         Decides the draws.
     n_jobs : int
-        Parallel processes (joblib); the numbers do not depend on it.
+        Parallel processes (joblib). The numbers do not depend on it.
     progress : bool
         Show a progress bar.
 
@@ -107,7 +107,7 @@ def ppi_statistic(
     The bootstrap draws labelled and unlabelled rows separately, as many as there are (PPBoot), or clusters, each with
     all its rows. For ``target="finite"`` it draws labelled rows (or units) as the design did, within strata, and rescales their
     weights (`dsl.engine.labeling.bootstrap_weights`), which need not be whole numbers. Where labelled and other rows are
-    independent, the best lambda is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]; in general, and here, it
+    independent, the best lambda is Cov(T_gold, T_labelled) / [Var(T_labelled) + Var(T_other)]. In general, and here, it
     is Cov(T_gold, T_labelled - T_other) / Var(T_labelled - T_other), which allows for clusters with rows of both kinds.
 
     References
@@ -151,6 +151,7 @@ def ppi_statistic(
             f"{components.name} returns the same numbers for three different sets of weights: does it use them? Without them, "
             "rows drawn twice in the bootstrap count once, and standard errors are too small",
         )
+    # (B, 3, k), or (B, 2, k) for a finite population
     draws = np.stack([*replicates(components, names, n_boot=n_boot, seed=seed, n_jobs=n_jobs, progress=progress)])
     if finite:  # what all rows' surrogates give does not vary
         draws = np.concatenate([draws, np.broadcast_to(whole[2:], (len(draws), 1, len(names)))], axis=1)
@@ -188,33 +189,34 @@ class StatisticResults:
 
     @property
     def params(self) -> pd.Series:
-        """Estimates; (k,)."""
+        """Estimates, (k,)."""
         return self._series(_combine(self.components, self.lambdas))
 
     @property
     def tuning(self) -> pd.DataFrame:
-        """How much the surrogates count for: column ``lambda``; (k, 1)."""
+        """How much the surrogates count for: column ``lambda``, (k, 1)."""
         return pd.DataFrame({"lambda": self.lambdas}, index=list(self.names))
 
     @property
     def parts(self) -> pd.DataFrame:
-        """The three statistics that the estimates are made of; (k, 3)."""
+        """The three statistics that the estimates are made of, (k, 3)."""
         last = "surrogate_all" if self.target == "finite" else VERSIONS[2]
         return pd.DataFrame(self.components.T, index=list(self.names), columns=[*VERSIONS[:2], last])
 
     @property
     def replicates(self) -> pd.DataFrame:
-        """Estimates of the bootstrap draws; (B, k)."""
+        """Estimates of the bootstrap draws, (B, k)."""
+        # (B, 3, k) to (3, B, k): lambda (k,) then multiplies every draw
         values = _combine(np.moveaxis(self.draws, 1, 0), self.lambdas)
         return pd.DataFrame(values, columns=list(self.names)).rename_axis(index="draw")
 
     @property
     def bse(self) -> pd.Series:
-        """Bootstrap standard errors; (k,)."""
+        """Bootstrap standard errors, (k,)."""
         return self.replicates.std(ddof=1)
 
     def cov_params(self) -> pd.DataFrame:
-        """Bootstrap covariance matrix of the estimates; (k, k)."""
+        """Bootstrap covariance matrix of the estimates, (k, k)."""
         return self.replicates.cov()
 
     def conf_int(self, alpha: float = 0.05, alternative: str = "two-sided", method: str = "percentile") -> pd.DataFrame:
@@ -225,7 +227,7 @@ class StatisticResults:
         alpha : float
             One minus the level.
         alternative : {"two-sided", "larger", "smaller"}
-            ``"larger"``: without upper end; ``"smaller"``: without lower end.
+            ``"larger"``: without upper end, ``"smaller"``: without lower end.
         method : {"percentile", "normal"}
             Quantiles of the bootstrap draws, or the estimate and its standard error.
 
@@ -241,13 +243,14 @@ class StatisticResults:
         else:
             below, above = tails(alpha, alternative)
             k, draws = len(self.names), self.replicates.to_numpy()
+            # a tail of zero is an open end
             lower = np.quantile(draws, below, axis=0) if below else np.full(k, -np.inf)
             upper = np.quantile(draws, 1.0 - above, axis=0) if above else np.full(k, np.inf)
             values = np.column_stack([lower, upper])
         return pd.DataFrame(values, index=list(self.names), columns=["conf_low", "conf_high"])
 
     def pvalues(self, null: ArrayLike = 0.0, alternative: str = "two-sided") -> pd.Series:
-        """P values of the estimates against `null`, a number or one for each, from their standard errors; (k,)."""
+        """P values of the estimates against `null`, a number or one for each, from their standard errors, (k,)."""
         return self._series(wald_pvalue(self.params.to_numpy(), self.bse.to_numpy(), alternative, null))
 
     def tidy(self, alpha: float = 0.05, alternative: str = "two-sided", method: str = "percentile") -> pd.DataFrame:
@@ -278,15 +281,17 @@ class StatisticResults:
 
 
 def _combine(components: FloatArray, lam: FloatArray) -> FloatArray:
-    """Estimates gold + lam (other - labelled surrogate); components (3, ..., k)."""
+    """Estimates gold + lam (other - labelled surrogate) from components (3, ..., k)."""
     gold, labeled, other = components
     return np.asarray(gold + lam * (other - labeled))
 
 
 def tuned(draws: FloatArray, tune: str) -> FloatArray:
-    """Values in [0, 1] that minimise the variance over the draws (B, 3, k), by `dsl.engine.tuning.best_lambda`; (k,)."""
+    """Values in [0, 1] that minimise the variance over the draws (B, 3, k), by `dsl.engine.tuning.best_lambda`, (k,)."""
+    # centred, so that mean squares are variances over the draws
     gold, labeled, other = np.moveaxis(draws - draws.mean(axis=0), 1, 0)
     gap = other - labeled
+    # E gold^2, E gold gap and E gap^2 of the quadratic Var(gold + lam gap), which `best_lambda` minimises
     moments = (gold**2).mean(axis=0), (gold * gap).mean(axis=0), (gap**2).mean(axis=0)
     return np.full(draws.shape[2], best_lambda(*moments, together=tune == "scalar", bounds=(0.0, 1.0)))
 
@@ -296,6 +301,7 @@ def _check_arguments(fn: object, tune: object, n_boot: object) -> float | None:
     if not callable(fn):
         raise ArgumentError(f"fn must be a function of a data frame and weights; found {type(fn).__name__}")
     try:
+        # two positional arguments, whatever they are called
         inspect.signature(fn).bind(None, None)
     except TypeError:
         raise ArgumentError(

@@ -32,9 +32,11 @@ def run(options: Namespace) -> None:
     """Read, check, write."""
     from dsl.sampling import LabelDesign
 
+    # before any file is read: a mistyped name should not cost minutes
     check_outputs({"--out": options.out}, [options.data, options.design, *options.coder])
     design = LabelDesign.load(options.design)
     table = read(options)
+    # the design's rows, in its order: rows that were excluded from the draw are left out
     labelled = design.from_coder(
         options.coder,
         table.data,
@@ -45,6 +47,7 @@ def run(options: Namespace) -> None:
         encoding=options.coder_encoding,
     ).loc[design.rows]
     if PROB in labelled.columns:
+        # probabilities that the data bring along must be those of the design, but for rounding in the file
         known = labelled[PROB].to_numpy()
         if not (abs(known - design.prob) < 1e-12).all():
             raise ArgumentError(

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : list of str, optional
-        Arguments; by default those of the process.
+        Arguments, by default those of the process.
 
     Returns
     -------
@@ -77,13 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.argv = ["dsl", *given]
     try:
         with _told(quiet=options.quiet) as options.warnings:
+            # warnings are collected while the command runs, so that it can write them to its JSON file
             options.run(options)
+            # a broken pipe shows here, inside the try, rather than at exit
             sys.stdout.flush()
     except KeyboardInterrupt:
         return _failed("interrupted", options, INTERRUPTED)
     except BrokenPipeError:
         sys.stdout = None  # what read it is gone, as in `dsl fit ... | head`
         return DONE
+    # mistakes of the caller, which the message explains: no traceback
     except (DSLError, OSError) as error:
         return _failed(f"error: {error}", options, WRONG)
     except Exception as error:
@@ -96,10 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str, options: argparse.Namespace, code: int) -> int:
-    """Say what went wrong; raise it again with --debug."""
+    """Say what went wrong, and raise it again with --debug."""
     if options.debug and code != INTERRUPTED:
         import traceback
 
+        # printed rather than raised, so that the exit code stays the same
         traceback.print_exc()
     print(f"dsl {options.command}: {message}", file=sys.stderr)
     return code
@@ -113,6 +117,7 @@ def _told(*, quiet: bool) -> Iterator[list[str]]:
         other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            # other packages' warnings keep their own way
             if not issubclass(category, DSLWarning):
                 return other(message, category, *place, **more)
             said.append(f"{category.__name__}: {message}")

@@ -61,6 +61,7 @@ def run(options: Namespace) -> None:
 
     asked = {"estimators": options.estimators, "reference": options.reference, "alpha": options.alpha}
     found = call(compare, options.formula, table.data, {**arguments, **asked})
+    # texts by path: nothing is written before everything is computed
     contents: dict[str | None, str | Writer] = {}
     if options.json:
         call_of = call_record(options, arguments)
@@ -86,6 +87,7 @@ def _record(found: Any) -> Record:
         "alpha": found.alpha,
         "reference": found.reference,
         "table": records(found.table),
+        # a comparison without the naive estimate has neither bias nor test nor conclusions
         "bias": records(None if found.bias is None else found.bias.reset_index()),
         "hausman": None if hausman is None else {n: getattr(hausman, n) for n in ("statistic", "df", "p_value")},
         "conclusions": records(None if found.conclusions is None else found.conclusions.reset_index()),

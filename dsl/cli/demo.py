@@ -31,7 +31,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> Record:
     Returns
     -------
     dict
-        ``naive``, ``gold_only`` and ``dsl``: results of `dsl.dsl`; ``truth``: statsmodels results.
+        ``naive``, ``gold_only`` and ``dsl``: results of `dsl.dsl`, and ``truth``: statsmodels results.
     """
     import statsmodels.formula.api as smf
 
@@ -53,7 +53,7 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> Record:
 
 
 def comparison(fits: Record) -> pd.DataFrame:
-    """Estimates and intervals side by side; one row per coefficient, text cells."""
+    """Estimates and intervals side by side, one row per coefficient, text cells."""
     terms = fits["dsl"].params.index
     table = {}
     for name, label in LABELS.items():
@@ -70,10 +70,12 @@ def plot(fits: Record, ax: "Axes | None" = None) -> "Axes":
     if ax is None:
         _, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
     terms = [term for term in fits["dsl"].params.index if term != "Intercept"]
+    # the first coefficient on top
     place = np.arange(len(terms))[::-1].astype(float)
     styles = {"naive": ("s", "0.55", 0.22), "gold_only": ("o", "0.35", 0.0), "dsl": ("D", "black", -0.22)}
     for name, (marker, color, shift) in styles.items():
         tidy = fits[name].tidy().set_index("term").loc[terms]
+        # lengths (2, k) down and up, as `errorbar` takes them
         half = [tidy["estimate"] - tidy["conf_low"], tidy["conf_high"] - tidy["estimate"]]
         ax.errorbar(
             tidy["estimate"],

@@ -74,6 +74,7 @@ def run(options: Namespace) -> None:
 
     fit = call(dsl, options.formula, table.data, arguments)
     tidy = fit.tidy(alpha=options.alpha)
+    # texts by path: nothing is written before everything is computed
     contents: dict[str | None, str | Writer] = {}
     if options.json:
         contents[options.json] = json_text(
@@ -97,6 +98,7 @@ def run(options: Namespace) -> None:
     if options.report:
         from dsl.reports.page import write_report
 
+        # the page makes fits of its own, for which these arguments count again
         shown = {"alpha": options.alpha, "n_jobs": arguments["n_jobs"], "progress": arguments["progress"]}
         contents[options.report] = lambda path: write_report(fit, path, table.data, **shown)
     write_all({path: content for path, content in contents.items() if path})
@@ -125,6 +127,7 @@ class Fitted(Protocol):
 
 def fit_record(fit: Fitted, tidy: pd.DataFrame) -> Record:
     """The numbers of a fit."""
+    # estimators without a learner have neither quality nor folds
     learned = fit.folds is not None
     return {
         "glance": records(fit.glance())[0],

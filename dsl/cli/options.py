@@ -45,6 +45,7 @@ def read(options: Namespace) -> Table:
     """The table that the options name."""
     return read_table(
         options.data,
+        # a shell passes \t as two characters
         sep="\t" if options.sep == "\\t" else options.sep,
         encoding=options.encoding,
         value_labels=options.value_labels,
@@ -119,9 +120,11 @@ def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._Arg
 
 def call_arguments(options: Namespace) -> Record:
     """Arguments of `dsl.dsl` besides formula and data."""
+    # options that a command does not have, such as --estimator of `dsl compare`, are left out
     out = {name: getattr(options, name) for name in CALL if hasattr(options, name)}
     for name in LISTS:
         out[name] = _one_or_list(getattr(options, name))
+    # argparse cannot tell a default list from one that was given
     out["sl_method"] = "auto" if out["sl_method"] is None else out["sl_method"]
     out["predicted_var"] = _pairs(options.predicted_var)
     for name in ("estimator", "tune"):
@@ -137,13 +140,15 @@ def call_arguments(options: Namespace) -> Record:
 def call_record(options: Namespace, arguments: Record) -> Record:
     """The call as JSON can hold it: a design by its file and fingerprint."""
     out = {"formula": options.formula, **arguments}
+    # a design is too large for JSON: its file and fingerprint say which it was
     if "design" in out:
         out["design"] = {"path": options.design, "fingerprint": arguments["design"].fingerprint}
+    # numbers do not depend on these two
     return {name: value for name, value in out.items() if name not in ("n_jobs", "progress")}
 
 
 def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
-    """Predicted variables; with their surrogates if each names its own."""
+    """Predicted variables, with their surrogates if each names its own."""
     split = [text.partition("=") for text in given]
     if not any(equals for _, equals, _ in split):
         return given
@@ -154,6 +159,7 @@ def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
                 f"--predicted {gold}{equals}{surrogate}: give every predicted variable its surrogate, as in --predicted y=llm_y, "
                 "or none"
             )
+        # a variable that is named twice has two surrogates
         pairs.setdefault(gold, []).append(surrogate)
     return pairs
 
@@ -173,6 +179,7 @@ def by_term(convert: Callable[[str], float | str] = float) -> Callable[[str], tu
     """Type of an option that takes ``VALUE`` or ``NAME=VALUE``."""
 
     def read_pair(text: str) -> tuple[str | None, float | str]:
+        # the last "=": names of coefficients may hold others
         name, equals, value = text.rpartition("=")
         try:
             return (name if equals else None), convert(value)
@@ -185,7 +192,7 @@ def by_term(convert: Callable[[str], float | str] = float) -> Callable[[str], tu
 def one_or_mapping(
     given: list[tuple[str | None, float | str]] | None, option: str
 ) -> float | str | dict[str | None, float | str] | None:
-    """A single value for all, or a dict of name to value; None if nothing was given."""
+    """A single value for all, or a dict of name to value, or None if nothing was given."""
     if given is None:
         return None
     if len(given) == 1 and given[0][0] is None:
@@ -196,7 +203,7 @@ def one_or_mapping(
 
 
 def codebook_of(given: list[str] | None) -> list[int] | list[str] | None:
-    """Labels of a codebook; whole numbers if all are."""
+    """Labels of a codebook, as whole numbers if all are."""
     if given is None:
         return None
     try:

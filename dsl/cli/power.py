@@ -82,6 +82,7 @@ def run(options: Namespace) -> None:
     if se is not None or effect is not None:
         needed = found.labels_needed(se=se, effect=effect, power=options.power, alpha=options.alpha)
     cost = None if options.expert_price is None else found.cost(options.expert_price, options.llm_price)
+    # a row for each size and term, as other programs read tables best
     curve = _long({"predicted_se": found.predicted_se, "mde": found.mde(options.power, options.alpha)})
     contents: dict[str | None, str | Writer] = {}
     if options.json:
@@ -100,6 +101,7 @@ def run(options: Namespace) -> None:
     if options.out_csv:
         contents[options.out_csv] = csv_text(curve)
     if options.plot:
+        # drawn when it is written, and only then
         contents[options.plot] = lambda path: found.plot().figure.savefig(path)
     write_all({path: content for path, content in contents.items() if path})
     if not options.quiet and STDOUT not in contents:
@@ -127,6 +129,7 @@ def _results(options: Namespace, data: pd.DataFrame, arguments: Record) -> Any:
         "replications": options.replications,
     }
     found = call(plan_dsl, options.formula, data, {**_without_none(arguments), **planned})
+    # the first size is the planned one, for which gold labels are drawn. The others follow from its curve
     return found.at(options.labeled_size) if len(options.labeled_size) > 1 else found
 
 
@@ -136,6 +139,7 @@ def _without_none(arguments: Record) -> Record:
 
 def _long(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each size and term."""
+    # "term" names the columns, so that stacking gives the rows a column of that name
     long = {name: cast(pd.Series, frame.rename_axis(columns="term").stack()) for name, frame in parts.items()}
     return pd.concat(long, axis=1).reset_index()
 

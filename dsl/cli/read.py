@@ -34,9 +34,9 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
     ----------
     path : str
     sep, encoding : str
-        Of text files; without `sep`, ``,`` in .csv and a tab in .tsv.
+        Of text files. Without `sep`, ``,`` in .csv and a tab in .tsv.
     value_labels : bool
-        Stata's labelled numbers as categories; else as the numbers they are.
+        Stata's labelled numbers as categories, otherwise as the numbers they are.
     row_id : str, optional
         Column to take row labels from.
 
@@ -50,8 +50,10 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
     target = Path(path)
     if not target.is_file():
         raise DataError(f"no file '{path}'" + (" (it is a folder)" if target.is_dir() else ""))
+    # the last two endings: posts.csv.gz is a .csv
     suffixes = [suffix.lower() for suffix in target.suffixes[-2:]]
     kind = suffixes[0] if len(suffixes) == 2 and suffixes[1] in PACKED else (suffixes or [""])[-1]
+    # readers are called later, so that only the format's own package is imported
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         ".csv": lambda: _text(target, sep or ",", encoding),
         ".tsv": lambda: _text(target, sep or "\t", encoding),
@@ -66,6 +68,7 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
     try:
         data = readers[kind]()
     except (ValueError, OSError) as error:
+        # a DataError says what is wrong already
         if isinstance(error, DataError):
             raise
         raise DataError(f"'{path}' cannot be read as {kind}: {str(error).strip() or type(error).__name__}") from error
@@ -74,6 +77,7 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
 
 def _text(path: Path, sep: str, encoding: str) -> pd.DataFrame:
     try:
+        # low_memory would guess a column's type piece by piece, and mix types
         data = pd.read_csv(path, sep=sep, encoding=encoding, low_memory=False)
     except UnicodeDecodeError as error:
         raise DataError(
@@ -83,6 +87,7 @@ def _text(path: Path, sep: str, encoding: str) -> pd.DataFrame:
         raise ArgumentError(f"unknown encoding '{encoding}'; use utf-8, latin-1, cp1252, ...") from None
     except pd.errors.EmptyDataError:
         raise DataError(f"'{path}' is empty") from None
+    # one column with another separator in its name: the file was cut at the wrong sign
     head = str(data.columns[0])
     other = next((sign for sign in (";", "\t", ",", "|") if sign in head), None)
     if len(data.columns) == 1 and other is not None:
@@ -122,6 +127,7 @@ def _labelled_rows(data: pd.DataFrame, row_id: str | None) -> pd.DataFrame:
     if row_id not in data.columns:
         names = ", ".join(f"'{name}'" for name in data.columns[:10])
         raise MissingColumnError(f"--id names '{row_id}', which the data do not have; the columns are {names}")
+    # in the data too, as formulas and outputs may name the column
     labels = pd.Index(data[row_id])
     bad = labels.isna() | labels.duplicated(keep=False)
     if bad.any():
@@ -132,6 +138,7 @@ def _labelled_rows(data: pd.DataFrame, row_id: str | None) -> pd.DataFrame:
 def _hash(path: Path) -> str:
     digest = sha256()
     with path.open("rb") as file:
+        # a mebibyte at a time: files may be larger than memory
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -77,6 +77,7 @@ def run(options: Namespace) -> None:
         raise ArgumentError("name a file for the draw: --design design.npz, --coder coder.csv, or --out drawn.csv")
     if STDOUT in (options.coder, options.design):
         raise ArgumentError("--coder and --design need file names: stdout ('-') takes --out or --json")
+    # positions shift when rows are left out, so that `dsl collect` could not match them
     if options.exclude is not None and options.row_id is None:
         raise ArgumentError(
             "--exclude needs --id, the column that tells rows apart: the order of those that stay changes"
@@ -105,6 +106,7 @@ def run(options: Namespace) -> None:
 def drawing(options: Namespace, data: pd.DataFrame) -> tuple[str, Record]:
     """The function of `dsl.sampling` that the options ask for, and its arguments besides the data."""
     function, needed, optional = METHODS[options.method]
+    # only what was given, so that defaults are those of the functions
     given = {name: getattr(options, name) for name in EVERY if getattr(options, name) is not None}
     lacking = [name for name in needed if name not in given]
     extra = [name for name in given if name not in (*needed, *optional)]
@@ -119,6 +121,7 @@ def drawing(options: Namespace, data: pd.DataFrame) -> tuple[str, Record]:
 
 
 def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
+    # a column of that name goes before a number
     if text in data.columns:
         return text
     try:
@@ -132,6 +135,7 @@ def _coder(options: Namespace, to_coder: Callable[..., object], table: Table) ->
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
 
     def write(draft: Path) -> None:
+        # again, when it is written: the file may have appeared since the command began
         if Path(options.coder).exists():
             raise CoderFileError(
                 f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
@@ -152,4 +156,5 @@ def _with_draw(drawn: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
     taken = [name for name in (PROB, DRAWN) if name in data.columns]
     if taken:
         raise ArgumentError(f"the data have a column '{taken[0]}', which --out would add; rename it")
+    # the rows of the population alone: excluded ones have no probability
     return data.loc[drawn.index].assign(**{PROB: drawn["prob"], DRAWN: drawn["drawn"].astype(int)})

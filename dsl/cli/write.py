@@ -35,12 +35,14 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[str | None
     for option, path in outputs.items():
         if path is None or path == STDOUT:
             continue
+        # resolved, so that one file under two names is found
         target = Path(path).resolve()
         if target.is_dir() or not target.parent.is_dir():
             what = "is a folder" if target.is_dir() else f"is in no folder: there is no '{target.parent}'"
             raise ArgumentError(f"{option} '{path}' {what}; name a file in an existing folder")
         if target.suffix.lower() in PACKED:
             raise ArgumentError(f"{option} '{path}' would not be compressed; leave '{target.suffix}' out")
+        # devices and pipes may take several outputs
         if target in taken and (not target.exists() or target.is_file()):
             raise ArgumentError(f"{option} '{path}' is also {taken[target]}; choose another name")
         taken[target] = option
@@ -72,14 +74,17 @@ def write_all(contents: Mapping[str, str | Writer]) -> None:
                 _write(target, content)
             else:
                 target = target.resolve()
+                # beside its place, so that it can be moved there in one step, under its own ending, which says the format
                 draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
                 moves[draft] = target
                 _write(draft, content)
+        # all files are whole by now
         for draft, target in moves.items():
             draft.replace(target)
         if STDOUT in contents:
             sys.stdout.write(str(contents[STDOUT]))
     finally:
+        # drafts that an error left behind. Those that were moved are gone
         for draft in moves:
             draft.unlink(missing_ok=True)
 
@@ -98,6 +103,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def json_text(record: Mapping[str, object]) -> str:
     """The record as JSON: the same text for the same numbers."""
+    # no NaN and no infinity, which JSON does not know: `plain` has made them null
     return json.dumps(plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -128,6 +134,7 @@ def plain(value: object) -> object:
         return None
     if isinstance(value, np.generic):
         value = value.item()
+    # after numpy's numbers were made Python's
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, bool | int | str) else str(value)

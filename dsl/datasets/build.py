@@ -13,7 +13,8 @@ from dsl.exceptions import ArgumentError
 
 
 def check_number(value: object, *, name: str, least: float = -np.inf, most: float = np.inf) -> float:
-    """Return `value` as a finite float between `least` and `most`; `name` is named in the error."""
+    """Return `value` as a finite float between `least` and `most`, which the error calls `name`."""
+    # bool is a subclass of int: True is no number here
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     number = float(value) if isinstance(value, int | float | np.integer | np.floating) else math.nan
     if not (is_number and math.isfinite(number)):
@@ -34,7 +35,7 @@ def draw_binary(prob: float | FloatArray, n: int, rng: np.random.Generator) -> I
 
 
 def flip(truth: IntArray, *, prob: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Return a binary surrogate that is wrong with probability `prob`; both have shape (n,)."""
+    """Return a binary surrogate that is wrong with probability `prob`, both of shape (n,)."""
     wrong = rng.random(len(truth)) < prob
     return np.where(wrong, 1 - truth, truth)
 
@@ -50,5 +51,6 @@ def finish(
     """Assemble a simulated table: hide the gold values not shown, attach the truth and the call."""
     frame = pd.DataFrame(dict(columns))
     hide_gold(frame, gold=gold, shown=shown)
+    # attrs travel with the frame, so that the truth is at hand wherever it is analysed
     frame.attrs = {"truth": dict(truth), "call": dict(call)}
     return frame

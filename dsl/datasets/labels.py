@@ -29,4 +29,5 @@ def draw_fixed(*, n_rows: int, n_labels: Labels, rng: np.random.Generator) -> Bo
 def hide_gold(frame: pd.DataFrame, *, gold: Sequence[str], shown: BoolArray) -> None:
     """Set the gold columns of `frame`, in place, to float64 with NaN on the rows that are not shown."""
     for name in gold:
+        # integers cannot be missing, so that gold columns become float64 even where nothing is hidden
         frame[name] = np.where(shown, frame[name].to_numpy(dtype=np.float64), np.nan)

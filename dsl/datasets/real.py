@@ -43,7 +43,7 @@ def load_sentiment(
     -------
     pandas.DataFrame, shape (9390, 24), or (9390, 25) with ``sample_prob``
         ``source`` ("tweets", 4,200 rows, or "nyt", 5,190 sentences of 498 editorials), ``doc_id`` (the
-        editorial; a tweet is its own document) and ``snippet_id``: strings.
+        editorial, a tweet being its own document) and ``snippet_id``: strings.
 
         Gold, float64, NaN where not labelled: ``human_rating`` (mean of all raters, -4 to 4), ``human_sd``,
         ``n_raters``, ``rater_1`` to ``rater_3`` (three single raters: noisier gold), ``human_positive``
@@ -53,28 +53,28 @@ def load_sentiment(
         ``textblob_polarity`` (-1 to 1), ``textblob_subjectivity`` (0 to 1), ``textblob_positive`` (1 if
         > 0.05).
 
-        Text, known for every row: ``n_words``, ``n_exclaim``, ``n_question`` (counts); ``negation``,
-        ``hedge``, ``first_person_plural``, ``first_person_singular``, ``second_person`` (1 if present);
+        Text, known for every row: ``n_words``, ``n_exclaim``, ``n_question`` (counts), ``negation``,
+        ``hedge``, ``first_person_plural``, ``first_person_singular``, ``second_person`` (1 if present),
         ``caps_share`` (share of words written in capitals).
 
     Raises
     ------
     ArgumentError
-        `n_labels` is negative, larger than 9,390 or not a whole number; `sample_prob` is not one number or
-        one per row; both `n_labels` and `sample_prob` are given.
+        `n_labels` is negative, larger than 9,390 or not a whole number, `sample_prob` is not one number or
+        one per row, or both `n_labels` and `sample_prob` are given.
     SampleProbabilityError
         A probability is missing or outside (0, 1].
 
     Notes
     -----
-    The surrogates' errors are far from random: in a logit of being positive on hedge, negation,
-    first_person_plural, n_question, log(1 + n_words) and source, the coefficient of log(1 + n_words) is
+    The surrogates' errors are far from random. Take a logit of being positive on hedge, negation,
+    first_person_plural, n_question, log(1 + n_words) and source: the coefficient of log(1 + n_words) is
     .124 with the human labels, .444 with VADER's and .542 with TextBlob's.
 
     References
     ----------
     Hutto, C. J. and Gilbert, E. (2014). VADER: a parsimonious rule-based model for sentiment analysis of
-    social media text. ICWSM. Data: MIT licence, from vaderSentiment 3.3.2; see ``data/README.md`` beside
+    social media text. ICWSM. Data: MIT licence, from vaderSentiment 3.3.2. See ``data/README.md`` beside
     this module.
 
     Examples
@@ -101,6 +101,7 @@ def load_sentiment(
     if sample_prob is None:
         shown = draw_fixed(n_rows=len(frame), n_labels=n_labels, rng=rng)
     else:
+        # a design may depend only on what is known before labelling: a callable never sees gold columns
         known = frame.drop(columns=list(SENTIMENT_GOLD))
         given = sample_prob(known) if callable(sample_prob) else sample_prob
         prob = check_probabilities(given, n_rows=len(frame))

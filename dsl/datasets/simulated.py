@@ -1,6 +1,6 @@
 """Simulated tables of independent rows whose true coefficients are known.
 
-Every function returns a frame ready for ``dsl.dsl(data=frame, **frame.attrs["call"])``; the superpopulation
+Every function returns a frame ready for ``dsl.dsl(data=frame, **frame.attrs["call"])``. The superpopulation
 values of the coefficients are in ``frame.attrs["truth"]``, under the names the formula gives them.
 """
 
@@ -16,7 +16,7 @@ from dsl.sampling.draw import draw_bernoulli
 from dsl.sampling.probability import scale_probabilities
 
 # The logit that solves the population moments of simulate_appendix_e, whose outcome is not exactly logistic.
-# Quasi-Monte Carlo integration of E[Y | X], 6 x 2^20 scrambled Sobol points; standard errors below 7e-5.
+# Quasi-Monte Carlo integration of E[Y | X], 6 x 2^20 scrambled Sobol points, with standard errors below 7e-5.
 APPENDIX_E_TRUTH = {"Intercept": 0.2008, "X1": 1.0781, "I(X1 ** 2)": 0.1001, "X2": 0.8063, "X4": 0.2732}
 
 
@@ -35,7 +35,7 @@ def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5,
     n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error; 0 leaves random noise only.
+        Strength of the surrogate's systematic error (0 leaves random noise only).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 
@@ -48,7 +48,7 @@ def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5,
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `bias` is not finite.
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `bias` is not finite.
 
     Examples
     --------
@@ -63,6 +63,7 @@ def simulate_linear(n: int = 5000, n_labels: Labels = 500, *, bias: float = 0.5,
     """
     n, bias, rng = check_count(n, name="n", least=1), check_number(bias, name="bias"), random_generator(seed)
     x1, x2 = rng.standard_normal(n), draw_binary(0.4, n, rng)
+    # Y = 0.5 + X1 - 0.5 X2 + e, and pred_Y = Y + bias (X2 - X1) + u
     y = 0.5 + x1 - 0.5 * x2 + rng.standard_normal(n)
     pred_y = y + bias * (x2 - x1) + 0.7 * rng.standard_normal(n)
     return finish(
@@ -104,7 +105,7 @@ def simulate_logit(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `accuracy` is not in [0.5, 1].
 
     Examples
     --------
@@ -120,6 +121,7 @@ def simulate_logit(
     z = rng.standard_normal(n)
     x = draw_binary(expit(-0.3 + 0.5 * z), n, rng)
     y = draw_binary(expit(-0.5 + x + 0.7 * z), n, rng)
+    # expit(1.5 Z) is 1/2 on average over Z ~ N(0, 1), so that 2 (1 - accuracy) expit(1.5 Z) averages 1 - accuracy
     return finish(
         {
             "Y": y,
@@ -147,8 +149,8 @@ def simulate_unequal(
     """Simulate a logit with a rare predicted outcome and unequal probabilities of being labelled.
 
     X1 ~ N(0, 1), X2 ~ Bernoulli(.5), Y ~ Bernoulli(expit(-1.5 + 0.8 X1 - 0.5 X2)). The surrogate flips Y with
-    probability 2 (1 - accuracy) expit(2 X1). Rows with pred_Y = 1 are four times as likely to be labelled;
-    each row is drawn independently with its own known probability.
+    probability 2 (1 - accuracy) expit(2 X1). Rows with pred_Y = 1 are four times as likely to be labelled.
+    Each row is drawn independently with its own known probability.
 
     Parameters
     ----------
@@ -171,7 +173,7 @@ def simulate_unequal(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `accuracy` is not in [0.5, 1].
 
     Examples
     --------
@@ -190,6 +192,7 @@ def simulate_unequal(
     x1, x2 = rng.standard_normal(n), draw_binary(0.5, n, rng)
     y = draw_binary(expit(-1.5 + 0.8 * x1 - 0.5 * x2), n, rng)
     pred_y = flip(y, prob=2 * error * expit(2 * x1), rng=rng)
+    # pi proportional to 4 or 1, scaled (and cut at 1) so that the probabilities sum to the labels asked for
     prob = scale_probabilities(np.where(pred_y == 1, 4.0, 1.0), total)
     return finish(
         {"Y": y, "pred_Y": pred_y, "X1": x1, "X2": x2, "sample_prob": prob},
@@ -223,7 +226,7 @@ def simulate_features_only(
     n_labels : int or "all", default 500
         Show Y on a simple random sample of exactly this many rows, or on every row.
     noise : float, default 1.0
-        Standard deviation of the noise in the features; the larger, the worse they predict Y.
+        Standard deviation of the noise in the features: the larger, the worse they predict Y.
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 
@@ -236,7 +239,7 @@ def simulate_features_only(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `noise` is negative or not
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `noise` is negative or not
         finite.
 
     Examples
@@ -250,6 +253,7 @@ def simulate_features_only(
     noise = check_number(noise, name="noise", least=0)
     x1, x2 = rng.standard_normal(n), draw_binary(0.5, n, rng)
     y = 0.5 + 0.8 * x1 - 0.5 * x2 + rng.standard_normal(n)
+    # W1 and W2 carry Y in part, W3 only its size, W4 nothing
     signals = [0.7 * y + 0.4 * x1, np.exp(y / 2), np.abs(y), np.zeros(n)]
     features = {f"W{j}": signal + noise * rng.standard_normal(n) for j, signal in enumerate(signals, start=1)}
     return finish(
@@ -267,10 +271,10 @@ def simulate_appendix_e(
 ) -> pd.DataFrame:
     """Simulate the design of Egami, Hinck, Stewart and Wei (2024), appendix E.
 
-    X1 to X10 are standard normal with correlation .3, X2 then replaced by 1{X2 > 0.8416};
+    X1 to X10 are standard normal with correlation .3, X2 then replaced by 1{X2 > 0.8416}.
     W = 0.1 / (1 + exp(.5 X3 - .5 X2)) + 1.3 X4 / (1 + exp(-.1 X2)) + 1.5 X4 X6 + .5 X1 X2 + 1.3 X1 + X2 and
-    Y ~ Bernoulli(expit(W)). The surrogate flips Y with probability 1 - accuracy, whatever the covariates;
-    the logit of Y on X1, X1^2, X2 and X4 is an approximation, and the truth is its population value.
+    Y ~ Bernoulli(expit(W)). The surrogate flips Y with probability 1 - accuracy, whatever the covariates.
+    The logit of Y on X1, X1^2, X2 and X4 is an approximation, and the truth is its population value.
 
     Parameters
     ----------
@@ -293,7 +297,7 @@ def simulate_appendix_e(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `accuracy` is not in [0.5, 1].
 
     References
     ----------
@@ -311,9 +315,12 @@ def simulate_appendix_e(
     """
     n, rng = check_count(n, name="n", least=1), random_generator(seed)
     error = 1 - check_accuracy(accuracy)
+    # one common factor with variance .3 in each of the ten (10, n): correlation .3, variance 1
     x = np.sqrt(0.3) * rng.standard_normal((1, n)) + np.sqrt(0.7) * rng.standard_normal((10, n))
+    # 0.8416 is the standard normal's .8 quantile: one row in five has X2 = 1
     x[1] = x[1] > 0.8416
     x1, x2, x3, x4, _, x6, *_ = x
+    # 0.1 / (1 + exp(.5 X3 - .5 X2)) + 1.3 X4 / (1 + exp(-.1 X2)), since 1 / (1 + exp(-v)) = expit(v)
     score = 0.1 * expit(0.5 * x2 - 0.5 * x3) + 1.3 * x4 * expit(0.1 * x2)
     score += 1.5 * x4 * x6 + 0.5 * x1 * x2 + 1.3 * x1 + x2
     y = draw_binary(expit(score), n, rng)

@@ -1,6 +1,6 @@
 """Simulated tables of rows in groups (panels, posts of candidates, years) whose true coefficients are known.
 
-Every function returns a frame ready for ``dsl.dsl(data=frame, **frame.attrs["call"])``; the superpopulation
+Every function returns a frame ready for ``dsl.dsl(data=frame, **frame.attrs["call"])``. The superpopulation
 values of the coefficients are in ``frame.attrs["truth"]``, under the names the formula gives them.
 """
 
@@ -37,14 +37,14 @@ def simulate_panel(
     n_units : int, default 200
         Number of units, at least 2.
     n_years : int, default 10
-        Number of years, at least 2; at least 3 for an unbalanced panel.
+        Number of years, at least 2, and at least 3 for an unbalanced panel.
     n_labels : int or "all", default 800
         Show x on a simple random sample of exactly this many rows, or on every row.
     balanced : bool, default True
-        If False, units with a high effect enter later, and one row in ten is missing; every unit keeps its
+        If False, units with a high effect enter later, and one row in ten is missing. Every unit keeps its
         last two years.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error; 0 leaves random noise only, which still attenuates.
+        Strength of the surrogate's systematic error (0 leaves random noise only, which still attenuates).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 
@@ -58,7 +58,7 @@ def simulate_panel(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds the number of rows; `bias` is not
+        A size is not a whole number or is too small, `n_labels` exceeds the number of rows, or `bias` is not
         finite.
 
     Examples
@@ -76,10 +76,12 @@ def simulate_panel(
     n_years = check_count(n_years, name="n_years", least=2 if balanced else 3)
     bias, rng = check_number(bias, name="bias"), random_generator(seed)
     unit, t = np.repeat(np.arange(n_units), n_years), np.tile(np.arange(n_years), n_units)
+    # one effect a per unit, read row by row as effect[unit]: x and z depend on it, so pooled least squares is biased
     effect = rng.standard_normal(n_units)
     z = 0.3 * effect[unit] + rng.standard_normal(unit.size)
     x = 0.5 * effect[unit] + 0.1 * t + 0.4 * z + rng.standard_normal(unit.size)
     y = effect[unit] + 0.2 * t + x - 0.5 * z + rng.standard_normal(unit.size)
+    # the surrogate's error 0.1 t drifts with the years, which year effects take up, and moves with z, which they do not
     pred_x = x + bias * (z + 0.1 * t) + 0.5 * rng.standard_normal(unit.size)
     columns = {"unit": unit + 1, "year": FIRST_YEAR + t, "y": y, "x": x, "pred_x": pred_x, "z": z}
     keep = np.ones(unit.size, dtype=bool) if balanced else _observed(effect, n_years=n_years, rng=rng)
@@ -125,21 +127,21 @@ def simulate_nested(
     n_labels : int or "all", default 800
         Show tone on a simple random sample of exactly this many posts, or on every post.
     bias : float, default 0.5
-        Strength of the surrogate's systematic error; 0 leaves random noise only.
+        Strength of the surrogate's systematic error (0 leaves random noise only).
     seed : int or numpy.random.Generator, default 1234
         Decides every random draw.
 
     Returns
     -------
     pandas.DataFrame, shape (about n_candidates * n_posts, 6)
-        ``candidate`` (1, 2, ...; the cluster), ``post`` (1, 2, ... over the whole table), ``tone`` (gold, NaN
+        ``candidate`` (1, 2, ..., the cluster), ``post`` (1, 2, ... over the whole table), ``tone`` (gold, NaN
         where not labelled), ``pred_tone``, ``incumbent``, ``economy``. ``attrs["truth"]`` has the true
         coefficients and ``attrs["call"]`` the arguments for ``dsl.dsl``.
 
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds the number of posts; `bias` is not
+        A size is not a whole number or is too small, `n_labels` exceeds the number of posts, or `bias` is not
         finite.
 
     Examples
@@ -154,8 +156,10 @@ def simulate_nested(
     n_candidates = check_count(n_candidates, name="n_candidates", least=2)
     n_posts = check_count(n_posts, name="n_posts", least=1)
     bias, rng = check_number(bias, name="bias"), random_generator(seed)
+    # 1 + Poisson(n_posts - 1): n_posts on average, and nobody without a post
     candidate = np.repeat(np.arange(n_candidates), 1 + rng.poisson(n_posts - 1, n_candidates))
     n = candidate.size
+    # drawn once per candidate (n_candidates,), then spread over the posts (n,): constant within clusters
     incumbent = draw_binary(0.4, n_candidates, rng)[candidate]
     level = 0.5 * rng.standard_normal(n_candidates)[candidate]
     slant = rng.standard_normal(n_candidates)[candidate]
@@ -222,7 +226,7 @@ def simulate_yearly(
     Raises
     ------
     ArgumentError
-        A size is not a whole number, is too small, or `n_labels` exceeds `n`; `accuracy` is not in [0.5, 1].
+        A size is not a whole number or is too small, `n_labels` exceeds `n`, or `accuracy` is not in [0.5, 1].
 
     Examples
     --------
@@ -234,9 +238,11 @@ def simulate_yearly(
     n_years = check_count(n_years, name="n_years", least=2)
     n, rng = check_count(n, name="n", least=n_years), random_generator(seed)
     error = 1 - check_accuracy(accuracy)
+    # years as equal in size as n allows
     t = np.sort(np.arange(n) % n_years)
     share = np.linspace(0.2, 0.6, n_years).round(12)
     y = draw_binary(share[t], n, rng)
+    # falls from 2 (1 - accuracy) to 0, averaging 1 - accuracy over the years
     pred_y = flip(y, prob=2 * error * (1 - t / (n_years - 1)), rng=rng)
     return finish(
         {"year": FIRST_YEAR + t, "Y": y, "pred_Y": pred_y},
@@ -255,8 +261,10 @@ def simulate_yearly(
 def _observed(effect: FloatArray, *, n_years: int, rng: np.random.Generator) -> BoolArray:
     """Choose the rows of an unbalanced panel, sorted by unit and year: mask of shape (n_units * n_years,)."""
     t = np.arange(n_years)
+    # late entry by a unit's own effect: rows are missing not at random, but given the unit effect they are
     entry = np.floor((n_years - 1) * expit(1.5 * effect))[:, None]
     last_two = t >= n_years - 2
+    # gaps spare the last two years, so that every unit has the two rows that a within-unit slope needs
     gap = rng.random((len(effect), n_years)) < 0.1
     observed: BoolArray = (t >= entry) & (last_two | ~gap)
     return observed.ravel()

@@ -20,8 +20,10 @@ class _Summary(Summary):  # type: ignore[misc]
 
     def as_html(self) -> str:
         """The tables as HTML, with names and notes escaped."""
+        # a copy: the summary as text stays as it is
         escaped = copy.deepcopy(self)
         for cell in (cell for table in escaped.tables for row in table for cell in row):
+            # statsmodels puts names into HTML as they are
             cell.data = html.escape(str(cell.data), quote=False)
         escaped.extra_txt = html.escape(escaped.extra_txt or "", quote=False)
         return str(Summary.as_html(escaped))
@@ -32,6 +34,7 @@ def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) ->
     out = _Summary()
     left, right = design_facts(fit)
     rows = max(len(left), len(right))
+    # both sides of the head need as many lines
     left += [("", "")] * (rows - len(left))
     right += [("", "")] * (rows - len(right))
     body = [[lv, rn, rv] for (_, lv), (rn, rv) in zip(left, right, strict=True)]
@@ -88,6 +91,7 @@ def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
 
 def _lambda_label(fit: Fit) -> str:
     values, tune = fit.tuning["lambda"], fit.call.tune
+    # one number where all coefficients have the same lambda to three decimals
     if values.max() - values.min() < 5e-4:
         return f"{values.iloc[0]:.3f}" + (f" ({tune})" if isinstance(tune, str) else "")
     return f"{values.min():.3f} to {values.max():.3f} ({tune})"

@@ -24,5 +24,6 @@ def number(value: float) -> str:
     """
     if value == 0.0 or not np.isfinite(value):
         return f"{value:g}"
+    # decimals that leave three significant digits
     digits = 2 - int(np.floor(np.log10(abs(value))))
     return f"{value:.{max(digits, 0)}f}" if -3 <= digits <= 6 else f"{value:.3g}"

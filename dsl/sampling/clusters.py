@@ -52,9 +52,12 @@ def clustered(
     <LabelDesign cluster: 539 of 5190 rows drawn, probability 0.1>
     """
     people = population(data, {"by": by}, exclude)
+    # codes (N,) of the rows' clusters, found: the clusters
     codes, found = groups(people.frame, by, "by")
     count = _check_clusters(n_clusters, len(found))
+    # one stratum that holds all clusters. `chosen` (C,) says which are drawn
     chosen = draw_within(np.zeros(len(found), dtype=np.int64), np.array([count]), random_generator(seed))
+    # all rows of a cluster come together: pi_i = n_clusters / C
     prob = np.full(len(people), count / len(found))
     return LabelDesign(
         kind="cluster",
@@ -93,7 +96,7 @@ def two_stage(
     n_clusters : int
         Number of clusters to draw.
     per_cluster : int
-        Rows to draw in each; smaller clusters are labelled in full.
+        Rows to draw in each. Smaller clusters are labelled in full.
     by : str or list of str
         Columns whose values make the clusters.
     first : {"size", "equal"}
@@ -126,17 +129,22 @@ def two_stage(
     codes, found = groups(people.frame, by, "by")
     rows: IntArray = np.bincount(codes)
     count = _check_clusters(n_clusters, len(found))
+    # m_c = min(per_cluster, M_c), (C,)
     sizes = np.minimum(check_count(per_cluster, name="per_cluster", least=1), rows)
     if first not in ("size", "equal"):
         raise ArgumentError(f"unknown first {first!r}: use 'size' (clusters by their number of rows) or 'equal'")
     rng = random_generator(seed)
+    # size M_c, or 1 for all
     measure = rows.astype(float) if first == "size" else np.ones(len(rows))
     unit_prob = scale_probabilities(measure, count)
+    # first stage: a fixed number of clusters with probabilities pi_c (C,)
     chosen = draw_fixed_size(unit_prob, rng)
     return LabelDesign(
         kind="two_stage",
         rows=people.rows,
+        # pi_i = pi_c m_c / M_c, which is the same for all rows of clusters of m_c = per_cluster if pi_c is in M_c's proportion
         prob=(unit_prob * sizes / rows)[codes],
+        # second stage: m_c rows of each cluster chosen, none of the others
         drawn=draw_within(codes, np.where(chosen, sizes, 0), rng),
         fixed_size=True,
         unit=codes,

@@ -27,7 +27,7 @@ KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targe
 class LabelDesign(SamplingDesign):
     """Rows drawn for labelling, and the probability with which each row of the population was drawn.
 
-    Made by the functions of `dsl.sampling`; passed to ``dsl.dsl(design=...)``.
+    Made by the functions of `dsl.sampling`, passed to ``dsl.dsl(design=...)``.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class LabelDesign(SamplingDesign):
     drawn : (N,) bool array
         Rows to be labelled.
     fixed_size : bool
-        Whether the number drawn (within each stratum, if any; of units, if any) was fixed in advance.
+        Whether the number drawn (within each stratum or of units, if there are any) was fixed in advance.
     stratum : (N,) int array, optional
         Codes 0, 1, ... of the strata within which the size was fixed.
     unit : (N,) int array, optional
@@ -72,6 +72,7 @@ class LabelDesign(SamplingDesign):
         """Check the parts against each other, and make them read-only."""
         if self.kind not in KINDS:
             raise ArgumentError(f"unknown kind of design {self.kind!r}: use one of {', '.join(KINDS)}")
+        # `object.__setattr__`, as the class is frozen: parts are made plain and read-only before anybody sees them
         rows = pd.Index(self.rows)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "fixed_size", bool(self.fixed_size))
@@ -83,6 +84,7 @@ class LabelDesign(SamplingDesign):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _frozen(value, name, dtype, len(rows)))
+        # after lengths and types: probabilities are named by their row in the error
         for name in ("prob", "unit_prob"):
             if getattr(self, name) is not None:
                 _check_probability(getattr(self, name), name, rows)
@@ -157,7 +159,7 @@ class LabelDesign(SamplingDesign):
         """Write the drawn rows to a CSV or XLSX file for a coder, in random order, with an empty label column.
 
         The file holds `columns` and nothing that could sway the coder: no prediction, no probability, no stratum.
-        Its last column, ``key``, ties each row to this design and to the text shown; `from_coder` checks it.
+        Its last column, ``key``, ties each row to this design and to the text shown. `from_coder` checks it.
         Rows whose label `data` already has (a pilot's) are not asked for again.
 
         Parameters
@@ -171,7 +173,7 @@ class LabelDesign(SamplingDesign):
         label : str
             Name of the column to fill in.
         codebook : list, or dict of code to meaning, optional
-            Labels that may be given; an XLSX file offers them in each cell and explains them on a second sheet.
+            Labels that may be given. An XLSX file offers them in each cell and explains them on a second sheet.
         seed : int or numpy.random.Generator
             Decides the order.
 
@@ -212,7 +214,7 @@ class LabelDesign(SamplingDesign):
     ) -> pd.DataFrame:
         """Read coders' files back and put their labels into a copy of the data, after checking all of it.
 
-        Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted; nothing else is guessed.
+        Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted. Nothing else is guessed.
 
         Parameters
         ----------
@@ -221,9 +223,9 @@ class LabelDesign(SamplingDesign):
         data : data frame
             The table the design was drawn from.
         label : str
-            The column that the coders filled in; a column of that name is set in the result.
+            The column that the coders filled in. A column of that name is set in the result.
         codebook : list, or dict of code to meaning, optional
-            The labels allowed; of a dict, coders may have given the code or the meaning.
+            The labels allowed. With a dict, coders may have given the code or the meaning.
         rule : {"majority", "mean"}
             How several coders' labels of a row become one.
         ties : {"raise", "first"}
@@ -239,8 +241,8 @@ class LabelDesign(SamplingDesign):
         Raises
         ------
         CoderFileError
-            Labels missing, outside the codebook, or tied; rows repeated, changed, not asked for, or of another design;
-            a file that cannot be read. The message counts them and names the first.
+            Labels are missing, outside the codebook or tied, rows are repeated, changed, not asked for or of another design, or
+            a file cannot be read. The message counts them and names the first.
         LabelError
             `data` has labels on rows that were not drawn.
 
@@ -286,7 +288,7 @@ class LabelDesign(SamplingDesign):
         Raises
         ------
         CoderFileError
-            As in `from_coder`; labels may be missing.
+            As in `from_coder`, but labels may be missing.
 
         Examples
         --------
@@ -312,8 +314,10 @@ def _frozen(value: ArrayLike, name: str, dtype: type, n: int) -> AnyArray:
         raise DesignError(f"{name} has shape {given.shape}; the design has {n} rows and needs shape ({n},)")
     if dtype is bool and given.dtype != bool:
         raise DesignError(f"{name} must be True or False in every row; found {given.dtype}")
+    # floats that are whole are refused: codes come from `factorize`, and a float is a column mistaken for one
     if dtype is int and (given.dtype.kind not in "iu" or given.min() < 0):
         raise DesignError(f"{name} must hold codes 0, 1, ...; found {given.dtype} values from {given.min()}")
+    # a copy: the caller's array may change afterwards, the record must not
     out: AnyArray = np.array(given, dtype=np.int64 if dtype is int else dtype)
     out.setflags(write=False)
     return out
@@ -330,6 +334,7 @@ def _check_probability(prob: FloatArray, name: str, rows: pd.Index) -> None:
 
 def _plain_settings(settings: Mapping[str, object]) -> Record:
     """Settings as JSON would give them back."""
+    # there and back, so that a design read from a file equals the one saved
     try:
         plain: Record = json.loads(json.dumps(dict(settings), default=_plain_value))
     except (TypeError, ValueError) as error:

@@ -43,10 +43,13 @@ def draw_within(codes: IntArray, sizes: IntArray, rng: np.random.Generator) -> B
     >>> int(drawn[:3].sum()), int(drawn[3:].sum())
     (2, 1)
     """
+    # rows in random order within each group
     order = np.lexsort((rng.random(len(codes)), codes))
     counts = np.bincount(codes, minlength=len(sizes))
+    # place within the group, 0, 1, ...: position less the rows of the groups before
     rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     drawn = np.zeros(len(codes), dtype=bool)
+    # the first sizes[h] rows of group h
     drawn[order] = rank < sizes[codes[order]]
     return drawn
 
@@ -54,11 +57,11 @@ def draw_within(codes: IntArray, sizes: IntArray, rng: np.random.Generator) -> B
 def draw_fixed_size(prob: FloatArray, rng: np.random.Generator) -> BoolArray:
     """Exactly sum(prob) rows, each drawn with its own probability: systematic sampling of rows in random order.
 
-    The rows are laid end to end in random order, each as long as its probability; those hit by points one apart, the
-    first uniform in [0, 1), are drawn. Each row's probability is exact by construction (Madow 1949; Goodman and Kish
-    1950), the random order keeps the joint probabilities close to those of independent draws (Hartley and Rao 1962), and with
-    equal probabilities it is simple random sampling. The pivotal method (Deville and Tille 1998) does the same in a
-    loop over rows; this takes one sort. Lengths are whole numbers, so that no rounding changes the size.
+    The rows are laid end to end in random order, each as long as its probability. Those hit by points one apart, the
+    first uniform in [0, 1), are drawn. Each row's probability is exact by construction (Madow 1949; Goodman and Kish 1950).
+    The random order keeps the joint probabilities close to those of independent draws (Hartley and Rao 1962). With equal
+    probabilities it is simple random sampling. The pivotal method (Deville and Tille 1998) does the same in a loop over rows,
+    while this takes one sort. Lengths are whole numbers, so that no rounding changes the size.
 
     Parameters
     ----------
@@ -90,9 +93,12 @@ def draw_fixed_size(prob: FloatArray, rng: np.random.Generator) -> BoolArray:
         )
     units = _whole_units(prob, size)
     order = rng.permutation(len(prob))
+    # ends (N,) of the rows laid end to end, in whole units of 1 / ONE
     ends = np.cumsum(units[order])
+    # ceil((end - start) / ONE) points lie before an end, with start uniform on 0, ..., ONE - 1
     points = (ends - int(rng.integers(ONE)) + ONE - 1) // ONE  # points before each end
     drawn = np.zeros(len(prob), dtype=bool)
+    # no row is longer than the distance between points, hence none is hit twice
     drawn[order] = np.diff(points, prepend=0) > 0
     return drawn
 
@@ -100,6 +106,7 @@ def draw_fixed_size(prob: FloatArray, rng: np.random.Generator) -> BoolArray:
 def _whole_units(prob: FloatArray, size: int) -> IntArray:
     """Probabilities in units of 1 / ONE that sum to `size` exactly."""
     units = np.rint(prob * ONE).astype(np.int64)
+    # rounding leaves at most half a unit for each row: spread over rows that are neither certain nor impossible
     gap = size * ONE - int(units.sum())
     while gap:
         step = 1 if gap > 0 else -1

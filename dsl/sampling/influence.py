@@ -63,7 +63,7 @@ def read_pilot(fit: Fit, data: TableLike) -> Pilot:
     Raises
     ------
     ArgumentError
-        The pilot has no out-of-fold predictions, or predicts categories; `data` are not its own.
+        The pilot has no out-of-fold predictions, or predicts categories, or `data` are not its own.
     DataError
         The pilot left rows out.
     """
@@ -85,16 +85,18 @@ def read_pilot(fit: Fit, data: TableLike) -> Pilot:
     return Pilot(
         names=fit.names,
         params=fit.params,
+        # J^-1 of the sum over N rows, times N: that of the mean
         inverse=median_bread(splits.jacobians) * fit.nobs,
         analysis=analysis,
         predictions=predictions.mean(axis=0),
+        # mean over splits (axis 0) of (S, n, q)
         errors=((predictions[:, fit.sample.labeled] - fit.sample.gold) ** 2).mean(axis=0),
         label_scores=splits.label_scores,
     )
 
 
 def _predictions(fit: Fit) -> FloatArray:
-    """Out-of-fold predictions; raises ArgumentError unless the pilot predicts numbers out of fold."""
+    """Out-of-fold predictions. Raises ArgumentError unless the pilot predicts numbers out of fold."""
     if fit.splits.predictions is None:
         raise ArgumentError(
             f"the pilot (estimator='{fit.call.estimator}') has no out-of-fold predictions, whose errors say where labels "
@@ -130,6 +132,7 @@ def estimate_errors(pilot: Pilot, learner: Method, seed: int, *, least: float = 
         sample.labeled, sample.cluster, cross_fit=FOLDS, sample_split=SPLITS, rng=np.random.default_rng(seed)
     )
     fitted = cross_predict(
+        # regressors (N, p + q): features and predictions. Responses: squared errors (n, q)
         np.hstack([sample.features, pilot.predictions]),
         pilot.errors,
         sample.labeled,
@@ -139,6 +142,7 @@ def estimate_errors(pilot: Pilot, learner: Method, seed: int, *, least: float = 
         seed=seed,
         groups=sample.cluster,
     )
+    # weighted by 1 / pi: the mean over all rows, not over those that happened to be labelled
     mean = np.average(pilot.errors, axis=0, weights=sample.weight)
     raised: FloatArray = np.maximum(fitted.predictions.mean(axis=0), least * mean)
     return raised
@@ -148,7 +152,7 @@ def influence_variances(pilot: Pilot, errors: FloatArray, chosen: IntArray) -> F
     r"""Expected squared influence of labelling each row, E (h_j'(m_i - m_hat_i))^2, for the chosen coefficients.
 
     Each predicted variable is put at its prediction plus and minus its expected error, and the squared changes of
-    h_j'm_i are averaged; several variables' add up. Where only the outcome is predicted this is
+    h_j'm_i are averaged. Several variables' add up. Where only the outcome is predicted this is
     :math:`\hat e_i (x_i'h_j)^2`.
 
     Parameters
@@ -172,6 +176,7 @@ def influence_variances(pilot: Pilot, errors: FloatArray, chosen: IntArray) -> F
             value = centre[name] + away
             if name not in pilot.analysis.design.linear:  # log(label) knows no label below the smallest
                 value = np.clip(value, known.min(), known.max())
+            # E (h'm - h'm_hat)^2 by two points at m_hat -+ sqrt(e), exact where the scores are linear in the variable
             total += 0.5 * (influence({**centre, name: value}) - base) ** 2
     return total
 
@@ -182,10 +187,12 @@ Values = Mapping[str, FloatArray]
 def _influence(pilot: Pilot, chosen: IntArray, centre: Values) -> Callable[[Values], FloatArray]:
     """h_j'm_i of the chosen coefficients, (N, c), as a function of the predicted variables.
 
-    The engine's scores of a block of surrogate versions alone; fixed effects stay at `centre`.
+    The engine's scores of a block of surrogate versions alone. Fixed effects stay at `centre`.
     """
     analysis = pilot.analysis
+    # one analysis without category equations: exactly one block
     (blocks,) = analysis.blocks()
+    # no labelling: scores of predictions alone, weighted as in the fit
     block, problem = blocks.naive([blocks.version(centre)]), replace(analysis.problem(), labeling=None)
     params, rows = pilot.params[analysis.places], pilot.inverse[np.ix_(chosen, analysis.places)]
 
@@ -193,6 +200,7 @@ def _influence(pilot: Pilot, chosen: IntArray, centre: Values) -> Callable[[Valu
         version = blocks.version(values)
         moved = replace(block, predicted=version.predicted, outcome=version.outcome)
         scores = row_scores(moved, problem, params, problem.weights, augmentation_weights)
+        # (N, k) h_j' m_i, part by part, so that no (N, k) scores of all rows are held at once
         return np.concatenate([part @ rows.T for part in scores])
 
     return at

@@ -40,7 +40,7 @@ class Population:
         return {"excluded": excluded} if excluded else {}
 
     def numbers(self, value: ArrayLike | pd.Series, argument: str) -> FloatArray:
-        """A column, an array over all rows of the table, or one number as floats without gaps; (N,)."""
+        """A column, an array over all rows of the table, or one number as floats without gaps, (N,)."""
         if isinstance(value, str):
             column = as_numbers(self.frame[value], argument)
             check_complete(column, argument)
@@ -59,6 +59,7 @@ class Population:
             raise ArgumentError(
                 f"{argument} has shape {given.shape}; give one number per row of data, shape {self.kept.shape}"
             )
+        # one number per row of the table as given, cut to the rows that may be drawn
         kept = pd.Series(given[self.kept], index=self.rows, name=argument)
         check_complete(kept, argument)
         return np.asarray(kept)
@@ -88,7 +89,7 @@ def population(data: TableLike, named: Mapping[str, object], exclude: Mask | Non
     ----------
     data : data frame
     named : mapping
-        Argument to column name(s); values that are not names are passed over.
+        Argument to column name(s). Values that are not names are passed over.
     exclude : str, or (rows,) bool array, optional
         Rows to leave out: a column that is 1 (or True) there, or a mask.
     """
@@ -98,6 +99,7 @@ def population(data: TableLike, named: Mapping[str, object], exclude: Mask | Non
     available = column_names(data)
     if not available:
         raise DataError("the data have no columns; pass the table whose rows are to be labelled")
+    # any column will do where the design needs none but the row labels
     frame = named_columns(data, roles or {available[0]: "data"})
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
@@ -136,6 +138,7 @@ def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple
     for name in names:
         check_complete(frame[name], argument)
     values = frame[names[0]] if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
+    # sorted, so that strata come in the same order whatever the order of the rows
     codes, found = pd.factorize(values, sort=True)
     return np.asarray(codes), [value.item() if isinstance(value, np.generic) else value for value in found]
 

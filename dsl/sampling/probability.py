@@ -2,7 +2,7 @@
 
 The labelling variance of an estimate with moments m and predicted moments m_hat is sum_i v_i / pi_i with
 v_i = E (h' (m_i - m_hat_i))^2, h the coefficient's row of the inverse Jacobian. It is smallest, for a given number of
-labels, at pi_i proportional to sqrt(v_i) (Neyman 1934; for regressions Zrnic and Candes, "Active statistical inference",
+labels, at pi_i proportional to sqrt(v_i) (Neyman 1934, and for regressions Zrnic and Candes, "Active statistical inference",
 2024). What is here finds such probabilities under the rules that keep them usable: an exact budget, a floor, none above
 one, several coefficients at once, and doubt about v.
 """
@@ -47,7 +47,7 @@ def scale_probabilities(
     cap : float
         Largest probability allowed.
     weight : (N,) array, optional
-        What each row counts for in the budget, not negative; one by default.
+        What each row counts for in the budget, not negative, one by default.
 
     Returns
     -------
@@ -69,6 +69,7 @@ def scale_probabilities(
     count = np.ones(len(size)) if weight is None else weight
     low = np.broadcast_to(np.asarray(floor, dtype=float), size.shape)
     least = float(count @ low)
+    # a row of size zero stays at its floor whatever lambda is, so it cannot take up budget
     most = float(count @ np.where(size > 0.0, cap, low))
     slack = 1e-9 * max(1.0, abs(budget))
     if not least - slack <= budget <= most + slack or np.any(low > cap):
@@ -77,8 +78,10 @@ def scale_probabilities(
             f"{least:g} at least and {most:g} at most ({int((size == 0.0).sum())} of {len(size)} rows have size measure "
             "zero and stay at the floor); change n_labels, or the floor"
         )
+    # budget put within its bounds, which it may miss by rounding
     value = _multiplier(size, min(max(budget, least), most), low, cap, count) * size
     prob = np.clip(value, low, cap)
+    # rows strictly between their bounds share what rounding left, in proportion
     free = (value > low) & (value < cap)
     gap, part = budget - float((count * prob).sum()), float((count * prob)[free].sum())
     if abs(gap) < EXACT * len(size) * budget and part > 0.0:  # rounding of the sums
@@ -87,7 +90,7 @@ def scale_probabilities(
 
 
 def _checked_measure(measure: FloatArray) -> FloatArray:
-    """Size measure over its largest value; ones if it is zero everywhere."""
+    """Size measure over its largest value, or ones if it is zero everywhere."""
     size = np.asarray(measure, dtype=float)
     bad = ~(np.isfinite(size) & (size >= 0.0))
     if bad.any():
@@ -109,10 +112,11 @@ def _range(values: FloatArray) -> str:
 
 def _multiplier(size: FloatArray, budget: float, floor: FloatArray, cap: float, weight: FloatArray) -> float:
     """Root of sum weight clip(lambda size, floor, cap) = budget: linear between kinks, so Newton's method in a bracket."""
-    below, above = 0.0, 2.0 * cap / float(size[size > 0.0].min())  # all rows at the floor; all at the cap
+    below, above = 0.0, 2.0 * cap / float(size[size > 0.0].min())  # all rows at the floor, all at the cap
     multiplier = min(budget / max(float(weight @ size), NEGLIGIBLE), above)
     for _ in range(1000):
         value = multiplier * size
+        # the derivative in lambda is sum w s over the rows between their bounds
         free = (value > floor) & (value < cap)
         excess = float((weight * np.clip(value, floor, cap)).sum()) - budget
         if abs(excess) <= EXACT * budget:
@@ -120,6 +124,7 @@ def _multiplier(size: FloatArray, budget: float, floor: FloatArray, cap: float, 
         below, above = (below, multiplier) if excess > 0.0 else (multiplier, above)
         slope = float(weight[free] @ size[free])
         step = multiplier - excess / slope if slope > 0.0 else below
+        # Newton left the bracket: the geometric mean, as lambda may span many orders of magnitude
         if not below < step < above:
             step = float(np.sqrt(below * above)) if below > 0.0 else above / 2.0**20
         if step in (below, above):  # neighbours among floating-point numbers
@@ -132,10 +137,10 @@ def allocate(n_labels: int, strata: IntArray, spread: FloatArray, *, least: int 
     r"""Whole numbers of labels per stratum that minimise the variance of the stratified total.
 
     Minimises :math:`\sum_h (N_h S_h)^2 / n_h` over whole :math:`n_h` between `least` and :math:`N_h` with
-    :math:`\sum_h n_h` the number of labels: exact, by giving the labels one after the other to the stratum with the largest
-    :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` (Wright, "The equivalence of Neyman optimum allocation for sampling and equal
-    proportions for apportioning the U.S. House of Representatives", American Statistician 66, 2012). With equal spread
-    this is proportional allocation.
+    :math:`\sum_h n_h` the number of labels. The minimum is exact. The labels are given one after the other to the stratum
+    with the largest :math:`N_h S_h / \sqrt{n_h (n_h + 1)}` (Wright, "The equivalence of Neyman optimum allocation for
+    sampling and equal proportions for apportioning the U.S. House of Representatives", American Statistician 66, 2012). With
+    equal spread this is proportional allocation.
 
     Parameters
     ----------
@@ -169,12 +174,15 @@ def allocate(n_labels: int, strata: IntArray, spread: FloatArray, *, least: int 
             f"strata): that takes {int(minimum.sum())}, and there are {int(strata.sum())} rows; change n_labels or least"
         )
     room = np.minimum(strata, n_labels) - minimum
+    # one candidate for each label that a stratum may get beyond its minimum: (stratum, n) for the step n to n + 1
     stratum = np.repeat(np.arange(len(strata)), room)
     first = np.cumsum(room) - room
     n = np.arange(len(stratum)) - np.repeat(first, room) + minimum[stratum]
     weight = (strata * spread)[stratum]
     with np.errstate(divide="ignore"):
+        # gain of the step: (N S)^2 (1 / n - 1 / (n + 1)) = (N S)^2 / (n (n + 1)), here its root
         priority = np.where(n > 0, weight / np.sqrt(n * (n + 1.0)), np.where(weight > 0.0, np.inf, 0.0))
+    # the largest gains first. Among equals the stratum with the larger N S
     taken = np.lexsort((-weight, -priority))[: n_labels - int(minimum.sum())]
     return np.asarray(minimum + np.bincount(stratum[taken], minlength=len(strata)))
 
@@ -212,12 +220,13 @@ def targeted_probabilities(
     array([0.1     , 0.366667, 0.633333, 0.9     ])
     """
     mean = float(np.mean(measure))
+    # (1 - tau) u / mean(u) + tau has mean 1, so that a share tau of the labels is spread evenly
     even = np.ones_like(measure) if mean == 0.0 else (1.0 - tau) * measure / mean + tau
     return scale_probabilities(even, budget, floor=floor, weight=weight)
 
 
 def relative_variance(variance: FloatArray, prob: FloatArray) -> FloatArray:
-    """Labelling variance of each coefficient against the same number of labels spread evenly; (k,).
+    """Labelling variance of each coefficient against the same number of labels spread evenly, (k,).
 
     Parameters
     ----------
@@ -228,7 +237,7 @@ def relative_variance(variance: FloatArray, prob: FloatArray) -> FloatArray:
     Returns
     -------
     (k,) array
-        sum_i v_ij / pi_i over sum_i v_ij / b, with b the mean probability; 1 for a coefficient without variance.
+        sum_i v_ij / pi_i over sum_i v_ij / b, with b the mean probability, or 1 for a coefficient without variance.
     """
     even = variance.sum(axis=0) / float(np.mean(prob))
     targeted = (variance / prob[:, None]).sum(axis=0)
@@ -248,8 +257,8 @@ def compromise(
 
     With :math:`r_j = V_j(\pi) / V_j(\text{even})`, :math:`V_j(\pi) = \sum_i v_{ij} / \pi_i`, minimises the mean of the
     :math:`r_j` subject to all :math:`r_j \le 1`, or the largest of them. For weights a on the coefficients (the multipliers
-    of these constraints) the best probabilities are :math:`\pi_i \propto \sqrt{\sum_j a_j v_{ij} / V_j(\text{even})}`;
-    coefficients that gain too little get more weight until nothing changes.
+    of these constraints) the best probabilities are :math:`\pi_i \propto \sqrt{\sum_j a_j v_{ij} / V_j(\text{even})}`. The
+    weights of coefficients that gain too little grow until nothing changes.
 
     Parameters
     ----------
@@ -258,7 +267,7 @@ def compromise(
     budget : float
         Number of labels.
     floor : float or (N,) array
-        Smallest probabilities allowed; must leave room for the budget.
+        Smallest probabilities allowed, which must leave room for the budget.
     criterion : {"mean", "worst"}
         What is minimised: mean or largest ratio. Coefficients that hang on few rows gain much under the first, all gain
         alike under the second.
@@ -281,9 +290,11 @@ def compromise(
     if criterion not in ("mean", "worst"):
         raise ArgumentError(f"unknown criterion {criterion!r}: use 'mean' or 'worst'")
     total = variance.sum(axis=0)
+    # v_ij / sum_i v_ij (N, k): ratios to the even design need no more, since V_j(even) is proportional to the sum
     share = variance[:, total > 0.0] / total[total > 0.0]
 
     def probabilities(weight: FloatArray) -> FloatArray:
+        # pi proportional to sqrt(sum_j a_j v_ij / V_j(even))
         prob = scale_probabilities(np.sqrt(share @ weight), budget, floor=floor)
         if prob.min() > 0.0:
             return prob
@@ -301,22 +312,25 @@ def compromise(
 def _smallest_mean(
     share: FloatArray, probabilities: Callable[[FloatArray], FloatArray], tolerance: float, most: int
 ) -> FloatArray | None:
-    """Probabilities with the smallest mean ratio among those with no ratio above 1; None if none were found.
+    """Probabilities with the smallest mean ratio among those with no ratio above 1, or None if none were found.
 
-    Weights 1 / k + mu, mu >= 0: a multiplier grows while its ratio is above 1 and shrinks while it is below, until the
-    ratio is 1 or the multiplier 0 (the conditions of Karush, Kuhn and Tucker).
+    The weights are 1 / k + mu with multipliers mu >= 0. A multiplier grows while its ratio is above 1 and shrinks while it is
+    below, until the ratio is 1 or the multiplier 0 (the conditions of Karush, Kuhn and Tucker).
     """
     least = 1.0 / share.shape[1]
     weight = np.full(share.shape[1], least)
+    # aims a little below 1, so that the ratios found are within it
     best, smallest, limit = None, np.inf, 1.0 - tolerance / 2.0
     for _ in range(most):
         prob = probabilities(weight)
         ratio = relative_variance(share, prob)
         if ratio.max() <= 1.0 and ratio.mean() < smallest:
             best, smallest = prob, float(ratio.mean())
+        # complementary slackness: sum of mu_j times the slack of constraint j, zero at the optimum
         slack = float((weight - least) @ np.maximum(limit - ratio, 0.0))
         if ratio.max() <= 1.0 and slack <= tolerance:
             break
+        # multiplicative steps. The square makes them bolder, the maximum keeps mu >= 0
         weight = np.maximum(least, weight * (ratio / limit) ** 2)
     return best
 
@@ -333,9 +347,11 @@ def _smallest_largest(
         ratio = relative_variance(share, prob)
         if ratio.max() < smallest:
             best, smallest = prob, float(ratio.max())
+        # weak duality: no probabilities have a largest ratio below the weighted mean of the best ones' ratios
         bound = float(weight @ ratio)
         if smallest - bound <= tolerance * smallest:
             break
+        # weights go to the coefficients with the largest ratios and sum to one: sum a_j r_j / bound = 1
         weight = weight * ratio / bound
     return best
 
@@ -362,9 +378,9 @@ def robust_mixture(
     r"""Draw probabilities towards even ones as far as past labels advise.
 
     :math:`\pi_i(\rho) \propto \pi_i^{1 - \rho} b^\rho`, rescaled to the budget, with :math:`\rho` in [0, 1] minimising the
-    variance that the labelled rows estimate, :math:`\sum_{past} w_i d_{ij}^2 / \pi_i(\rho)`, relative to the even design and
-    averaged over the coefficients: the largest of several noisy ratios would always advise the even design. (Li, Zrnic and
-    Candes, "Robust sampling for active statistical inference", 2025, use such a path.)
+    variance that the labelled rows estimate, :math:`\sum_{past} w_i d_{ij}^2 / \pi_i(\rho)`, relative to the even design.
+    This is averaged over the coefficients, as the largest of several noisy ratios would always advise the even design. (Li,
+    Zrnic and Candes, "Robust sampling for active statistical inference", 2025, use such a path.)
 
     Parameters
     ----------
@@ -396,10 +412,12 @@ def robust_mixture(
     """
     log = np.log(prob)
     paths = [
+        # pi^(1 - rho), over its maximum so that no power underflows
         scale_probabilities(np.exp((1.0 - rho) * (log - log.max())), budget, floor=floor, weight=weight)
         for rho in MIXTURES
     ]
     estimated = np.stack([(past_weight / path[past]) @ past_variance for path in paths])  # (rounds, k)
+    # rho = 1, the last of MIXTURES, is the even design
     even = estimated[-1]
     ratio = np.divide(estimated, even, out=np.ones_like(estimated), where=even > 0.0).mean(axis=1)
     chosen = int(ratio.argmin())

@@ -32,7 +32,7 @@ def simple_random(data: TableLike, n_labels: int, *, exclude: Mask | None = None
         Number of rows to label.
     exclude : str, or (rows,) bool array, optional
         Rows that are no part of the population, such as those a codebook was written with: a column that is 1 there,
-        or a mask. The design is a sample of the other rows; analyse those with it.
+        or a mask. The design is a sample of the other rows. Analyse those with it.
     seed : int or numpy.random.Generator
 
     Returns
@@ -74,7 +74,7 @@ def bernoulli(
     exclude: Mask | None = None,
     seed: Seed = 1234,
 ) -> LabelDesign:
-    """Draw every row independently of the others; the number of rows drawn is random.
+    """Draw every row independently of the others, so that the number of rows drawn is random.
 
     Parameters
     ----------
@@ -151,16 +151,16 @@ def stratified(
     data : data frame
         As in `simple_random`.
     n_labels : int, optional
-        Number of rows to label in all; not needed where `allocation` gives the sizes.
+        Number of rows to label in all. Not needed where `allocation` gives the sizes.
     by : str or list of str
         Columns whose values make the strata, known for every row: source, year, the surrogate label.
     allocation : {"proportional", "neyman", "equal"} or dict
-        Sizes proportional to the strata's rows; to rows times `spread`, which is best for a mean; the same everywhere; or
-        the size of each stratum by its value (a tuple of values for several columns). Sizes are whole, sum to `n_labels`
+        Sizes proportional to the strata's rows, proportional to rows times `spread` (best for a mean), the same everywhere, or
+        those given for each stratum by its value (a tuple of values for several columns). Sizes are whole, sum to `n_labels`
         exactly, and are the best such numbers (`dsl.sampling.probability.allocate`).
     spread : str, array or dict, optional
         For ``"neyman"``: expected standard deviation of what is labelled (of its prediction's error) in each row, of
-        which a stratum has the root mean square; or the strata's own, by value.
+        which a stratum has the root mean square, or the strata's own, by value.
     least : int
         Smallest size of a stratum: 2, so that its variance can be estimated. Smaller strata are labelled in full.
     exclude, seed
@@ -173,7 +173,7 @@ def stratified(
     Raises
     ------
     ArgumentError
-        Sizes that do not fit the strata; an unknown allocation; Neyman without `spread`.
+        Sizes that do not fit the strata, an unknown allocation, or Neyman without `spread`.
     DataError
         `by` or `spread` is missing in some rows.
 
@@ -207,6 +207,7 @@ def stratified(
     return LabelDesign(
         kind="stratified",
         rows=people.rows,
+        # pi_i = n_h / N_h
         prob=(sizes / rows)[codes],
         drawn=draw_within(codes, sizes, random_generator(seed)),
         fixed_size=True,
@@ -260,10 +261,11 @@ def _spreads(
     rows: IntArray,
     allocation: str,
 ) -> FloatArray:
-    """Standard deviation of each stratum that makes `allocate` the allocation asked for; (H,)."""
+    """Standard deviation of each stratum that makes `allocate` the allocation asked for, (H,)."""
     if allocation != "neyman":
         if spread is not None:
             raise ArgumentError(f"spread is for allocation='neyman', not '{allocation}'; leave it out")
+        # `allocate` goes by N_h S_h: S_h = 1 is proportional to rows, S_h = 1 / N_h the same everywhere
         return np.ones(len(rows)) if allocation == "proportional" else 1.0 / rows
     if spread is None:
         raise ArgumentError(
@@ -273,6 +275,7 @@ def _spreads(
     if isinstance(spread, Mapping):
         out = np.array([float(value) for value in _by_stratum(spread, strata, "spread")])
     else:
+        # root mean square of the rows' own spreads: errors of mean zero with unequal variances
         out = np.sqrt(np.bincount(codes, people.numbers(spread, "spread") ** 2) / rows)
     if not (np.isfinite(out) & (out >= 0.0)).all() or not out.any():
         raise DataError(f"spread must be zero or more, and not zero in every stratum; found {out[:6].tolist()}")

@@ -21,7 +21,7 @@ UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeE
 
 
 def save_design(design: SamplingDesign, path: str | Path) -> None:
-    """Write a design; see `LabelDesign.save`."""
+    """Write a design. See `LabelDesign.save`."""
     arrays = {name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
     arrays["rows"], labels = _packed(design.rows)
     facts = {
@@ -32,17 +32,19 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
         "labels": labels,
         "settings": dict(design.settings),
     }
+    # sorted, so that the same facts give the same text and checksum
     text = json.dumps(facts, sort_keys=True)
     with Path(path).open("wb") as file:  # a file, so that numpy adds no suffix
         np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
 
 
 def load_parts(path: str | Path) -> Record:
-    """The parts of a saved design, by the names under which `LabelDesign` takes them; see `LabelDesign.load`."""
+    """The parts of a saved design, by the names under which `LabelDesign` takes them. See `LabelDesign.load`."""
     parts = _read(Path(path))
     text = str(parts.pop("facts"))
     checksum = str(parts.pop("checksum"))
     facts = _facts(text, path)
+    # before anything of it is used
     if _checksum(text, parts) != checksum:
         raise DesignError(
             f"'{path}' was changed after it was saved: its checksum does not fit its contents. Probabilities that were edited "
@@ -57,8 +59,10 @@ def _read(path: Path) -> dict[str, AnyArray]:
     if not path.exists():
         raise DesignError(f"there is no file '{path}'; a design is written by design.save(path)")
     try:
+        # no pickle: reading a file from somebody else must not run code
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             parts = {name: stored[name] for name in stored.files}
+        # all that must be there, and nothing else
         if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *ARRAYS}:
             return parts
         problem = f"it holds {', '.join(parts) or 'nothing'}"
@@ -87,6 +91,7 @@ def _checksum(text: str, arrays: Mapping[str, AnyArray]) -> str:
     """SHA-256 of the facts and of every array's name, type, shape and bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
+        # C order, so that a transposed copy has the same bytes
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
@@ -102,6 +107,7 @@ def _packed(rows: pd.Index) -> tuple[AnyArray, Record]:
         return rows.to_numpy(dtype=dtype), {"kind": "integer", "name": name}
     values = rows.tolist()
     if all(isinstance(value, str) for value in values):
+        # JSON text as bytes, as numpy has no portable strings of any length without pickle
         return np.frombuffer(json.dumps(values).encode(), dtype=np.uint8), {"kind": "text", "name": name}
     odd = next(value for value in values if not isinstance(value, str))
     raise DesignError(

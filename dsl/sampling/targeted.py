@@ -38,9 +38,9 @@ def targeted(
     r"""Draw rows with the probabilities that make chosen coefficients of a regression most precise.
 
     A row is worth labelling where its prediction is likely to be wrong and where its covariates matter:
-    :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction (an
-    error model cross-fitted on the pilot's labels) and h the coefficient's row of the inverse Jacobian. Then
-    :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
+    :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, with :math:`\hat e_i` the expected squared error of the pilot's prediction and h
+    the coefficient's row of the inverse Jacobian. The errors come from an error model, cross-fitted on the pilot's labels.
+    Then :math:`\pi_i = \mathrm{clip}(\lambda ((1 - \tau) u_i / \bar u + \tau), f, 1)`, summing to `n_labels` exactly.
 
     For several coefficients the probabilities minimise the largest (or the mean) ratio of their variances against even
     probabilities, with none above one: no coefficient is worse off, as far as the error model is right. With predicted
@@ -55,20 +55,20 @@ def targeted(
     n_labels : int
         Number of rows to label now, none of the pilot's among them.
     coefficient : str, list of str or "all"
-        Coefficients as ``fit.params`` names them; ``"all"`` is all but the intercept.
+        Coefficients as ``fit.params`` names them. ``"all"`` is all but the intercept.
     criterion : {"worst", "mean"}
         For several coefficients: the smallest largest ratio, which all coefficients then share, or the smallest mean one.
     tau : float
         Share of the labels spread evenly, in [0, 1].
     floor : float, optional
-        Smallest probability; by default a tenth of the mean one.
+        Smallest probability, by default a tenth of the mean one.
     robust : bool
         Draw the probabilities towards even ones as far as the pilot's own errors advise: insurance against an error model
         that is wrong.
     keep_pilot : bool
         Whether the pilot's labels will be used again. If so the design covers both draws: a row's probability is that
-        of being drawn in either, :math:`p_i + (1 - p_i) \pi_i`, and the pilot's rows count as drawn (`to_coder` does not
-        ask for their labels again). If not, it is a new draw from all rows, and the pilot's labels go.
+        of being drawn in either, :math:`p_i + (1 - p_i) \pi_i`. The pilot's rows count as drawn, and `to_coder` does not ask
+        for their labels again. If not, it is a new draw from all rows, and the pilot's labels go.
     error_model : str or estimator
         As ``sl_method`` of `dsl.dsl`.
     seed : int or numpy.random.Generator
@@ -77,8 +77,8 @@ def targeted(
     -------
     LabelDesign
         ``settings["relative_variance"]`` has, per coefficient, the labelling variance against even probabilities as the
-        error model expects it (``"expected"``) and as the pilot's labels estimate it (``"estimated"``); ``settings["rho"]``
-        how far the probabilities were drawn towards even ones.
+        error model expects it (``"expected"``) and as the pilot's labels estimate it (``"estimated"``). ``settings["rho"]``
+        says how far the probabilities were drawn towards even ones.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def targeted(
 
     References
     ----------
-    Zrnic and Candes, "Active statistical inference", 2024; Gligoric, Zrnic, Lee, Candes and Jurafsky, "Can unconfident LLM
-    annotations be used for confident conclusions?", 2024; Li, Zrnic and Candes, "Robust sampling for active statistical
+    Zrnic and Candes, "Active statistical inference", 2024. Gligoric, Zrnic, Lee, Candes and Jurafsky, "Can unconfident LLM
+    annotations be used for confident conclusions?", 2024. Li, Zrnic and Candes, "Robust sampling for active statistical
     inference", 2025.
 
     Examples
@@ -113,6 +113,7 @@ def targeted(
     chosen = _chosen(coefficient, pilot.names)
     draw = _draw_of(pilot, n_labels, keep=keep_pilot, floor=floor)
     rng = random_generator(seed)
+    # a seed of its own for the error model, drawn first: the rows drawn depend on what comes after
     errors = estimate_errors(pilot, error_model, int(rng.integers(2**31)))
     variance = influence_variances(pilot, errors, chosen)
     aimed = draw.aimed(variance, tau=tau, criterion=criterion)
@@ -169,12 +170,14 @@ def _draw_of(pilot: Pilot, n_labels: object, *, keep: bool, floor: float | None)
         size=count,
         before=pilot.prob if keep else np.zeros(n),
         labeled=labeled if keep else np.zeros(n, dtype=bool),
+        # a tenth of the mean probability by the end
         floor=check_floor(floor, total, n, default=0.1 * total / n),
     )
 
 
 def _drawn(draw: FurtherDraw, prob: FloatArray, rng: np.random.Generator) -> BoolArray:
     """Rows drawn by the pilot, if it counts, or now."""
+    # the pilot's rows stay drawn. Of the others exactly `size`, with (p - before) / (1 - before)
     drawn = draw.labeled.copy()
     drawn[~draw.labeled] = draw_fixed_size(draw.now(prob)[~draw.labeled], rng)
     return drawn
@@ -196,7 +199,8 @@ def _mixed(pilot: Pilot, draw: FurtherDraw, prob: FloatArray, chosen: IntArray) 
 
 
 def _past(pilot: Pilot, chosen: IntArray) -> FloatArray:
-    """(h_j'(m_i - m_hat_i))^2 of the labelled rows; (n, c)."""
+    """(h_j'(m_i - m_hat_i))^2 of the labelled rows, (n, c)."""
+    # label scores are (m - m_hat) / pi: back to the plain difference
     gap = pilot.label_scores * pilot.prob[pilot.sample.labeled][:, None]
     return np.asarray((gap @ pilot.inverse[chosen].T) ** 2)
 
@@ -206,6 +210,7 @@ def _gains(pilot: Pilot, chosen: IntArray, variance: FloatArray, prob: FloatArra
     names = [pilot.names[j] for j in chosen]
     labeled = pilot.sample.labeled
     past = _past(pilot, chosen) / pilot.prob[labeled][:, None]
+    # sum_past w d^2 / pi over sum_past w d^2 / b, with w = 1 / pi_pilot and b the mean probability
     estimated = float(prob.mean()) * (past / prob[labeled][:, None]).sum(axis=0) / past.sum(axis=0)
     return {
         "expected": dict(zip(names, relative_variance(variance, prob).tolist(), strict=True)),

@@ -22,7 +22,7 @@ Key = tuple[str, int, int]
 
 @dataclass(slots=True, kw_only=True)
 class Checkpoint:
-    """A file of finished cells; without a path, nothing is kept.
+    """A file of finished cells. Without a path, nothing is kept.
 
     Lines are complete or absent: each is written at once and synced, and the part of a line that a crash leaves behind is
     cut off when the file is opened again. Use as a context manager.
@@ -48,6 +48,7 @@ class Checkpoint:
         """Read what is there and open the file for more."""
         if self.path is None:
             return self
+        # bytes up to the last complete line: the file is cut there, and goes on from there
         whole = self._read() if self.path.exists() else 0
         try:
             self._file = self.path.open("r+b" if self.path.exists() else "x+b")
@@ -72,6 +73,7 @@ class Checkpoint:
     def add(self, key: Key, record: Record) -> None:
         """Keep the record of a finished cell."""
         self.finished[key] = record
+        # the key goes into the line, and comes out of it when the file is read
         design, n_labels, replication = key
         self._write({"design": design, "n_labels": n_labels, "replication": replication, **record})
 
@@ -79,10 +81,11 @@ class Checkpoint:
         if self._file is not None:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
+            # on the disk before the cell counts as finished
             os.fsync(self._file.fileno())
 
     def _read(self) -> int:
-        """Fill `finished`; returns the length of the file up to its last complete line."""
+        """Fill `finished`, and return the length of the file up to its last complete line."""
         assert self.path is not None
         content, whole = self.path.read_bytes(), 0
         if content.startswith(OLD):
@@ -90,16 +93,19 @@ class Checkpoint:
                 f"the checkpoint '{self.path}' has format 1, of a version whose arguments had other names (budgets is n_labels "
                 "now); finish it with the version that wrote it, or name another file and start anew"
             )
+        # also a file that a crash cut within its first bytes
         if not content.startswith(START[: len(content)]):
             raise CheckpointError(
                 f"'{self.path}' is no checkpoint of dsl.evaluate: it begins otherwise; name another file"
             )
+        # what follows the last newline is a part of a line
         for number, raw in enumerate(content.split(b"\n")[:-1], start=1):
             whole += len(raw) + 1
             line = self._parsed(raw, number)
             if number == 1:
                 self._check_header(line)
             else:
+                # popped: what is left of the line is the record
                 self.finished[line.pop("design"), line.pop("n_labels"), line.pop("replication")] = line
         return whole
 
@@ -117,6 +123,7 @@ class Checkpoint:
         return dict(line)
 
     def _check_header(self, found: Record) -> None:
+        # all names that differ, for the message
         differing = [name for name in self.header if found.get(name) != self.header[name]]
         if differing:
             verb = "differs" if len(differing) == 1 else "differ"

@@ -64,7 +64,7 @@ def evaluate(
     formula
         As in `dsl.dsl`.
     data : data frame
-        pandas, polars, pyarrow, or a dict of columns; no gold label is missing.
+        pandas, polars, pyarrow, or a dict of columns, with no gold label missing.
     predicted_var, prediction
         As in `dsl.dsl`.
     n_labels : int or list of int
@@ -84,18 +84,18 @@ def evaluate(
         Passed to `dsl.dsl`. Intervals for the rows at hand (``"finite"``) are the ones that should hold the truth here:
         only the labelling is random. Others are too wide for it.
     truth : dict or Series, optional
-        True values by coefficient; coefficients not named are left out. By default the estimates with every gold label.
+        True values by coefficient. Coefficients not named are left out. By default the estimates with every gold label.
     alpha : float
         One minus the level of the confidence intervals.
     seed : int
         Every draw has random numbers of its own, which depend on the seed, the design's name, the number of labels and that
-        of the replication; they do not change when other designs, numbers of labels or replications are added.
+        of the replication. They do not change when other designs, numbers of labels or replications are added.
     n_jobs : int
-        Parallel replications (joblib); the numbers do not depend on it.
+        Parallel replications (joblib). The numbers do not depend on it.
     progress : bool
         Show a progress bar.
     checkpoint : str or Path, optional
-        File that keeps each finished draw. The same call goes on where an earlier one was interrupted; `n_labels` and
+        File that keeps each finished draw. The same call goes on where an earlier one was interrupted, where `n_labels` and
         `replications` may have changed. A file of another evaluation is refused.
     **call
         Arguments of `dsl.dsl` for all estimators: ``model``, ``feature``, ``cluster``, ``sl_method``, ``sample_split``, ...
@@ -142,6 +142,7 @@ def evaluate(
     names = formula_names(2)  # past explain_calls
     _check_options(call, target=target, alpha=alpha)
     table = _table(data)
+    # one row less than all: with every row labelled there is nothing to compare
     counts = _counts(n_labels, "n_labels", most=len(table) - 1)
     _counts([replications], "replications", least=2)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)  # the first two are checked by dsl.dsl
@@ -158,6 +159,7 @@ def evaluate(
         contenders=with_baseline(strategies, resolve_estimators(estimators)),
         functions=functions,
     )
+    # by default the estimates with every label: the same moment equation without anything to correct
     true = _truth(fit_truth(setting), truth)
     if target != "finite" and truth is None:
         warn_caller(
@@ -165,7 +167,9 @@ def evaluate(
             f"intervals for target='{target}' allow for drawing new rows, but the truth is that of the rows at hand: they will "
             "hold it too often; use target='finite'",
         )
+    # from here on only the coefficients looked at
     setting = replace(setting, call={**shared, "target": target}, terms=tuple(true.index))
+    # mistakes that every draw would repeat are raised before the first is drawn
     rehearse(setting, counts)
     plan = _plan(setting, counts, replications)
     records = _run(setting, plan, _header(setting, truth), checkpoint, n_jobs=n_jobs, progress=progress)
@@ -210,6 +214,7 @@ def _counts(given: object, name: str, *, least: int = 1, most: int | None = None
         found.append(number)
     if not values:
         raise ArgumentError(f"{name} is empty; give one number or several")
+    # `fromkeys` keeps the order and drops repetitions
     return tuple(dict.fromkeys(found))
 
 
@@ -242,11 +247,13 @@ def _truth(fitted: pd.Series, given: Mapping[str, float] | pd.Series | None) -> 
     if unknown or true.empty or not np.isfinite(true).all():
         what = f"names '{unknown[0]}'" if unknown else "is empty or not finite"
         raise ArgumentError(f"truth {what}; the coefficients are {', '.join(fitted.index)}")
+    # in the fit's order, whatever the order given
     return true.reindex([term for term in fitted.index if term in true.index]).rename_axis("term").rename("truth")
 
 
 def _plan(setting: Setting, counts: Sequence[int], replications: int) -> list[Cell]:
     """All cells: every design and number of labels before the next replication."""
+    # a run that is interrupted has some replications of everything, rather than all of something
     return [
         Cell(design=design, n_labels=count, replication=replication)
         for replication in range(1, replications + 1)
@@ -256,7 +263,7 @@ def _plan(setting: Setting, counts: Sequence[int], replications: int) -> list[Ce
 
 
 def _header(setting: Setting, truth: object) -> dict[str, str]:
-    """What the numbers depend on, by name; neither numbers of labels nor replications are among it."""
+    """What the numbers depend on, by name. Neither numbers of labels nor replications are among it."""
     return {
         "version": __version__,
         "data": table_fingerprint(setting.data),
@@ -286,6 +293,7 @@ def _run(
             from tqdm.auto import tqdm
 
             finished = tqdm(finished, desc="replications", total=len(plan), initial=len(plan) - len(open_cells))
+        # written by this process alone: workers hand their records back
         for cell, record in finished:
             checkpoint.add(cell.key, record)
         return checkpoint.finished

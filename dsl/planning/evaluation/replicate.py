@@ -47,8 +47,10 @@ class Cell:
 
     def seeds(self, seed: int) -> tuple[np.random.Generator, int]:
         """Generator of the draw, and seed of the fits: the same whatever else is evaluated, and in whatever order."""
+        # the design's name as eight 32-bit words, so that a cell's key is made of whole numbers
         name = np.frombuffer(sha256(self.design.encode()).digest(), dtype=np.uint32)
         cell = np.random.SeedSequence(seed, spawn_key=(*name.tolist(), self.n_labels, self.replication))
+        # two streams: a design that draws more random numbers leaves the fits' seeds as they are
         draw, fit = cell.spawn(2)
         return np.random.default_rng(draw), int(fit.generate_state(1)[0])
 
@@ -79,7 +81,7 @@ class Setting:
 
 
 def call_dsl(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> DSLResults:
-    """`dsl.dsl` with the shared arguments and those given; mistakes, of a learner say, are raised with a note of these."""
+    """`dsl.dsl` with the shared arguments and those given. Mistakes, of a learner say, are raised with a note of these."""
     call = {"formula": setting.formula, "data": data, **setting.call, **arguments}
     try:
         return call_among(setting.functions, dsl, call)
@@ -91,7 +93,7 @@ def call_dsl(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> DSLR
 
 
 def fit_truth(setting: Setting) -> pd.Series:
-    """Coefficients with the gold label of every row; (k,)."""
+    """Coefficients with the gold label of every row, (k,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllLabeledWarning)
         params: pd.Series = call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
@@ -103,6 +105,7 @@ def rehearse(setting: Setting, counts: Sequence[int]) -> None:
 
     Whether the equations have a solution depends on the draw, and does not matter here.
     """
+    # replication 0: random numbers of its own, as the others count from 1
     cell = Cell(design=BASELINE[0], n_labels=max(counts), replication=0)
     rng, seed = cell.seeds(setting.seed)
     design = _draw(setting, cell, rng)
@@ -111,6 +114,7 @@ def rehearse(setting: Setting, counts: Sequence[int]) -> None:
         name: each for contender in setting.contenders.values() for name, each in contender.estimators.items()
     }
     for arguments in estimators.values():
+        # a draw without solution says nothing about the next one
         with _kept_warnings(), suppress(EstimationError, DataError):
             call_dsl(setting, data, {"design": design, "seed": seed, **arguments})
     for contender in setting.contenders.values():
@@ -137,6 +141,7 @@ def run_cell(setting: Setting, cell: Cell) -> Record:
     fits = {}
     for name, arguments in estimators.items():
         with _kept_warnings() as fitting:
+            # the same seed for all estimators of the cell: they see the same folds
             record = _fit(setting, data, {"design": design, "seed": seed, **arguments})
         named = ", ".join(sorted(drawing | fitting))
         fits[name] = {**record, "warning": named} if named else record
@@ -145,10 +150,11 @@ def run_cell(setting: Setting, cell: Cell) -> Record:
 
 @contextmanager
 def _kept_warnings() -> Iterator[set[str]]:
-    """Warnings are not shown; the set that is yielded holds the names of their classes in the end."""
+    """Warnings are not shown. The set that is yielded holds the names of their classes in the end."""
     names: set[str] = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # the set is filled when the block ends
         yield names
         names.update(warning.category.__name__ for warning in caught)
 
@@ -158,6 +164,7 @@ def _failed(error: DSLError) -> dict[str, str]:
 
 
 def _draw(setting: Setting, cell: Cell, rng: np.random.Generator) -> LabelDesign:
+    # the oracle notes who was asked for, the design says who counts: the first must be among the second
     ask = Oracle(setting.data[list(setting.predicted)])
     design = setting.contenders[cell.design].strategy.draw(setting.hidden, cell.n_labels, rng, ask)
     if not isinstance(design, LabelDesign):
@@ -192,6 +199,7 @@ def _fit(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> Record:
 
 def _estimates(setting: Setting, fit: DSLResults) -> Record:
     table = fit.tidy(alpha=setting.alpha)
+    # -1 for a coefficient that this fit does not have, such as a level that no labelled row has
     place = pd.Index(table["term"]).get_indexer(pd.Index(setting.terms))
     if (place < 0).any():
         lacking = ", ".join(f"'{term}'" for term, j in zip(setting.terms, place, strict=True) if j < 0)
@@ -205,7 +213,7 @@ def _estimates(setting: Setting, fit: DSLResults) -> Record:
 
 
 def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tuple[Cell, Record]]:
-    """Records of the cells as they are finished; one thread each, so that sums do not depend on `n_jobs`."""
+    """Records of the cells as they are finished, one thread each, so that sums do not depend on `n_jobs`."""
     if n_jobs == 1:
         from threadpoolctl import threadpool_limits
 
@@ -216,6 +224,7 @@ def run_cells(setting: Setting, cells: list[Cell], n_jobs: int) -> Iterator[tupl
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
+        # as they come: the checkpoint loses little if the run is interrupted
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         yield from parallel(delayed(_named)(setting, cell) for cell in cells)
 

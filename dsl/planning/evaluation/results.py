@@ -73,11 +73,11 @@ class EvaluationResults:
         DataFrame
             One row per design, estimator, number of labels and term, with the columns
 
-            ``truth``; ``replications`` without error and ``failed``, those with one, which the measures leave out;
-            ``warned``, those with a warning; ``n_labeled``, mean number of labels.
+            ``truth``, ``replications`` without error, ``failed`` (those with one, which the measures leave out),
+            ``warned`` (those with a warning), ``n_labeled`` (mean number of labels).
 
-            ``coverage`` of the intervals (binomial error); ``bias``; ``rmse`` (delta method); ``width`` of the intervals,
-            mean; ``sd`` of the estimates and ``std_error``, the mean of the standard errors, which should agree.
+            ``coverage`` of the intervals (binomial error), ``bias``, ``rmse`` (delta method), mean ``width`` of the intervals,
+            ``sd`` of the estimates and ``std_error``, the mean of the standard errors, which should agree.
 
             ``effective``: labels that labelled rows alone under simple random sampling need for the same variance,
             n_labels * Var(gold_only, srs) / Var(estimate), with the correlation between estimates from the same draws in its
@@ -90,6 +90,7 @@ class EvaluationResults:
         """
         failed = self.replications.loc[self.replications["failed"].notna()]
         if len(failed):
+            # a fit has one line for each coefficient: count it once
             fits = failed.drop_duplicates(["design", "estimator", "n_labels", "replication"])
             kinds = fits["failed"].str.split(":").str[0].value_counts()
             example = fits.loc[fits["failed"].str.startswith(f"{kinds.index[0]}:"), "failed"].iloc[0]
@@ -103,6 +104,7 @@ class EvaluationResults:
     def _rows(self) -> Iterator[Record]:
         groups = dict(iter(self.replications.groupby(GROUP, sort=False)))
         for (design, estimator, n_labels, term), group in groups.items():
+            # the baseline at the same number of labels and for the same coefficient
             baseline = groups[(*BASELINE, n_labels, term)]
             measures = _measures(group, baseline, n_labels=int(group["n_labels"].iloc[0]), paired=design == BASELINE[0])
             yield {
@@ -127,9 +129,9 @@ class EvaluationResults:
             Coverage beside its nominal level, effective labels beside those of the baseline, root mean squared error, mean
             width of the intervals.
         term : str, optional
-            The coefficient; needed where there are several.
+            The coefficient, needed where there are several.
         ax : matplotlib Axes, optional
-            Drawn on; a new one by default.
+            Drawn on, a new one by default.
 
         Returns
         -------
@@ -155,11 +157,13 @@ class EvaluationResults:
 
 def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, n_labels: int, paired: bool) -> dict[str, float]:
     """Measures of one group of replications, and their errors."""
+    # replications without error, (R,)
     there = group["failed"].isna().to_numpy()
     fits = group[there]
     estimate, low, high = (fits[name].to_numpy(dtype=float) for name in ("estimate", "conf_low", "conf_high"))
     truth = float(group["truth"].iloc[0])
     reference = baseline["failed"].isna().to_numpy()
+    # draws of srs are the baseline's own: the estimates are correlated, which makes the comparison more precise
     if paired:  # same draws, in the same order
         effective = scores.effective(
             estimates=group["estimate"].to_numpy(dtype=float),
@@ -180,6 +184,7 @@ def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, n_labels: int, pai
     out: dict[str, float] = {}
     for name, measure in named.items():
         out |= {name: measure.value, f"{name}_se": measure.error}
+    # with one replication there is no spread
     sd = float(estimate.std(ddof=1)) if len(estimate) > 1 else np.nan
     return {**out, "sd": sd, "std_error": scores.mean(fits["std_error"].to_numpy(dtype=float)).value}
 
@@ -193,6 +198,7 @@ def replications_table(
         name: [] for name in (*GROUP[:3], "replication", *COLUMNS, "n_labeled", "failed", "warning")
     }
     places = {design: j for j, design in enumerate(setting.contenders)}
+    # cells by design, number of labels, replication, whatever the order in which they were finished
     ordered = sorted(plan, key=lambda cell: (places[cell.design], cell.n_labels, cell.replication))
     for design, contender in setting.contenders.items():
         for estimator in contender.estimators:
@@ -207,10 +213,12 @@ def replications_table(
                 }
                 once |= {"n_labeled": record["n_labeled"], "failed": fit.get("failed"), "warning": fit.get("warning")}
                 for name, value in once.items():
+                    # one line for each of the k coefficients
                     parts[name].extend([value] * k)
                 for name in COLUMNS:
                     parts[name].extend(fit.get(name, [np.nan] * k))
     table = pd.DataFrame(parts)
+    # coefficients and truths repeat line after line in the same order
     table.insert(4, "term", np.tile(np.array(setting.terms, dtype=object), len(table) // k))
     table.insert(9, "truth", np.tile(truth.to_numpy(), len(table) // k))
     return table.astype({"n_labeled": float, "failed": object, "warning": object})

@@ -40,12 +40,13 @@ def coverage(*, low: FloatArray, high: FloatArray, truth: float) -> Measure:
     if R == 0:
         return NOTHING
     held = int(((low <= truth) & (truth <= high)).sum())
+    # Agresti and Coull: two successes and two failures more
     near = (held + 2) / (R + 4)
     return Measure(held / R, float(np.sqrt(near * (1 - near) / R)))
 
 
 def mean(values: FloatArray) -> Measure:
-    """Mean of (R,) values; error sd / sqrt(R)."""
+    """Mean of (R,) values, with error sd / sqrt(R)."""
     R = len(values)
     if R < 2:
         return Measure(float(values[0]), np.nan) if R else NOTHING
@@ -53,9 +54,10 @@ def mean(values: FloatArray) -> Measure:
 
 
 def rmse(errors: FloatArray) -> Measure:
-    """Root mean square of (R,) errors of estimates; its error by the delta method."""
+    """Root mean square of (R,) errors of estimates. Its error is by the delta method."""
     square = mean(errors**2)
     root = float(np.sqrt(square.value))
+    # delta method: se(root) = se(square) / (2 root)
     return Measure(root, 0.0 if root == 0.0 else square.error / (2 * root))
 
 
@@ -65,7 +67,7 @@ def effective(
     r"""Labels that the baseline would need to be as precise: n Var(baseline) / Var(estimate).
 
     The error is by the delta method on the logarithm: a variance S^2 of R draws has influence values
-    ``z = (x - mean)^2 / S^2 - 1``, so that log S_b^2 - log S_e^2 has the variance of the mean of z_b - z_e where both
+    ``z = (x - mean)^2 / S^2 - 1``. So log S_b^2 - log S_e^2 has the variance of the mean of z_b - z_e where both
     estimates come from the same draws, and the sum of both variances where they do not.
 
     Parameters
@@ -97,17 +99,20 @@ def effective(
     variance, reference = _variance(estimates), _variance(baseline)
     if variance == 0.0 or reference == 0.0:
         return NOTHING
+    # influence values of log S^2: (x - mean)^2 / S^2 - 1
     z_e = (estimates - estimates.mean()) ** 2 / variance - 1.0
     z_b = (baseline - baseline.mean()) ** 2 / reference - 1.0
     if paired is not None:
+        # the same draws: the variance of the mean of z_b - z_e takes their correlation into account
         log_variance = _variance(z_b - z_e) / len(z_e)
     else:
         log_variance = _variance(z_b) / len(z_b) + _variance(z_e) / len(z_e)
     ratio = reference / variance
+    # delta method back from the logarithm: se(ratio) = ratio se(log ratio)
     return Measure(n_labels * ratio, n_labels * ratio * float(np.sqrt(log_variance)))
 
 
 def _variance(values: FloatArray) -> float:
-    """Sample variance; exactly zero where all values agree to rounding."""
+    """Sample variance, exactly zero where all values agree to rounding."""
     spread = float(values.var(ddof=1))
     return spread if spread > (1e-14 * float(np.abs(values).max())) ** 2 else 0.0

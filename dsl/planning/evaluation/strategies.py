@@ -23,7 +23,7 @@ from dsl.sampling.design import LabelDesign
 class Oracle:
     """The coder of an evaluation: gives gold labels to the rows named, and remembers which they were.
 
-    Called with row labels, or a table or series indexed by them; returns a Series with the gold labels of one predicted
+    Called with row labels, or a table or series indexed by them. Returns a Series with the gold labels of one predicted
     variable, a DataFrame with those of several.
     """
 
@@ -47,7 +47,7 @@ class Strategy(Protocol):
     """A design of an evaluation."""
 
     def draw(self, data: pd.DataFrame, n_labels: int, rng: np.random.Generator, ask: Oracle) -> LabelDesign:
-        """Choose about `n_labels` rows of `data` (without gold labels); `ask` tells gold labels of rows, which then count."""
+        """Choose about `n_labels` rows of `data` (without gold labels). `ask` tells gold labels of rows, which then count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def simple_random(data: pd.DataFrame, n_labels: int, rng: np.random.Generator) -
 
 
 def bernoulli(data: pd.DataFrame, n_labels: int, rng: np.random.Generator) -> LabelDesign:
-    """Every row on its own with the same probability; `n_labels` rows on average."""
+    """Every row on its own with the same probability, `n_labels` rows on average."""
     design: LabelDesign = sampling.bernoulli(data, n_labels, seed=rng)
     return design
 
@@ -81,7 +81,7 @@ class Adaptive:
     ----------
     **options
         Arguments of `dsl.AdaptiveDesign`, such as ``coefficient="hedge"`` or ``confidence="p"``. What is not given is taken from
-        the evaluation (formula, model, surrogates, features, clusters, learner); number of labels and seed always are.
+        the evaluation (formula, model, surrogates, features, clusters, learner), as number of labels and seed always are.
 
     Examples
     --------
@@ -95,6 +95,7 @@ class Adaptive:
     """The user's functions and numbers that the formula names."""
 
     def __init__(self, **options: Any) -> None:
+        # past the frozen class, whose fields these are
         object.__setattr__(self, "options", options)
         object.__setattr__(self, "functions", {})
 
@@ -103,13 +104,14 @@ class Adaptive:
         return self.begun(data, n_labels, seed=int(rng.integers(2**32))).run(ask).design()
 
     def begun(self, data: pd.DataFrame, n_labels: int, seed: int = 0) -> AdaptiveDesign:
-        """The adaptive design before its first batch; raises what cannot be used for it."""
+        """The adaptive design before its first batch. Raises what cannot be used for it."""
         arguments = {**self.options, "data": data, "n_labels": n_labels, "seed": seed}
         return call_among(self.functions, AdaptiveDesign, arguments)
 
     def completed(self, shared: Arguments, functions: Functions) -> "Adaptive":
         """With the evaluation's arguments where none are given, as far as an adaptive design has them."""
         known = signature(AdaptiveDesign).parameters
+        # own options last: they go before the evaluation's
         out = Adaptive(**{**{name: value for name, value in shared.items() if name in known}, **self.options})
         object.__setattr__(out, "functions", functions)
         return out
@@ -127,7 +129,7 @@ def _is_strategy(given: object) -> TypeGuard[Strategy]:
 
 
 def resolve_designs(designs: Designs, shared: Arguments, functions: Functions) -> dict[str, Strategy]:
-    """Strategies by name; an adaptive one takes over the evaluation's arguments, `shared`, and the formula's functions."""
+    """Strategies by name. An adaptive one takes over the evaluation's arguments, `shared`, and the formula's functions."""
     if isinstance(designs, str) or not isinstance(designs, Mapping):
         named: Mapping[str, object] = {name: name for name in as_names(designs, "designs")}
     else:
@@ -141,6 +143,7 @@ def resolve_designs(designs: Designs, shared: Arguments, functions: Functions) -
         if isinstance(given, str):
             known = known_name(given, (*BUILT_IN, "adaptive"), "design")
             out[str(name)] = Adaptive().completed(shared, functions) if known == "adaptive" else BUILT_IN[known]
+        # before the test for `draw`, which an Adaptive has too
         elif isinstance(given, Adaptive):
             out[str(name)] = given.completed(shared, functions)
         elif _is_strategy(given):
@@ -165,10 +168,11 @@ class Contender:
 
 
 def with_baseline(strategies: Mapping[str, Strategy], estimators: Mapping[str, Arguments]) -> dict[str, Contender]:
-    """Contenders by name of the design; simple random sampling with the labelled rows alone is always among them."""
+    """Contenders by name of the design. Simple random sampling with the labelled rows alone is always among them."""
     design, estimator = BASELINE
     out = {name: Contender(strategy, estimators) for name, strategy in strategies.items()}
     if design not in out:
+        # the baseline's design runs with the baseline's estimator alone where nobody asked for more
         return {design: Contender(BUILT_IN[design], {estimator: SHORT[estimator]}), **out}
     if estimator not in estimators:
         out[design] = Contender(strategies[design], {estimator: SHORT[estimator], **estimators})

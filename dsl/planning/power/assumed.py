@@ -26,7 +26,7 @@ def draw_gold(
     surrogate : str
         Its column of surrogates.
     accuracy : float, str or mapping, or None
-        How often 0/1 surrogates are right; see `dsl.planning.power.plan_dsl`.
+        How often 0/1 surrogates are right, see `dsl.planning.power.plan_dsl`.
     rmse : float or None
         Root mean squared error of surrogates that are numbers, instead of `accuracy`.
     rng : Generator
@@ -36,14 +36,16 @@ def draw_gold(
     (N,) array
     """
     values = _surrogates(frame, surrogate)
+    # gold = surrogate + e, e ~ N(0, rmse^2)
     if rmse is not None:
         return np.asarray(values + rmse * rng.standard_normal(len(values)))
     right = rng.random(len(values)) < probability_right(frame, surrogate, values, accuracy)
+    # a wrong 0/1 surrogate is the other one
     return np.where(right, values, 1.0 - values)
 
 
 def probability_right(frame: pd.DataFrame, surrogate: str, values: FloatArray, accuracy: Accuracy | None) -> FloatArray:
-    """Probability that each 0/1 surrogate equals the gold label; (N,)."""
+    """Probability that each 0/1 surrogate equals the gold label, (N,)."""
     other = ~np.isin(values, (0.0, 1.0))
     if other.any():
         raise ArgumentError(
@@ -53,6 +55,7 @@ def probability_right(frame: pd.DataFrame, surrogate: str, values: FloatArray, a
     if isinstance(accuracy, str):
         return _column(frame, accuracy)
     if isinstance(accuracy, Mapping):
+        # rates among gold labels are turned into rates among surrogates (Bayes)
         if set(accuracy) == RATES:
             at_0, at_1 = predictive_values(
                 float(values.mean()), _share(accuracy["sensitivity"]), _share(accuracy["specificity"])
@@ -81,7 +84,9 @@ def predictive_values(positive: float, sensitivity: float, specificity: float) -
             f"a sensitivity of {sensitivity:g} and a specificity of {specificity:g} are possible only if between {low:.3g} and "
             f"{high:.3g} of the surrogates are 1; found {positive:.3g}"
         )
+    # P(surrogate 1) = low (1 - prevalence) + high prevalence, solved for the prevalence of gold 1
     prevalence = (positive - low) / (high - low)
+    # P(gold 0 | surrogate 0) and P(gold 1 | surrogate 1)
     return specificity * (1.0 - prevalence) / (1.0 - positive), sensitivity * prevalence / positive
 
 

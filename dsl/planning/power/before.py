@@ -72,7 +72,7 @@ def plan_dsl(
     r"""Standard errors to expect before anything is labelled, if the surrogates are as accurate as assumed.
 
     Gold labels are drawn from the surrogates with the assumed error rates, rows are drawn for labelling as planned, and
-    `dsl.dsl` is fitted to the real covariates; `replications` times, pooled by medians. Other numbers of labels
+    `dsl.dsl` is fitted to the real covariates, `replications` times, pooled by medians. Other numbers of labels
     follow as in `power_dsl`.
 
     Parameters
@@ -82,7 +82,7 @@ def plan_dsl(
     data : data frame
         All rows, with surrogates and covariates. The columns of the predicted variables need not exist.
     predicted_var, prediction
-        As in `dsl.dsl`; each predicted variable needs its own surrogate.
+        As in `dsl.dsl`. Each predicted variable needs its own surrogate.
     labeled_size : int
         Planned number of labelled rows, a simple random sample.
     design : callable, optional
@@ -96,7 +96,7 @@ def plan_dsl(
         variable to any of these.
     rmse : float or dict
         Root mean squared error of surrogates that are numbers: gold = surrogate + normal noise. With several predicted
-        variables a dict of variable to number; each is in `accuracy` or in `rmse`.
+        variables a dict of variable to number, each variable being in `accuracy` or in `rmse`.
     replications : int
     seed : int
         Draws gold labels, rows and folds.
@@ -112,7 +112,7 @@ def plan_dsl(
     Raises
     ------
     ArgumentError
-        An assumption is missing, or impossible with these surrogates; the data have gold labels already.
+        An assumption is missing, or impossible with these surrogates, or the data have gold labels already.
     EstimationError
         Most replications have no solution.
 
@@ -125,9 +125,9 @@ def plan_dsl(
     -----
     Errors are drawn independently of each other and, given the surrogate (or the row's own accuracy), of all other
     variables. Real errors depend on the covariates, and the standard errors are then too small: by 3 to 22% for the bundled
-    ratings with VADER's true predictive values, but right within 4% with its accuracy by covariates (negation, hedge,
-    source, length) in a column. The effects among the drawn labels are those among the surrogates, weakened. As
-    soon as some rows are labelled, `power_dsl` on them does without such assumptions.
+    ratings with VADER's true predictive values. With its accuracy by covariates (negation, hedge, source, length) in a column
+    they are right within 4%. The effects among the drawn labels are those among the surrogates, weakened. As soon as some
+    rows are labelled, `power_dsl` on them does without such assumptions.
 
     Examples
     --------
@@ -150,6 +150,7 @@ def plan_dsl(
     problem: EstimationError | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # a generator for each replication, so that they can be told apart and repeated
         for child in tqdm(np.random.SeedSequence(seed).spawn(replications), disable=not progress):
             try:
                 out.append(_replicate(fitting, frame, errors, draw_rows, np.random.default_rng(child)))
@@ -158,6 +159,7 @@ def plan_dsl(
     _pass_on(caught)
     if problem is not None:
         _report_failures(replications - len(out), replications, problem)
+    # a design of random size is planned at its median
     study = pooled(out, planned or int(np.median([one.n_drawn for one in out])), _words(errors, len(out)))
     return evaluate(study, default_sizes(study, FACTORS))
 
@@ -170,6 +172,7 @@ def _replicate(
     rng: np.random.Generator,
 ) -> Replicate:
     """Draw gold labels and rows, fit."""
+    # in the order of the variables, with one generator: the seed fixes all draws
     gold = {name: draw_gold(frame, *assumed, rng) for name, assumed in errors.items()}
     drawn = draw_rows(frame, seed=rng)
     if not isinstance(drawn, LabelDesign) or len(drawn) != len(frame):
@@ -196,21 +199,25 @@ def _replicate(
 def pooled(replicates: list[Replicate], planned: int, basis: str) -> Study:
     """One study of several fits, whose numbers of labels may differ by chance."""
     first = replicates[0]
+    # (R,) labels of each replication relative to the planned number, c in its curve
     share = np.array([one.n_drawn / planned for one in replicates])
 
     def stack(curves: list[VarianceCurve]) -> VarianceCurve:
         return VarianceCurve(
+            # V(c) = shrinking / c + staying, at the planned number: shrinking times the replication's own c
             shrinking=np.vstack([curve.shrinking * c for curve, c in zip(curves, share, strict=True)]),
             staying=np.vstack([curve.staying for curve in curves]),
             n_labeled=planned,
         )
 
+    # None where what the labelled rows alone would give does not follow from the fit
     gold = [one.gold_only for one in replicates if one.gold_only is not None]
     return Study(
         terms=first.terms,
         formula=first.formula,
         estimator=first.estimator,
         basis=basis,
+        # variances go with 1 / n roughly: se sqrt(n / planned)
         se=np.median([one.se * np.sqrt(c) for one, c in zip(replicates, share, strict=True)], axis=0),
         n_labeled=planned,
         at_hand=0,
@@ -222,7 +229,7 @@ def pooled(replicates: list[Replicate], planned: int, basis: str) -> Study:
 
 
 def _without_gold(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
-    """The data in pandas, rows numbered; raises ArgumentError if there are gold labels."""
+    """The data in pandas, rows numbered. Raises ArgumentError if there are gold labels."""
     names = column_names(data)
     frame = to_pandas(data, names).reset_index(drop=True)
     for name in predicted:
@@ -286,6 +293,7 @@ def _each(predicted: tuple[str, ...], value: object) -> Record:
     """An assumption for each variable that has one."""
     if value is None:
         return {}
+    # a dict that names a predicted variable is one of variables, any other an assumption about all
     if isinstance(value, Mapping) and set(value) & set(predicted):
         other = sorted(map(str, set(value) - set(predicted)))
         if other:
@@ -304,6 +312,7 @@ def _check_rest(arguments: Arguments, replications: object) -> None:
 
 def _pass_on(caught: list[warnings.WarningMessage]) -> None:
     """Each kind of warning of the replications once."""
+    # reversed, so that the first message of each kind is kept
     kinds = {message.category: str(message.message) for message in reversed(caught)}
     for category, text in kinds.items():
         count = sum(message.category is category for message in caught)

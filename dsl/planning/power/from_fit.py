@@ -42,7 +42,7 @@ def power_dsl(
     .. math:: V(c) = J^{-1} [M_1 / c + M_{23}] J^{-\top} / N
 
     with c the number of labels relative to the present one, M1 the mean of w^2 d d', d = m - m_hat, and M23 the mean of
-    m_hat m_hat' + w (m_hat d' + d m_hat'). Standard errors are medians over the splits; at the present number of labels
+    m_hat m_hat' + w (m_hat d' + d m_hat'). Standard errors are medians over the splits. At the present number of labels
     they are those of the fit.
 
     Parameters
@@ -52,7 +52,7 @@ def power_dsl(
     data : data frame, optional
         The data, with a formula. With a fit they need not be given, and are refused if they are not the fit's.
     labeled_size : number or list of numbers, optional
-        Numbers of labelled rows, shown below the present one; 1.1, 1.2, ..., 2 times that by default, up to where some
+        Numbers of labelled rows, shown below the present one. By default 1.1, 1.2, ..., 2 times that, up to where some
         row would be labelled for certain.
     drawn : {"rows", "clusters"}
         With clusters: whether single rows are labelled, or whole clusters. It matters: single rows do not average out what
@@ -73,7 +73,7 @@ def power_dsl(
     Raises
     ------
     ArgumentError
-        A size is not above 0 or is above the number of rows; the estimator is one whose variance is of another form
+        A size is not above 0 or is above the number of rows, or the estimator is one whose variance is of another form
         (``"ppi"``, ``"ppi++"``), or does not depend on labels (``"naive"``).
 
     Warns
@@ -86,7 +86,7 @@ def power_dsl(
     Labels to come are taken to be drawn as those at hand, every probability scaled by c, and the quality of the
     predictions (and Lambda, where it was tuned) to stay as it is. More labels train a better learner: with few labels the
     prediction errs on the wide side. With ``target="finite"`` the standard errors shrink to zero when every row
-    is labelled; between, they are exact for equal probabilities and for independent draws.
+    is labelled. Between, they are exact for equal probabilities and for independent draws.
 
     References
     ----------
@@ -120,6 +120,7 @@ def predict(study: Study, labeled_size: ArrayLike | None) -> PowerResults:
     if labeled_size is None:
         return evaluate(study, default_sizes(study, FACTORS))
     sizes = check_sizes(labeled_size, study.nobs)
+    # the present size first, once
     return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
 
 
@@ -156,12 +157,14 @@ def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
     planned = _check_nobs(nobs, fit)
     curve = rescaled(curve_of(fit, drawn), nobs=fit.nobs, planned=planned)
     how = "" if spec.cluster is None else f"; {drawn} are drawn"
+    # the same labels among more rows: probabilities go down in proportion
     highest = float(np.max(sample.sample_prob)) * fit.nobs / planned
     return Study(
         terms=fit.names,
         formula=spec.formula_text,
         estimator=spec.estimator,
         basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{how}",
+        # at the fit's own size the fit's own standard errors, exactly
         se=fit.bse if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],
         n_labeled=fit.n_labeled,
         at_hand=fit.n_labeled,
@@ -184,6 +187,7 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     spec, splits = fit.call, fit.splits
     factor = 1.0
     if spec.vcov in ("HC1", "CR1"):
+        # the small-sample factor, read off: V with it over V without
         factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
     sums: Record = {
         "jacobians": splits.jacobians,
@@ -193,6 +197,7 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     }
     finite = spec.target == "finite"
     if not finite and (spec.cluster is None or drawn == "clusters"):
+        # DSL-2024: M1 from the sums over rows, or over clusters where these are drawn whole
         return variance_curve(label_meats=splits.label_meats, **sums)
     scores = splits.label_scores
     if not len(scores):
@@ -200,17 +205,19 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
             "remove_data() dropped the labelled rows' scores, which this needs; use the fit before that"
         )
     if not finite:
+        # single rows are labelled: their sums of squares, though the fit's own meat is clustered
         return variance_curve(label_meats=scores.T @ scores, **sums)
     labeling = Labeling(prob=fit.sample.sample_prob, drawn=fit.sample.labeled, fixed_size=False)
     return finite_curve(label_scores=scores, labeling=labeling, **sums)
 
 
 def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:
-    """The curve of the labelled rows alone, N/n times the variances with every row labelled; None where that is wrong."""
+    """The curve of the labelled rows alone, N/n times the variances with every row labelled, or None where that is wrong."""
     spec = fit.call
     mixed = spec.cluster is not None and drawn == "rows"
     if mixed or not fit.sample.equal_prob or spec.target == "finite":
         return None
+    # V(all labelled) is that of the moment m itself, and n labelled rows alone have N / n times as much
     full = np.median(curve.variances(np.array([float(nobs)]))[0], axis=0, keepdims=True)
     return VarianceCurve(
         shrinking=full * nobs / curve.n_labeled, staying=np.zeros_like(full), n_labeled=curve.n_labeled

@@ -28,8 +28,9 @@ POINTS = 200
 def summarize(
     study: Study, predicted_se: pd.DataFrame, extrapolated: pd.DataFrame, effects: tuple[str, pd.DataFrame]
 ) -> Summary:
-    """Design, predicted standard errors, detectable effects (title and table); rows of the tables are sizes."""
+    """Design, predicted standard errors, detectable effects (title and table). Rows of the tables are sizes."""
     sizes = predicted_se.index.to_numpy(dtype=float)
+    # at most MOST_SIZES of the sizes, evenly chosen, the first and last among them
     shown = np.unique(np.linspace(0, len(sizes) - 1, MOST_SIZES).round().astype(int)).tolist()
     out = Summary()
     facts = [
@@ -89,15 +90,18 @@ def draw(
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
     sizes = predicted_se.index.to_numpy(dtype=float)
+    # one size alone is drawn from half to twice as much, within the rows
     ends = (sizes.min(), sizes.max()) if len(sizes) > 1 else (sizes[0] / 2.0, min(2.0 * sizes[0], study.nobs))
     dense = np.linspace(*ends, POINTS)
     column = [study.terms.index(term) for term in chosen]
     curves = study.curve.of(column).se(dense)
+    # extrapolated figures get no marker
     points = predicted_se[chosen].mask(extrapolated[chosen])
     for j, term in enumerate(chosen):
         style: Record = {"color": GREYS[j % len(GREYS)], "linestyle": DASHES[j % len(DASHES)]}
         ax.plot(dense, curves[:, j], linewidth=1.3, **style)
         ax.plot(sizes, points[term], MARKERS[j % len(MARKERS)], color=style["color"], markersize=4.5)
+        # an empty line for the legend: line and marker in one entry
         ax.plot([], [], marker=MARKERS[j % len(MARKERS)], markersize=4.5, label=term, **style)
     _dress(ax, study.n_labeled, "labelled so far" if study.at_hand else "planned", ends)
     return ax

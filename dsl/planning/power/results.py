@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROUNDING = 1e-9
-"""Relative; probabilities are rescaled to a mean."""
+"""Relative, since probabilities are rescaled to a mean."""
 
 
 ByTerm: TypeAlias = float | Mapping[str, float] | pd.Series
@@ -38,12 +38,12 @@ ByTerm: TypeAlias = float | Mapping[str, float] | pd.Series
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PowerResults:
-    """Predicted standard errors by number of labelled rows; returned by `power_dsl` and `plan_dsl`.
+    """Predicted standard errors by number of labelled rows, returned by `power_dsl` and `plan_dsl`.
 
     Attributes
     ----------
     predicted_se : DataFrame, (sizes, k)
-        Predicted standard errors; the index holds the numbers of labelled rows.
+        Predicted standard errors. The index holds the numbers of labelled rows.
     labeled_size : array, (sizes,)
         These numbers.
     extrapolated : DataFrame, (sizes, k)
@@ -76,7 +76,7 @@ class PowerResults:
 
     @property
     def labeled_size(self) -> FloatArray:
-        """Numbers of labelled rows; (sizes,)."""
+        """Numbers of labelled rows, (sizes,)."""
         return np.asarray(self.predicted_se.index, dtype=float)
 
     def __repr__(self) -> str:
@@ -114,8 +114,8 @@ class PowerResults:
         Returns
         -------
         DataFrame, (sizes, k)
-            Smallest coefficients, in absolute value, that differ from zero at level `alpha` with probability `power`;
-            both tails count.
+            Smallest coefficients, in absolute value, that differ from zero at level `alpha` with probability `power`,
+            in either tail.
         """
         _check_test(power, alpha)
         return self._framed(minimum_effect(self.predicted_se.to_numpy(), power=power, alpha=alpha))
@@ -157,8 +157,8 @@ class PowerResults:
         Returns
         -------
         DataFrame, one row per term
-            ``se``, to reach; ``labeled_size``, missing where labelling every row is not enough; ``further``, labels beyond
-            those at hand; ``predicted_se`` there, or with every row labelled.
+            ``se`` (to reach), ``labeled_size`` (missing where labelling every row is not enough), ``further`` (labels beyond
+            those at hand), ``predicted_se`` (there, or with every row labelled).
         """
         if (se is None) == (effect is None):
             raise ArgumentError(
@@ -170,12 +170,15 @@ class PowerResults:
         else:
             _check_test(power, alpha)
             wanted = self._by_term(effect, "effect")
+            # the smallest detectable effect is a multiple of the standard error, the same for all coefficients
             target = wanted / minimum_effect(np.array(1.0), power=power, alpha=alpha)
         study = self.study
         columns = [study.terms.index(term) for term in target.index]
         curve = study.curve.of(columns)
         size = smallest_size(curve, target.to_numpy(), study.nobs)
+        # where no size will do, the standard error with every row labelled
         there = np.where(size > 0, size, study.nobs).astype(float)
+        # missing whole numbers need pandas' own type
         found = pd.array(np.where(size > 0, size, -1), dtype="Int64")
         found[size == 0] = pd.NA
         return pd.DataFrame(
@@ -183,6 +186,7 @@ class PowerResults:
                 "se": target,
                 "labeled_size": found,
                 "further": np.maximum(found - study.at_hand, 0),  # type: ignore[operator]  # missing in the stubs
+                # size j for coefficient j
                 "predicted_se": np.diagonal(curve.se(there)),
             },
             index=target.index,
@@ -201,10 +205,11 @@ class PowerResults:
         Returns
         -------
         DataFrame, (sizes, 4)
-            ``expert``, ``llm``, ``total``; ``further``: expert labels beyond those at hand.
+            ``expert``, ``llm``, ``total``, and ``further``, the price of expert labels beyond those at hand.
         """
         _check_prices(expert_price, llm_price)
         sizes, study = self.labeled_size, self.study
+        # a gold-only analysis pays for no surrogates
         llm = llm_price * study.nobs if ESTIMATORS[study.estimator].uses_surrogates else 0.0
         out = {
             "expert": expert_price * sizes,
@@ -267,9 +272,9 @@ class PowerResults:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Where to draw, a new figure by default.
         terms : str or list of str, optional
-            Coefficients to draw; all by default.
+            Coefficients to draw, all by default.
 
         Returns
         -------
@@ -288,7 +293,7 @@ class PowerResults:
         Parameters
         ----------
         power, alpha : float
-            Of the detectable effects; see `mde`.
+            Of the detectable effects, see `mde`.
 
         Returns
         -------
@@ -312,6 +317,7 @@ class PowerResults:
                 f"{name} names '{unknown[0]}', which is no coefficient; they are {', '.join(self.study.terms)}"
             )
         numbers = pd.to_numeric(out, errors="coerce").astype(float).abs()
+        # an effect or standard error of zero is never reached
         bad = numbers.index[~np.isfinite(numbers) | (numbers == 0.0)]
         if len(bad) or not len(out):
             found = repr(out[bad[0]]) if len(bad) else "none"
@@ -324,8 +330,10 @@ def evaluate(study: Study, sizes: FloatArray) -> PowerResults:
     order = np.argsort(sizes, kind="stable")
     ascending = sizes[order]
     known = study.curve.se(ascending)
+    # the fit's own standard errors at its own size, not their medians over splits again
     known[ascending == study.n_labeled] = study.se
     filled = np.empty_like(known)
+    # in the caller's order. Gaps are filled in the order of the sizes
     filled[order] = fill_from_last(known, ascending, study.se, study.n_labeled)
     gaps = np.empty(known.shape, dtype=bool)
     gaps[order] = np.isnan(known)
@@ -341,14 +349,16 @@ def evaluate(study: Study, sizes: FloatArray) -> PowerResults:
 def default_sizes(study: Study, factors: FloatArray) -> FloatArray:
     """The labels that the figures start from times `factors`, up to where some row would be labelled for certain."""
     sizes = study.n_labeled * factors
+    # 1.1 * 500 is not 550 in floating point
     sizes = np.where(np.abs(sizes - sizes.round()) < 1e-9, sizes.round(), sizes)
     most = float(np.floor(study.exact_to * (1.0 + ROUNDING)))
     inside = sizes[sizes <= most]
+    # the largest size without a certain row ends the list, where sizes beyond it were cut off
     return inside if len(inside) == len(sizes) or most in inside else np.append(inside, most)
 
 
 def check_sizes(labeled_size: ArrayLike, nobs: int) -> FloatArray:
-    """The sizes asked for; raises ArgumentError unless each is above 0 and at most the number of rows."""
+    """The sizes asked for. Raises ArgumentError unless each is above 0 and at most the number of rows."""
     try:
         sizes = np.atleast_1d(np.asarray(labeled_size, dtype=float))
     except (TypeError, ValueError):

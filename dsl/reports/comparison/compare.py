@@ -75,11 +75,14 @@ def compare_fit(
     if estimators is None:
         estimators, notes = default_estimators(bool(own.call.prediction))
     chosen = resolve_estimators(estimators)
+    # the fit itself stands for its own estimator
     chosen.pop(name, None)
     execution = Execution(n_jobs=n_jobs, progress=progress)
     others, failed = fit_each(chosen, lambda arguments: rerun(own, analysis, arguments, execution), quiet=True)
+    # the order of the list of estimators, whatever was fitted first
     fits = _in_order({**others, name: own})
     judge = name
+    # a naive fit cannot judge: the best of the others does
     if own.call.estimator == INVALID and others:
         judge = reference_of(None, {each: chosen[each] for each in others})
     return side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha)
@@ -122,6 +125,7 @@ def reference_of(reference: str | None, chosen: Mapping[str, Arguments]) -> str:
     better = [name for name in valid if chosen[name].get("estimator", "dsl") != "gold_only"]
     if not valid:
         raise ArgumentError("'naive' alone has nothing to be judged by; add an estimator, e.g. ('naive', 'dsl')")
+    # DSL before other corrected estimators, these before the labelled rows alone
     return "dsl" if "dsl" in valid else (better or valid)[0]
 
 
@@ -132,17 +136,19 @@ def fit_each(
     required: str | None = None,
     quiet: bool = False,
 ) -> tuple[dict[str, Fit], dict[str, str]]:
-    """Fits, and why others have no solution; what every fit warns of is said once (not at all if `quiet`)."""
+    """Fits, and why others have no solution. What every fit warns of is said once (not at all if `quiet`)."""
     fits: dict[str, Fit] = {}
     failed: dict[str, str] = {}
     for name, own in chosen.items():
         with warnings.catch_warnings():
+            # every fit warns of the same rows: once is enough
             if quiet or fits or failed:
                 for said in (DroppedRowsWarning, AllLabeledWarning, FewLabelsWarning):
                     warnings.simplefilter("ignore", said)
             try:
                 fits[name] = fit(own)
             except EstimationError as error:
+                # without the estimator that judges there is no comparison
                 if name == required:
                     raise
                 failed[name] = f"{type(error).__name__}: {error}"
@@ -174,6 +180,7 @@ def _gains(fits: Mapping[str, Fit]) -> list[str]:
     out = []
     for name, fit in fits.items():
         if fit is not plain and fit.estimator.learns:
+            # both in labels that the labelled rows alone would need
             gain = worth(fit, fits[gold]) - worth(plain, fits[gold])
             each = ", ".join(f"{term} {value:+,.0f}" for term, value in zip(fit.names, gain, strict=True))
             out.append(f"Labels that {name} adds to what dsl makes of {fit.n_labeled:,}: {each}.")
@@ -183,6 +190,7 @@ def _gains(fits: Mapping[str, Fit]) -> list[str]:
 def own_name(fit: Fit) -> str:
     """Short name of a fit's estimator."""
     for name, own in SHORT.items():
+        # the tuning that an estimator has by default has no name of its own
         if own["estimator"] == fit.call.estimator and resolve_tune(own["estimator"], own.get("tune")) == fit.call.tune:
             return name
     return f"{fit.call.estimator} ({fit.call.tune})"

@@ -38,6 +38,7 @@ def conclude(table: pd.DataFrame, bias: pd.DataFrame, naive: str, reference: str
         change = CHANGES[
             bool(raw["p_value"] < alpha),
             bool(corrected["p_value"] < alpha),
+            # the same sign
             bool(raw["estimate"] * corrected["estimate"] > 0.0),
         ]
         sentence = f"{term}: {_verdict(change, raw, corrected, reference, alpha)} {_bias(bias.loc[term], alpha)}"

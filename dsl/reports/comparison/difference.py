@@ -1,10 +1,10 @@
 """Two estimates from the same rows: their difference, and the covariance that takes the shared rows into account.
 
 Each estimate is, to first order, the truth plus a sum over rows of J^-1 psi_i. The variance of a difference is therefore
-the sum over rows (or clusters) of the squared difference of these terms, which is the sandwich of the stacked moment
-equations (Weesie, "Seemingly unrelated estimation and the cluster-adjusted sandwich estimator", Stata Technical Bulletin
-52, 1999). The test that all differences are zero is Hausman's ("Specification tests in econometrics", Econometrica 1978),
-without his assumption that one of the two estimators is efficient.
+the sum over rows (or clusters) of the squared difference of these terms. This is the sandwich of the stacked moment equations
+(Weesie, "Seemingly unrelated estimation and the cluster-adjusted sandwich estimator", Stata Technical Bulletin 52, 1999). The
+test that all differences are zero is Hausman's ("Specification tests in econometrics", Econometrica 1978), without his
+assumption that one of the two estimators is efficient.
 """
 
 from collections.abc import Iterator
@@ -46,13 +46,13 @@ class Difference:
 
     @property
     def constant(self) -> BoolArray:
-        """Where the two estimates always agree, up to rounding; (k,) bool array."""
+        """Where the two estimates always agree, up to rounding, (k,) bool array."""
         none = np.diag(self.vcov) <= NO_VARIANCE * self.scale**2
         return np.asarray(none & (np.abs(self.estimate) <= NO_DIFFERENCE * self.scale))
 
     @property
     def se(self) -> FloatArray:
-        """Standard errors; zero where the estimates always agree; (k,)."""
+        """Standard errors (k,), zero where the estimates always agree."""
         return np.where(self.constant, 0.0, np.sqrt(np.maximum(np.diag(self.vcov), 0.0)))
 
 
@@ -70,7 +70,7 @@ class WaldTest:
 
 
 def wald_test(estimate: FloatArray, vcov: FloatArray, scale: FloatArray) -> WaldTest:
-    """Test that `estimate` is zero; directions without variance, relative to `scale`, do not count.
+    """Test that `estimate` is zero. Directions without variance, relative to `scale`, do not count.
 
     Parameters
     ----------
@@ -90,9 +90,11 @@ def wald_test(estimate: FloatArray, vcov: FloatArray, scale: FloatArray) -> Wald
     >>> print(wald_test(np.array([2.0, 0.0]), np.diag([1.0, 4.0]), np.array([1.0, 2.0])))
     chi2(2) = 4.00, p = 0.135
     """
+    # each number in units of its own error: one that is large by its scale does not hide the others
     size = np.where(scale > 0.0, scale, 1.0)
     values, vectors = np.linalg.eigh(vcov / size[:, None] / size)
     kept = values > NO_VARIANCE
+    # Wald's statistic b' V^- b, as the sum over eigenvectors with variance of (v' b)^2 / eigenvalue
     along = vectors[:, kept].T @ (estimate / size)
     statistic, df = float((along**2 / values[kept]).sum()), int(kept.sum())
     return WaldTest(statistic=statistic, df=df, p_value=float(chi2.sf(statistic, df)) if df else 1.0)
@@ -115,21 +117,26 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
     ArgumentError
         `data` are not those of the fits.
     """
+    # (S, k): the fit without splits less each split of the other
     estimates = fit.params - other.splits.params
+    # (S, k) variances
     own = np.diagonal(other.splits.vcovs, axis1=1, axis2=2)
+    # over repeated labelling alone `fit` does not move
     if other.call.target == "finite":
         vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
     else:
         first = next(influences(fit, analysis_of(fit, data)))
+        # sum over units of (J^-1 psi - J^-1 psi')^2: the covariance from shared rows is in it
         gaps = (first - each for each in influences(other, analysis_of(other, data)))
         vcovs = np.stack([gap.T @ gap for gap in gaps])
+        # without that covariance, so that "small" is judged by the two estimates' own errors
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
     estimate, vcov = combine_splits(estimates, vcovs)
     return Difference(estimate=estimate, vcov=vcov, scale=np.sqrt(scale))
 
 
 def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
-    """What every independent unit adds to the estimate in each split; their squares sum to the split's covariance.
+    """What every independent unit adds to the estimate in each split. Their squares sum to the split's covariance.
 
     Parameters
     ----------
@@ -140,7 +147,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     Yields
     ------
     (units, k) array
-        Units are the rows of the analysis, or the clusters; coefficients in the formula's order, with the root of the
+        Units are the rows of the analysis, or the clusters, with coefficients in the formula's order, with the root of the
         small-sample factor.
 
     Raises
@@ -150,13 +157,16 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     """
     splits, order = fit.splits, analysis.design.order
     for split, blocks in enumerate(split_blocks(fit, analysis)):
+        # equations side by side, (rows, k) each, back from the solver's order to the formula's
         parts = [
             np.concatenate([*_scores(fit, block, _at(fit, analysis, split, equation))])[:, order]
             for equation, block in enumerate(blocks)
         ]
         units = _units(np.hstack(parts), analysis)
+        # the covariance without the small-sample factor, to read the factor off
         sums = sandwich(splits.jacobians[split], splits.meats[split])
         factor = float(np.trace(splits.vcovs[split]) / np.trace(sums)) if fit.call.vcov in ("HC1", "CR1") else 1.0
+        # rows J^-1 psi_i of all units at once, (units, K)
         own = np.sqrt(factor) * np.linalg.solve(splits.jacobians[split], units.T).T
         _check_reproduced(own, splits.vcovs[split], fit)
         yield own
@@ -175,9 +185,11 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     k = len(analysis.places)
     own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
     entry, tuning = fit.estimator, fit.splits.tuning
+    # row scores without a design's labelling: the variance here is over rows or clusters
     problem = replace(analysis.problem(), labeling=None, weights=entry.weights, label_weights=entry.weights)
     if tuning is None or tuning.matrices is None or tuning.at is None:
         return _Point(fit.splits.params[split][own], problem)
+    # Lambda may mix equations: this equation's own block of it, at the parameters where it was chosen
     return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, own)]))
 
 
@@ -195,6 +207,7 @@ def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, la
     n, rows = len(block.gold_rows), len(block.outcome)
 
     def weights(piece: Block) -> Weights:
+        # 1 / n for the gold values, -lam / n and lam / (N - n) for the predictions of labelled and other rows
         predicted = np.full(len(piece.outcome), lam / (rows - n))
         predicted[piece.gold_rows] = -lam / n
         return Weights(predicted=predicted, gold=np.full(len(piece.gold_rows), 1.0 / n))
@@ -203,6 +216,7 @@ def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, la
     ddof = 0 if block.shape[1] == 1 and not np.ptp(block.fixed) else 1  # as `dsl.engine.two_sample`
     labeled = np.zeros(rows, dtype=bool)
     labeled[block.gold_rows] = True
+    # centred in each sample, with the sample's own n - 1: variances of two means, not of one sum
     for sample in (labeled, ~labeled):
         count = int(sample.sum())
         out[sample] = (out[sample] - out[sample].mean(axis=0)) * np.sqrt(count / (count - ddof))
@@ -210,7 +224,7 @@ def _two_sample_scores(block: Block, problem: Problem, params: FloatArray, *, la
 
 
 def _units(scores: FloatArray, analysis: Analysis) -> FloatArray:
-    """Scores (rows, K) of all rows or clusters, in their order; rows that a gold-only fit leaves out count nothing."""
+    """Scores (rows, K) of all rows or clusters, in their order. Rows that a gold-only fit leaves out count nothing."""
     sample = analysis.sample
     if len(scores) < len(sample.data):
         every = np.zeros((len(sample.data), scores.shape[1]))
@@ -218,6 +232,7 @@ def _units(scores: FloatArray, analysis: Analysis) -> FloatArray:
         scores = every
     if sample.cluster is None:
         return scores
+    # cluster codes run from 0 to n_clusters - 1
     return cluster_sums(scores, sample.cluster, sample.n_clusters or 0)
 
 
@@ -227,6 +242,7 @@ def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Fit) -> None:
         return
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt((own**2).sum(axis=0))
+    # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero
     shift = np.abs(own.sum(axis=0)) if fit.call.tune is None else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
     if worst > REPRODUCED:

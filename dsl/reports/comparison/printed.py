@@ -61,6 +61,7 @@ def _coefficients(table: pd.DataFrame, ends: tuple[str, str]) -> SimpleTable:
     header = ["estimator", "coef", "std err", "P>|z|", *ends, "labels' worth"]
     body, stubs = [], []
     for term, rows in table.groupby("term", sort=False):
+        # a coefficient's name once, above the lines of its estimators
         stubs += [str(term), *[""] * (len(rows) - 1)]
         body += [[*_row(row), _count(row["effective_labels"])] for _, row in rows.iterrows()]
     return SimpleTable(body, headers=header, stubs=stubs, txt_fmt={**fmt_params, "data_aligns": "lrrrrrr"})

@@ -20,7 +20,7 @@ INVALID = "naive"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Comparison:
-    """Estimators side by side; returned by `dsl.compare` and ``fit.compare(data)``.
+    """Estimators side by side, returned by `dsl.compare` and ``fit.compare(data)``.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Comparison:
 
     @property
     def effective_labels(self) -> pd.DataFrame:
-        """Labels that each estimate is worth; one row per coefficient, one column per estimator."""
+        """Labels that each estimate is worth, one row per coefficient, one column per estimator."""
         wide = self.table.pivot(index="term", columns="estimator", values="effective_labels")
         valid = [name for name, fit in self.fits.items() if fit_of(fit).call.estimator != INVALID]
         return wide.loc[self.table["term"].unique(), valid].rename_axis(columns=None)
@@ -98,7 +98,7 @@ class Comparison:
         Returns
         -------
         statsmodels.iolib.summary.Summary
-            Prints as text; ``as_html()``, ``as_latex()``.
+            Prints as text, with ``as_html()`` and ``as_latex()``.
         """
         fit = fit_of(self.fits[self.reference])
         facts = [
@@ -184,7 +184,8 @@ def _check_terms(fits: Mapping[str, Fit], reference: str) -> None:
 
 
 def joint_test(bias: Difference) -> WaldTest:
-    """Test that all differences are zero; those that are always zero do not count."""
+    """Test that all differences are zero. Those that are always zero do not count."""
+    # differences that are zero but for rounding are put at zero: rounding error has no variance to be judged by
     return wald_test(np.where(bias.constant, 0.0, bias.estimate), bias.vcov, bias.scale)
 
 
@@ -195,6 +196,7 @@ def coefficients(fits: Mapping[str, Fit], alpha: float) -> pd.DataFrame:
     parts = []
     for name, fit in fits.items():
         part = fit.tidy(alpha=alpha)
+        # one fit with t intervals: the others' degrees of freedom are infinite
         if some_t and "df" not in part:
             part.insert(list(part.columns).index("p_value"), "df", np.inf)
         part.insert(1, "estimator", name)
@@ -203,18 +205,21 @@ def coefficients(fits: Mapping[str, Fit], alpha: float) -> pd.DataFrame:
             part["effective_labels"] = worth(fit, fits[baseline])
         parts.append(part.assign(_place=np.arange(len(part))))
     table = pd.concat(parts, ignore_index=True)
+    # coefficient by coefficient. A stable sort keeps the fits' order within each
     return table.sort_values("_place", kind="stable", ignore_index=True).drop(columns="_place")
 
 
 def worth(fit: Fit, gold: Fit) -> FloatArray:
-    """Labels that the labelled rows alone would need for the standard errors of `fit`; (k,).
+    """Labels that the labelled rows alone would need for the standard errors of `fit`, (k,).
 
     Their variance is taken to go with 1/n and, for a finite population of N rows, with 1/n - 1/N.
     """
+    # se^2 goes with 1 / n: n_eff = n se_gold^2 / se^2
     n, ratio = gold.n_labeled, (fit.bse / gold.bse) ** 2
     if gold.call.target != "finite":
         return np.asarray(n / ratio)
     rest = 1.0 / gold.nobs
+    # se^2 goes with 1 / n - 1 / N: 1 / n_eff = 1 / N + (se^2 / se_gold^2) (1 / n - 1 / N)
     return np.asarray(1.0 / (rest + ratio * (1.0 / n - rest)))
 
 

@@ -16,9 +16,9 @@ from dsl.exceptions import ArgumentError
 FEW_VALUES = 6
 """Distinct values up to which a number is taken for a category."""
 MOST_GROUPS = 10
-"""Groups of a covariate; rarer categories are merged."""
+"""Groups of a covariate. Rarer categories are merged."""
 LEAST = 20
-"""Labelled rows of a group; smaller ones are merged with others. In simulations with groups of 20 to 150 rows, weights of 1 and
+"""Labelled rows of a group. Smaller ones are merged with others. In simulations with groups of 20 to 150 rows, weights of 1 and
 4 and clusters, tests at the 1% level rejected 0.3 to 1.5% where errors are made on 5 to 50% of rows, and 2% where on 2%."""
 THIRDS = (1.0 / 3.0, 2.0 / 3.0)
 OTHER = "(other)"
@@ -41,12 +41,12 @@ class Case:
 
     @property
     def labeled(self) -> BoolArray:
-        """Labelled rows; (N,)."""
+        """Labelled rows, (N,)."""
         return self.sample.labeled
 
     @property
     def weight(self) -> FloatArray:
-        """Inverse sampling probabilities of the labelled rows; (n,)."""
+        """Inverse sampling probabilities of the labelled rows, (n,)."""
         return self.sample.weight
 
     @property
@@ -61,13 +61,13 @@ class Case:
 
     @property
     def out_of_fold(self) -> FloatArray | None:
-        """(S, n, q) predictions of the labelled rows; None for estimators without a learner."""
+        """(S, n, q) predictions of the labelled rows, or None for estimators without a learner."""
         predictions = self.fit.splits.predictions
         return None if predictions is None else predictions[:, self.labeled]
 
 
 def covariates_of(analysis: Analysis, data: TableLike, by: tuple[str, ...]) -> pd.DataFrame:
-    """Columns of the formula that are not predicted, and those named in `by`; (N, .).
+    """Columns of the formula that are not predicted, and those named in `by`, (N, .).
 
     Raises
     ------
@@ -83,6 +83,7 @@ def covariates_of(analysis: Analysis, data: TableLike, by: tuple[str, ...]) -> p
     if absent:
         raise ArgumentError(f"by names '{absent[0]}', which is not in the data")
     further = [name for name in by if name not in known]
+    # the analysis' own rows: those with missing values were left out
     extra = to_pandas(data, further).iloc[analysis.sample.rows] if further else None
     frame = analysis.sample.data[known]
     return frame if extra is None else pd.concat([frame, extra.set_axis(frame.index, axis=0)], axis=1)
@@ -96,7 +97,7 @@ def is_discrete(column: pd.Series) -> bool:
 
 
 def groups(column: pd.Series, labeled: BoolArray) -> pd.Series:
-    """The covariate's groups on the labelled rows: categories, or thirds of a number; text, (n,).
+    """The covariate's groups on the labelled rows: categories, or thirds of a number, as text (n,).
 
     Categories with few labelled rows, or beyond the most frequent ones, are merged.
     """
@@ -105,10 +106,12 @@ def groups(column: pd.Series, labeled: BoolArray) -> pd.Series:
         text = mine.map(text_of)
     else:
         values = column.to_numpy(dtype=float)
+        # thirds of all rows, so that the groups do not depend on who was labelled
         edges = np.unique(np.quantile(values[~np.isnan(values)], THIRDS))
         text = pd.Series(np.array(_intervals(edges), dtype=object)[np.searchsorted(edges, mine)], index=mine.index)
     text = text.astype(object).where(mine.notna(), MISSING)
     count = text.value_counts()
+    # room for "(other)" where there are more groups than are kept
     kept = count.index[(count >= LEAST).to_numpy()][: MOST_GROUPS - 1 if len(count) > MOST_GROUPS else MOST_GROUPS]
     return text.where(text.isin(kept), OTHER)
 
@@ -126,5 +129,5 @@ def _intervals(edges: FloatArray) -> list[str]:
 
 
 def dummies(group: pd.Series) -> FloatArray:
-    """0/1 columns of all groups but the first; (rows, groups - 1)."""
+    """0/1 columns of all groups but the first, (rows, groups - 1)."""
     return np.asarray(pd.get_dummies(group, dtype=float).to_numpy()[:, 1:])

@@ -41,8 +41,10 @@ def _events(case: Case) -> Findings:
         return Findings(skipped={name: "only for models of probabilities with a 0/1 outcome"})
     counts, where = [], ""
     for level, each in zip(case.analysis.levels or ("",), case.analysis.designs, strict=True):
+        # an outcome known for every row counts over all of them, a gold one over the labelled rows
         known = each.outcome.fixed
         outcome = each.gold_outcome if known is None else known[:, 0]
+        # the rarer of 0 and 1
         counts.append((min(float(outcome.sum()), float((1.0 - outcome).sum())), level))
         where = "labelled rows" if known is None else "rows"
     rarer, level = min(counts)
@@ -66,6 +68,7 @@ def _separation(case: Case) -> Findings:
     shares = []
     for blocks, params in zip(equations, np.asarray(case.fit.params).reshape(len(equations), -1), strict=True):
         mean = fitted_means(blocks.gold_only(), params[case.analysis.places], case.analysis.model.link).gold
+        # weightless: what matters is how many rows, not what they stand for
         shares.append(float(np.mean(np.minimum(mean, 1.0 - mean) < limits.EXTREME)))
     check = judged(
         "separation",
@@ -117,15 +120,18 @@ def _carried(case: Case) -> Findings:
 
 
 def _shares(case: Case) -> FloatArray:
-    """Share of each coefficient's variance that each labelled row adds; (n, k)."""
+    """Share of each coefficient's variance that each labelled row adds, (n, k)."""
     splits = case.fit.splits
     scores = case.fit.contributions()
+    # squares of J^-1 score (n, k). For a finite population only what the labelling leaves random of them
     square = finite_shares(scores, case.sample.labeling) if case.fit.call.target == "finite" else scores**2
+    # over the median variance of the splits, as the standard errors are medians
     return np.asarray(square / np.median(np.diagonal(splits.vcovs, axis1=1, axis2=2), axis=0))
 
 
 def _influential(case: Case, shares: FloatArray, terms: list[str]) -> pd.DataFrame:
     """The labelled rows with the largest shares: where, how much, gold values and weight."""
+    # by the largest share that the row has in any coefficient
     order = np.argsort(-shares.max(axis=1), kind="stable")[:MOST_INFLUENTIAL]
     table = pd.DataFrame(
         {
@@ -151,8 +157,10 @@ def _jacobian(case: Case) -> Findings:
     splits, k = case.fit.splits, len(case.analysis.places)
     values: list[float] = []
     for equation, blocks in enumerate(case.analysis.blocks()):
+        # this equation's own block of the Jacobian
         own = slice(equation * k, (equation + 1) * k)
         gold = _gold_jacobian(case, blocks.gold_only(), splits.params[0][own])
+        # a reference that is not positive definite has no Cholesky root
         if np.linalg.eigvalsh(gold)[0] <= 0.0:
             return Findings(skipped={"jacobian": "the labelled rows alone do not tell the covariates apart"})
         values += [_least_ratio(jacobian[own, own], gold) for jacobian in splits.jacobians]
@@ -170,15 +178,17 @@ def _jacobian(case: Case) -> Findings:
 
 
 def _gold_jacobian(case: Case, block: Block, params: FloatArray) -> FloatArray:
-    """Jacobian of the weighted labelled rows alone at `params`, both in the formula's order; (k, k)."""
+    """Jacobian of the weighted labelled rows alone at `params`, both in the formula's order, (k, k)."""
     order = case.analysis.design.order
     problem = replace(case.analysis.problem(), labeling=None, weights=gold_weights)
     jacobian = moment_sums(block, problem, params[case.analysis.places])[1][np.ix_(order, order)]
+    # symmetric but for rounding
     return np.asarray((jacobian + jacobian.T) / 2.0)
 
 
 def _least_ratio(jacobian: FloatArray, reference: FloatArray) -> float:
     """Smallest eigenvalue of the symmetric part of one matrix relative to a positive definite one."""
     root = np.linalg.cholesky(reference)
+    # L^-1 J L^-T with gold = L L': its smallest eigenvalue is the least of x'Jx / x'gold x
     half = np.linalg.solve(root, (jacobian + jacobian.T) / 2.0)
     return float(np.linalg.eigvalsh(np.linalg.solve(root, half.T))[0])

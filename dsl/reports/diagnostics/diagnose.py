@@ -24,7 +24,7 @@ def diagnose(
     Parameters
     ----------
     fit : DSLResults
-        Of any estimator; checks that do not apply to it are listed as skipped, with the reason.
+        Of any estimator. Checks that do not apply to it are listed as skipped, with the reason.
     data : data frame
         The data that it was fitted to.
     by : str or list of str, optional
@@ -33,16 +33,16 @@ def diagnose(
     Returns
     -------
     Diagnostics
-        ``checks``, ``alarms``, ``notes``, ``details``, ``skipped``; prints as text.
+        ``checks``, ``alarms``, ``notes``, ``details``, ``skipped``. Prints as text.
 
     Raises
     ------
     ArgumentError
-        `data` are not those of the fit; ``remove_data()`` dropped its rows; a column of `by` cannot be used.
+        `data` are not those of the fit, ``remove_data()`` dropped its rows, or a column of `by` cannot be used.
 
     Notes
     -----
-    Surrogates: correlation with the gold values; quality by group of each covariate, with a test of differential error
+    Surrogates: correlation with the gold values, quality by group of each covariate, with a test of differential error
     (that the surrogate, given the gold value, does not depend on the covariate). Learners: out-of-fold R2, calibration,
     comparison with the surrogate itself. Labels: Kish's effective number, inequality of the weights, smallest
     probability, balance of labelled and all rows, clusters, cells of factors. Coefficients: labels and single rows behind
@@ -65,6 +65,7 @@ def diagnose(
     [0.31, 0.05]
     """
     own = fit_of(fit)
+    # most checks look at rows one by one
     if not own.whole:
         raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
     analysis = analysis_of(own, data)

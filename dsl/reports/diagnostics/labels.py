@@ -30,6 +30,7 @@ def examine(case: Case) -> Findings:
 def _weights(case: Case) -> Findings:
     weight, prob = case.weight, case.sample.sample_prob
     n = len(weight)
+    # (sum w)^2 / sum w^2
     effective = float(kish(weight))
     lowest = float(prob.min() / prob.mean())
     checks = [
@@ -82,7 +83,9 @@ def _balance(case: Case) -> Findings:
     table = pd.DataFrame(_gaps(case))
     if table.empty:
         return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
+    # z statistics against the normal distribution
     table["p_value"] = wald_pvalue(table["statistic"], 1.0)
+    # the smallest of many p values is small by chance
     table["p_adjusted"] = holm(table["p_value"].to_numpy())
     worst = table.iloc[int(table["p_adjusted"].argmin())]
     check = judged(
@@ -109,15 +112,18 @@ def _gaps(case: Case) -> Iterator[Record]:
     for name, values in _known_columns(case):
         mean = float(values.mean())
         binary = bool(np.isin(values, (0.0, 1.0)).all())
+        # the normal approximation needs a few expected labelled rows with the rarer value
         rarer = min(mean, 1.0 - mean) * sample.n_labeled if binary else np.inf
         if np.ptp(values) == 0.0 or rarer < EXPECTED:
             continue
+        # Hajek's mean of x - mean(x): its numerator's variance is that of w (x - mean(x) - gap)
         mine = values[sample.labeled] - mean
         gap = float(weight @ mine / weight.sum())
         parts = finite_deviations((weight * (mine - gap))[:, None], sample.labeling)
         unit = (
             case.unit if sample.labeling.unit is None else None
         )  # without a design clusters are taken to be drawn whole
+        # the variances of both stages of the draw, if there are two, add up
         error = float(np.sqrt(sum(variance_of_sum(part, unit).sum() for part in parts)) / weight.sum())
         if error > 0.0:
             yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}
@@ -127,9 +133,11 @@ def _known_columns(case: Case) -> list[tuple[str, FloatArray]]:
     """Covariates, outcome, surrogates and features that are known for all rows."""
     design, sample = case.analysis.design, case.sample
     part = design.covariates
+    # columns of the design matrix that no gold label changes
     out = {part.names[j]: column for j, column in zip(part.fixed_index, part.fixed.T, strict=True)}
     if design.outcome.fixed is not None:
         out.setdefault(design.outcome.names[0], design.outcome.fixed[:, 0])
+    # the first of a name wins: the formula's own column before the feature
     for name, column in zip(sample.feature_names, sample.features.T, strict=True):
         out.setdefault(name, column)
     return list(out.items())[:MOST_COLUMNS]
@@ -192,13 +200,14 @@ def _cell_counts(case: Case) -> Iterator[Record]:
             each = levels if isinstance(levels, tuple) else (levels,)
             cell = {"cell": ", ".join(f"{name} = {text_of(level)}" for name, level in zip(factors, each, strict=True))}
             rest = {"rows": int(row["rows"]), "n_labeled": int(row["n_labeled"])}
+            # the outcome's own variable makes cells, in which the outcome does not vary
             if outcome is not None and not own & set(factors):
                 rest["rarer_outcome"] = int(min(row["ones"], row["n_labeled"] - row["ones"]))
             yield {**cell, **rest}
 
 
 def _binary_outcome(case: Case) -> FloatArray | None:
-    """(n,) gold outcome of a logit that is predicted; None otherwise."""
+    """(n,) gold outcome of a logit that is predicted, or None otherwise."""
     design = case.analysis.design
     if not case.fit.model.link.probability or design.outcome.fixed is not None or case.analysis.levels:
         return None
@@ -210,6 +219,7 @@ def _known_factors(case: Case) -> list[tuple[str, ...]]:
     part = case.analysis.design.covariates
     out: dict[tuple[str, ...], None] = {}
     for term in part.spec.term_columns:
+        # None stands for a variable that is no factor: its interactions make no cells
         used = [_factor(case, columns, levels) for columns, levels in term]
         found = sorted({name for name in used if name is not None})
         out |= {(name,): None for name in found}

@@ -26,6 +26,7 @@ class Limits:
 
     def judge(self, value: float, *, at_most: str = "alarm") -> tuple[str, float]:
         """Status of a value, `at_most` a note or an alarm, and the threshold it passed or, if none, would pass first."""
+        # the alarm first: its threshold lies beyond that of the note
         if at_most == "alarm" and self.alarm is not None and self._passed(value, self.alarm):
             return "alarm", self.alarm
         return ("note" if self._passed(value, self.note) else "ok"), self.note
@@ -40,7 +41,7 @@ class Check:
 
     check: str
     about: str
-    """The variable, covariate or coefficient it is about; empty for the whole analysis."""
+    """The variable, covariate or coefficient it is about, empty for the whole analysis."""
     value: float
     threshold: float
     status: str
@@ -54,7 +55,7 @@ class Check:
 def judged(
     check: str, value: float, limits: Limits, *, finding: str, remedy: str, about: str = "", at_most: str = "alarm"
 ) -> Check:
-    """A check with the status that `limits` give its value; `at_most` caps it."""
+    """A check with the status that `limits` give its value. `at_most` caps it."""
     status, threshold = limits.judge(value, at_most=at_most)
     return Check(
         check=check,
@@ -89,7 +90,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Diagnostics:
-    """Checks of a fit; returned by ``fit.diagnostics(data)``.
+    """Checks of a fit, returned by ``fit.diagnostics(data)``.
 
     Attributes
     ----------
@@ -169,5 +170,6 @@ def table_of(checks: Iterable[Check]) -> pd.DataFrame:
     rows = [{name: getattr(check, name) for name in COLUMNS} for check in checks]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["threshold"] = table["threshold"].astype(float)
+    # alarms, then notes, then the rest. A stable sort keeps the checks' own order within each
     place = -table["status"].map(STATUS.index)
     return table.iloc[np.argsort(place.to_numpy(dtype=int), kind="stable")].reset_index(drop=True)

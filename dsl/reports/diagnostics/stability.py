@@ -24,6 +24,7 @@ def _folds(case: Case) -> Findings:
     rows: list[Record] = []
     p_values = np.ones((len(folds), gold.shape[1]))
     for s, split in enumerate(folds[:, case.labeled]):
+        # (n, q) squared errors out of fold
         square = (predictions[s] - gold) ** 2
         for v, name in enumerate(case.fit.splits.targets):
             p_values[s, v] = equal_means(*_by_unit(case, square[:, v], split)).p_value
@@ -38,6 +39,7 @@ def _folds(case: Case) -> Findings:
                 }
                 for fold, part in each
             ]
+    # Meinshausen, Meier and Buehlmann: twice the median of p values that are not independent, times the variables (Bonferroni)
     combined = np.minimum(2.0 * np.median(p_values, axis=0) * gold.shape[1], 1.0)
     worst = int(combined.argmin())
     table = pd.DataFrame(rows)
@@ -61,6 +63,7 @@ def _by_unit(case: Case, values: FloatArray, fold: IntArray) -> tuple[FloatArray
     """Values and folds of the rows, or means over clusters, which lie in one fold each."""
     if case.unit is None:
         return values, fold
+    # a cluster lies in one fold: that of its first row
     _, first, code = np.unique(case.unit, return_index=True, return_inverse=True)
     return np.bincount(code, values) / np.bincount(code), fold[first]
 
@@ -73,8 +76,10 @@ def _splits(case: Case) -> Findings:
     if len(params) < 2:
         return Findings(skipped={"splits": "one split only: pass sample_split=10 to see how much its folds matter"})
     spread, se = params.std(axis=0, ddof=1), case.fit.bse
+    # sd of a median over S splits, about 1.25 sd / sqrt(S), in standard errors of the estimate
     shift = limits.MEDIAN_ERROR * spread / np.sqrt(len(params)) / se
     terms = list(case.fit.names)
+    # 1.25 sd / sqrt(S) = threshold, solved for S
     needed = np.ceil((limits.MEDIAN_ERROR * spread / se / limits.SPLITS.note) ** 2)
     table = pd.DataFrame(
         {"sd": spread, "std_error": se, "shift": shift, "splits_needed": np.maximum(needed, 1)}, index=terms

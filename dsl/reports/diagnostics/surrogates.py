@@ -56,8 +56,9 @@ class Pair:
 
     @property
     def error(self) -> FloatArray:
-        """Surrogate less gold; 1 for a wrong category, else 0; (n,)."""
+        """Surrogate less gold, or 1 for a wrong category and 0 for a right one, (n,)."""
         if self.category:
+            # as objects, since two sets of categories cannot be compared
             named = np.asarray(self.surrogate).astype(object) != self.gold.to_numpy().astype(object)
             return np.asarray(named, dtype=float)
         return np.asarray(np.asarray(self.surrogate, dtype=float) - self.gold.to_numpy(dtype=float))
@@ -78,9 +79,11 @@ def _pairs(case: Case) -> Iterator[Pair | tuple[str, str]]:
             yield name, str(error)
             continue
         gold = sample.data.loc[sample.labeled, name]
+        # no share: one version of values for every row
         if versions[0][1] is None:
             yield Pair(name=name, gold=gold, surrogate=versions[0][0][name][sample.labeled])
             continue
+        # several surrogates of a category come as versions with shares, of which the largest names the category
         shares = np.column_stack([share[sample.labeled] for _, share in versions if share is not None])
         levels = np.array([values[name][0] for values, _ in versions], dtype=object)
         yield Pair(name=name, gold=gold, surrogate=levels[shares.argmax(axis=1)])
@@ -90,6 +93,7 @@ def _surrogates(case: Case) -> Findings:
     out = Findings()
     rows: list[Record] = []
     tests: list[Record] = []
+    # one group of all rows comes first
     everyone = pd.Series(EVERYONE, index=case.sample.labels[case.labeled])
     cut = {str(name): groups(case.covariates[name], case.labeled) for name in case.covariates}
     for pair in _pairs(case):
@@ -104,6 +108,7 @@ def _surrogates(case: Case) -> Findings:
         out.details["surrogates"] = pd.DataFrame(rows)
     if tests:
         table = pd.DataFrame(tests)
+        # the smallest of many p values is small by chance
         table["p_adjusted"] = holm(table["p_value"].to_numpy())
         out.details["differential"] = table
         out.checks.extend(_differential_check(case, row) for _, row in table.iterrows())
@@ -111,8 +116,10 @@ def _surrogates(case: Case) -> Findings:
 
 
 def _skill(case: Case, pair: Pair) -> Check:
-    """Correlation of surrogate and gold values; Cohen's kappa for categories."""
+    """Correlation of surrogate and gold values, or Cohen's kappa for categories."""
+    # all measures are those of all rows: labelled rows weighted by 1 / pi, here to sum to one
     share = case.weight / case.weight.sum()
+    # |error| is 0 or 1 for categories and for 0/1 values
     right = 1.0 - float(share @ np.abs(pair.error))
     if pair.category:
         value = _kappa(pair, right, share)
@@ -138,12 +145,14 @@ def _kappa(pair: Pair, right: float, share: FloatArray) -> float:
         (float(share @ (labels == level)), float(share @ (pair.gold == level).to_numpy()))
         for level in pair.gold.cat.categories
     ]
+    # agreement by chance: sum of the products of the marginal shares
     chance = sum(one * other for one, other in marginals)
     return (right - chance) / (1.0 - chance) if chance < 1.0 else 0.0
 
 
 def _correlation(pair: Pair, share: FloatArray) -> float:
     gold, surrogate = pair.gold.to_numpy(dtype=float), np.asarray(pair.surrogate, dtype=float)
+    # Pearson's correlation with weights
     x, y = surrogate - share @ surrogate, gold - share @ gold
     size = float(np.sqrt((share @ x**2) * (share @ y**2)))
     return float(share @ (x * y)) / size if size > 0.0 else 0.0
@@ -163,6 +172,7 @@ def _quality(case: Case, pair: Pair, group: pd.Series) -> Iterator[Record]:
         if pair.binary:
             gold = pair.gold.to_numpy()[rows]
             out["false_positive_rate"] = _share_of(error == 1.0, gold == 0.0, share)
+            # NaN where no row of the group has that gold value
             out["false_negative_rate"] = _share_of(error == -1.0, gold == 1.0, share)
         if not pair.category:
             out["bias"], out["rmse"] = float(share @ error), float(np.sqrt(share @ error**2))
@@ -178,7 +188,7 @@ def _share_of(event: BoolArray, among: BoolArray, share: FloatArray) -> float:
 
 
 def _predicted_mean(case: Case, name: str) -> FloatArray | None:
-    """Out-of-fold predictions, mean over splits; (n,)."""
+    """Out-of-fold predictions, mean over splits, (n,)."""
     targets = case.fit.splits.targets
     if case.out_of_fold is None or name not in targets:
         return None
@@ -187,17 +197,21 @@ def _predicted_mean(case: Case, name: str) -> FloatArray | None:
 
 def _differential(case: Case, pair: Pair, covariate: str, group: pd.Series) -> Record:
     """Test that the surrogate, given the gold value, does not depend on the covariate."""
+    # for categories the test is about being wrong, as the categories have no mean
     response = pair.error if pair.category else np.asarray(pair.surrogate, dtype=float)
     tested = dummies(group)
     gold = pair.gold
     if pair.category or gold.nunique() <= FEW_CLASSES:
         classes = pd.get_dummies(gold.astype(object).map(str), dtype=float).to_numpy()
+        # gold values of few rows are one class together: each needs rows enough to show its own errors
         common = classes.sum(axis=0) >= LEAST
         null = np.column_stack([classes[:, common], classes[:, ~common].sum(axis=1)]) if not common.all() else classes
         null = null[:, null.any(axis=0)]
+        # a surrogate may depend on the gold value in any way, and the covariate may matter differently at each value
         tested = np.hstack([tested * column[:, None] for column in null.T])
     else:
         scaled = gold.to_numpy(dtype=float) - gold.mean()
+        # cubic in the gold value, scaled to [-1, 1] so that powers stay comparable
         null = np.vander(scaled / (np.abs(scaled).max() or 1.0), POWERS)
     test = score_test(response=response, null=null, tested=tested, weight=case.weight, unit=case.unit)
     return {
@@ -226,6 +240,7 @@ def _differential_check(case: Case, row: pd.Series) -> Check:
             "do not take surrogates for the truth: use estimator='dsl', with this covariate among the features; the table "
             "'surrogates' shows the groups"
         ),
+        # estimators that use labels correct these errors, so that they only cost precision
         at_most="note" if case.fit.estimator.uses_labels else "alarm",
     )
 
@@ -243,6 +258,7 @@ def _learners(case: Case) -> Findings:
         out.checks.append(_learner_check(case, name))
         if name in pairs:
             out.checks.append(_against_surrogate(case, pairs[name], predicted))
+        # a slope on predictions that hardly vary is noise
         if predicted.mean(axis=0).std() < limits.MINIMUM_SPREAD * gold.std():
             out.skipped[f"calibration of {name}"] = "the predictions hardly vary"
             continue
@@ -257,6 +273,7 @@ def _learner_check(case: Case, name: str) -> Check:
     table = case.fit.fit_quality
     assert table is not None  # where there is a learner
     quality = table.loc[name]
+    # a tuned estimate gives bad predictions little weight
     tuned = case.fit.call.tune is not None
     return judged(
         "learner",
@@ -272,6 +289,7 @@ def _learner_check(case: Case, name: str) -> Check:
 
 def _against_surrogate(case: Case, pair: Pair, predicted: FloatArray) -> Check:
     """Squared errors of the learner less those of the raw surrogate, row by row."""
+    # squared errors, mean over splits, less those of the surrogate
     gap = ((predicted - pair.gold.to_numpy(dtype=float)) ** 2).mean(axis=0) - pair.error**2
     share = case.weight / case.weight.sum()
     mean = float(share @ gap)
@@ -292,6 +310,7 @@ def _against_surrogate(case: Case, pair: Pair, predicted: FloatArray) -> Check:
 
 def _calibration(case: Case, name: str, gold: FloatArray, predicted: FloatArray) -> Check:
     slope, se = weighted_slope(response=gold, predictor=predicted, weight=case.weight, unit=case.unit)
+    # 2.576: both tails of 1%
     beyond = max(0.0, abs(slope - 1.0) - 2.576 * se)
     way = "too extreme" if slope < 1.0 else "too timid"
     return judged(
@@ -309,6 +328,7 @@ def _calibration(case: Case, name: str, gold: FloatArray, predicted: FloatArray)
 
 def _calibration_table(case: Case, name: str, gold: FloatArray, predicted: FloatArray) -> pd.DataFrame:
     """Mean gold value and mean prediction in groups of the prediction."""
+    # bins of at least twenty labelled rows, two of them at least
     bins = min(BINS, max(2, len(gold) // (2 * MOST_GROUPS)))
     edges = np.unique(np.quantile(predicted, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
     place = np.searchsorted(edges, predicted, side="right")

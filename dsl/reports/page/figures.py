@@ -15,7 +15,7 @@ Draw: TypeAlias = "Callable[[Axes], object]"
 
 
 def picture(ident: str, draw: Draw, *, size: tuple[float, float], alt: str, caption: str) -> Html:
-    """A plot as an SVG picture in a data URI; a remark where matplotlib is missing.
+    """A plot as an SVG picture in a data URI, or a remark where matplotlib is missing.
 
     Parameters
     ----------
@@ -26,11 +26,12 @@ def picture(ident: str, draw: Draw, *, size: tuple[float, float], alt: str, capt
     size : (float, float)
         Inches.
     alt, caption : str
-        What is to be seen; for those who do not see it, and below the picture.
+        What is to be seen, for those who do not see it, and below the picture.
     """
     try:
         source = _svg(draw, size, ident)
     except ModuleNotFoundError as error:
+        # another module that is missing is a mistake, not a missing extra
         if (error.name or "").split(".")[0] != "matplotlib":
             raise
         return left_out("Plot", 'plots need matplotlib; pip install "dsl[plot]" and write the report again.')
@@ -40,7 +41,8 @@ def picture(ident: str, draw: Draw, *, size: tuple[float, float], alt: str, capt
 
 
 def _svg(draw: Draw, size: tuple[float, float], salt: str) -> str:
-    """The plot in base64; the same in every session, whatever the user's settings of matplotlib."""
+    """The plot in base64, the same in every session, whatever the user's settings of matplotlib."""
+    # imported here: matplotlib is an optional dependency
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.style import context
@@ -49,5 +51,6 @@ def _svg(draw: Draw, size: tuple[float, float], salt: str) -> str:
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
         out = BytesIO()
+        # no date: two runs write the same bytes
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return b64encode(out.getvalue()).decode("ascii")

@@ -39,7 +39,8 @@ def joined(parts: Iterable[Html]) -> Html:
 
 
 def element(tag: str, content: Html, **attributes: str) -> Html:
-    """An element around markup; attributes are escaped, ``class_`` and ``aria_label`` lose and change their underscore."""
+    """An element around markup. Attributes are escaped, ``class_`` and ``aria_label`` lose and change their underscore."""
+    # class_ is class, aria_label aria-label
     given = "".join(f' {name.rstrip("_").replace("_", "-")}="{text(value)}"' for name, value in attributes.items())
     return Html(f"<{tag}{given}>{content}</{tag}>")
 
@@ -50,7 +51,7 @@ def paragraph(words: object, **attributes: str) -> Html:
 
 
 def bullets(items: Iterable[object], **attributes: str) -> Html:
-    """A list of plain texts; nothing if there are none."""
+    """A list of plain texts, or nothing if there are none."""
     lines = joined(element("li", text(item)) for item in items)
     return element("ul", lines, **attributes) if lines else lines
 
@@ -86,6 +87,7 @@ def table(ident: str, caption: str, header: Sequence[str], body: Sequence[Sequen
     body : rows of cells
         The first cell of a row is its header.
     """
+    # a column with a number in any row is aligned right
     numeric = [any(isinstance(row[j], tuple) for row in body) for j in range(len(header))]
     names = joined(
         element("th", text(name), scope="col", **({"class_": "number"} if right else {}))
@@ -101,6 +103,7 @@ def table(ident: str, caption: str, header: Sequence[str], body: Sequence[Sequen
         ]
     )
     whole = element("table", inner, id=ident, class_="sortable")
+    # focusable, so that a wide table can be scrolled by keyboard
     return element("div", whole, class_="scroll", role="region", aria_labelledby=label, tabindex="0")
 
 
@@ -108,12 +111,13 @@ def _cell(cell: Cell, *, first: bool) -> Html:
     shown, value = cell if isinstance(cell, tuple) else (cell, None)
     attributes: dict[str, str] = {"scope": "row"} if first else {}
     if value is not None:
+        # the value in full for the script that sorts, whatever is shown
         attributes |= {"class_": "number", "data_value": repr(value) if isfinite(value) else ""}
     return element("th" if first else "td", text(shown), **attributes)
 
 
 def frame_table(ident: str, caption: str, frame: pd.DataFrame) -> Html:
-    """A data frame as a table: its index first, if it has a name; a long one is cut, and says so."""
+    """A data frame as a table: its index first, if it has a name. A long one is cut, and says so."""
     shown = frame if frame.index.name is None else frame.reset_index()
     if len(shown) > MOST_ROWS:
         caption = f"{caption} (first {MOST_ROWS} of {len(shown):,} rows)"

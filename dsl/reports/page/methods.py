@@ -53,6 +53,7 @@ def describe(fit: Fit, *, alpha: float, comparison: Comparison | None, version: 
         The package's.
     """
     parts = [_data(fit), _labels(fit), _estimator(fit), _learning(fit), _errors(fit, alpha)]
+    # only sources that some sentence cites are listed
     keys = {key for _, own in parts for key in own}
     software = f"Computations were made with the Python package dsl, version {version} (seed {fit.call.seed})."
     first = " ".join([*(words for words, _ in parts if words), software])
@@ -128,6 +129,7 @@ def _tuning(fit: Fit) -> Part:
     tune, found = fit.call.tune, fit.splits.tuning
     if tune is None or found is None:
         return "", ()
+    # (k,) median over splits
     values = np.median(found.lambdas, axis=0)
     low, high = float(values.min()), float(values.max())
     size = f"lambda = {low:.3f}" if high - low < 5e-4 else f"lambda between {low:.3f} and {high:.3f}"
@@ -196,6 +198,7 @@ def _errors(fit: Fit, alpha: float) -> Part:
 
 def _results(fit: Fit, alpha: float) -> str:
     """Every coefficient with its interval."""
+    # the intercept is rarely of interest, and is in the table
     rows = [row for row in each_row(fit.tidy(alpha=alpha)) if row.term != "Intercept"]
     shown = [
         f"{row.term} {number(row.estimate)} (SE {number(row.std_error)}, {100 * (1 - alpha):g}% CI {number(row.conf_low)} to "

@@ -53,6 +53,7 @@ def page(*, title: str, lead: str, sections: Sequence[Section], date: str, versi
         dated=text(f", {date}" if date else ""),
         style=style,
         script=script,
+        # hashes of the very texts on the page: nothing else may run
         style_hash=_digest(style),
         script_hash=_digest(script),
     )

@@ -76,6 +76,7 @@ def roles(fit: Fit) -> dict[str, str]:
     """What each column of the data is in the analysis."""
     spec = fit.call
     named = [
+        # in the order in which the columns are looked for, each with all of its roles
         *((name, "formula") for name in fit.predictor.spec.columns_used),
         *((name, "predicted variable") for name in spec.predicted_var),
         *((name, "prediction") for name in spec.prediction),
@@ -117,6 +118,7 @@ def code(fit: Fit, digest: str | None) -> str:
     modules, definitions = _named(fit.predictor.spec.functions)
     arguments, yours = _arguments(fit)
     before, formula = formula_code(fit.call.formula)
+    # imports first, whoever needs them
     lines = [*modules, *(line for line in before if line.startswith("import")), "import dsl"]
     if digest is not None:
         lines.append("from dsl.reports.page import data_fingerprint")
@@ -131,6 +133,7 @@ def code(fit: Fit, digest: str | None) -> str:
     lines += [f"{name} = ...  # {what}" for name, what in yours.items()]
     parts = [formula, "data", *(f"{name}={value}" for name, value in arguments.items())]
     whole = f"fit = dsl.dsl({', '.join(parts)})"
+    # one argument to a line where one line would be too long
     lines += [whole] if len(whole) <= LINE else ["fit = dsl.dsl(", *(f"    {part}," for part in parts), ")"]
     return "\n".join([*lines, "print(fit.summary())"])
 
@@ -155,7 +158,8 @@ def _named(functions: Functions) -> tuple[list[str], list[str]]:
 
 
 def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
-    """Arguments of the call that are not the defaults, as code; and what the user must supply, with a description."""
+    """Arguments of the call that are not the defaults, as code, and what the user must supply, with a description."""
+    # fixed effects behind "|" are in the formula, and `index` must then be left out
     call, behind = fit.call, "|" in fit.call.formula_text
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
     given: dict[str, object] = {
@@ -178,6 +182,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     }
     if fit.estimator.learns and call.folds is None:
         given |= {"cross_fit": call.cross_fit, "sample_split": call.sample_split}
+    # what equals a default goes without saying
     arguments = {name: repr(value) for name, value in given.items() if value != DEFAULTS[name]}
     yours = {}
     learner = _learner(call.sl_method)
@@ -215,7 +220,7 @@ def _predicted(call: Call) -> object:
 
 
 def _learner(sl_method: object) -> str:
-    """``sl_method`` as code; ``auto`` bare, and ``learner`` for one that has no name."""
+    """``sl_method`` as code, with ``auto`` bare, and ``learner`` for one that has no name."""
     if isinstance(sl_method, str):
         return "auto" if sl_method == "auto" else repr(sl_method)
     if isinstance(sl_method, list | tuple) and all(isinstance(name, str) for name in sl_method):

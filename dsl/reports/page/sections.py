@@ -47,7 +47,7 @@ NAIVE = (
 
 
 def design_section(fit: Fit) -> Section:
-    """Rows, labels, probabilities, learner; a warning where the estimator is not valid."""
+    """Rows, labels, probabilities, learner, and a warning where the estimator is not valid."""
     left, right = design_facts(fit)
     shown = {name.rstrip(":"): value for name, value in (*left, *right) if name}
     parts = [facts({"Formula": fit.call.formula_text, **shown})]
@@ -59,6 +59,7 @@ def design_section(fit: Fit) -> Section:
     design = fit.call.design
     if design is not None:
         settings: dict[str, object] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
+        # lists in the settings, such as the sizes of many strata, would fill the page
         settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
         parts += [element("h3", text("How the labelled rows were drawn")), facts(settings)]
     return Section(ident="design", heading="Design", body=joined(parts))

@@ -95,4 +95,5 @@ def cited(words: str) -> tuple[str, tuple[str, ...]]:
     keys = re.findall(r"\{([^{}]+)\}", words)
     for key in keys:
         words = words.replace(f"{{{key}}}", cite(key))
+    # in the order in which the words name them
     return words, tuple(each for key in keys for each in (TOGETHER[key][0] if key in TOGETHER else (key,)))

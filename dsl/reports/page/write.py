@@ -67,22 +67,22 @@ def write_report(
     ----------
     fit : DSLResults
     path : str or path
-        Where to; must end in ``.html`` or ``.htm``. An older page there is replaced.
+        Where to. It must end in ``.html`` or ``.htm``. An older page there is replaced.
     data : data frame, optional
         The data that the fit was made from. Without them the page has no comparison, no
         diagnostics and no fingerprint of the data, and says so.
     title : str, optional
-        Heading of the page; by default the estimator's name and the formula.
+        Heading of the page, by default the estimator's name and the formula.
     compare, diagnose : bool
         Whether to make these sections.
     estimators
-        What to compare with, as in `dsl.reports.comparison.compare_fit`; by default naive, gold_only, dsl and dsl+.
+        What to compare with, as in `dsl.reports.comparison.compare_fit`. By default naive, gold_only, dsl and dsl+.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, as in `dsl.reports.diagnostics.diagnose`.
     alpha : float
         One minus the level of intervals and conclusions.
     date : str or datetime.date, optional
-        Shown at the foot of the page; today by default, none for ``""``. All else on the page is the same in every run.
+        Shown at the foot of the page. Today by default, none for ``""``. All else on the page is the same in every run.
     n_jobs, progress
         As in `dsl.dsl`, for the fits of the comparison.
 
@@ -94,11 +94,11 @@ def write_report(
     Raises
     ------
     ArgumentError
-        `data` are not those of the fit; an option needs what is not given; the folder does not exist.
+        `data` are not those of the fit, an option needs what is not given, or the folder does not exist.
 
     Notes
     -----
-    Plots need matplotlib (``pip install "dsl[plot]"``); without it there are remarks in their place.
+    Plots need matplotlib (``pip install "dsl[plot]"``). Without it there are remarks in their place.
 
     Examples
     --------
@@ -123,6 +123,7 @@ def write_report(
         n_jobs=n_jobs,
         progress=progress,
     )
+    # the whole page first, then one step: a page that was there is replaced by a complete one or not at all
     whole = _build(fit, data, options)
     part = target.with_name(f".{target.name}.part")
     try:
@@ -175,11 +176,13 @@ def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> s
 
 
 def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Section]:
+    # refused before anything is fitted
     if data is not None:
         check_same_data(fit, data)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
     compared = comparison if isinstance(comparison, Comparison) else None
     methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__)
+    # of the columns of the analysis alone, so that others may change
     digest = None if data is None else rerun.data_fingerprint(data, list(rerun.roles(fit)))
     columns = None if data is None else rerun.columns_table(fit, data)
     source = rerun.code(fit, digest)

@@ -65,9 +65,9 @@ def coefficients(
     fits : results, list of results, or dict of label to results
         Of ``dsl.dsl``, or of statsmodels. Without labels, results go by their estimator's name.
     ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
+        Where to draw, a new figure by default.
     terms : str or list of str, optional
-        Coefficients to draw, from top to bottom; by default all but the intercept.
+        Coefficients to draw, from top to bottom, by default all but the intercept.
     truth : dict or Series, optional
         Known values to mark, by coefficient.
     alpha : float
@@ -104,7 +104,9 @@ def coefficients(
     if unknown:
         raise ArgumentError(f"terms names '{unknown[0]}', which is no coefficient; they are {', '.join(known)}")
     if ax is None:
+        # room for the axis, for each coefficient, and for each estimator under it
         ax = new_axes(height=1.4 + 0.3 * len(shown) + 0.13 * len(shown) * len(labelled))
+    # the first coefficient on top
     place = pd.Series(np.arange(len(shown))[::-1], index=shown, dtype=float)
     ax.axvline(0.0, **REFERENCE)
     if truth is not None:
@@ -113,6 +115,7 @@ def coefficients(
         own = [term for term in shown if term in numbers.index]
         ends = numbers.loc[own, ["conf_low", "conf_high"]].to_numpy()
         middle = numbers.loc[own, "estimate"].to_numpy()
+        # estimators around the coefficient's own place, the first on top
         shift = BAND * ((len(labelled) - 1) / 2 - j) / len(labelled)
         ax.errorbar(
             middle,
@@ -137,6 +140,7 @@ def _labelled(fits: object) -> dict[str, Estimates]:
         out = {str(label): fit for label, fit in fits.items()}
     else:
         listed = list(fits) if isinstance(fits, list | tuple) else [fits]
+        # results of other packages have no estimator's name
         names = [ESTIMATORS.get(_estimator(fit), "") for fit in listed]
         if len(listed) > 1 and (len(set(names)) < len(names) or "" in names):
             raise ArgumentError(
@@ -150,6 +154,7 @@ def _labelled(fits: object) -> dict[str, Estimates]:
 
 def _numbers(fit: object, label: str, alpha: float) -> pd.DataFrame:
     """Estimates and intervals by term, of a fit of this package or of other results with names."""
+    # results of this package hold their fit, which is read instead
     core = getattr(fit, "core", fit)
     if isinstance(core, Fit):
         return core.tidy(alpha=alpha).set_index("term")

@@ -32,7 +32,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     ----------
     fit : DSLResults
     ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
+        Where to draw, a new figure by default.
     bins : int
         Number of bars.
 
@@ -60,6 +60,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     labeled = sample.labeled
     if not len(labeled):
         raise ArgumentError("remove_data() dropped the rows of this fit; plot it before, or fit again")
+    # w = 1 / pi
     weight = 1.0 / sample.sample_prob[labeled]
     relative = weight / weight.mean()
     effective = float(kish(weight))
@@ -80,6 +81,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     text = (
         f"{len(weight):,} labelled rows\ncount for {effective:,.0f}\nlargest weight {relative.max():.2g} times the mean"
     )
+    # a quarter more height: room for the text
     ax.set_ylim(top=1.25 * ax.get_ylim()[1])
     ax.annotate(text, (0.98, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize="small")
     dress(ax, grid="y")
@@ -90,6 +92,7 @@ def _edges(values: FloatArray, bins: int) -> FloatArray:
     """Ends of bars that hold all values, on the scale of the axis."""
     low, high = values.min(), values.max()
     if high / low > LOG_RANGE:
+        # ends a little beyond the values, which rounding could put outside
         return np.geomspace(low / 1.02, high * 1.02, bins + 1)
     room = max(0.02 * (high - low), 0.02)
     return np.linspace(max(low - room, 0.0), high + room, bins + 1)
@@ -110,11 +113,11 @@ def calibration(
     fit : DSLResults
         Of an estimator that learns: ``"dsl"`` or ``"dsl+"``.
     ax : matplotlib Axes, optional
-        Where to draw; a new figure by default.
+        Where to draw, a new figure by default.
     variable : str, optional
-        The predicted variable (``topic[war]`` for one category); needed if there are several.
+        The predicted variable (``topic[war]`` for one category), needed if there are several.
     bins : int
-        Number of bins; those without labelled rows are left out.
+        Number of bins. Those without labelled rows are left out.
     alpha : float
         One minus the level of the intervals of the bins' (weighted) means.
 
@@ -146,12 +149,14 @@ def calibration(
     x, y, half = _binned(predicted[labeled], gold, weight, bins, alpha)
     if ax is None:
         ax = new_axes(4.8, 4.4)
+    # the axes hold all predictions, and the intervals of the bins
     low = min(predicted.min(), (y - half).min())
     high = max(predicted.max(), (y + half).max())
     room = 0.05 * (high - low or 1.0)
     bottom = low - room - HEIGHT * (high - low)
     ax.plot([low, high], [low, high], linestyle="--", **REFERENCE)
     counts, edges = np.histogram(predicted, bins=30)
+    # the tallest bar has the height set aside below the plot
     heights = HEIGHT * (high - low) * counts / counts.max()
     ax.bar(
         edges[:-1], heights, np.diff(edges), bottom=bottom, align="edge", color="0.85", label="predictions, all rows"
@@ -196,8 +201,9 @@ def _one_target(fit: Fit, variable: str | None) -> tuple[str, FloatArray, FloatA
 def _binned(
     predicted: FloatArray, gold: FloatArray, weight: FloatArray, bins: int, alpha: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Weighted means of predictions and gold values in bins, and half the intervals of the latter; (bins,) each."""
+    """Weighted means of predictions and gold values in bins, and half the intervals of the latter, (bins,) each."""
     edges = np.linspace(predicted.min(), predicted.max(), bins + 1)
+    # inner edges only, so that the ends belong to the outer bins. Empty bins are dropped
     _, place = np.unique(np.searchsorted(edges[1:-1], predicted), return_inverse=True)
 
     def total(values: FloatArray) -> FloatArray:
@@ -205,5 +211,6 @@ def _binned(
 
     count, size = np.bincount(place), total(np.ones(len(gold)))
     mean = total(gold) / size
+    # sum of (w (y - mean))^2 in each bin with n / (n - 1): the variance of a weighted mean
     square = np.bincount(place, (weight * (gold - mean[place])) ** 2) * count / np.maximum(count - 1, 1)
     return total(predicted) / size, mean, -ndtri(alpha / 2) * np.sqrt(square) / size

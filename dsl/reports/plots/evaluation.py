@@ -22,7 +22,7 @@ COLORS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F
 """Okabe and Ito's palette: told apart by the colour-blind."""
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 SHIFT = 0.012
-"""Distance between neighbouring lines' points, so that error bars do not hide each other; share of the axis."""
+"""Distance between neighbouring lines' points, so that error bars do not hide each other, as a share of the axis."""
 
 
 def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | None" = None) -> "Axes":
@@ -50,6 +50,7 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
     lines = {(str(design), str(estimator)): line.sort_values("n_labels") for (design, estimator), line in groups}
     designs, estimators = (list(dict.fromkeys(names[j] for names in lines)) for j in (0, 1))
     shown = [names for names, line in lines.items() if line[kind].notna().any()]
+    # one number of labels alone: the step is a share of it
     step = SHIFT * (counts[-1] - counts[0] or counts[0])
     if kind == "coverage":
         ax.axhline(1 - alpha, color="0.6", linewidth=1.0, zorder=0)
@@ -57,11 +58,13 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
         line, design, estimator = lines[names], designs.index(names[0]), estimators.index(names[1])
         color = COLORS[estimator % len(COLORS)]
         ax.errorbar(
+            # around the number of labels, so that error bars stand side by side
             line["n_labels"] + step * (j - (len(shown) - 1) / 2),
             line[kind],
             yerr=_bars(line, kind),
             marker=MARKERS[estimator % len(MARKERS)],
             color=color,
+            # estimators by marker and colour, designs by line and filling
             linestyle=LINES[(design if len(designs) > 1 else estimator) % len(LINES)],
             markerfacecolor=color if design == 0 else "white",
             label=_label(names, designs, estimators),
@@ -85,6 +88,7 @@ def _new_axes() -> "Axes":
 def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
     """Lengths (2, counts) of two Monte Carlo errors down and up, no further than the measure can go."""
     value, half = line[kind].to_numpy(dtype=float), 2 * line[f"{kind}_se"].to_numpy(dtype=float)
+    # coverage cannot exceed 1, and no measure is below 0
     up = np.minimum(half, 1.0 - value) if kind == "coverage" else half
     return np.stack([np.minimum(half, value), up])
 

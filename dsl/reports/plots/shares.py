@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHIFT = 0.08
-"""Distance between neighbouring lines' points, so that intervals do not hide each other; share of a period."""
+"""Distance between neighbouring lines' points, so that intervals do not hide each other, as a share of a period."""
 MOST_TICKS = 12
 """Periods that all get a tick of their own."""
 
@@ -56,9 +56,9 @@ def proportions(
     shares : Proportions
         Of ``dsl.proportions``.
     ax : matplotlib Axes, optional
-        Where to draw; a new figure by default. In axes that hold shares already, these are added in the next looks.
+        Where to draw, a new figure by default. In axes that hold shares already, these are added in the next looks.
     categories, groups : str or list of str, optional
-        What to draw; all by default. Several columns' groups go by "north, 2" and the like.
+        What to draw, all by default. Several columns' groups go by "north, 2" and the like.
     label : str, optional
         Put before the names in the legend, to tell several results in the same axes apart.
 
@@ -84,6 +84,7 @@ def proportions(
     ('year', 'share of Y')
     """
     table = _chosen(shares, categories, groups)
+    # results that the axes hold already have taken the first looks
     before = 0 if ax is None else len(ax.containers)
     lines = list(_lines(table, shares, label))
     if before + len(lines) > len(MARKERS):
@@ -111,8 +112,9 @@ def _chosen(shares: Shares, categories: Names | None, groups: Names | None) -> p
 
 
 def _lines(table: pd.DataFrame, shares: Shares, label: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Label and rows of what is drawn in one look: a group's category over time; a category of all groups."""
+    """Label and rows of what is drawn in one look: a group's category over time, or a category of all groups."""
     keys = ["_group", "category"] if shares.time else ["category"]
+    # only what differs is named
     several = [key for key in keys if table[key].nunique() > 1]
     for names, line in table.groupby(keys, sort=False, observed=True):
         own = [str(name) for key, name in zip(keys, names, strict=True) if key in several]
@@ -125,8 +127,10 @@ def _over_time(
     ax = new_axes() if ax is None else ax
     assert shares.time is not None
     place, ticks = _time_axis(table[shares.time])
+    # shifts are a share of the distance between periods, however these are measured
     spacing = np.diff(np.unique(place)).min() if len(np.unique(place)) > 1 else 1.0
     for j, (label, line) in enumerate(lines):
+        # around the period for the first results, to its right for further ones
         shift = SHIFT * spacing * (j - (len(lines) - 1) / 2 if before == 0 else before + j)
         x = place[table.index.get_indexer(line.index)] + shift
         ax.errorbar(x, line["share"], yerr=_whiskers(line), label=label, **look(before + j))
@@ -142,6 +146,7 @@ def _over_time(
 
 def _time_axis(column: pd.Series) -> tuple[FloatArray, tuple[AnyArray, list[str]] | None]:
     """Positions of the periods, and ticks with their names (None: those of matplotlib)."""
+    # periods are drawn where they begin
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -153,6 +158,7 @@ def _time_axis(column: pd.Series) -> tuple[FloatArray, tuple[AnyArray, list[str]
         each = (values, [f"{value:g}" for value in values]) if len(values) <= MOST_TICKS else None
         return column.to_numpy(dtype=float), each
     codes, known = pd.factorize(column)  # the table is in order
+    # rounded up: every step-th name, at most MOST_TICKS of them
     step = -(-len(known) // MOST_TICKS)
     return codes.astype(float), (np.arange(len(known))[::step], [str(value) for value in known[::step]])
 
@@ -160,7 +166,7 @@ def _time_axis(column: pd.Series) -> tuple[FloatArray, tuple[AnyArray, list[str]
 def _by_group(
     shares: Shares, table: pd.DataFrame, lines: list[tuple[str, pd.DataFrame]], ax: "Axes | None", before: int
 ) -> "Axes":
-    """Groups from top to bottom; without groups, categories."""
+    """Groups from top to bottom, or, without groups, categories."""
     names = table["_group"] if shares.by else table["category"].astype(str)
     order = pd.Series(range(names.nunique()), index=names.unique(), dtype=float)
     ax = new_axes(height=1.2 + 0.25 * len(order) * max(1.0, 0.6 * len(lines))) if ax is None else ax
@@ -171,6 +177,7 @@ def _by_group(
         style = {**look(before + (j if shares.by else 0)), "linestyle": "none"}
         ax.errorbar(line["share"], y, xerr=_whiskers(line), label=label, **style)
     ax.set_yticks(order.to_numpy(), list(order.index))
+    # reversed: the first group on top
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(_share_of(shares, table))
@@ -181,7 +188,7 @@ def _by_group(
 
 
 def _whiskers(line: pd.DataFrame) -> FloatArray:
-    """Lengths (2, points) down and up; a share outside [0, 1] lies outside its interval, which is cut."""
+    """Lengths (2, points) down and up. A share outside [0, 1] lies outside its interval, which is cut."""
     down, up = line["share"] - line["conf_low"], line["conf_high"] - line["share"]
     return np.asarray(np.maximum(np.stack([down, up]), 0.0))
 

@@ -27,7 +27,7 @@ def new_axes(width: float = 7.5, height: float = 4.2) -> "Axes":
 
 
 def look(j: int) -> Record:
-    """Marker, line and colour of the j-th series; the second half of the markers is hollow."""
+    """Marker, line and colour of the j-th series. Every second marker is hollow."""
     color = COLORS[j % len(COLORS)]
     return {
         "marker": MARKERS[j % len(MARKERS)],

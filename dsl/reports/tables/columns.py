@@ -54,9 +54,10 @@ class Column:
         return [str(term) for term in self.coefficients.index]
 
     def estimate(self, term: str, digits: int, levels: tuple[float, ...]) -> str:
-        """The coefficient with its stars; empty if the fit has none of that name."""
+        """The coefficient with its stars, or nothing if the fit has none of that name."""
         if term not in self.coefficients.index:
             return ""
+        # a star for each level that the p value is below
         stars = sum(self._value(term, "p") < level for level in levels)
         return number(self._value(term, "estimate"), digits) + "*" * stars
 
@@ -69,6 +70,7 @@ class Column:
                 f"[{number(self._value(term, 'conf_low'), digits)}, {number(self._value(term, 'conf_high'), digits)}]"
             )
         value = self._value(term, stat)
+        # smaller than the decimals can show
         if stat == "p" and value < 10.0**-digits:
             return f"(<{10.0**-digits:.{digits}f})"
         return f"({number(value, digits) if stat != 'p' else format(value, f'.{digits}f')})"
@@ -95,6 +97,7 @@ def column_of(fit: Regression, name: str, alpha: float) -> Column:
     try:
         parts = {"estimate": fit.params, "se": fit.bse, "z": fit.tvalues, "p": fit.pvalues}
         frame = pd.DataFrame({key: pd.Series(value) for key, value in parts.items()})
+        # by position: the ends' names differ from package to package
         frame[["conf_low", "conf_high"]] = np.asarray(fit.conf_int(alpha))
     except (AttributeError, TypeError, ValueError):
         raise ArgumentError(
@@ -107,6 +110,7 @@ def column_of(fit: Regression, name: str, alpha: float) -> Column:
 
 def _facts(fit: object) -> dict[str, str]:
     core = getattr(fit, "core", None)
+    # statsmodels' results, which say less about themselves
     if not isinstance(core, Fit):
         facts = {"Model": type(fit.model).__name__} if hasattr(fit, "model") else {}
         return {**facts, "Rows": f"{int(fit.nobs):,}"} if hasattr(fit, "nobs") else facts

@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RegressionTable:
-    r"""A regression table of several fits; returned by `dsl.table`.
+    r"""A regression table of several fits, returned by `dsl.table`.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class RegressionTable:
         return as_markdown(self._grid())
 
     def as_latex(self) -> str:
-        r"""LaTeX; needs ``\usepackage{booktabs}``."""
+        r"""LaTeX, for which the document needs ``\usepackage{booktabs}``."""
         return as_latex(self._grid())
 
     def as_html(self) -> str:
@@ -105,6 +105,7 @@ class RegressionTable:
             from great_tables import GT, html
         except ImportError as error:
             raise MissingDependencyError("great_table() needs great_tables: pip install great_tables") from error
+        # keys of their own, as columns may be called alike
         keys = [f"fit{j}" for j in range(len(self.names))]
         cells = pd.DataFrame([[row.label, *map(minus, row.cells)] for row in self.rows], columns=["term", *keys])
         out = GT(cells).cols_label({"term": "", **dict(zip(keys, self.names, strict=True))})
@@ -121,7 +122,7 @@ class RegressionTable:
         Parameters
         ----------
         path : str or Path
-            Ends in ``.txt``, ``.md``, ``.tex``, ``.html``, or ``.docx`` (Word; needs python-docx).
+            Ends in ``.txt``, ``.md``, ``.tex``, ``.html``, or ``.docx`` (Word, needs python-docx).
 
         Raises
         ------
@@ -139,6 +140,7 @@ class RegressionTable:
         if suffix not in SUFFIXES:
             raise ArgumentError(f"'{target.name}' must end in {', '.join(SUFFIXES)} or .docx, which says the format")
         text = self._in(SUFFIXES[suffix])
+        # a whole page, as a file is opened by itself
         if SUFFIXES[suffix] == "html":
             title = escape(self.title or "Regression table")
             head = f'<head><meta charset="utf-8"><title>{title}</title></head>'

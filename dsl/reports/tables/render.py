@@ -39,6 +39,7 @@ class Grid:
 def as_text(grid: Grid) -> str:
     """Labels to the left, cells to the right."""
     lines = [*grid.heads, *grid.body, *grid.facts]
+    # as wide as the widest cell of each column
     widths = [max(len(line[j]) for line in lines) for j in range(len(lines[0]))]
 
     def write(line: Line) -> str:
@@ -51,9 +52,10 @@ def as_text(grid: Grid) -> str:
 
 
 def as_markdown(grid: Grid) -> str:
-    """A pipe table; the second head is a line of the body, since these tables have one head."""
+    """A pipe table. The second head is a line of the body, since these tables have one head."""
 
     def write(line: Line) -> str:
+        # signs that Markdown would take for markup
         return "| " + " | ".join(re.sub(r"([\\|*_<>\[\]`])", r"\\\1", cell) for cell in line) + " |"
 
     first, *more = grid.heads
@@ -95,6 +97,7 @@ def latex(text: str) -> str:
 
 def _latex_number(cell: str) -> str:
     """A number, or two in brackets, with real minus signs and raised stars."""
+    # stars are raised, the number before them is set as one
     stars = len(cell) - len(cell.rstrip("*"))
     body = NEGATIVE.sub("$-$", cell.rstrip("*")).replace("<", "$<$")
     return f"{body}$^{{{'*' * stars}}}$" if stars else body

@@ -41,16 +41,16 @@ def table(
     fits : fit, list of fits, or dict of name to fit
         Results of `dsl.dsl`, or of statsmodels (an ordinary regression beside them). ``dsl.compare(...).fits`` will do.
     names : list of str, optional
-        Heads of the columns; by default a dict's names, or (1), (2), ...
+        Heads of the columns, by default a dict's names, or (1), (2), ...
     stat : {"se", "ci", "z", "p"}
         What stands below each coefficient.
     stars : bool or list of float
         Stars for p values below 0.05, 0.01 and 0.001, or below these levels, the largest first.
     terms : list of str, or dict of str to str, optional
-        Coefficients to show, in this order; a dict gives each another name. Coefficients that are not named are left out, and
+        Coefficients to show, in this order. A dict gives each another name. Coefficients that are not named are left out, and
         a note says so.
     digits : int
-        Decimals; figures that these would show as zero keep this many significant digits.
+        Decimals. Figures that these would show as zero keep this many significant digits.
     alpha : float
         One minus the level of the intervals.
     title : str
@@ -160,6 +160,7 @@ def _levels(stars: bool | Sequence[float]) -> tuple[float, ...]:
 
 def _shown(columns: list[Column], terms: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
     """Coefficients to show, each with its label, in order."""
+    # all coefficients of all fits, in the order in which they first appear
     every = list(dict.fromkeys(term for column in columns for term in column.terms))
     if terms is None:
         return {term: term for term in every}

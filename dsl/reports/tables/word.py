@@ -22,12 +22,14 @@ def write_word(grid: Grid, path: Path) -> None:
         document.add_paragraph(grid.title, style="Caption")
     lines = [*grid.heads, *grid.body, *grid.facts]
     table = document.add_table(rows=len(lines), cols=len(lines[0]))
+    # lines of the table with a rule above: heads, coefficients, facts
     ruled = {0, len(grid.heads), len(grid.heads) + len(grid.body)}
     for i, line in enumerate(lines):
         cells = table.rows[i].cells
         for j, text in enumerate(line):
             paragraph = cells[j].paragraphs[0]
             paragraph.add_run(minus(text) if j else text)
+            # no space below a line, whatever the document's style has
             paragraph.paragraph_format.space_after = 0
             if j:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -43,9 +45,11 @@ def _rule(cell: "_Cell", *, above: bool, below: bool) -> None:
     from docx.oxml.ns import qn
 
     borders = OxmlElement("w:tcBorders")
+    # the order in which Word's schema has the edges
     for edge, wanted in (("top", above), ("bottom", below)):
         if wanted:
             line = OxmlElement(f"w:{edge}")
+            # size in eighths of a point
             for key, value in (("val", "single"), ("sz", "6"), ("space", "0"), ("color", "auto")):
                 line.set(qn(f"w:{key}"), value)
             borders.append(line)

@@ -54,12 +54,12 @@ class Population:
 
     @property
     def rows(self) -> pd.Index:
-        """Labels of the rows; (N,)."""
+        """Labels of the rows, (N,)."""
         return self.table.index
 
     @property
     def chosen(self) -> IntArray:
-        """Positions of the coefficients aimed at; (c,)."""
+        """Positions of the coefficients aimed at, (c,)."""
         return np.array([self.names.index(name) for name in self.settings.coefficient])
 
     def labelled(self, gold: FloatArray) -> pd.DataFrame:
@@ -81,6 +81,7 @@ class Population:
                 "batch was recorded"
             )
         analysis = self.analysis(gold)
+        # the outcome may be a function of the labels, log(y), and is what must be in range
         outcome = analysis.design.gold_outcome
         try:
             check_range(outcome, analysis.model, analysis.outcome, labels)
@@ -113,7 +114,7 @@ def population_of(data: TableLike, settings: Settings, caller: Functions) -> Pop
     Raises
     ------
     DataError
-        Rows have missing values in columns that are used, or labels that repeat; the data have gold labels already.
+        Rows have missing values in columns that are used, or labels that repeat, or the data have gold labels already.
     ArgumentError, FormulaError, CollinearityError
         A coefficient that the formula does not have, a formula that cannot be used, columns that depend on each other.
     """
@@ -125,8 +126,10 @@ def population_of(data: TableLike, settings: Settings, caller: Functions) -> Pop
     rehearsed = _rehearse(table, settings, caller)
     names, cluster = rehearsed.design.covariates.names, rehearsed.sample.cluster
     used = [name for name in rehearsed.columns.roles() if name not in predicted]
+    # spawn key 0: the folds' random numbers are those of no batch, whose keys are 1, 2, ...
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(0,)))
     units = len(table) if cluster is None else int(cluster.max()) + 1
+    # clusters whole in one fold, and folds equal in number of clusters
     folds = rng.permutation(np.arange(units) % settings.cross_fit)
     return Population(
         settings=_with_names(settings, names),
@@ -190,6 +193,7 @@ def _check_absorbed(parsed: ParsedFormula, model: str) -> None:
 def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Analysis:
     """The analysis with random numbers for gold labels: whether it can be made at all, before a label is paid for."""
     rng = np.random.default_rng(0)
+    # away from 0 and 1, so that logs, logits and shares of these stand-ins are finite
     gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in settings.predicted}
     analysis = prepare_analysis(call_of(settings), table.assign(**gold), caller, quiet=True)
     sample = analysis.sample
@@ -199,13 +203,14 @@ def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Ana
             f"({missing_per_column(sample.dropped)}) and could not be used once labelled; fill them, or leave these rows out "
             "before drawing, data.dropna(subset=[...])"
         )
+    # the naive fit's columns at the stand-ins: collinear there, collinear at any labels
     (blocks,) = analysis.blocks()
     check_columns(blocks.naive([blocks.version(gold)]), analysis.design.block_names)
     return analysis
 
 
 def _with_names(settings: Settings, names: tuple[str, ...]) -> Settings:
-    """The settings with the names of the coefficients aimed at, checked; "all" is all but the intercept."""
+    """The settings with the names of the coefficients aimed at, checked. "all" is all but the intercept."""
     everything = [name for name in names if name != "Intercept"] or list(names)
     chosen = everything if settings.coefficient == "all" else list(settings.coefficient)
     for argument, wanted in (("coefficient", chosen), ("se", list(settings.se))):

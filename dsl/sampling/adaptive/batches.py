@@ -15,7 +15,7 @@ from dsl.sampling.adaptive.settings import Settings
 
 
 class Facts(TypedDict):
-    """How the probabilities of a batch came about; by coefficient."""
+    """How the probabilities of a batch came about, by coefficient."""
 
     rho: Mapping[str, float]
     relative_variance: Mapping[str, float]
@@ -34,7 +34,7 @@ class Batch:
     """(N,) probability of being drawn in this batch, for a row not drawn before."""
     facts: Facts
     labels: FloatArray | None = field(repr=False, default=None)
-    """(n, q) gold labels; None until they are there."""
+    """(n, q) gold labels, or None until they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,16 @@ class Progress:
 
     @property
     def gold(self) -> FloatArray:
-        """Gold labels, NaN where there are none; (N, q)."""
+        """Gold labels, NaN where there are none, (N, q)."""
         gold = np.full((self.size, self.width), np.nan)
+        # later batches hold other rows, so that nothing is overwritten
         for batch in self.complete:
             gold[batch.rows] = batch.labels
         return gold
 
     @property
     def labeled(self) -> BoolArray:
-        """Rows with gold labels; (N,)."""
+        """Rows with gold labels, (N,)."""
         labeled = np.zeros(self.size, dtype=bool)
         for batch in self.complete:
             labeled[batch.rows] = True
@@ -78,8 +79,9 @@ class Progress:
 
     @property
     def total(self) -> FloatArray:
-        """Probability of having been drawn in any complete batch; (N,)."""
+        """Probability of having been drawn in any complete batch, (N,)."""
         total = np.zeros(self.size)
+        # 1 - prod_t (1 - pi_t), batch by batch
         for batch in self.complete:
             total = combined(total, batch.now)
         return total
@@ -105,12 +107,12 @@ def history_table(batches: tuple[Batch, ...]) -> pd.DataFrame:
 
 
 def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray:
-    """Coders' labels in the batch's order; (n, q).
+    """Coders' labels in the batch's order, (n, q).
 
     Parameters
     ----------
     given : Series or DataFrame
-        Indexed by row label; a DataFrame has a column for each predicted variable.
+        Indexed by row label. A DataFrame has a column for each predicted variable.
     rows : Index, (n,)
         Labels of the batch's rows.
     settings : Settings
@@ -118,10 +120,11 @@ def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray
     Raises
     ------
     LabelError
-        Rows are missing, repeated or not of this batch; labels are missing or not in the codebook.
+        Rows are missing, repeated or not of this batch, or labels are missing or not in the codebook.
     """
     frame = _frame(given, settings.predicted)
     _check_rows(frame.index, rows)
+    # after the check: the batch's order, whatever the coder's was
     frame = frame.reindex(rows)
     out = np.empty((len(rows), len(settings.predicted)))
     for j, name in enumerate(settings.predicted):

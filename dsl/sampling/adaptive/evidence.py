@@ -25,7 +25,7 @@ class Evidence:
     rho: dict[str, float]
     """How far the expected errors of each predicted variable were drawn towards their mean."""
     note: str
-    """What went otherwise than planned; usually empty."""
+    """What went otherwise than planned, usually empty."""
 
 
 def evidence_of(people: Population, gold: FloatArray, design: LabelDesign) -> Evidence:
@@ -47,8 +47,10 @@ def evidence_of(people: Population, gold: FloatArray, design: LabelDesign) -> Ev
     settings = people.settings
     pilot, note = _pilot(people, gold, design)
     known = pilot.predictions
+    # (q,) predicted variables with 0/1 labels: p (1 - p) is what the squared error should be if p is right
     binary = np.isin(pilot.analysis.gold.to_numpy(), (0.0, 1.0)).all(axis=0)
     doubt = known[:, binary] * (1.0 - known[:, binary])
+    # squared errors (n, q) regressed on features, predictions and doubt, each fold predicted from the others
     learnt = cross_predict(
         np.hstack([pilot.sample.features, known, doubt]),
         pilot.errors,
@@ -59,6 +61,7 @@ def evidence_of(people: Population, gold: FloatArray, design: LabelDesign) -> Ev
         seed=settings.seed,
         groups=pilot.sample.cluster,
     ).predictions[0]
+    # positions (n,) of the labelled rows among all
     past = np.flatnonzero(pilot.sample.labeled)
     errors, rho = np.empty_like(learnt), {}
     for j, name in enumerate(settings.predicted):
@@ -90,10 +93,12 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
         groups=sample.cluster,
     ).predictions[0]
     (blocks,), order = analysis.blocks(), analysis.design.order
+    # at the cross-fitted predictions: a row's own label moves no prediction of its own
     fit, note = _fit(blocks, dict(zip(names, predictions.T, strict=True)), analysis.problem())
     return Pilot(
         names=people.names,
         params=fit.params[order],
+        # the Jacobian of the mean moment (k, k): that of the sum over N
         inverse=_inverse(fit.jacobian[np.ix_(order, order)] / len(people)),
         analysis=analysis,
         predictions=predictions,
@@ -104,6 +109,7 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
 
 def _inverse(jacobian: FloatArray) -> FloatArray:
     try:
+        # one inverse serves all N rows and all coefficients. Rows of it are the h in x_i'h
         inverse = np.linalg.inv(jacobian)
     except np.linalg.LinAlgError:
         inverse = np.full_like(jacobian, np.nan)
@@ -118,7 +124,7 @@ def _check_folds(folds: IntArray, labeled: BoolArray) -> None:
 
 
 def _fit(blocks: Blocks, values: dict[str, FloatArray], problem: Problem) -> tuple[SplitFit, str]:
-    """Design-adjusted fit; where the labels are too few for it, the fit to the predictions alone, which aims nearly as well."""
+    """Design-adjusted fit, or, where the labels are too few, the fit to predictions alone, which aims nearly as well."""
     try:
         return fit_split(blocks.dsl(values), problem), ""
     except EstimationError as error:

@@ -2,7 +2,7 @@
 
 Every line carries a SHA-256 over the line before it and its own contents, and is on the disk (fsync) before the call that
 wrote it returns. So a crash loses at most a line whose call had not returned, and a line that was changed, taken out or put
-in breaks the chain. A chain of hashes does not stop a forger who writes the whole file anew; that the probabilities follow
+in breaks the chain. A chain of hashes does not stop a forger who writes the whole file anew. That the probabilities follow
 from the seed and the labels, which `dsl.AdaptiveDesign.resume` checks too, stops all but forged labels of the last batch.
 """
 
@@ -48,9 +48,10 @@ class Log:
 
     @classmethod
     def create(cls, path: str | Path, header: Record) -> "Log":
-        """Start a new log; the file must not exist."""
+        """Start a new log. The file must not exist."""
         log = cls(Path(path))
         try:
+            # "x": fails if the file exists, in one step, so that two processes cannot both begin it
             with log.path.open("xb"):
                 pass
         except FileExistsError:
@@ -61,6 +62,7 @@ class Log:
             raise LogError(
                 f"'{path}' cannot be written ({error.strerror}); name a file in a folder that exists"
             ) from None
+        # the file's name must survive a crash as well as its contents
         _sync_folder(log.path)
         log.append("header", {"format": FORMAT, "made_by": HEADER, **header})
         return log
@@ -81,12 +83,14 @@ class Log:
             content = file.read_bytes()
         except OSError as error:
             raise LogError(f"the log '{path}' cannot be read ({error.strerror}); look at the path") from None
+        # whatever follows the last newline was not written to its end
         whole = content.rfind(b"\n") + 1
         events, last = [], FIRST
         for number, line in enumerate(content[:whole].splitlines(), start=1):
             event, last = _checked(line, last, number, file)
             events.append(event)
         _check_header(events, file)
+        # the length before the cut, which `_cut` sets right
         log = cls(file, last, len(content))
         if whole < len(content):
             log._cut(whole)
@@ -105,7 +109,7 @@ class Log:
         self._length = length
 
     def append(self, kind: str, contents: Mapping[str, object]) -> None:
-        """Write one event; it is on the disk when this returns.
+        """Write one event. It is on the disk when this returns.
 
         Raises
         ------
@@ -113,12 +117,15 @@ class Log:
             The file is not as this process left it, or cannot be written.
         """
         event = {"kind": kind, **contents, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        # no NaN: other JSON readers refuse it
         text = json.dumps(event, allow_nan=False)
+        # the hash covers the text before the chain is put in: the last brace gives way to it
         chain = _hash(self._last, text)
         line = f'{text[:-1]}, "chain": "{chain}"}}\n'.encode()
         try:
             with self.path.open("r+b") as file:
                 found = file.seek(0, os.SEEK_END)
+                # two processes that write to one log would fork its chain
                 if found != self._length:
                     raise LogError(
                         f"the log '{self.path}' has {found} bytes, but this design left it at {self._length}: another process "
@@ -126,12 +133,14 @@ class Log:
                     )
                 file.write(line)
                 file.flush()
+                # on the disk, not in a buffer, before anybody relies on it
                 os.fsync(file.fileno())
         except OSError as error:
             raise LogError(
                 f"the log '{self.path}' cannot be written ({error.strerror}), so that nothing was recorded; make room or restore "
                 "the file, and go on with AdaptiveDesign.resume"
             ) from error
+        # only now: a write that failed leaves the state as it was
         self._last, self._length = chain, self._length + len(line)
 
 
@@ -142,6 +151,7 @@ def _hash(last: str, text: str) -> str:
 def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[Record, str]:
     """The event of a line, and its hash."""
     try:
+        # the text as it was hashed: the chain taken out and the brace put back
         text, mark = line.decode(), ', "chain": "'
         body, chain = text[: text.rindex(mark)] + "}", text[text.rindex(mark) + len(mark) : -2]
         event = json.loads(body)
@@ -193,6 +203,7 @@ def packed(values: FloatArray) -> str:
     >>> unpacked(packed(np.array([0.1, 1.0])))
     array([0.1, 1. ])
     """
+    # "<f8": the same bytes on any machine, exact to the last bit
     return base64.b64encode(zlib.compress(values.astype("<f8").tobytes(), 6)).decode()
 
 

@@ -52,27 +52,27 @@ class AdaptiveStatus:
 class AdaptiveDesign:
     r"""Label in batches, each drawn where the labels before it say that further labels tell most.
 
-    The first batch (the burn-in) is a simple random sample. From its labels follow the expected squared error
-    :math:`\hat e_i` of each row's prediction, learnt from surrogates, confidences and features, and the influence
-    :math:`x_i'h` of the row on the coefficients aimed at (h: the coefficient's row of the inverse Jacobian). The next batch
-    is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until `n_labels` are there or the
-    standard errors are small enough. All probabilities are kept, so that the estimate is valid at any time, whatever the
-    confidences are worth: they decide how precise it is.
+    The first batch (the burn-in) is a simple random sample. From its labels follow two things. One is the expected squared
+    error :math:`\hat e_i` of each row's prediction, learnt from surrogates, confidences and features. The other is the
+    influence :math:`x_i'h` of the row on the coefficients aimed at, with h the coefficient's row of the inverse Jacobian. The
+    next batch is drawn with probabilities close to :math:`u_i = \sqrt{\hat e_i} \, |x_i'h|`, and so on, until `n_labels` are
+    there or the standard errors are small enough. All probabilities are kept, so that the estimate is valid at any time,
+    whatever the confidences are worth: they decide how precise it is.
 
     Parameters
     ----------
     formula : str
-        The regression of interest, as in `dsl.dsl`; fixed effects behind ``|``.
+        The regression of interest, as in `dsl.dsl`, with fixed effects behind ``|``.
     data : data frame
         pandas, polars, pyarrow, or a dict of columns: all rows, complete, without gold labels. Rows are known by the pandas
         index (unique), else as 0, 1, ...
     predicted_var, prediction, model, cluster, feature, family, sl_method, cross_fit
-        As in `dsl.dsl`. Predicted variables are numbers here; code categories as 0/1.
+        As in `dsl.dsl`. Predicted variables are numbers here: code categories as 0/1.
     confidence : str or list of str, optional
         Columns that may tell where surrogates are wrong, such as the LLM's stated or token probability. They are features,
         for predictions and errors alike, and may be useless or overconfident.
     coefficient : str, list of str or "all"
-        Coefficients to estimate precisely; ``"all"`` is all but the intercept.
+        Coefficients to estimate precisely. ``"all"`` is all but the intercept.
     criterion : {"worst", "mean"}
         With several coefficients: make the largest ratio of a coefficient's variance to that under simple random sampling as
         small as possible, or the mean ratio with none above 1.
@@ -81,7 +81,7 @@ class AdaptiveDesign:
     batches, batch_size : int, optional
         How the labels are divided: number of batches, the burn-in among them (4 by default), or rows of each after the burn-in.
     burn_in : int, optional
-        Rows of the first batch; by default as many as in the others.
+        Rows of the first batch. By default as many as in the others.
     se : dict, optional
         Stop before `n_labels` are there once the standard error of each coefficient named is no larger than its value here.
     error_model : str or estimator
@@ -93,7 +93,7 @@ class AdaptiveDesign:
     robust : bool
         Draw expected errors towards their mean as far as the labels so far advise (see Notes).
     codebook : list or dict, optional
-        Labels that coders may give; a dict names them by predicted variable.
+        Labels that coders may give. A dict names them by predicted variable.
     seed : int
         The same seed and labels give the same design.
     log : str or Path, optional
@@ -110,14 +110,15 @@ class AdaptiveDesign:
     Notes
     -----
     **Validity.** With :math:`\pi_{t,i}` the probability of row i in batch t, had it not been drawn before, the estimate uses
-    :math:`\pi_i = 1 - \prod_t (1 - \pi_{t,i})`, the probability of being drawn at all. :math:`\pi_{t,i}` is defined by the same
-    formula for rows that were drawn before, and rests on labels of other rows: each row belongs to one of `cross_fit` fixed
-    folds, and its prediction and expected error are learnt from labels of the other folds. Then :math:`E(R_i / \pi_i) = 1`
-    whatever the label. A row's own label still has a part in quantities that average over all labels (the coefficients'
-    Jacobian, the weights of the folds' learners); this leaves a bias of order 1/n, an order below the standard error (.08
-    standard errors for a skewed mean with 150 labels in six batches; .65 if errors were learnt from the row's own fold).
+    :math:`\pi_i = 1 - \prod_t (1 - \pi_{t,i})`, the probability of being drawn at all. :math:`\pi_{t,i}` is defined by the
+    same formula for rows that were drawn before. It rests on labels of other rows, since each row belongs to one of
+    `cross_fit` fixed folds, and its prediction and expected error are learnt from labels of the other folds. Then
+    :math:`E(R_i / \pi_i) = 1` whatever the label. A row's own label still has a part in quantities that average over all
+    labels (the coefficients' Jacobian, the weights of the folds' learners). This leaves a bias of order 1/n, an order below
+    the standard error (.08 standard errors for a skewed mean with 150 labels in six batches, .65 if errors were learnt from
+    the row's own fold).
 
-    Intervals hold at the end, and at any stage fixed in advance; stopping as soon as an interval excludes zero is another
+    Intervals hold at the end, and at any stage fixed in advance. Stopping as soon as an interval excludes zero is another
     matter, which `se` (a rule about standard errors alone) is not.
 
     **Robustness.** An error model that has learnt nothing would do harm if it were believed. Expected errors are therefore
@@ -125,13 +126,13 @@ class AdaptiveDesign:
     a model that has not seen it. Where confidences are useless, :math:`\rho` goes to 1 and leverage alone decides, which needs no
     error model. (Drawing the probabilities towards even ones instead, as Li, Zrnic and Candès do, gives leverage away too.)
 
-    **Several batches.** The probabilities of a batch are chosen so that all batches together come closest to the best
-    design for the labels so far: what the burn-in has spread evenly counts as part of it.
+    **Several batches.** The probabilities of a batch are chosen so that all batches together come closest to the best design
+    for the labels so far. What the burn-in has spread evenly counts as part of it.
 
     References
     ----------
-    Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", 2024;
-    Zrnic and Candès, "Active statistical inference", 2024; Li, Zrnic and Candès, "Robust sampling for active statistical
+    Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", 2024.
+    Zrnic and Candès, "Active statistical inference", 2024. Li, Zrnic and Candès, "Robust sampling for active statistical
     inference", 2025.
 
     Examples
@@ -279,7 +280,7 @@ class AdaptiveDesign:
         return self._people.settings
 
     def next_batch(self) -> pd.DataFrame:
-        """Rows to label next; the same again until their labels are there.
+        """Rows to label next, the same again until their labels are there.
 
         Returns
         -------
@@ -302,24 +303,25 @@ class AdaptiveDesign:
 
     def _append(self, batch: Batch) -> None:
         """Draw the rows of a planned batch, log it, keep it."""
+        # logged before it is kept: nobody sees a batch that a crash could lose
         if self._log is not None:
             contents = {"batch": batch.number, "rows": batch.rows.tolist(), **batch.facts, "prob": packed(batch.now)}
             self._log.append("batch", contents)
         self._progress = replace(self._progress, batches=(*self._progress.batches, batch))
 
     def add_labels(self, labels: pd.Series | pd.DataFrame) -> None:
-        """Give the labels of the batch that `next_batch` returned; when this returns they are in the log.
+        """Give the labels of the batch that `next_batch` returned. When this returns they are in the log.
 
         Parameters
         ----------
         labels : Series or DataFrame
-            Indexed by the batch's row labels, in any order, all of them; a DataFrame has a column for each predicted
+            Indexed by the batch's row labels, in any order, all of them. A DataFrame has a column for each predicted
             variable (others are ignored).
 
         Raises
         ------
         LabelError
-            Rows are missing, repeated or not of this batch; labels are missing or not in the codebook.
+            Rows are missing, repeated or not of this batch, or labels are missing or not in the codebook.
         ColumnTypeError, OutcomeError, DataError
             Labels are no numbers, or the formula cannot be evaluated at them.
         ArgumentError
@@ -332,6 +334,7 @@ class AdaptiveDesign:
                 "the next"
             )
         values = read_labels(labels, self._people.rows[waiting.rows], self.settings)
+        # checked on a copy: labels that the formula cannot use are refused before they are recorded
         done = replace(waiting, labels=values)
         after = replace(self._progress, batches=(*self._progress.batches[:-1], done))
         self._people.check_usable(after.gold, after.labeled)
@@ -346,7 +349,7 @@ class AdaptiveDesign:
         Parameters
         ----------
         ask : callable
-            Gets a batch as `next_batch` returns it; returns its labels, as `add_labels` takes them, or as an array in the
+            Gets a batch as `next_batch` returns it, and returns its labels, as `add_labels` takes them, or as an array in the
             batch's order.
 
         Returns
@@ -375,7 +378,7 @@ class AdaptiveDesign:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the design is done: ``"n_labels"``, ``"se"``; None while it is not."""
+        """Why the design is done: ``"n_labels"``, ``"se"``, or None while it is not."""
         if self._progress.waiting is not None or not self._progress.batches:
             return None
         if len(self._progress.batches) == len(self.settings.sizes):
@@ -391,6 +394,7 @@ class AdaptiveDesign:
         """Whether all standard errors of `se` are reached."""
         wanted = self.settings.se
         number = len(self._progress.complete)
+        # one fit for each number of batches: `done` and `status` may be asked as often as one likes
         if wanted and self._reached[0] != number:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -440,6 +444,7 @@ class AdaptiveDesign:
         """
         progress = self._progress
         if waiting and progress.waiting is not None:
+            # stand-in labels mark the batch as complete. Only its rows and probabilities are read
             there = replace(progress.waiting, labels=np.zeros((len(progress.waiting.rows), progress.width)))
             progress = replace(progress, batches=(*progress.batches[:-1], there))
         if not progress.complete:
@@ -482,7 +487,7 @@ class AdaptiveDesign:
 
     @property
     def probabilities(self) -> pd.DataFrame:
-        """Probability of each row in each batch, had it not been drawn before; (N, batches)."""
+        """Probability of each row in each batch, had it not been drawn before, (N, batches)."""
         columns: dict[int, FloatArray] = {batch.number: batch.now for batch in self._progress.batches}
         return pd.DataFrame(columns, index=self._people.rows)
 

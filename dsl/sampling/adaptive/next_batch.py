@@ -24,17 +24,19 @@ def plan_batch(people: Population, progress: Progress) -> Batch:
 
 def drawn_rows(settings: Settings, number: int, now: FloatArray, labeled: BoolArray) -> IntArray:
     """Positions of the rows of a batch, given its probabilities: its random numbers are its own."""
+    # spawn key t: a batch can be drawn again without drawing those before it
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(number,)))
     return draw(now, labeled, rng)
 
 
 def _planned(people: Population, progress: Progress, size: int) -> tuple[Probabilities, Facts]:
-    """Probabilities of the next batch, and how they came about; even ones where the labels do not say better."""
+    """Probabilities of the next batch, and how they came about. They are even where the labels do not say better."""
     settings, before, labeled = people.settings, progress.total, progress.labeled
     even = even_probabilities(size=size, before=before, labeled=labeled)
     facts: Facts = {"rho": {}, "relative_variance": {}, "note": ""}
     if not labeled.any():
         return even, facts
+    # the burn-in has nothing to learn from. Later, labels may still be too few for the analysis
     try:
         evidence = evidence_of(people, progress.gold, label_design(people, progress))
     except EstimationError as error:
@@ -60,6 +62,7 @@ def label_design(people: Population, progress: Progress) -> LabelDesign:
         rows=people.rows,
         prob=progress.total,
         drawn=progress.labeled,
+        # every batch has a fixed size, hence so has their union
         fixed_size=True,
         settings={
             "formula": settings.formula,

@@ -22,7 +22,7 @@ class Probabilities:
 
 
 def combined(before: FloatArray, now: FloatArray) -> FloatArray:
-    """Probability of having been drawn by the end of a batch, 1 - (1 - before) (1 - now); (N,)."""
+    """Probability of having been drawn by the end of a batch, 1 - (1 - before) (1 - now), (N,)."""
     return np.asarray(1.0 - (1.0 - before) * (1.0 - now))
 
 
@@ -32,14 +32,14 @@ def shrunk_errors(
     r"""Expected squared errors, drawn towards their mean as far as the labelled rows advise.
 
     :math:`e_i(\rho) \propto \hat e_i^{1 - \rho}`, with the mean of the labelled rows' own squared errors. :math:`\rho` in
-    [0, 1] minimises :math:`\sum_{past} w_i (\log e_i + r_i^2 / e_i)`, a proper score for a variance: errors that nothing
-    known predicts end at :math:`\rho` near 1, where all rows count alike and only their leverage :math:`x_i'h`, which is
+    [0, 1] minimises :math:`\sum_{past} w_i (\log e_i + r_i^2 / e_i)`, a proper score for a variance. Errors that nothing
+    known predicts end at :math:`\rho` near 1. There all rows count alike, and only their leverage :math:`x_i'h`, which is
     known, tells them apart.
 
     Parameters
     ----------
     errors : (N,) array
-        Estimated squared errors; on the past rows they must not have seen these rows' labels.
+        Estimated squared errors. On the past rows they must not have seen these rows' labels.
     past : (n,) int array
         Positions of the labelled rows.
     observed : (n,) array
@@ -65,13 +65,17 @@ def shrunk_errors(
     mean = float(np.average(observed, weights=weight))
     if mean == 0.0:  # no error seen: nothing to tell rows apart by
         return np.ones_like(errors), 1.0
+    # an estimated error of zero would claim that a row needs no label
     kept = np.maximum(errors, LEAST_ERROR * mean)
     logs = np.log(kept)
     best, rho, scale = np.inf, 0.0, 1.0
     for share in MIXTURES if robust else MIXTURES[:1]:
         own = np.exp((1.0 - share) * logs[past])
+        # for each rho the errors keep the labelled rows' mean, so that rho moves their spread alone
         factor = mean / float(np.average(own, weights=weight))
+        # sum of w (log e + r^2 / e): minus twice the Gaussian log likelihood of r with variance e
         score = float(weight @ (np.log(factor * own) + observed / (factor * own)))
+        # strictly less: of equal scores the smaller rho
         if score < best:
             best, rho, scale = score, float(share), factor
     return scale * np.exp((1.0 - rho) * logs), rho
@@ -117,6 +121,7 @@ def aimed_probabilities(
     Probabilities
         Of `dsl.sampling.further.FurtherDraw`.
     """
+    # `floor` times the mean probability after this batch
     least = floor * (int(labeled.sum()) + size) / len(before)
     further = FurtherDraw(size=size, before=before, labeled=labeled, floor=least)
     now = further.now(further.aimed(variance, tau=tau, criterion=criterion))
@@ -124,11 +129,12 @@ def aimed_probabilities(
 
 
 def draw(now: FloatArray, labeled: BoolArray, rng: np.random.Generator) -> IntArray:
-    """Positions of the rows drawn from those not yet labelled, a fixed number with probabilities `now`; ascending."""
+    """Positions of the rows drawn from those not yet labelled, a fixed number with probabilities `now`, ascending."""
+    # probabilities of rows drawn before are defined too, but play no part in this draw
     candidates = np.flatnonzero(~labeled)
     return np.asarray(candidates[draw_fixed_size(now[candidates], rng)])
 
 
 def gains(variance: FloatArray, total: FloatArray) -> FloatArray:
-    """Expected labelling variance of each coefficient against as many labels spread evenly; (c,)."""
+    """Expected labelling variance of each coefficient against as many labels spread evenly, (c,)."""
     return relative_variance(variance, total)

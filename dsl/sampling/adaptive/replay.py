@@ -25,6 +25,7 @@ def replay(
     log, events = Log.read(path)
     people = _population(log.path, events[0], data, caller)
     progress = Progress(len(people), len(people.settings.predicted))
+    # line 1 is the header
     for line, event in enumerate(events[1:], start=2):
         where = f"line {line} of '{path}'"
         try:
@@ -40,6 +41,7 @@ def replay(
 
 def _population(path: Path, header: Record, data: TableLike, caller: Functions) -> Population:
     people = population_of(data, Settings.of_record(header["settings"]), caller)
+    # after the settings are read: the fingerprint covers the columns that they use
     if len(people) != header["rows"] or people.fingerprint != header["data"]:
         rows = "" if len(people) == header["rows"] else f" ({len(people)} rows, not {header['rows']})"
         raise LogError(
@@ -55,6 +57,7 @@ def _batch(people: Population, progress: Progress, event: Record, where: str, re
     if progress.waiting is not None or event["batch"] != number or number > len(people.settings.sizes):
         raise LogError(f"{where} draws batch {event['batch']} where that cannot be; the log is damaged")
     now, rows = unpacked(event["prob"]), np.array(event["rows"], dtype=np.int64)
+    # only from labels of batches before this one: what comes later in the log has not been read yet
     if recompute:
         again = plan_batch(people, progress)
         if now.shape != again.now.shape or not np.allclose(now, again.now, rtol=OTHER_MACHINE, atol=0.0):
@@ -63,6 +66,7 @@ def _batch(people: Population, progress: Progress, event: Record, where: str, re
                 "changed, or another version of this package or of its learners is at work; with the versions that the log was "
                 "begun with they follow exactly. If you trust the file: AdaptiveDesign.resume(log, data, recompute=False)"
             )
+    # the draw is repeated from the recorded probabilities, which differ from those computed here by rounding at most
     if now.shape != (len(people),) or not np.array_equal(
         rows, drawn_rows(people.settings, number, now, progress.labeled)
     ):

@@ -19,7 +19,7 @@ LEAST_BURN_IN = 20
 """Smallest burn-in: an error model needs something to learn from."""
 CRITERIA = ("worst", "mean")
 OLD_NAMES = {"target": "coefficient", "target_se": "se"}
-"""Settings of logs of format 1, and what they are called now; nothing else differs."""
+"""Settings of logs of format 1, and what they are called now. Nothing else differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +39,10 @@ class Settings:
     error_model: Method
     cross_fit: int
     coefficient: list[str] | str
-    """Coefficients aimed at; "all" until the formula's are known."""
+    """Coefficients aimed at, or "all" until the formula's are known."""
     criterion: str
     sizes: list[int]
-    """Rows of each batch; the first is the burn-in."""
+    """Rows of each batch. The first is the burn-in."""
     tau: float
     floor: float
     robust: bool
@@ -90,6 +90,7 @@ class Settings:
     @classmethod
     def of_record(cls, record: Record) -> "Settings":
         """The settings that `record` wrote, of this version or of one with the `OLD_NAMES`."""
+        # names that are not old stay as they are
         named = {OLD_NAMES.get(name, name): value for name, value in record.items()}
         return cls(**{field.name: named[field.name] for field in fields(cls)})
 
@@ -183,6 +184,7 @@ def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: 
     total = check_count(n_labels, name="n_labels", least=1)
     if batch_size is not None and batches is not None:
         raise ArgumentError("batch_size and batches both say how the labels are divided; give one of them")
+    # least = 2 cross_fit: two labels in each fold on average
     smallest = max(LEAST_BURN_IN, least)
     if batch_size is None:
         number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
@@ -200,7 +202,8 @@ def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: 
 
 
 def _evenly(total: int, parts: int) -> list[int]:
-    """Whole numbers that sum to `total` and differ by one at most, the larger ones first; none is zero."""
+    """Whole numbers that sum to `total` and differ by one at most, the larger ones first. None is zero."""
+    # the first `more` parts get one more. Zeros are left out where there are more parts than units
     share, more = divmod(total, parts)
     return [size for size in (share + (part < more) for part in range(parts)) if size]
 
@@ -264,6 +267,7 @@ def _codebook(given: object, predicted: Sequence[str]) -> dict[str, list[float]]
     """Labels that may be given, by predicted variable."""
     if given is None:
         return {}
+    # one list for all predicted variables
     if not isinstance(given, Mapping):
         given = dict.fromkeys(predicted, given)
     out: dict[str, list[float]] = {}

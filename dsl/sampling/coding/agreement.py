@@ -21,7 +21,7 @@ def agreement_table(
     codebook: CodebookLike | None,
     encoding: str,
 ) -> pd.DataFrame:
-    """Agreement of each pair of coders; see `LabelDesign.agreement`."""
+    """Agreement of each pair of coders. See `LabelDesign.agreement`."""
     files = path_list(paths)
     if len(files) < 2:
         raise ArgumentError("agreement needs the files of two coders at least")
@@ -34,6 +34,7 @@ def agreement_table(
     }
     rows = []
     for first, second in combinations(labels, 2):
+        # rows that both have labelled
         both = pd.concat([labels[first], labels[second]], axis=1, keys=["first", "second"]).dropna()
         rows.append(
             {
@@ -48,7 +49,7 @@ def agreement_table(
 
 
 def cohen_kappa(first: pd.Series, second: pd.Series) -> float:
-    """Cohen's kappa: agreement beyond chance, as a share of what chance leaves; NaN where chance leaves nothing.
+    """Cohen's kappa: agreement beyond chance, as a share of what chance leaves. NaN where chance leaves nothing.
 
     Examples
     --------
@@ -57,7 +58,9 @@ def cohen_kappa(first: pd.Series, second: pd.Series) -> float:
     """
     if not len(first):
         return float("nan")
+    # shares of each label, by coder
     one, two = first.value_counts(normalize=True), second.value_counts(normalize=True)
+    # p_e = sum over labels of p_1 p_2, and kappa = (p_o - p_e) / (1 - p_e)
     chance = float((one * two.reindex(one.index).fillna(0.0)).sum())
     agreed = float((first == second).mean())
     return float("nan") if chance >= 1.0 else (agreed - chance) / (1.0 - chance)

@@ -28,9 +28,12 @@ def canonical(text: str, digits: int = 12) -> str:
     >>> canonical("  1.0 "), canonical("so\r\n so"), canonical("'=SUM(1)")
     ('1', 'so so', '=SUM(1)')
     """
+    # NFC: an accented letter typed as one character equals the same one typed as letter and accent
     plain = " ".join(unicodedata.normalize("NFC", UNPRINTABLE.sub(" ", text)).split())
+    # only the apostrophe that guards a formula, at most once: others belong to the text
     plain = GUARDED.sub("", plain, count=1).lstrip() if GUARDED.match(plain) else plain
     if NUMBER.fullmatch(plain):
+        # 1, 1.0 and 1e0 are one label, and 12 digits forgive a spreadsheet's rounding
         return f"{float(plain):.{digits}g}"
     return plain.casefold() if plain.casefold() in ("true", "false") else plain
 
@@ -56,7 +59,7 @@ class Codebook:
 
     codes: tuple[Code, ...]
     meanings: tuple[str, ...]
-    """Of each code; empty where the codebook has none."""
+    """Of each code, empty where the codebook has none."""
     lookup: Mapping[str, Code]
     """What a coder may type, in canonical form, to code."""
 
@@ -74,12 +77,13 @@ class Codebook:
             if not isinstance(code, str | int | float) or not canonical(str(code)):
                 raise ArgumentError(f"codebook has the label {code!r}; labels must be numbers or text")
             _add(lookup, canonical(str(code)).casefold(), code)
+        # a coder may type a meaning ("war") for its code (3)
         for code, meaning in zip(codes, meanings, strict=False):
             _add(lookup, canonical(meaning).casefold(), code)
         return cls(codes, meanings, lookup)
 
     def read(self, texts: pd.Series, where: str) -> pd.Series:
-        """Codes of what coders typed; raises CoderFileError for anything else."""
+        """Codes of what coders typed. Raises CoderFileError for anything else."""
         keys = texts.map(lambda text: canonical(text).casefold())
         unknown = ~keys.isin(list(self.lookup)).to_numpy()
         if unknown.any():
@@ -101,6 +105,7 @@ class Codebook:
 
 
 def _add(lookup: dict[str, Code], key: str, code: Code) -> None:
+    # 1 == 1.0 == True in Python, but "1" and 1 are different labels
     if key in lookup and (lookup[key] != code or isinstance(lookup[key], str) != isinstance(code, str)):
         raise ArgumentError(
             f"codebook is ambiguous: {key!r} stands for both {lookup[key]!r} and {code!r}; make its entries differ by more than "
@@ -121,6 +126,7 @@ def read_labels(texts: pd.Series, codebook: Codebook | None, where: str) -> pd.S
     numeric = texts.map(is_number).to_numpy(dtype=bool)
     if numeric.all():
         return texts.map(float)
+    # where most labels are numbers, the others are taken for slips
     if numeric.mean() > 0.5:
         odd = texts[~numeric]
         raise CoderFileError(

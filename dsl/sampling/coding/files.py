@@ -33,7 +33,7 @@ def write_coder_file(
     codebook: CodebookLike | None,
     seed: Seed,
 ) -> pd.DataFrame:
-    """Write the drawn rows for a coder; see `LabelDesign.to_coder`."""
+    """Write the drawn rows for a coder. See `LabelDesign.to_coder`."""
     target, shown, name = Path(path), as_names(columns, "columns"), _label_name(label)
     check_suffix(target, (".csv", ".xlsx"))
     book = None if codebook is None else Codebook.of(codebook)
@@ -50,8 +50,10 @@ def write_coder_file(
         )
     frame = named_columns(data, dict.fromkeys(shown, "columns"))
     asked = _asked(design, data, frame.index, name)
+    # in random order, so that neither rank nor stratum shows
     order = random_generator(seed).permutation(asked)
     texts = frame.reindex(design.rows[order]).astype(object).map(cell_text)
+    # hashed as written: the text's key does not depend on the column order or on a spreadsheet's rounding
     keys = _keys(design.fingerprint, order, _digests(texts, _checked(frame)))
     sheet = texts.assign(**{name: "", KEY: keys}).rename_axis(ROW)
     write_sheet(target, sheet.set_axis(sheet.index.map(str), axis=0).rename_axis(ROW), label=name, codebook=book)
@@ -71,6 +73,7 @@ def _asked(design: SamplingDesign, data: TableLike, index: pd.Index, label: str)
     drawn = np.flatnonzero(design.drawn)
     if label not in column_names(data):
         return drawn
+    # labels that a pilot's table has already are not asked for twice
     known = to_pandas(data, [label])[label].reindex(design.rows[drawn]).notna().to_numpy()
     if known.all():
         raise ArgumentError(
@@ -97,6 +100,7 @@ def _checked(frame: pd.DataFrame) -> list[str]:
 
 def _digests(texts: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Hash of the text shown in each row, the same after a spreadsheet has been at it."""
+    # columns in the order of their names, joined by a character that no text holds
     rows = texts[sorted(names)].itertuples(index=False, name=None)
     joined = ("\x1f".join(canonical(text, DIGITS) for text in row) for row in rows)
     return [hashlib.sha256(text.encode()).hexdigest()[:10] for text in joined]
@@ -125,7 +129,7 @@ def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, enc
     Raises
     ------
     CoderFileError
-        Columns are missing; rows have no key, another design's, or the same one twice.
+        Columns are missing, or rows have no key, another design's, or the same one twice.
     """
     target = Path(path)
     cells = read_sheet(target, encoding)
@@ -138,7 +142,9 @@ def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, enc
                 f"{name} has {found or 'no'} column{'s' if found else ''} named '{column}'; its columns are {listed}. "
                 f"{'Pass label= with its name' if column == label else 'Use the file that to_coder wrote, with all columns'}"
             )
+    # a file's lines from 2, below the header, as spreadsheets count them
     lines = pd.Index(np.arange(2, len(cells) + 2))
+    # k<design's fingerprint>-<position>-<digest of the text shown>
     keys = cells[KEY].str.strip().str.extract(r"^k([0-9a-f]{12})-(\d+)-([0-9a-f]{10})$")
     bad = keys[0].isna().to_numpy()
     if bad.any():
@@ -160,6 +166,7 @@ def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, enc
 
 
 def _check_positions(design: SamplingDesign, positions: IntArray, name: str, lines: pd.Index) -> None:
+    # 0 stands in where the position is outside, so that indexing cannot fail
     inside = positions < len(design)
     undrawn = ~(inside & design.drawn[np.where(inside, positions, 0)])
     if undrawn.any():
@@ -176,7 +183,7 @@ def _check_positions(design: SamplingDesign, positions: IntArray, name: str, lin
 
 
 def sheet_labels(sheet: CoderSheet, *, label: str, codebook: Codebook | None) -> pd.Series:
-    """Labels that the coder gave, by position in the design; rows left blank are left out."""
+    """Labels that the coder gave, by position in the design. Rows left blank are left out."""
     typed = sheet.cells[label].str.strip()
     given = (typed != "").to_numpy()
     if not given.any():
@@ -195,7 +202,7 @@ def read_coder_files(
     ties: str,
     encoding: str,
 ) -> pd.DataFrame:
-    """Put coders' labels into a copy of the data; see `LabelDesign.from_coder`."""
+    """Put coders' labels into a copy of the data. See `LabelDesign.from_coder`."""
     name = _label_name(label)
     book = None if codebook is None else Codebook.of(codebook)
     table = data.copy() if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
@@ -203,12 +210,14 @@ def read_coder_files(
     given = []
     for file in path_list(path):
         sheet = open_coder_file(design, file, label=name, encoding=encoding)
+        # texts before labels: a sorted column would give labels to other rows
         _check_texts(sheet, table, name)
         given.append(sheet_labels(sheet, label=name, codebook=book))
     labels = combine(given, rows=design.rows, rule=rule, ties=ties)
     known = _known(design, table, name)
     _check_known(design, labels, known)
     every = labels.reindex(np.flatnonzero(design.drawn)).set_axis(design.drawn_rows)
+    # a label in the file goes before one that the data had
     every = every if known is None else every.where(every.notna(), known)
     _check_missing(every, name)
     table[name] = every.reindex(table.index)
@@ -229,11 +238,13 @@ def _check_texts(sheet: CoderSheet, table: pd.DataFrame, label: str) -> None:
     shown = [name for name in sheet.cells.columns if name in checked]
     source = table[shown].reindex(sheet.cells.index).astype(object).map(cell_text)
     digests = np.array(sheet.digests)
+    # hash of what came back, and of what the data say now, against the hash in the key
     in_file = np.array(_digests(sheet.cells[shown], shown)) != digests
     in_data = np.array(_digests(source, shown)) != digests
     if not (in_file | in_data).any():
         return
     rows = sheet.cells.index
+    # a changed table looks like a changed file in every coder's file, so it is told apart first
     if in_data.any():
         raise CoderFileError(
             f"the data have changed since {sheet.name} was written: columns {', '.join(shown)} differ in "

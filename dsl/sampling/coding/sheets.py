@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CELL = 32_767
 """Characters that a spreadsheet cell holds."""
 WIDTHS = {"key": 28, "row": 12}
-"""Columns' widths; text is wider."""
+"""Columns' widths, less than that of text."""
 
 
 def check_suffix(path: Path, known: tuple[str, ...]) -> None:
@@ -28,7 +28,7 @@ def check_suffix(path: Path, known: tuple[str, ...]) -> None:
 
 
 def cell_text(value: object) -> str:
-    """A value as the coder sees it; numbers without needless decimals, missing values empty."""
+    """A value as the coder sees it: numbers without needless decimals, missing values empty."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(cast(str, value))):  # a scalar of any type
         return ""
     if isinstance(value, float):
@@ -40,10 +40,12 @@ def cell_text(value: object) -> str:
 
 
 def write_sheet(path: Path, frame: pd.DataFrame, *, label: str, codebook: Codebook | None) -> None:
-    """Write a table of text; the row labels come first."""
+    """Write a table of text, the row labels first."""
     table = frame.reset_index()
     if path.suffix.lower() == ".csv":
+        # an apostrophe keeps spreadsheets from running the text as a formula. `canonical` takes it off again
         guarded = table.map(lambda text: f"'{text}" if _formula_like(text) else text)
+        # the byte order mark tells Excel that the file is UTF-8
         guarded.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     else:
         _write_xlsx(path, table, frame.index, label=label, codebook=codebook)
@@ -79,6 +81,7 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
             cell = sheet.cell(i, j)
             cell.number_format = "@"  # text: nothing typed becomes a date
             if text:
+                # data type "s": openpyxl would take a text that begins with "=" for a formula
                 cell.value, cell.data_type, cell.quotePrefix = text, "s", _formula_like(text)
             if shown:
                 cell.alignment = Alignment(wrap_text=True, vertical="top")
@@ -118,7 +121,7 @@ def require_excel() -> None:
 
 
 def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
-    """All cells of a file as text, empty where blank; rows without anything in them are left out."""
+    """All cells of a file as text, empty where blank. Rows without anything in them are left out."""
     check_suffix(path, (".csv", ".xlsx", ".txt", ".tsv"))
     if not path.exists():
         raise CoderFileError(f"there is no file '{path}'")
@@ -128,6 +131,7 @@ def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
         raise CoderFileError(f"'{path.name}' is empty")
     names = [name.strip() for name in filled[0]]
     width = max(len(row) for row in filled)
+    # spreadsheets drop trailing empty cells, so that rows may differ in width
     names += [f"unnamed {j + 1}" for j in range(len(names), width)]
     return pd.DataFrame([[*row, *[""] * (width - len(row))] for row in filled[1:]], columns=names, dtype=object)
 
@@ -145,7 +149,9 @@ def _csv_cells(path: Path, encoding: str) -> list[list[str]]:
             "another encoding. Save it as 'CSV UTF-8', or pass encoding='cp1252' (Windows, western Europe) or the one used"
         ) from None
     header = text.split("\n", 1)[0]
+    # whichever delimiter the header has most of: it depends on the spreadsheet's language
     delimiter = max(",;\t", key=header.count)
+    # texts may be longer than Python's default limit of a cell
     csv.field_size_limit(2**31 - 1)
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))

@@ -41,9 +41,11 @@ def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str)
             raise ArgumentError("rule='mean' needs numbers for labels; use rule='majority'")
         means: pd.Series = every.groupby(level=0).mean()
         return means
+    # votes of each (row, label) pair, and the most that any label of the row has
     votes = every.groupby([every.index, every], sort=False).size().rename_axis(["row", "label"])
     most = votes.groupby("row").transform("max")
     leading = votes[votes == most].reset_index("label")["label"]
+    # two labels with the most votes: no majority
     tied = leading.index.duplicated(keep=False)
     if tied.any() and ties == "raise":
         where = pd.unique(leading.index[tied])
@@ -54,6 +56,7 @@ def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str)
             f"{example}. Settle them (a third coder's file will do), or pass ties='first' to follow the file named first, or "
             "rule='mean'"
         )
+    # among the leading labels, the first in the order of the files
     allowed = set(leading.items())
     kept = every[[vote in allowed for vote in every.items()]]  # in the order of the files
     first: pd.Series = kept[~kept.index.duplicated()]

@@ -8,12 +8,10 @@ from numpy.typing import ArrayLike
 from dsl._typing import AnyArray
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import (
-    TARGETS,
     Names,
     Pairs,
     as_name,
     as_names,
-    check_choice,
     check_counts,
     explain_calls,
     pair_surrogates,
@@ -22,15 +20,13 @@ from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import TableLike
-from dsl.engine.covariance import SMALL_SAMPLE
-from dsl.engine.models import MODELS
 from dsl.estimators.analysis import prepare_analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
+from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.run import run
 from dsl.exceptions import ArgumentError, LeakError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method
 
 
 @explain_calls
@@ -221,47 +217,20 @@ def dsl(
 
 def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names | None, **given: Any) -> Call:
     """The arguments, each checked by itself and against the others. What depends on the data is checked with them."""
-    _check_options(**{name: given[name] for name in ("model", "estimator", "vcov", "target")})
-    estimator, cluster = given["estimator"], given["cluster"]
-    _check_vcov(given["vcov"], cluster)
-    # after the estimator is known to exist: both defaults depend on it, and use_t on the tuning chosen
+    estimator = given["estimator"]
+    check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
-    check_method(given["sl_method"], given["family"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     for role in ("labeled", "sample_prob", "cluster"):
         given[role] = as_name(given[role], role)
     for role in ("index", "feature"):
         given[role] = as_names(given[role], role)
     _check_design(given["design"], {role: given[role] for role in ("labeled", "sample_prob")})
-    _check_target(given["target"], estimator)
     call = Call(formula=formula, predicted_var=predicted, prediction=surrogates, pairs=pairs, **given)
     # last: needs the pairs and the names in their final form
     _check_surrogates(call)
     return call
-
-
-def _check_options(**chosen: str) -> None:
-    known = {"model": tuple(MODELS), "estimator": tuple(ESTIMATORS), "vcov": SMALL_SAMPLE, "target": TARGETS}
-    for name, value in chosen.items():
-        check_choice(name, value, known[name])
-
-
-def _check_vcov(vcov: str, cluster: str | None) -> None:
-    if vcov.startswith("CR") and cluster is None:
-        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use 'HC0' or 'HC1'")
-    if vcov.startswith("HC") and cluster is not None:
-        raise ArgumentError(
-            f"vcov='{vcov}' ignores clusters; use 'CR0' or 'CR1' with cluster={cluster!r}, or drop cluster"
-        )
-
-
-def _check_target(target: str, estimator: str) -> None:
-    if target == "finite" and not ESTIMATORS[estimator].uses_labels:
-        raise ArgumentError(
-            f"estimator='{estimator}' uses no labelled rows: with target='finite' nothing about it is random; use target="
-            "'superpopulation', or another estimator"
-        )
 
 
 def _check_design(design: SamplingDesign | None, columns: Mapping[str, str | None]) -> None:

@@ -8,8 +8,9 @@ from dsl._typing import Arguments, Record
 from dsl.data.sample import Sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
-from dsl.estimators.call import Call, Execution
+from dsl.estimators.call import Call, Execution, Lost
 from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t
+from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
@@ -77,4 +78,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)
         folds[:, sample.rows] = fit.splits.folds
         settled["folds"] = folds
-    return replace(own, **{**arguments, **settled})
+    call = replace(own, **{**arguments, **settled})
+    learner = "auto" if isinstance(call.sl_method, Lost) else call.sl_method  # whoever needs a lost one says so
+    check_options(**{**{name: getattr(call, name) for name in OPTIONS}, "sl_method": learner})
+    return call

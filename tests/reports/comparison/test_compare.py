@@ -404,3 +404,19 @@ def test_a_design_is_remembered(data: pd.DataFrame) -> None:
         other = compare("y ~ x", d, estimators=("naive", "gold_only", "dsl"), **call)
         pd.testing.assert_frame_equal(found.table, other.table)
         pd.testing.assert_frame_equal(found.bias, other.bias)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"estimator": "dls"}, "did you mean 'dsl'"),
+        ({"vcov": "HC9"}, "unknown vcov"),
+        ({"vcov": "CR1"}, "needs clusters"),
+        ({"sl_method": "nothing"}, "unknown sl_method"),
+        ({"formula": "y ~ z"}, "'formula' cannot be changed on the rows of a fit"),
+        ({"cluster": "cl"}, "'cluster' cannot be changed"),
+    ],
+)
+def test_options_of_other_estimators_are_checked(data: pd.DataFrame, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        compare_fit(run(data, "y ~ x"), data, estimators={"other": {"estimator": "dsl", **options}})

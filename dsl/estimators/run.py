@@ -74,6 +74,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
         "use_t": resolve_use_t(estimator, tune, arguments.get("use_t", asked)),
     }
     if fit.splits.folds is not None and "folds" not in arguments:
+        # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)
         folds[:, sample.rows] = fit.splits.folds
         settled["folds"] = folds

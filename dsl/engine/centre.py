@@ -68,7 +68,7 @@ class Centring:
 
 
 def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:
-    """Centre the columns that need it, or None where none does, or there is no intercept to take up the means.
+    """Centre the columns that need it. None where none does, or where there is no intercept to take up the means.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ ESTIMATORS: dict[str, Estimator] = {each.name: each for each in (DSL, DSL_PLUS, 
 
 
 def known_estimator(name: str) -> Estimator:
-    """The registry's entry; raises ArgumentError, which lists the names, if there is none."""
+    """The registry's entry. Raises ArgumentError, which lists the names, if there is none."""
     check_choice("estimator", name, tuple(ESTIMATORS))
     return ESTIMATORS[name]
 

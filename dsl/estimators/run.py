@@ -66,7 +66,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     estimator = str(arguments.get("estimator", own.estimator))
     known_estimator(estimator)
     tune = resolve_tune(estimator, arguments.get("tune"))
-    # only what the user asked for counts; where the fit has its estimator's default, the other has its own
+    # only what the user asked for counts. Where the fit has its estimator's default, the other has its own
     asked = None if own.use_t == resolve_use_t(own.estimator, own.tune) else own.use_t
     settled: Record = {
         "estimator": estimator,

@@ -17,7 +17,7 @@ class CallError(ArgumentError, TypeError):
 
 
 class MissingDependencyError(DSLError, ImportError):
-    """An optional package is needed; the message names the extra that installs it."""
+    """An optional package is needed. The message names the extra that installs it."""
 
 
 class FormulaError(DSLError, ValueError):
@@ -109,7 +109,7 @@ class DSLWarning(UserWarning):
 
 
 class DroppedRowsWarning(DSLWarning):
-    """Rows with missing values were left out; the message counts them per column."""
+    """Rows with missing values were left out. The message counts them per column."""
 
 
 class AllLabeledWarning(DSLWarning):

@@ -53,6 +53,7 @@ SYNONYMS = {
 
 def warn_caller(category: type[Warning], message: str) -> None:
     """Warn at the line that called this package."""
+    # up to the first frame outside this package: its line is one that the user can change
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "dsl":
         level, frame = level + 1, frame.f_back
@@ -62,6 +63,7 @@ def warn_caller(category: type[Warning], message: str) -> None:
 def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
     """Raise CallError, which names the right argument, where Python would raise a bare TypeError."""
     signature = inspect.signature(function)
+    # messages speak of calls, in which nobody writes self
     own = [name for name in signature.parameters if name == "self"]
     shown = signature.replace(parameters=[p for name, p in signature.parameters.items() if name not in own])
     name = function.__qualname__.removesuffix(".__init__")
@@ -71,6 +73,8 @@ def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
         try:
             signature.bind(*args, **kwargs)
         except TypeError:
+            # a TypeError from inside the function is a bug of ours, and passes unchanged: only the binding is tried
+            # here
             raise CallError(f"{name}() {_misfit(shown, args[len(own) :], kwargs)}") from None
         return function(*args, **kwargs)
 
@@ -101,6 +105,7 @@ def _misfit(signature: inspect.Signature, args: tuple[object, ...], kwargs: Mapp
 def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -> None:
     """Raise ArgumentError unless all are whole numbers in range."""
     for name, value, least in (("cross_fit", cross_fit, 2), ("sample_split", sample_split, 1), ("seed", seed, 0)):
+        # True is an int in Python, but a slip here
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
@@ -150,6 +155,7 @@ def pair_surrogates(
         every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
         return tuple(paired), every, {gold: names for gold, names in paired.items() if names}
     predicted = as_names(predicted_var, "predicted_var")
+    # as many predictions as variables: paired in order. Otherwise nobody can tell.
     pairs = zip(predicted, listed, strict=True) if len(predicted) == len(listed) else ()
     return predicted, listed, {gold: (name,) for gold, name in pairs}
 
@@ -169,7 +175,7 @@ Seed: TypeAlias = int | np.random.Generator
 
 
 def check_count(value: object, *, name: str, least: int = 0) -> int:
-    """Return `value` as an int of at least `least`; `name` is the argument named in the error."""
+    """Return `value` as an int of at least `least`. `name` is the argument named in the error."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise ArgumentError(f"{name} must be a whole number, not {value!r}.")
     if value < least:
@@ -194,6 +200,7 @@ def check_probabilities(prob: object, *, n_rows: int) -> FloatArray:
         values = np.full(n_rows, float(values))
     if values.shape != (n_rows,):
         raise ArgumentError(f"sample_prob has shape {values.shape}; give one number or shape ({n_rows},).")
+    # negated, so that NaN is bad too
     bad = np.flatnonzero(~((values > 0) & (values <= 1)))
     if bad.size:
         first = ", ".join(f"row {i}: {values[i]:g}" for i in bad[:3])

@@ -24,7 +24,7 @@ class Columns:
     absorbed: tuple[str, ...] = ()
 
     def roles(self) -> dict[str, str]:
-        """Argument that names each column, for messages; the first one where several do."""
+        """Argument that names each column, for messages, and the first one where several do."""
         named: list[tuple[str, Iterable[str]]] = [
             ("predicted_var", self.predicted),
             ("formula", self.formula),
@@ -38,6 +38,7 @@ class Columns:
         out: dict[str, str] = {}
         for role, names in named:
             for name in names:
+                # the order of the list above decides: the first argument that names a column
                 out.setdefault(name, role)
         return out
 
@@ -80,6 +81,6 @@ class NamedColumns(Columns):
 
 
 def named_columns(data: TableLike, named: Mapping[str, str]) -> pd.DataFrame:
-    """The columns, keys of `named`, as a pandas frame under the table's row labels; values name the arguments."""
+    """The columns, keys of `named`, as a pandas frame under the table's row labels. The values of `named` are the arguments."""
     check_columns_exist(NamedColumns(named=named), column_names(data))
     return to_pandas(data, list(named))

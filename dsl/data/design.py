@@ -13,7 +13,7 @@ from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError
 
 ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob")
-"""The arrays of a labeling, one value per row; the last three may be None."""
+"""The arrays of a labeling, one value per row. The last three may be None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,13 +41,14 @@ class SamplingDesign(Labeling):
 
     @property
     def drawn_rows(self) -> pd.Index:
-        """Labels of the rows drawn; (n_drawn,)."""
+        """Labels of the rows drawn, (n_drawn,)."""
         return self.rows[self.drawn]
 
     @property
     def fingerprint(self) -> str:
         """Twelve characters that tell this design from any other: a hash of its rows, probabilities and draw."""
         digest = hashlib.sha256(f"{self.kind} {self.fixed_size} {len(self)}".encode())
+        # a separator that labels do not have, so that "1", "23" and "12", "3" differ
         digest.update("\x1f".join(map(str, self.rows)).encode())
         for name in ARRAYS:
             value = getattr(self, name)
@@ -62,7 +63,7 @@ def check_design(design: object) -> None:
 
 
 def aligned(design: SamplingDesign, labels: pd.Index) -> Labeling:
-    """The design's labeling in the order of a table's rows, which are known by their labels; (N,) arrays.
+    """The design's labeling in the order of a table's rows, which are known by their labels. (N,) arrays.
 
     Raises
     ------
@@ -72,6 +73,7 @@ def aligned(design: SamplingDesign, labels: pd.Index) -> Labeling:
     check_design(design)
     if not labels.is_unique:
         raise DataError("the data's row labels are not unique, so that a labelling design cannot be matched to them")
+    # (N,) position in the design of each of the table's rows
     place = design.rows.get_indexer(labels)
     unknown = place < 0
     if unknown.any() or len(labels) != len(design.rows):
@@ -90,6 +92,7 @@ def whole_units(
     if cluster is None:
         levels, codes = np.unique(unit, return_inverse=True)
         return codes, len(levels)
+    # units drawn whole are independent of each other, rows within them are not: clusters may join units, not cut them
     split = pd.Series(cluster).groupby(unit).nunique()
     if split.max() > 1:
         raise ArgumentError(

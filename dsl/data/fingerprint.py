@@ -54,11 +54,13 @@ def _values_hash(column: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
         letter = "b" if pd.api.types.is_bool_dtype(kind) else "n"
         values = column.to_numpy(dtype=float, na_value=np.nan)
+        # beyond 2^53 neighbours would be the same float: these are hashed as integers
         if pd.api.types.is_integer_dtype(kind) and np.abs(values).max(initial=0.0) > EXACT:
             return "i" + _hash(column.to_numpy(dtype=np.int64, na_value=0).tobytes())
         # one bit pattern for missing, whatever R or Arrow put into it (adding to R's NA would signal), then one for zero
         values = np.where(np.isnan(values), np.nan, values) + 0.0
         return letter + _hash(values.tobytes())
+    # in order of appearance, whatever order a category type has: the values count, not how they are stored
     codes, levels = pd.factorize(column)
     text = json.dumps([f"{type(level).__name__}:{level}" for level in levels])
     return "c" + _hash(codes.astype(np.int64).tobytes() + text.encode())
@@ -102,8 +104,10 @@ def _describe(value: object, depth: int) -> object:
 def _describe_object(value: object, depth: int) -> object:
     if isinstance(value, CodeType):
         constants = [_describe(inner, depth + 1) for inner in value.co_consts]
+        # bytecode refers to names and constants by position, hence these as well
         return [_hash(value.co_code), list(value.co_names), constants]
     if isinstance(value, FunctionType):
+        # what a function reads from around it decides what it returns
         enclosed = list(getclosurevars(value).nonlocals.values())
         parts = (value.__code__, value.__defaults__, value.__kwdefaults__, enclosed)
         return [value.__module__, value.__qualname__, *(_describe(part, depth + 1) for part in parts)]
@@ -114,6 +118,7 @@ def _describe_object(value: object, depth: int) -> object:
     if isinstance(value, type | ModuleType | BuiltinFunctionType):
         return _name(value)
     state = dict(getattr(value, "__dict__", {}))
+    # slots of all bases: each class lists its own only
     for kind in type(value).__mro__:
         names = getattr(kind, "__slots__", ())
         state |= {n: getattr(value, n) for n in ([names] if isinstance(names, str) else names) if hasattr(value, n)}

@@ -70,7 +70,7 @@ def _zero_one(column: pd.Series, name: str) -> FloatArray:
 
 
 def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArray, yes: str, no: str) -> None:
-    """Raise LabelError unless gold values are there exactly on the labelled rows; `yes` and `no` describe the two kinds."""
+    """Raise LabelError unless gold values are there exactly on the labelled rows. `yes` and `no` describe the two."""
     for name in columns.predicted:
         there = frame[name].notna().to_numpy()
         if (labeled & ~there).any():
@@ -94,6 +94,7 @@ def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray)
         if not missing.any():
             continue
         for gold in columns.predicted:
+            # known exactly where the gold label is, and equal to it there
             if (missing == ~labeled).all() and _same(frame[name], frame[gold], labeled):
                 role = "prediction" if name in columns.prediction else "feature"
                 raise LeakError(
@@ -112,6 +113,7 @@ def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray)
 
 def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:
     """Raise LeakError for a copy of the gold label whose gaps were filled with one value."""
+    # fewer than 20 rows may agree by chance
     rest = frame[name].to_numpy()[~labeled]
     if len(rest) < 20 or pd.isna(rest[0]) or not bool((rest == rest[0]).all()):
         return
@@ -134,7 +136,7 @@ def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
 
 
 def sampling_probabilities(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> FloatArray:
-    """Each row's probability of being labelled, as named or the share of labelled rows; (N,)."""
+    """Each row's probability of being labelled, as named, or the share of labelled rows. (N,) array."""
     if columns.sample_prob is None:
         return np.full(len(frame), labeled.mean())
     name = columns.sample_prob
@@ -147,6 +149,7 @@ def sampling_probabilities(frame: pd.DataFrame, columns: Columns, labeled: BoolA
         ((values <= 0.0) | (values > 1.0), "outside (0, 1]", "row"),
     ):
         if bad.any():
+            # a value between 2 and 100 is most likely a percentage
             percent = " (percentages divided by 100)" if 2.0 < values[bad].max() <= 100.0 else ""
             raise SampleProbabilityError(
                 f"the sampling probability '{name}' is {what} in {first_rows(bad, frame.index, kind)}; {advice}{percent}"

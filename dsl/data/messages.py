@@ -20,7 +20,7 @@ def missing_per_column(dropped: Mapping[str, int]) -> str:
 
 
 def rows_left_out(n_input: int, n_used: int, dropped: Mapping[str, int]) -> str:
-    """How many rows were left out, and which columns' missing values are why; without a full stop.
+    """How many rows were left out, and which columns' missing values are why, without a full stop.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class Sample:
     """Rows that enter the analysis."""
 
     data: pd.DataFrame
-    """The analysis columns under the input's row labels; predicted variables are float or categories, missing off the
+    """The analysis columns under the input's row labels. Predicted variables are float or categories, missing off the
     labelled rows."""
     rows: IntArray
     """(N,) the rows' positions in the input."""
@@ -56,7 +56,7 @@ class Sample:
 
     @property
     def labels(self) -> pd.Index:
-        """The rows' labels in the input; (N,)."""
+        """The rows' labels in the input, (N,)."""
         return self.data.index
 
     @property
@@ -66,15 +66,15 @@ class Sample:
 
     @property
     def weight(self) -> FloatArray:
-        """1 / sampling probability of the labelled rows; (n_labeled,)."""
+        """1 / sampling probability of the labelled rows, (n_labeled,)."""
         return np.asarray(1.0 / self.sample_prob[self.labeled])
 
 
 def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = None) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
-    Rows are dropped only for missing values in covariates, features, clusters and fixed effects;
-    `Sample.dropped` counts them. Anything else that is missing or contradictory raises. A `design`
+    Rows are dropped only for missing values in covariates, features, clusters and fixed effects,
+    which `Sample.dropped` counts. Anything else that is missing or contradictory raises. A `design`
     (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
     """
     check_columns_exist(columns, column_names(data))
@@ -83,10 +83,13 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     _check_kinds(frame, columns)
+    # of the input as it came, all rows: before labels are read and rows dropped
     fingerprint = column_fingerprints(frame)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
+    # probabilities have a check of their own, whose message says more
     _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
+    # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeling = None if design is None else aligned(design, frame.index)
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
@@ -97,13 +100,17 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         _check_left(keep, labeled, dropped)
         frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
         labeling = None if labeling is None else labeling.at(keep)
+    # mean pi = n / N on the rows that are left, as in the reference: the weights of the labelled rows then add up to
+    # about N
     scaled = probability * (labeled.mean() / probability.mean())
     equal_prob = bool(np.ptp(probability) == 0.0)
+    # once rows with missing values are gone, nullable truth values can be plain ones
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
     cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
     if labeling is None:
         known = np.full(len(frame), labeled.mean()) if equal_prob else probability
+        # equal probabilities most often come from a draw of a fixed number, unequal ones from independent draws
         labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
     if labeling.unit is not None:
         cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
@@ -139,6 +146,7 @@ def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
             raise ColumnTypeError(f"column '{name}' ({role}) holds complex numbers; use real ones, e.g. np.real")
         if column.dtype == object:
             try:
+                # hashing every cell finds lists and arrays, which no role can use
                 column.unique()
             except TypeError:
                 kind = type(column.dropna().iloc[0]).__name__
@@ -154,6 +162,7 @@ def _check_text(column: pd.Series, role: str) -> None:
     values = column.dropna().unique()
     if len(values) <= MANY_LEVELS:
         return
+    # many levels: numbers with a few typing errors ("n/a", "12,5"), or free text
     numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").notna().to_numpy()
     if numbers.mean() >= 0.8:
         other = "" if numbers.all() else f" and some others ({', '.join(repr(v) for v in values[~numbers][:3])})"
@@ -186,6 +195,7 @@ def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, di
         missing = frame[name].isna().to_numpy()
         if missing.any():
             dropped[name] = int(missing.sum())
+            # predicted variables are missing off the labelled rows by design, and do not count
             keep &= ~missing
     return keep, dropped
 
@@ -218,7 +228,7 @@ def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
 
 
 def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:
-    """What the learners see: predictions, then features; categories as dummies without the first level."""
+    """What the learners see: predictions, then features, categories as dummies without the first level."""
     parts: list[FloatArray] = []
     names: list[str] = []
     for name in dict.fromkeys((*columns.prediction, *columns.feature)):
@@ -242,6 +252,7 @@ def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, t
 
 def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit: int) -> None:
     """Raise FoldError unless every fold can hold a labelled row (or cluster with one)."""
+    # a cluster stays in one fold, so that clusters with labels are what is dealt out
     units = int(labeled.sum()) if cluster is None else len(np.unique(cluster[labeled]))
     what = "labelled rows" if cluster is None else "clusters with labelled rows"
     if units < cross_fit:

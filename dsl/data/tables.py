@@ -93,12 +93,14 @@ def _plain(column: pd.Series) -> pd.Series:
     True and False with missing values stay nullable: they are a category of two, as in R, once rows are dropped.
     """
     kind = column.dtype
+    # pyarrow's name for categories
     if isinstance(kind, pd.ArrowDtype) and str(kind).startswith("dictionary"):
         return column.astype("category")
     if pd.api.types.is_object_dtype(kind):
         column = column.infer_objects()
         if column.dtype == object and column.dropna().map(_is_bool).all() and column.notna().any():
             return column.astype("boolean")
+        # Decimals, or numbers among None
         if column.dtype == object and column.map(_is_number_or_missing).all():
             return pd.to_numeric(column, errors="coerce").astype(float)
         return column
@@ -126,7 +128,7 @@ def _is_number_or_missing(value: object) -> bool:
 
 
 def as_numbers(column: pd.Series, role: str) -> pd.Series:
-    """The column as float64; raises ColumnTypeError naming the first values that are no numbers."""
+    """The column as float64. Raises ColumnTypeError naming the first values that are no numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != object else object)
     column = _plain(column)
@@ -152,7 +154,7 @@ def categorical_dtype(column: pd.Series) -> pd.CategoricalDtype:
 
 
 def each_row(table: pd.DataFrame, *, labels: bool = False) -> Iterator[Any]:
-    """Rows as named tuples: what a cell holds is known by its column's name; with `labels` the row's label is ``Index``."""
+    """Rows as named tuples: what a cell holds is known by its column's name. With `labels` the row's label is ``Index``."""
     yield from table.itertuples(index=labels)
 
 

@@ -1,1 +1,1 @@
-"""From arrays to estimates and covariances; numpy and scipy only."""
+"""From arrays to estimates and covariances, with numpy and scipy only."""

@@ -2,8 +2,8 @@
 
 With D the dummy matrix of the factors and W the row weights, ``project`` returns
 D (D'WD)^+ D'W X. The factor with most levels is eliminated by group means, which leaves a system of
-the size of the other factors' levels (the Schur complement): none for one factor, small and solved
-densely for a panel, sparse and solved by conjugate gradients beyond that. Memory stays at
+the size of the other factors' levels (the Schur complement). There is none for one factor. For a panel it is small
+and solved densely, beyond that it is sparse and solved by conjugate gradients. Memory stays at
 rows x columns.
 """
 
@@ -41,12 +41,12 @@ class _OneFactor:
         return cls(dummies, sums, np.bincount(codes, weights).astype(float))
 
     def means(self, values: FloatArray) -> FloatArray:
-        """Weighted mean of every level; (levels, columns)."""
+        """Weighted mean of every level, (levels, columns)."""
         out: FloatArray = (self.sums @ values) / self.totals[:, None]
         return out
 
     def fitted(self, values: FloatArray) -> FloatArray:
-        """Each row's level mean; (n, columns)."""
+        """Each row's level mean, (n, columns)."""
         return np.asarray(self.dummies @ self.means(values))
 
 
@@ -56,13 +56,14 @@ class Absorber:
     Parameters
     ----------
     factors : sequence of (n,) integer arrays
-        Level codes 0, 1, ... of each factor; every level must occur.
+        Level codes 0, 1, ... of each factor. Every level must occur.
     weights : (n,) array, optional
-        Positive row weights; one by default.
+        Positive row weights, one by default.
     """
 
     def __init__(self, factors: Sequence[IntArray], weights: FloatArray | None = None) -> None:
         w = np.ones(len(factors[0])) if weights is None else weights
+        # the factor with most levels comes first: its block of D'WD is diagonal, so that eliminating it costs nothing
         order = sorted(range(len(factors)), key=lambda j: -int(factors[j].max()))
         self._largest = _OneFactor.build(factors[order[0]], w)
         self._others = None
@@ -75,6 +76,7 @@ class Absorber:
 
     def _prepare(self) -> None:
         """System of the other factors' effects, the largest factor partialled out."""
+        # D'WD = [[T, O], [O', I]] with T = diag(totals): the Schur complement of T is I - O' T^-1 O
         overlap = self._largest.sums @ self._others  # (levels, other levels)
         inner = self._other_sums @ self._others
         scaled = sp.diags(1.0 / self._largest.totals) @ overlap
@@ -83,6 +85,8 @@ class Absorber:
         self._schur = schur
         self._pseudo_inverse = None
         if schur.shape[0] <= DENSE_LEVELS:
+            # scaled to a unit diagonal, so that one threshold on the eigenvalues suits levels of any size.
+            # The system is singular (each factor's dummies sum to one), hence the pseudo-inverse.
             half = 1.0 / np.sqrt(self._diagonal)
             dense = schur.toarray() * half[:, None] * half
             values, vectors = scipy.linalg.eigh(dense)
@@ -95,7 +99,7 @@ class Absorber:
     def rank(self) -> int:
         """Rank of the dummies.
 
-        Exact for one or two factors and wherever the smaller factors' system is solved densely; beyond that
+        Exact for one or two factors and wherever the smaller factors' system is solved densely. Beyond that
         one redundant level per further factor is assumed, which is right if all levels are connected.
         """
         if self._others is None:
@@ -104,6 +108,8 @@ class Absorber:
             return len(self._largest.totals) + self._schur_rank
         if len(self._levels) == 2:
             overlap = self._largest.sums @ self._others
+            # two factors: one level is redundant for each connected component of the bipartite graph of levels
+            # (Abowd, Creecy and Kramarz 2002)
             graph = sp.block_array([[None, overlap], [overlap.T, None]])
             return sum(self._levels) - int(connected_components(graph, directed=False)[0])
         return sum(self._levels) - (len(self._levels) - 1)
@@ -129,6 +135,8 @@ class Absorber:
         return fitted.reshape(values.shape)
 
     def _project_once(self, values: FloatArray, size: FloatArray) -> FloatArray:
+        # block elimination: first the other factors' effects, from values within the largest factor,
+        # then its own from the rest
         within = values - self._largest.fitted(values)
         assert self._others is not None
         part = self._others @ self._solve(np.asarray(self._other_sums @ within), size)

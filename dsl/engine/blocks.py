@@ -8,8 +8,8 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 
 BLOCK_VALUES = 262_144
-"""Values of x handled at a time: temporary arrays stay in the processor's cache, and products are too small for the
-linear algebra library to share among threads, which on a busy machine takes many times longer."""
+"""Values of x handled at a time. Temporary arrays then stay in the processor's cache. Products are too small for the linear
+algebra library to share among threads, which on a busy machine would take many times longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Version:
     outcome: FloatArray
     """(n,)"""
     share: FloatArray | None = None
-    """(n,) probability of this version; None for one."""
+    """(n,) probability of this version, or None for one."""
 
     def rows(self, rows: slice | IntArray) -> "Version":
         """Some of the rows."""
@@ -41,7 +41,7 @@ class Block:
     predicted: FloatArray
     """(n, p) the other columns, at the out-of-fold predictions."""
     outcome: FloatArray
-    """(n,) the outcome; at the out-of-fold predictions if it is predicted."""
+    """(n,) the outcome, at the out-of-fold predictions if it is predicted."""
     gold_rows: IntArray
     """(m,) positions of the labelled rows in this block, ascending."""
     gold: FloatArray
@@ -57,7 +57,7 @@ class Block:
     absorbed_outcome: FloatArray | None = None
     """(n,) projection of the pseudo-outcome on the fixed effects."""
     imputed: tuple[Version, ...] = ()
-    """Versions whose moments are averaged; ``predicted`` and ``outcome`` are their means. Empty if these stand alone."""
+    """Versions whose moments are averaged. ``predicted`` and ``outcome`` are their means, and stand alone if this is empty."""
     within: "Block | None" = None
     """The rows within the fixed effects, predicted versions only: what tuning scales. None where that is the block itself."""
 
@@ -68,7 +68,7 @@ class Block:
 
     @property
     def versions(self) -> tuple[Version, ...]:
-        """The imputed versions of the rows; at least one."""
+        """The imputed versions of the rows, at least one."""
         return self.imputed or (Version(predicted=self.predicted, outcome=self.outcome),)
 
     def pieces(self, size: int | None = None) -> Iterator["Block"]:
@@ -82,6 +82,7 @@ class Block:
             yield self._cut(slice(start, min(start + size, n)))
 
     def _cut(self, rows: slice) -> "Block":
+        # gold_rows ascend, so that those of a run of rows are a run too
         gold = slice(*np.searchsorted(self.gold_rows, (rows.start, rows.stop)))
         return replace(
             self,

@@ -1,8 +1,8 @@
 """Columns whose mean dwarfs their spread (a calendar year), centred before the engine sums their squares.
 
 With an intercept in the model, centring only moves the intercept: x'theta is the same for x - m and an intercept
-larger by m'theta. Sums of products of uncentred years lose as many digits as the square of mean over spread has; of
-centred ones, none.
+larger by m'theta. Sums of products of uncentred years lose as many digits as the square of mean over spread has. Those
+of centred years lose none.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Centring:
         return replace(block, fixed=self.fixed)
 
     def back(self, k: int) -> FloatArray:
-        """T in theta = T theta_c: the identity but for minus the means in the intercept's row; (k, k)."""
+        """T in theta = T theta_c: the identity but for minus the means in the intercept's row, (k, k)."""
         out = np.eye(k)
         out[self.intercept, : len(self.means)] -= self.means
         return out
@@ -43,11 +43,11 @@ class Centring:
     def undo(self, fit: SplitFit, equations: int = 1) -> SplitFit:
         """The fit in terms of the columns as they were.
 
-        theta = T theta_c and V = T V_c T'; sums over rows change by the inverse, J = T^-T J_c T^-1. Several equations
+        theta = T theta_c and V = T V_c T'. Sums over rows change by the inverse, J = T^-T J_c T^-1. Several equations
         side by side change one by one.
         """
         back = np.kron(np.eye(equations), self.back(len(fit.params) // equations))
-        forth = 2.0 * np.eye(len(back)) - back  # its inverse
+        forth = 2.0 * np.eye(len(back)) - back  # T^-1: T - I squares to zero, so that (I + A)^-1 = I - A
         return replace(
             fit,
             params=back @ fit.params,
@@ -68,7 +68,7 @@ class Centring:
 
 
 def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:
-    """Centre the columns that need it; None where none does, or there is no intercept to take up the means.
+    """Centre the columns that need it. None where none does, or where there is no intercept to take up the means.
 
     Parameters
     ----------
@@ -81,6 +81,8 @@ def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centri
     if intercept is None:
         return None
     n = len(fixed)
+    # the row of the intercept in the Gram matrix holds the column sums. The variance is a rough one (it cancels where
+    # the mean dwarfs it), which is enough to tell that the mean is large.
     means = gram[intercept] / n
     variance = np.diag(gram) / n - means**2
     far = means**2 > FAR**2 * np.maximum(variance, 0.0)

@@ -22,6 +22,7 @@ PINNED = 1e-7
 
 def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
     """Raise the error that says why the root cannot be used, if it cannot."""
+    # the right singular vector of the smallest singular value is the combination of columns that the rows leave open
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
     runaway = root.problem is not None or values[-1] < PINNED
     if problem.link.probability and runaway:
@@ -45,7 +46,7 @@ def no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
 
 
 def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
-    """Raise SeparationError if fitted probabilities are 0 or 1; what runs away dominates the parameters."""
+    """Raise SeparationError if fitted probabilities are 0 or 1. The coefficient that runs away dominates."""
     pinned = 0
     for piece in block.pieces():
         for mu in fitted_means(piece, root.params * scale, problem.link).predicted:
@@ -73,7 +74,7 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
     """Raise CollinearityError, naming columns, unless all columns are linearly independent.
 
     A column counts as dependent if what the others leave of it is below `DEPENDENT` of its size.
-    Predicted columns are judged over predicted and gold versions together; with fixed effects, all
+    Predicted columns are judged over predicted and gold versions together. With fixed effects, all
     are judged by what these leave.
 
     Parameters
@@ -91,6 +92,7 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
     gram = _joint_gram(block.fixed, block.predicted, fixed_gram)
     gold_fixed = block.fixed[rows]
     gram = gram + _joint_gram(gold_fixed, block.gold)
+    # columns of length one: the smallest eigenvalue is then free of units
     norm = np.sqrt(np.diag(gram))
     if np.any(norm == 0.0):
         zero = [name for name, size in zip(names, norm, strict=True) if size == 0.0]
@@ -99,6 +101,7 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
         return
     # the Gram matrix squares the condition number: look again at the columns themselves
     columns = np.vstack([np.hstack([block.fixed, block.predicted]), np.hstack([gold_fixed, block.gold])])
+    # R of X = QR has the singular values of X, and as few rows as X has columns
     triangle = scipy.linalg.qr(columns / norm, mode="r")[0][: len(norm)]
     _, sizes, directions = np.linalg.svd(triangle)
     sizes = np.pad(sizes, (0, len(norm) - len(sizes)))
@@ -116,6 +119,7 @@ def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray
 def _raise_dependent(null: FloatArray, names: tuple[str, ...], columns: FloatArray) -> None:
     involved = [j for j in range(len(names)) if np.abs(null[:, j]).max() > 1e-6]
     constant = [j for j in involved if np.ptp(columns[:, j]) == 0.0]
+    # c constant columns make c - 1 dependencies: if there are no others, the constants alone are at fault
     if len(constant) == len(null) + 1:
         extra = [names[j] for j in constant if names[j] != "Intercept"]
         raise CollinearityError(
@@ -134,6 +138,7 @@ def _check_absorbed(block: Block, names: tuple[str, ...]) -> None:
         predicted = pseudo_values(piece.predicted, piece.gold, piece.gold_rows, piece.weight)
         columns = np.hstack([piece.fixed, predicted])
         before += column_squares(columns)
+        # what the fixed effects leave of each column
         columns -= piece.absorbed
         within += columns.T @ columns
     norm = np.sqrt(np.diag(within))

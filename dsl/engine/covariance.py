@@ -23,12 +23,13 @@ def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> Floa
     (n_clusters, k) array
     """
     n = len(cluster)
+    # each column of the (G, n) membership matrix has one entry, so that its pointers are 0, 1, ..., n
     member = sp.csc_matrix((np.ones(n), cluster, np.arange(n + 1)), shape=(n_clusters, n))
     return np.asarray(member @ scores)
 
 
 def unit_sums(parts: FloatArray, unit: IntArray | None = None) -> FloatArray:
-    """Sums of parts within units that are independent of each other; the parts themselves if every row is a unit.
+    """Sums of parts within units that are independent of each other, or the parts themselves if every row is a unit.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def variance_of_sum(parts: FloatArray, unit: IntArray | None = None) -> FloatArr
     ----------
     parts : (n,) or (n, k) array
     unit : (n,) int array, optional
-        Code of each row's unit; by default every row is a unit (White's estimator).
+        Code of each row's unit. By default every row is a unit (White's estimator).
 
     Returns
     -------
@@ -95,6 +96,7 @@ def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:
     -------
     (k, k) symmetric array
     """
+    # A^-1 B, then A^-1 (A^-1 B)' = A^-1 B A^-T, as B is symmetric. The mean with the transpose takes off rounding.
     half = np.linalg.solve(jacobian, meat)
     vcov = np.linalg.solve(jacobian, half.T)
     out: FloatArray = (vcov + vcov.T) / 2.0
@@ -104,8 +106,8 @@ def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:
 def small_sample_factor(vcov: str, *, n: int, k: int, n_clusters: int | None) -> float:
     """Factor on the covariance matrix.
 
-    One for ``"robust"``, ``"HC0"`` and ``"CR0"`` (as the reference); n/(n-k) for ``"HC1"``;
-    G/(G-1) (n-1)/(n-k) for ``"CR1"``, with G clusters. `k` counts absorbed fixed effects too.
+    One for ``"robust"``, ``"HC0"`` and ``"CR0"`` (as the reference), n/(n-k) for ``"HC1"``, and
+    G/(G-1) (n-1)/(n-k) for ``"CR1"`` with G clusters. `k` counts absorbed fixed effects too.
     """
     if vcov == "HC1":
         return n / (n - k)

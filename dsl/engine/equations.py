@@ -1,7 +1,7 @@
 """Several equations over the same rows: their estimates side by side, with the covariance between them.
 
 One equation for each category of a categorical outcome. Each has its own parameters, so that the Jacobian is block
-diagonal; the meat is that of the equations' scores next to each other.
+diagonal. The meat is that of the equations' scores next to each other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,8 +35,10 @@ def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: 
     jacobian = scipy.linalg.block_diag(*(fit.jacobian for fit in fits))
     on_labels = np.hstack([fit.label_scores for fit in fits])
     if problem.labeling is not None:
+        # finite population: only the labelled rows' parts of the scores vary
         meat = finite_meat(on_labels, problem.labeling)
     else:
+        # scores (., k) of each equation become (., equations x k): off the diagonal blocks, B has their covariances
         side_by_side = (np.hstack(pieces) for pieces in zip(*rows, strict=True))
         meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
     return SplitFit(

@@ -59,7 +59,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         All rows of one split.
     problem : Problem
     start : (k,) array, optional
-        Where Newton's method begins; zero by default.
+        Where Newton's method begins, zero by default.
 
     Returns
     -------
@@ -75,12 +75,14 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     root = _solve(block, problem, scale, start, tolerance)
     check_root(block, problem, root, scale)
     refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
+    # back from scaled columns x s: theta = s theta_s, V = s V_s s', A = A_s / (s s'), with means turned into sums
     params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
     jacobian = root.jacobian * n / scale[:, None] / scale
     on_labels = label_scores(block, problem, params)
     if problem.labeling is not None:
         meat = finite_meat(on_labels, problem.labeling)
         vcov = sandwich(jacobian, meat)
+    # NaN included, hence not "any below zero"
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(
             f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
@@ -116,6 +118,7 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
     def evaluator(problem: Problem) -> Evaluate:
         def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
             moment, jacobian = moment_sums(block, problem, params * scale)
+            # the moment of the columns x s at theta_s, as means over the n rows
             return moment * scale / n, jacobian * scale[:, None] * scale / n
 
         return evaluate
@@ -130,6 +133,7 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
     root = newton(evaluator(problem), begin, tolerance=tolerance)
     if root.problem is None:
         return root
+    # sum m_hat = 0: the design weights 1 - w are negative for labelled rows and can make A indefinite, these cannot
     imputed = replace(problem, weights=imputed_weights, tuning=None)
     first = newton(evaluator(imputed), np.zeros(k), tolerance=ROUGH)
     return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
@@ -147,7 +151,9 @@ def _refine(
     for _ in range(MAX_REFINEMENTS):
         rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
         moment, meat = score_sums(unit_scores(rows, problem), len(params))
+        # J^-1 Omega J^-T / N in scaled columns
         vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
+        # Newton's step with the Jacobian of the solver: as good at this distance, and no pass over the rows of its own
         step = np.linalg.solve(root.jacobian, moment * scale / n)
         params = params + step
         if np.all(np.abs(step) <= NEGLIGIBLE * np.sqrt(np.maximum(np.diag(vcov), 0.0))):

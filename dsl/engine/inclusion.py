@@ -40,7 +40,7 @@ class Cells:
 def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatArray:
     """Probability that at least so many rows of each unit are labelled.
 
-    Exact for independent draws, simple random and stratified samples, and for primary units that hold whole units; primary
+    Exact for independent draws, simple random and stratified samples, and for primary units that hold whole units. Primary
     units between which a unit is divided are taken to be drawn independently of each other.
 
     Parameters
@@ -57,7 +57,7 @@ def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatA
 
     Examples
     --------
-    Two of four rows drawn at random; units of three rows and of one:
+    Two of four rows drawn at random, from units of three rows and of one:
 
     >>> import numpy as np
     >>> four = Labeling(prob=np.full(4, 0.5), drawn=np.array([True, False, True, False]), fixed_size=True)
@@ -69,6 +69,7 @@ def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatA
     cells = Cells.of(unit, groups.code)
     rows = np.bincount(unit)
     out = np.empty(len(rows))
+    # two cases have closed forms for all units at once: P(at least one) = 1 - P(none), and P(all of them)
     one, every = least == 1, (least == rows) & (least > 1)
     none = _reached(groups, cells, _none_in(groups, given, cells), missed=1.0)
     full = _reached(groups, cells, _all_in(groups, given, cells), missed=0.0)
@@ -78,6 +79,7 @@ def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatA
     ends = np.append(0, np.cumsum(np.bincount(cells.of_row)))
     bounds = np.searchsorted(cells.unit, np.arange(len(rows) + 1))
     for u in np.flatnonzero(~one & ~every):
+        # distribution of the number labelled: convolved over the groups that the unit crosses, cut where it is enough
         below = np.ones(1)
         for cell in range(bounds[u], bounds[u + 1]):
             members = order[ends[cell] : ends[cell + 1]]
@@ -87,14 +89,14 @@ def prob_at_least(labeling: Labeling, unit: IntArray, least: IntArray) -> FloatA
 
 
 def prob_reached(labeling: Labeling, unit: IntArray) -> FloatArray:
-    """Probability that the first stage reached at least one group of each unit; (U,), one if there was one stage only."""
+    """Probability that the first stage reached at least one group of each unit, (U,). It is one if there was one stage only."""
     groups = groups_of(labeling)
     cells = Cells.of(unit, groups.code)
     return 1.0 - _products(1.0 - groups.reached[cells.group], cells.unit, int(unit.max()) + 1)
 
 
 def unequal_within(labeling: Labeling, unit: IntArray) -> BoolArray:
-    """Whether rows of a unit had different probabilities; (U,)."""
+    """Whether rows of a unit had different probabilities, (U,)."""
     n_units = int(unit.max()) + 1
     low, high = np.full(n_units, np.inf), np.zeros(n_units)
     np.minimum.at(low, unit, labeling.prob)
@@ -110,21 +112,22 @@ def _products(values: FloatArray, unit: IntArray, n: int) -> FloatArray:
 
 
 def _reached(groups: Groups, cells: Cells, values: FloatArray, *, missed: float) -> FloatArray:
-    """Probabilities (C,) given that the group is reached -> without that condition; `missed` is the one if it is not."""
+    """From probabilities (C,) given that the group is reached to unconditional ones. `missed` is the one if it is not."""
     reached = groups.reached[cells.group]
     return reached * values + (1.0 - reached) * missed
 
 
 def _none_in(groups: Groups, given: FloatArray, cells: Cells) -> FloatArray:
-    """Probability that no row of a crossing is labelled, once its group is reached; (C,)."""
+    """Probability that no row of a crossing is labelled, once its group is reached, (C,)."""
     n, m, k = groups.rows[cells.group], groups.size[cells.group], cells.sums(np.ones(len(given)))
     with np.errstate(divide="ignore"):
+        # independent draws: the product of 1 - q as a sum of logarithms, where log(0) = -inf is right
         alone = np.exp(cells.sums(np.log1p(-given)))
     return np.where(np.isnan(m), alone, _ratio(n - k, m, n, m))
 
 
 def _all_in(groups: Groups, given: FloatArray, cells: Cells) -> FloatArray:
-    """Probability that all rows of a crossing are labelled, once its group is reached; (C,)."""
+    """Probability that all rows of a crossing are labelled, once its group is reached, (C,)."""
     n, m, k = groups.rows[cells.group], groups.size[cells.group], cells.sums(np.ones(len(given)))
     with np.errstate(divide="ignore"):
         alone = np.exp(cells.sums(np.log(given)))
@@ -132,7 +135,7 @@ def _all_in(groups: Groups, given: FloatArray, cells: Cells) -> FloatArray:
 
 
 def _ratio(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
-    """binom(a, b) / binom(c, d), zero where b > a; elementwise, NaN where an argument is."""
+    """binom(a, b) / binom(c, d), zero where b > a, elementwise and NaN where an argument is."""
     possible = ~(b > a)
     top = np.where(possible, a, b)
     logs = _log_binomial(top, b) - _log_binomial(c, d)
@@ -144,17 +147,20 @@ def _log_binomial(n: FloatArray | float, k: FloatArray | float) -> FloatArray:
 
 
 def _counts(groups: Groups, given: FloatArray, members: IntArray, least: int) -> FloatArray:
-    """Probabilities of 0, ..., least - 1 labelled rows among `members` of one group; (least,)."""
+    """Probabilities of 0, ..., least - 1 labelled rows among `members` of one group, (least,)."""
     group = groups.code[members[0]]
     m, n, k = groups.size[group], groups.rows[group], float(len(members))
     if np.isnan(m):
         out = np.zeros(least)
         out[0] = 1.0
         for q in given[members]:
+            # independent draws: the Poisson binomial distribution, one row at a time
             out = out * (1.0 - q) + np.append(0.0, out[:-1]) * q
     else:
+        # a fixed number m of n: j of the k members is hypergeometric
         j = np.arange(least, dtype=float)
         possible = (j <= min(k, m)) & (m - j <= n - k)
+        # impossible counts get a possible one for the logarithms, and probability zero below
         inside = np.where(possible, j, max(0.0, m - n + k))
         logs = _log_binomial(k, inside) + _log_binomial(n - k, m - inside) - _log_binomial(n, m)
         out = np.where(possible, np.exp(logs), 0.0)
@@ -196,6 +202,7 @@ def adjusted_means(
     """
     rows = np.bincount(unit).astype(float)
     drawn, groups = labeling.drawn, groups_of(labeling)
+    # (N,) R e / pi
     gap = np.zeros(len(drawn))
     gap[drawn] = (gold - guess[drawn]) / labeling.prob[drawn]
     mean = (np.bincount(unit, guess) + np.bincount(unit, gap)) / rows
@@ -203,14 +210,17 @@ def adjusted_means(
     total, square, once = (cells.sums(values) for values in (gap, gap**2, gap**2 * labeling.prob))
     reached, joint = groups.reached[cells.group], _joint(groups)[cells.group]
     with np.errstate(divide="ignore", invalid="ignore"):
+        # total^2 - square is the sum over i != j of R_i R_j e_i e_j / (pi_i pi_j). For 1 / pi_ij it takes the factor
+        # pi_i pi_j / pi_ij, which is reached / joint: reaching the group counts twice in pi_i pi_j, and once in pi_ij.
         pairs = (total**2 - square) / joint
     noise = total**2 - reached * pairs - once
     return mean, np.bincount(cells.unit, noise, minlength=len(rows)) / rows**2
 
 
 def _joint(groups: Groups) -> FloatArray:
-    """Probability that two rows of a group are both drawn once it is reached, relative to independent draws; (G,)."""
+    """Probability that two rows of a group are both drawn once it is reached, relative to independent draws, (G,)."""
     n, m = groups.rows, groups.size
     with np.errstate(divide="ignore", invalid="ignore"):
+        # m of n: pi_ij = m (m - 1) / (n (n - 1)) against pi_i pi_j = m^2 / n^2
         ratio = (m - 1.0) * n / (m * (n - 1.0))
     return np.where(np.isnan(m) | (n == 1.0), 1.0, ratio)

@@ -13,7 +13,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.exceptions import ArgumentError
 
 ALTERNATIVES = ("two-sided", "larger", "smaller")
-"""What is put against the null hypothesis; ``"larger"`` goes with an interval that is bounded from below."""
+"""What is put against the null hypothesis. ``"larger"`` goes with an interval that is bounded from below."""
 
 
 def wald_interval(
@@ -30,7 +30,7 @@ def wald_interval(
         ``"larger"`` leaves the upper end at infinity, ``"smaller"`` the lower end at minus infinity: the interval
         holds the values that the one-sided test of the same name does not reject.
     df : (k,) array or number
-        Degrees of freedom of the standard errors; infinity for normal intervals.
+        Degrees of freedom of the standard errors, infinity for normal intervals.
 
     Returns
     -------
@@ -52,6 +52,7 @@ def wald_interval(
     """
     middle, spread = np.broadcast_arrays(np.asarray(estimate, dtype=float), np.asarray(se, dtype=float))
     below, above = tails(alpha, alternative)
+    # a quantile below one half is negative, hence the signs. A tail of zero leaves that end open.
     lower = middle + _quantile(below, df) * spread if below else np.full(middle.shape, -np.inf)
     upper = middle - _quantile(above, df) * spread if above else np.full(middle.shape, np.inf)
     return np.stack([lower, upper], axis=-1)
@@ -74,7 +75,7 @@ def wald_pvalue(
     null : (k,) array or number
         Value under the null hypothesis.
     df : (k,) array or number
-        Degrees of freedom of the standard errors; infinity for normal p values.
+        Degrees of freedom of the standard errors, infinity for normal p values.
 
     Returns
     -------
@@ -107,9 +108,9 @@ def kish(weight: FloatArray, group: IntArray | None = None, n_groups: int = 0) -
     Parameters
     ----------
     weight : (n,) or (n, k) array
-        Weights, not negative; with two axes, one set of weights in each column.
+        Weights, not negative. With two axes, one set of weights in each column.
     group : (n,) int array, optional
-        Codes 0, ..., n_groups - 1, to have the number of each group of rows; for one set of weights.
+        Codes 0, ..., n_groups - 1, to have the number of each group of rows (for one set of weights).
     n_groups : int
         Number of groups.
 
@@ -133,6 +134,7 @@ def kish(weight: FloatArray, group: IntArray | None = None, n_groups: int = 0) -
         total, square = weight.sum(axis=0), (weight**2).sum(axis=0)
     else:
         total, square = (np.bincount(group, each, minlength=n_groups) for each in (weight, weight**2))
+    # no rows, or weights of zero: 0 / tiny is zero without a warning
     return np.asarray(total**2 / np.maximum(square, np.finfo(float).tiny))
 
 
@@ -179,6 +181,7 @@ def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: fl
     >>> degrees_of_freedom(even[:, None], np.array([40.0]), np.inf)
     array([76.])
     """
+    # own^2 / df_own for either side of the minimum, whichever is larger: never divides by the estimated variance of own
     square, n = contributions**2, len(contributions)
     own = square.sum(axis=0)
     others = np.maximum(variance - own, 0.0)
@@ -191,6 +194,7 @@ def degrees_of_freedom(contributions: FloatArray, variance: FloatArray, rest: fl
 def _quantile(p: float, df: ArrayLike) -> FloatArray:
     """Quantile of Student's distribution, the normal one for infinitely many degrees of freedom."""
     nu = np.asarray(df, dtype=float)
+    # both branches are computed everywhere: one degree of freedom where the other applies keeps scipy from NaN
     return np.asarray(np.where(np.isinf(nu), ndtri(p), stdtrit(np.where(np.isinf(nu), 1.0, nu), p)))
 
 

@@ -20,11 +20,12 @@ class Labeling:
     """
 
     prob: FloatArray = field(repr=False)
-    """(N,) probability of each row of being drawn, in (0, 1]; over both stages, if there are two."""
+    """(N,) probability of each row of being drawn, in (0, 1], over both stages if there are two."""
     drawn: BoolArray = field(repr=False)
     """(N,) rows drawn, which are the labelled ones."""
     fixed_size: bool
-    """Whether the number drawn was fixed in advance (within each stratum, if there are any; of units, and in each unit)."""
+    """Whether the number drawn was fixed in advance, within each stratum if there are any. With two stages: the number of units,
+    and of rows in each unit."""
     stratum: IntArray | None = field(default=None, repr=False)
     """(N,) codes of the strata within which the number was fixed."""
     unit: IntArray | None = field(default=None, repr=False)
@@ -55,7 +56,7 @@ class Groups:
     reached: FloatArray = field(repr=False)
     """(G,) probability that rows of the group could be drawn at all: of the primary unit, else one."""
     size: FloatArray = field(repr=False)
-    """(G,) rows drawn in the group (once it is reached), where that number was fixed; NaN where it was not."""
+    """(G,) rows drawn in the group (once it is reached), where that number was fixed. NaN where it was not."""
 
 
 def groups_of(labeling: Labeling) -> Groups:
@@ -73,6 +74,7 @@ def groups_of(labeling: Labeling) -> Groups:
     if unit_prob is not None:
         reached[code] = unit_prob
         size = np.rint(np.bincount(code, prob) / reached)  # of the groups that were not reached, too
+    # one probability for a whole group is what draws of a fixed number have
     low, high = np.full(len(rows), np.inf), np.zeros(len(rows))
     np.minimum.at(low, code, prob)
     np.maximum.at(high, code, prob)
@@ -89,13 +91,13 @@ class FirstStage:
     prob: FloatArray = field(repr=False)
     """(U,) probability of each unit."""
     stratum: IntArray = field(repr=False)
-    """(U,) codes 0, 1, ... of the strata within which the number of units was fixed; zero where there are none."""
+    """(U,) codes 0, 1, ... of the strata within which the number of units was fixed, zero where there are none."""
     whole: bool
     """Whether units were labelled in full, so that there was no second stage."""
 
     @property
     def left(self) -> FloatArray:
-        """1 - pi of the units, (U,); one before a second stage, which leaves their totals uncertain too."""
+        """1 - pi of the units, (U,). It is one before a second stage, which leaves their totals uncertain too."""
         return np.asarray(np.maximum(1.0 - self.prob, 0.0)) if self.whole else np.ones(len(self.prob))
 
 
@@ -106,6 +108,7 @@ def first_stage(labeling: Labeling) -> FirstStage:
     prob, whole = labels.prob, True
     if labels.unit is not None and labels.unit_prob is not None:
         _, first, unit = np.unique(labels.unit, return_index=True, return_inverse=True)
+        # no second stage if a row of a unit that was drawn was labelled for certain: pi of the row is that of its unit
         prob, whole = labels.unit_prob[first], bool((labels.prob >= labels.unit_prob * (1.0 - WHOLE)).all())
     strata = labels.stratum if labels.fixed_size else None
     codes = np.zeros(len(first), dtype=np.int64) if strata is None else strata[first]
@@ -116,8 +119,8 @@ def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
     r"""Variance of the sum of the labelled rows' scores over repeated labelling of the same rows.
 
     Independent draws: sum of (1 - pi) c c' with c = w (m - Lambda m_hat), that is R (1 - pi) / pi^2 d d'. Draws of a fixed
-    size: c less its mean in the stratum, weighted by 1 - pi, times n/(n - 1) (Hajek 1964; exact for simple random and
-    stratified sampling). Two stages: the units' sums by the same rule, plus the rows' within each unit.
+    size: c less its mean in the stratum, weighted by 1 - pi, times n/(n - 1) (Hajek 1964), which is exact for simple random and
+    stratified sampling. Two stages: the units' sums by the same rule, plus the rows' within each unit.
 
     Parameters
     ----------
@@ -142,6 +145,7 @@ def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[Floa
     totals = cluster_sums(label_scores, stage.unit, len(stage.prob))
     reached = stage.prob[stage.unit]
     given = np.minimum(labeling.prob[labeling.drawn] / reached, 1.0)  # probability of the row once its unit is drawn
+    # a unit's own variance V_i enters as V_i / pi_i. Squares of c hold 1 / pi_i^2 already.
     inner = label_scores * np.sqrt(reached)[:, None]
     return [
         _one_stage(totals, stage.prob, strata),
@@ -150,13 +154,14 @@ def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[Floa
 
 
 def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -> FloatArray:
-    """sqrt(1 - pi) c; with strata of fixed size, c less its mean there and n/(n - 1)."""
+    """sqrt(1 - pi) c. With strata of fixed size, c is taken less its mean there and times sqrt(n/(n - 1))."""
     left = np.maximum(1.0 - prob, 0.0)
     if stratum is None:
         return np.asarray(scores * np.sqrt(left)[:, None])
     _, code = np.unique(stratum, return_inverse=True)
     count = np.bincount(code).astype(float)
     total = np.maximum(np.bincount(code, left), np.finfo(float).tiny)
+    # Hajek's regression on nothing but a constant: the mean weighted by 1 - pi, (strata, k)
     centre = cluster_sums(scores * left[:, None], code, len(count)) / total[:, None]
     centre[count < 2] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
     factor = np.where(count > 1, count / np.maximum(count - 1.0, 1.0), 1.0)
@@ -190,7 +195,7 @@ def finite_shares(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
 def bootstrap_weights(labeling: Labeling, rng: np.random.Generator) -> FloatArray:
     """How often each labelled row counts in a bootstrap draw of the labelling, one on average.
 
-    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each; they count
+    Of m units (rows, or primary units) of a stratum m - 1 are drawn with replacement, t times each. They count
     1 + sqrt(1 - pi) (t m / (m - 1) - 1), as Rao, Wu and Yue (1992) rescale them. The variance of a weighted sum is then that
     of `finite_meat` for equal probabilities, and close to it for others. With a second stage pi counts as zero, which errs on
     the wide side.

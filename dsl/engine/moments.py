@@ -10,7 +10,7 @@ prediction. Writing psi_i = (1 - w_i) m_hat_i + w_i m_i shows that a labelled ro
 rows. Columns of x that are not predicted are the same in both, so their scores are the column
 times one *pseudo-residual* (1 - w_i) e_hat_i + w_i e_i: the algebra below never builds them twice.
 
-Where a predicted variable enters the moment otherwise than linearly, m_hat can be a mixture instead: the moment
+Where a predicted variable enters the moment otherwise than linearly, m_hat can be a mixture instead. It is the moment
 averaged over several imputed *versions* of the row, sum_d p_i(d) m(D = d) (Robins, Rotnitzky and Zhao 1994). An imputed
 row is several weighted rows, and nothing else changes.
 
@@ -71,7 +71,7 @@ def removed_weights(block: Block) -> Weights:
 
 
 def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: FloatArray) -> FloatArray:
-    """Design-adjusted values hat + w (gold - hat); (n,) or (n, p), with gold on `rows` only."""
+    """Design-adjusted values hat + w (gold - hat), (n,) or (n, p), with gold on `rows` only."""
     out: FloatArray = hat.copy()
     w = weight if hat.ndim == 1 else weight[:, None]
     out[rows] += w * (gold - hat[rows])
@@ -93,12 +93,15 @@ class Means:
 def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
     """Fitted means at `params` (k,), for the predicted and the gold versions of each row."""
     f = block.fixed.shape[1]
+    # eta of the columns that all versions share. At theta = 0, where linear models are evaluated, it needs no product.
     shared = block.fixed @ params[:f] if params.any() else np.zeros(len(block.outcome))
     if block.offset is not None:
         shared = shared + block.offset
     if block.absorbed is not None and block.absorbed_outcome is not None:
+        # P (y~ - x~theta): the effects that fit the pseudo-values best at this theta (Frisch, Waugh and Lovell)
         shared = shared + (block.absorbed_outcome - block.absorbed @ params)
     gold = shared[block.gold_rows] + block.gold @ params[f:]
+    # no predicted covariate: all versions have the same mean
     if not block.predicted.shape[1]:
         mean = link.mean(shared)
         return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold), link=link)
@@ -130,8 +133,9 @@ def _total(hats: list[FloatArray], gold: FloatArray, rows: IntArray) -> FloatArr
 
 
 def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
-    """Sum of the moments over the block; (k,)."""
+    """Sum of the moments over the block, (k,)."""
     hats, gold = _residuals(block, means, weights)
+    # columns that are predicted: gold version, then the imputed ones. The fixed columns take the pseudo-residual.
     own = block.gold.T @ gold
     for version, hat in zip(block.versions, hats, strict=True):
         own += version.predicted.T @ hat
@@ -139,7 +143,7 @@ def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
 
 
 def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
-    """Moments row by row; (n, k). With fixed effects, their estimation is accounted for."""
+    """Moments row by row, (n, k). With fixed effects, their estimation is accounted for."""
     hats, gold = _residuals(block, means, weights)
     pseudo = _total(hats, gold, block.gold_rows)
     out = np.empty(block.shape, order="F")  # as formula.py makes columns
@@ -150,17 +154,19 @@ def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
         out[:, f:] += version.predicted * hat[:, None]
     out[block.gold_rows, f:] += block.gold * gold[:, None]
     if block.absorbed is not None:
+        # the columns' projections on the effects, times the pseudo-residual: what the effects' estimation takes off
         out -= block.absorbed * pseudo[:, None]
     return out
 
 
 def jacobian_sum(block: Block, means: Means, weights: Weights, fixed_gram: FloatArray | None = None) -> FloatArray:
-    """Sum of minus the derivatives of the moments in the parameters; (k, k).
+    """Sum of minus the derivatives of the moments in the parameters, (k, k).
 
     `fixed_gram` (f, f) is the part of the fixed columns, where the caller has it already: in the
     linear model at `design_weights` it is the same in every split.
     """
     hats, gold = _slopes(block, means, weights)
+    # fixed columns: one pseudo-slope (1 - w) s_hat + w s for both versions
     total = _total(hats, gold, block.gold_rows)
     if fixed_gram is None:
         fixed_gram = _weighted_gram(block.fixed, total)
@@ -173,12 +179,14 @@ def jacobian_sum(block: Block, means: Means, weights: Weights, fixed_gram: Float
     cross = block.fixed.T @ own
     out = np.block([[fixed_gram, cross], [cross.T, inner]])
     if block.absorbed is not None:
+        # X'WX - (PX)'W(PX) = X'W(I - P)X, as P is the projection with these weights
         out -= _weighted_gram(block.absorbed, total)
     return out
 
 
 def _weighted_gram(x: FloatArray, weight: FloatArray) -> FloatArray:
-    """Sum of weight x x', made of squares, which take half the work of other products; (k, k)."""
+    """Sum of weight x x', made of squares, which take half the work of other products, (k, k)."""
+    # BLAS computes half of a product R'R. Negative weights are counted as positive there, so are taken off twice.
     root = x * np.sqrt(np.abs(weight))[:, None]
     negative = root[weight < 0.0]
     return np.asarray(root.T @ root - 2.0 * (negative.T @ negative))

@@ -1,7 +1,7 @@
 r"""Quantiles of a distribution function that two samples estimate: its values, its variance, its inverse.
 
-With p = w / sum(w) for the labelled rows (zero for others) and r = wbar / sum(wbar) for the rows whose surrogates stand for
-all (`Rows`), the share of values up to t is estimated by
+Labelled rows have shares p = w / sum(w), others zero. Rows whose surrogates stand for all have shares r = wbar / sum(wbar)
+(`Rows`). The share of values up to t is estimated by
 
 .. math:: F(t) = \sum_i p_i 1\{y_i \le t\} + \lambda \Big( \sum_i r_i 1\{f_i \le t\} - \sum_i p_i 1\{f_i \le t\} \Big).
 
@@ -36,7 +36,7 @@ class Rows:
     labeled: IntArray
     """(n,) positions of the labelled rows."""
     p: FloatArray
-    """(N,) share of each labelled row, w / sum(w); zero for others."""
+    """(N,) share of each labelled row, w / sum(w), and zero for others."""
     r: FloatArray
     """(N,) share of each row whose surrogate stands for all, wbar / sum(wbar)."""
     cluster: IntArray | None = None
@@ -62,20 +62,22 @@ def steps_of(rows: Rows) -> Steps:
     values = np.concatenate([rows.y, rows.f])
     order = np.argsort(values, kind="stable")
     ranked = values[order]
+    # ties are one grid value: F is read after the last of them
     last = np.flatnonzero(np.append(ranked[1:] > ranked[:-1], True))
     no_y, no_f = np.zeros(len(rows.y)), np.zeros(len(rows.f))
+    # (n + N,) sizes of the events for each of the three sums in F: p at y, p at f, r at f
     parts = ((rows.p[rows.labeled], no_f), (no_y, rows.p), (no_y, rows.r))
     shares = np.stack([up_to(np.concatenate(part), order, last) for part in parts])
     return Steps(grid=ranked[last], order=order, last=last, shares=shares)
 
 
 def up_to(values: FloatArray, order: IntArray, last: IntArray) -> FloatArray:
-    """Sums of the events' values (n + N,) up to each grid value; (G,)."""
+    """Sums of the events' values (n + N,) up to each grid value, (G,)."""
     return np.asarray(np.cumsum(values[order])[last])
 
 
 def cdf(shares: FloatArray, lam: float) -> FloatArray:
-    """F on the grid, of the shares (3, G) that it is made of; (G,)."""
+    """F on the grid, of the shares (3, G) that it is made of, (G,)."""
     y, f, other = shares
     return np.asarray(y + lam * (other - f))
 
@@ -102,6 +104,7 @@ def inverse(grid: FloatArray, share: FloatArray, level: float) -> float:
     >>> inverse(np.array([1.0, 2.0, 3.0]), np.array([0.4, 0.3, 1.0]), 0.4)
     2.0
     """
+    # the rearrangement sorts F: its first value that reaches the level comes after as many as are smaller
     place = int(np.count_nonzero(share < level - ROUNDING))
     return float(grid[min(place, len(grid) - 1)])
 
@@ -117,7 +120,7 @@ def interval(
         Values t, F there, and its standard errors.
     level : float
     below, above : float
-        Probabilities left on either side; zero for a side without end.
+        Probabilities left on either side, zero for a side without end.
 
     Returns
     -------
@@ -125,16 +128,18 @@ def interval(
     """
     low, high = -np.inf, np.inf
     if below:
+        # ndtri(below) is negative. The lower end is the first t whose F is not significantly under the level.
         reached = np.flatnonzero(share - ndtri(below) * se >= level - ROUNDING)
         low = float(grid[reached[0]])
     if above:
+        # F(t-) is the share at the grid value before: one step beyond the last that is not significantly over
         kept = np.flatnonzero(share + ndtri(above) * se <= level + ROUNDING)
         high = float(grid[min(kept[-1] + 1, len(grid) - 1)]) if len(kept) else float(grid[0])
     return low, high
 
 
 def variance(rows: Rows, steps: Steps, lam: float) -> FloatArray:
-    r"""Variance of F on the grid, over samples of rows (or clusters): the sum of their squared influences; (G,).
+    r"""Variance of F on the grid, over samples of rows (or clusters): the sum of their squared influences. (G,) array.
 
     A row's influence on F(t), with A_y, A_f and B the shares of `Steps`, is
 
@@ -147,6 +152,7 @@ def variance(rows: Rows, steps: Steps, lam: float) -> FloatArray:
     cluster = np.arange(len(rows.f)) if rows.cluster is None else rows.cluster
     owner = np.concatenate([cluster[rows.labeled], cluster])
     size = np.concatenate([rows.p[rows.labeled], lam * (rows.r - rows.p)])  # d of each event
+    # (clusters,) sums of p and of r
     of_p, of_r = cluster_sums(np.column_stack([rows.p, rows.r]), cluster, int(cluster.max()) + 1).T
     squares = size * (2.0 * _before(size, owner, steps.order) + size)
     of_s, with_p, with_r = (
@@ -154,14 +160,16 @@ def variance(rows: Rows, steps: Steps, lam: float) -> FloatArray:
     )
     y, f, other = steps.shares
     a, b = y - lam * f, lam * other
+    # sum over clusters of (s - a p - b r)^2, multiplied out
     centred = of_s - 2.0 * (a * with_p + b * with_r)
     centred += a**2 * (of_p @ of_p) + 2.0 * a * b * (of_p @ of_r) + b**2 * (of_r @ of_r)
     return np.asarray(np.maximum(centred, 0.0))
 
 
 def _before(size: FloatArray, owner: IntArray, order: IntArray) -> FloatArray:
-    """Sum of the sizes of the earlier events of the same owner, for each event; all (n + N,)."""
+    """Sum of the sizes of the earlier events of the same owner, for each event. All are (n + N,)."""
     grouped = order[np.argsort(owner[order], kind="stable")]  # by owner, by value within
+    # one running sum over all owners, less its value where the owner begins and less the event itself
     begins = np.flatnonzero(np.append(True, np.diff(owner[grouped]) > 0))
     first = np.repeat(begins, np.diff(np.append(begins, len(size))))
     running = np.cumsum(size[grouped])
@@ -175,6 +183,7 @@ def best_lambda_at(rows: Rows, steps: Steps, t: float) -> float:
     y, f, other = steps.shares[:, int(np.searchsorted(steps.grid, t))]
     gold = np.zeros(len(rows.p))
     gold[rows.labeled] = rows.p[rows.labeled] * ((rows.y <= t) - y)
+    # influence of the difference of the two shares of surrogates: b in the variance of a + lam b
     hat = (rows.r - rows.p) * (rows.f <= t) - (rows.r * other - rows.p * f)
     a, b = unit_sums(np.column_stack([gold, hat]), rows.cluster).T
     return float(best_lambda(a @ a, a @ b, b @ b, bounds=(0.0, 1.0)))
@@ -195,9 +204,8 @@ class Labeled:
     p: FloatArray
     """(n,) w / sum(w)"""
     s: FloatArray
-    """(n,) 1 / (1 - pi) / sum(wbar); zero where pi is one, as these rows are never exchanged."""
+    """(n,) 1 / (1 - pi) / sum(wbar), zero where pi is one, as these rows are never exchanged."""
     labeling: Labeling
-    """Of the labelled rows alone."""
     """Of the labelled rows alone."""
 
 
@@ -212,7 +220,7 @@ def finite_contributions(labels: Labeled, t: FloatArray) -> tuple[FloatArray, Fl
 
 
 def finite_errors(labels: Labeled, lam: float, t: FloatArray) -> FloatArray:
-    """Standard errors of F at (T,) values over repeated labelling, by `dsl.engine.labeling.finite_meat`; (T,)."""
+    """Standard errors of F at (T,) values over repeated labelling, by `dsl.engine.labeling.finite_meat`, (T,)."""
     size = max(CHUNK // len(labels.y), 1)
     squares = [np.zeros(0)]
     for start in range(0, len(t), size):
@@ -225,18 +233,20 @@ def finite_errors(labels: Labeled, lam: float, t: FloatArray) -> FloatArray:
 def largest_finite_error(labels: Labeled, lam: float) -> float:
     """What no standard error exceeds: contributions at their largest, and n / (n - 1) at most two."""
     size = labels.p + abs(lam) * (labels.p + labels.s)
+    # a deviation from the mean is at most this large
     size = size + size.mean()
     return float(np.sqrt(2.0 * variance_of_sum(size, labels.labeling.unit) + 2.0 * variance_of_sum(size)))
 
 
 def finite_errors_near(labels: Labeled, steps: Steps, lam: float, level: float, z: float) -> FloatArray:
-    """Standard errors of F on the grid over repeated labelling, where they can matter; (G,).
+    """Standard errors of F on the grid over repeated labelling, where they can matter, (G,).
 
     Zero where F is farther from `level` than z times the largest standard error. Between two values of labelled rows the
     standard error does not change, and is computed once.
     """
     out = np.zeros(len(steps.grid))
     near = np.flatnonzero(np.abs(cdf(steps.shares, lam) - level) <= z * largest_finite_error(labels, lam) + ROUNDING)
+    # the error is a step function that changes at values of labelled rows: -inf stands for the stretch before the first
     changes = np.unique(np.concatenate([labels.y, labels.f]))
     place = np.searchsorted(changes, steps.grid[near], side="right")
     needed, back = np.unique(place, return_inverse=True)

@@ -14,12 +14,12 @@ SINGULAR = 1e-12
 MAX_HALVINGS = 30
 
 Evaluate = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""params -> mean moment (k,) and mean Jacobian (k, k); in scaled columns."""
+"""params -> mean moment (k,) and mean Jacobian (k, k), in scaled columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """Where Newton's method stopped; everything in scaled columns."""
+    """Where Newton's method stopped, everything in scaled columns."""
 
     params: FloatArray  # (k,)
     jacobian: FloatArray  # (k, k)
@@ -54,7 +54,7 @@ def newton(evaluate: Evaluate, start: FloatArray, *, tolerance: float = TOLERANC
     Returns
     -------
     Root
-        ``problem`` says why it failed, if it did; nothing is raised.
+        ``problem`` says why it failed, if it did. Nothing is raised.
     """
     params = start
     moment, jacobian = evaluate(params)
@@ -90,12 +90,13 @@ def _stopped(params: FloatArray, jacobian: FloatArray, moment: FloatArray, n: in
 def _halve(
     evaluate: Evaluate, params: FloatArray, step: FloatArray, moment: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """First of the full, half, quarter... step that shrinks the moment; None if there is none."""
+    """First of the full, half, quarter... step that shrinks the moment, or None if there is none."""
     merit = float(moment @ moment)
     length = 1.0
     for _ in range(MAX_HALVINGS):
         candidate = params + length * step
         new_moment, new_jacobian = evaluate(candidate)
+        # Armijo's condition on |moment|^2. A step to where the moment is NaN fails it, and is halved.
         if float(new_moment @ new_moment) <= (1.0 - 1e-4 * length) * merit:
             return candidate, new_moment, new_jacobian
         length /= 2.0

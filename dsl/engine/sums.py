@@ -41,27 +41,28 @@ class Problem:
     fixed_gram: FloatArray | None = None
     """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
     tuning: FloatArray | None = None
-    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat; None for the identity."""
+    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat, or None for the identity."""
     labeling: Labeling | None = None
-    """How the labelled rows were drawn, if only that is random (finite population); None for a superpopulation."""
+    """How the labelled rows were drawn, if only that is random (finite population), or None for a superpopulation."""
 
 
 def shared_gram(fixed: FloatArray) -> FloatArray:
-    """Sum of x x' over the columns that no split changes; (f, f)."""
+    """Sum of x x' over the columns that no split changes, (f, f)."""
     return np.asarray(fixed.T @ fixed)
 
 
 def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:
-    """1 / root mean square of each column, over predicted and gold versions; (k,)."""
+    """1 / root mean square of each column, over predicted and gold versions, (k,)."""
     rows = len(block.outcome) + len(block.gold)
     fixed = (column_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
     predicted = (column_squares(block.predicted) + column_squares(block.gold)) / rows
+    # (k,) mean squares. A column of zeros keeps scale one, and is found by the checks of columns.
     square = np.concatenate([fixed, predicted])
     return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))
 
 
 def column_squares(x: FloatArray) -> FloatArray:
-    """Sum of squares of each column of an (n, k) array; (k,)."""
+    """Sum of squares of each column of an (n, k) array, (k,)."""
     return np.asarray(np.einsum("ij,ij->j", x, x))
 
 
@@ -69,7 +70,10 @@ def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[Flo
     """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
     k = len(params)
     moment, jacobian = np.zeros(k), np.zeros((k, k))
+    # linear models: the weights (1 - w) + w of a row add up to one, so that the sum of x x' of fixed columns is known.
+    # The pieces leave it out (zeros in its place), and it is added once.
     gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
+    # psi = w m + Lambda (1 - w) m_hat is plain DSL's psi plus (Lambda - I) (1 - w) m_hat
     change = None if problem.tuning is None else problem.tuning - np.eye(k)
     for piece in block.pieces():
         part, slope = _piece_sums(piece, problem.link, params, problem.weights, gram)
@@ -99,7 +103,7 @@ def _piece_scores(piece: Block, link: Link, params: FloatArray, rule: WeightRule
 def row_scores(
     block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
 ) -> Iterator[FloatArray]:
-    """Scores at `params` row by row, in pieces; `tuned_rule` weighs the part that Lambda scales."""
+    """Scores at `params` row by row, in pieces. `tuned_rule` weighs the part that Lambda scales."""
     change = None if problem.tuning is None else problem.tuning - np.eye(len(params))
     for piece in block.pieces():
         part = _piece_scores(piece, problem.link, params, rule)
@@ -115,6 +119,7 @@ def unit_scores(rows: Iterable[FloatArray], problem: Problem) -> Iterator[FloatA
         return
     total, first = None, 0
     for part in rows:
+        # pieces come in the order of the rows, and a cluster's rows may lie in several of them
         cluster = problem.cluster[first : first + len(part)]
         sums = cluster_sums(part, cluster, problem.n_clusters or 0)
         total = sums if total is None else total + sums
@@ -133,12 +138,12 @@ def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatAr
 
 
 def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
-    """What each labelled row adds, w (m - Lambda m_hat); (m, k)."""
+    """What each labelled row adds, w (m - Lambda m_hat), (m, k)."""
     labels = row_scores(block.labeled(), problem, params, problem.label_weights, removed_weights)
     return np.concatenate([*labels])
 
 
 def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:
-    """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat); (k, k)."""
+    """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat), (k, k)."""
     cluster = None if problem.cluster is None else problem.cluster[block.gold_rows]
     return score_sums(unit_scores([on_labels], replace(problem, cluster=cluster)), on_labels.shape[1])[1]

@@ -2,11 +2,11 @@
 
 (1 - w) m_hat has expectation zero over the labelling whatever m_hat is, because the sampling probabilities are known. Any
 Lambda is therefore valid, and the one that makes the variance smallest is a regression coefficient: that of the rest of
-the score on this part. Lambda = 0 leaves the labelled rows alone, Lambda = I is plain DSL; the minimum is at most the
-smaller of both (Robins, Rotnitzky and Zhao 1994; for one scalar PPI++, Angelopoulos, Duchi and Zrnic 2023).
+the score on this part. Lambda = 0 leaves the labelled rows alone, Lambda = I is plain DSL. The minimum is at most the
+smaller of both (Robins, Rotnitzky and Zhao 1994, and for one scalar PPI++ by Angelopoulos, Duchi and Zrnic 2023).
 
-With fixed effects the part that is scaled is (1 - w) m_hat of the predictions within the effects: unlike the gold-only
-moment, whose effects rest on a few labelled rows each, its expectation is zero however short the panel.
+With fixed effects the part that is scaled is (1 - w) m_hat of the predictions within the effects. Its expectation is zero
+however short the panel, unlike that of the gold-only moment, whose effects rest on a few labelled rows each.
 """
 
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ KINDS = ("scalar", "coef", "matrix")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """The chosen Lambda, and what the alternatives would have given; in the reported coefficients."""
+    """The chosen Lambda, and what the alternatives would have given, in the reported coefficients."""
 
     lambdas: FloatArray
     """(k,) diagonal of J^-1 Lambda J: how much each coefficient relies on the predictions."""
     plain: FloatArray | None
-    """(k,) variances at Lambda = I; None where they were not computed."""
+    """(k,) variances at Lambda = I, or None where they were not computed."""
     without: FloatArray | None
     """(k,) variances at Lambda = 0, to first order."""
     tuning: FloatArray | None = None
@@ -59,9 +59,9 @@ def fit_tuned(
 ) -> tuple[SplitFit, Tuned]:
     """Solve at a pilot estimate, choose Lambda there, and take one step to the root of the moment at this Lambda.
 
-    The pilot is the estimate at Lambda = I. Where predictions are so poor that it does not exist, or lies farther from the
-    tuned estimate than `FAR`, it says nothing about Lambda and about the labelled rows, and the estimate of these alone takes
-    its place. The variance is at most that at Lambda = I and at Lambda = 0, all taken at the pilot. A number for Lambda is
+    The pilot is the estimate at Lambda = I. With very poor predictions it does not exist, or lies farther
+    from the tuned estimate than `FAR`, and says nothing about Lambda. The estimate of the labelled rows alone then takes its
+    place. The variance is at most that at Lambda = I and at Lambda = 0, all taken at the pilot. A number for Lambda is
     solved for exactly.
 
     Parameters
@@ -69,11 +69,11 @@ def fit_tuned(
     block : Block
     problem : Problem
     tune : {"scalar", "coef", "matrix"} or float
-        What to choose; a number is Lambda itself, times the identity.
+        What to choose. A number is Lambda itself, times the identity.
     start : (k,) array, optional
         Where Newton's method begins.
     basis : (k, k) array, optional
-        Matrix that takes the block's parameters to the reported ones (`dsl.engine.centre`); the identity by default.
+        Matrix that takes the block's parameters to the reported ones (`dsl.engine.centre`), the identity by default.
 
     Returns
     -------
@@ -98,6 +98,7 @@ def fit_tuned(
 def _distance(fit: SplitFit, choice: Tuned) -> float:
     """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations."""
     assert choice.at is not None
+    # pinv: the covariance is singular where coefficients move together, and such directions do not count
     step = fit.params - choice.at
     square = float(step @ np.linalg.pinv(fit.vcov, hermitian=True) @ step)
     return float(np.sqrt(max(square, 0.0) / len(step)))
@@ -125,6 +126,7 @@ class _Pilot:
         )
         total, second = score_sums(unit_scores((np.hstack(pair) for pair in rows), problem), 2 * k)
         if problem.labeling is not None:
+            # finite population: the labelled rows' parts are w (m - m_hat) of s, and -w m_hat = own - gold of h
             own = label_scores(block, problem, params)
             gold = label_scores(block, replace(problem, tuning=np.zeros((k, k))), params)
             second = finite_meat(np.hstack([own, own - gold]), problem.labeling)
@@ -142,6 +144,7 @@ class _Pilot:
     def meat(self, tuning: FloatArray) -> FloatArray:
         """Meat at Lambda."""
         k = len(tuning)
+        # psi = s + (Lambda - I) h = [I, Lambda - I] (s, h), (k, 2k) times (2k,)
         both = np.hstack([np.eye(k), tuning - np.eye(k)])
         return np.asarray(both @ self.second @ both.T)
 
@@ -154,6 +157,7 @@ class _Pilot:
         on_labels = label_scores(self.block, problem, self.fit.params)
         return replace(
             self.fit,
+            # (1 - w) m_hat has expectation zero at every theta, its Jacobian too: the pilot's serves every Lambda
             params=self.fit.params + np.linalg.solve(self.fit.jacobian, both @ self.total),
             vcov=sandwich(self.fit.jacobian, meat),
             meat=meat,
@@ -166,6 +170,7 @@ class _Pilot:
         k, bread = len(tuning), self.bread
         plain, without = (np.diag(bread @ self.meat(end) @ bread.T) for end in (np.eye(k), np.zeros((k, k))))
         return Tuned(
+            # Lambda acts on moments, J^-1 Lambda J on coefficients
             lambdas=np.diag(bread @ tuning @ np.linalg.inv(bread)),
             plain=plain,
             without=without,
@@ -247,12 +252,13 @@ def best_lambda(
         scale = np.where(own > 0.0, own, 1.0)
         own, cross, square = ((part / scale).sum() for part in (own, cross, square))
     useful = square > NOTHING * own
+    # where(useful, square, 1): the other branch is computed too, and must not divide by zero
     vertex = np.where(useful, -cross / np.where(useful, square, 1.0), 0.0)
     return np.asarray(np.clip(vertex, *bounds) + 0.0)  # no minus zero
 
 
 def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
-    """Lambda - I that makes the variance of s + (Lambda - I) h smallest, by `best_lambda` but for a matrix; (k, k).
+    """Lambda - I that makes the variance of s + (Lambda - I) h smallest, by `best_lambda` but for a matrix. (k, k) array.
 
     ``"matrix"``: minus the regression of s on h. ``"coef"``: the same for each coefficient's influence alone.
     ``"scalar"``: one number, for the sum of the variances, each relative to its value at Lambda = I.
@@ -267,6 +273,7 @@ def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
     """
     k = len(bread)
     if tune == "matrix":
+        # Lambda - I = -Cov(s, h) Var(h)^-1. Least squares of minimum norm where h is degenerate (useless predictions).
         return np.asarray(-np.linalg.lstsq(second[k:, k:], second[k:, :k], rcond=None)[0].T)
     variance, covariance, own = (
         np.diag(bread @ part @ bread.T) for part in (second[:k, :k], second[:k, k:], second[k:, k:])
@@ -274,4 +281,5 @@ def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
     change = best_lambda(variance, covariance, own, together=tune == "scalar")
     if tune == "scalar":
         return np.eye(k) * change
+    # J diag(c) J^-1: each coefficient's influence gets its own c, and bread is J^-1 in reported coefficients
     return np.asarray(np.linalg.solve(bread, change[:, None] * bread))

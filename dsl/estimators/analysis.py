@@ -60,7 +60,7 @@ class Analysis:
 
     @property
     def places(self) -> IntArray:
-        """Positions that bring the coefficients of one equation from the formula's order into the block's; (k,)."""
+        """Positions that bring the coefficients of one equation from the formula's order into the block's, (k,)."""
         part = self.design.covariates
         return np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
 
@@ -70,7 +70,7 @@ class Analysis:
 
     @property
     def gold(self) -> pd.DataFrame:
-        """Gold values of the labelled rows; (n, q)."""
+        """Gold values of the labelled rows, (n, q)."""
         return self.sample.data.loc[self.sample.labeled, list(self.predicted)]
 
     def problem(self) -> Problem:
@@ -85,14 +85,18 @@ class Analysis:
 
 
 def evidence_of(analysis: Analysis) -> FloatArray:
-    """What the learners of a score imputation see: the features and the observed variables of the analysis; (N, p)."""
+    """What the learners of a score imputation see: the features and the observed variables of the analysis, (N, p)."""
     design = analysis.design
+    # blocks of columns with N rows. Any of them may be evidence: validity does not depend on what the learner sees.
     parts = [analysis.sample.features, design.covariates.fixed]
+    # an observed outcome tells about a predicted covariate
     if not design.outcome.predicted_index:
         parts.append(design.outcome_at({})[:, None])
     data = analysis.sample.data
+    # variables that stand next to predicted ones only (as z in d:z) are in no fixed column
     numbers = [name for name in design.beside if pd.api.types.is_numeric_dtype(data[name].dtype)]
     columns = np.hstack([*parts, data[numbers].to_numpy(dtype=float)])
+    # constant columns (the intercept) say nothing, and some learners divide by their spread
     return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
 
 
@@ -108,7 +112,7 @@ def prepare_analysis(
     functions : mapping
         Where functions and constants of the formula are looked up.
     known : list of str, optional
-        Columns of the data that count, for a formula with ``.``; all by default.
+        Columns of the data that count, for a formula with ``.``. All by default.
     quiet : bool
         Leave out the warnings, and the checks of the outcome's values, that the call was made with before.
 
@@ -117,6 +121,7 @@ def prepare_analysis(
     DSLError
         Named subclasses: whatever the data have wrong.
     """
+    # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = (call.labeled, call.sample_prob, call.cluster)
     parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *call.index, *filter(None, single)})
@@ -138,6 +143,7 @@ def prepare_analysis(
         parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed)
     )
     if not quiet:
+        # every equation of a categorical outcome has its own outcome column, and the covariates of the first
         for each in designs:
             _check_outcome(each, sample, model)
         _check_size(designs[0], sample)
@@ -183,7 +189,7 @@ def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
 
 
 def _warn_about(sample: Sample) -> None:
-    """Warnings about the labelled sample; each is shown at the caller's line."""
+    """Warnings about the labelled sample, each shown at the caller's line."""
     if sample.n_input > len(sample.data):
         warn_caller(
             DroppedRowsWarning,
@@ -218,6 +224,7 @@ def _check_outcome(design: Design, sample: Sample, model: Model) -> None:
     name = design.outcome.names[0]
     fixed = design.outcome.fixed
     values = design.gold_outcome if fixed is None else fixed[:, 0]
+    # a predicted outcome is known on the labelled rows only
     rows = np.flatnonzero(sample.labeled) if design.outcome.predicted_index else np.arange(len(values))
     if np.ptp(values) == 0.0:
         which = f"{len(rows)} labelled" if design.outcome.predicted_index else f"{len(rows)}"

@@ -20,14 +20,17 @@ from dsl.estimators.result import Fit, degrees_of_estimates
 def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
     """Combine the splits, and bring coefficients into the formula's order."""
     design, order = analysis.design, _order(analysis)
+    # one factor for all splits: it depends on n, k and G only
     factor = _small_sample(analysis, estimation, call.vcov)
     facts, splits = _facts(analysis, estimation), _splits(estimation, order, factor)
     estimate, vcov = combine_splits(splits.params, splits.vcovs)
     quality, errors = None, None
     if splits.predictions is not None:
+        # (S, n, q): only labelled rows have a truth to compare with
         out_of_fold = splits.predictions[:, facts.labeled]
         errors = rmse(out_of_fold, facts.gold, splits.targets)
         quality = fit_quality(out_of_fold, facts.gold, splits.targets, splits.learners)
+    # without the fixed effects the linear predictor lacks a part: a mean of it would be wrong
     mean = None if analysis.absorbed else analysis.model.link.mean
     fit = Fit(
         names=_each_equation(analysis, design.covariates.names, "[{}]:"),
@@ -43,6 +46,7 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
         fit_quality=quality,
         rmse=errors,
     )
+    # degrees of freedom follow from the fit's own contributions, hence in a second step
     return replace(fit, df=degrees_of_estimates(fit))
 
 
@@ -50,11 +54,13 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
     fits, targets, folds = estimation.fits, estimation.targets, estimation.folds
     fitted = None if targets is None else targets.cross_fit
     return Splits(
+        # (S, k): splits first, coefficients in the formula's order from here on
         params=np.stack([fit.params for fit in fits])[:, order],
         vcovs=factor * _in_order([fit.vcov for fit in fits], order),
         jacobians=_in_order([fit.jacobian for fit in fits], order),
         meats=_in_order([fit.meat for fit in fits], order),
         label_meats=_in_order([fit.label_meat for fit in fits], order),
+        # (n, k): linear in the scores, so that the mean over splits is all that influences need
         label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
         tuning=_tuning(estimation, order, factor),
         moment_norms=np.array([fit.moment_norm for fit in fits]),
@@ -71,6 +77,7 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
 def _order(analysis: Analysis) -> IntArray:
     """Positions that bring the block's columns into the formula's order, equation after equation."""
     own = analysis.design.order
+    # every equation has the same k columns: its positions are those of the first, shifted by k
     return np.concatenate([own + j * len(own) for j in range(len(analysis.designs))])
 
 
@@ -90,6 +97,7 @@ def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | 
     """Lambdas and variances of all splits, in the formula's order."""
     if not estimation.tuned:
         return None
+    # an estimator fills each of these in every split or in none
     plain = [tuned.plain for tuned in estimation.tuned if tuned.plain is not None]
     without = [tuned.without for tuned in estimation.tuned if tuned.without is not None]
     matrices = [tuned.tuning for tuned in estimation.tuned if tuned.tuning is not None]
@@ -123,6 +131,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
 
 
 def _small_sample(analysis: Analysis, estimation: Estimation, vcov: str) -> float:
+    # the rank of the fixed effects costs a decomposition, and only these factors count it among the parameters
     corrected = vcov in ("HC1", "CR1")
     absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
     k = len(analysis.design.block_names) + absorbed

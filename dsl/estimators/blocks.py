@@ -19,7 +19,7 @@ from dsl.engine.moments import pseudo_values
 
 
 class Blocks:
-    """Makes the blocks of one analysis; what no split changes is computed once.
+    """Makes the blocks of one analysis. What no split changes is computed once.
 
     Parameters
     ----------
@@ -70,7 +70,9 @@ class Blocks:
         return block if self._absorber is None else self._absorb(block, self._absorber)
 
     def _absorb(self, block: Block, absorber: Absorber) -> Block:
-        """The block with its fixed effects: projections of the pseudo-values; for tuning, the predicted versions within."""
+        """The block with its fixed effects: projections of the pseudo-values and, for tuning, the predicted versions within."""
+        # effects absorb x~ = x_hat + w (x - x_hat) and y~, which are unbiased for the gold values on every row. Gold
+        # values alone would leave the effects of levels without labelled rows undetermined.
         predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
         outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
         return replace(
@@ -81,6 +83,7 @@ class Blocks:
         )
 
     def _within(self, block: Block, absorber: Absorber) -> Block:
+        # P x_hat and P y_hat. All versions are centred by these: what differs between them stays.
         predicted, outcome = absorber.project(block.predicted), absorber.project(block.outcome)
         return replace(
             block,
@@ -99,6 +102,7 @@ class Blocks:
         fixed = design.covariates.fixed[rows]
         absorbed, absorbed_outcome = None, None
         if sample.absorbed:
+            # levels without labelled rows have no effect to estimate: codes are closed up, as every level must occur
             codes = [np.unique(factor[rows], return_inverse=True)[1] for factor in sample.absorbed]
             absorber = Absorber(codes, self._weight)
             absorbed = absorber.project(np.hstack([fixed, design.gold]))
@@ -128,6 +132,7 @@ class Blocks:
             fixed=self._design.covariates.fixed,
             predicted=predicted,
             outcome=outcome,
+            # no gold version of any row: psi is m_hat at the surrogates
             gold_rows=np.empty(0, dtype=np.int64),
             gold=np.empty((0, predicted.shape[1])),
             gold_outcome=np.empty(0),
@@ -139,6 +144,7 @@ class Blocks:
         )
 
     def _fixed_projection(self, absorber: Absorber) -> FloatArray:
+        # the same in every split, and the widest part of what is projected
         if self._absorbed_fixed is None:
             self._absorbed_fixed = absorber.project(self._design.covariates.fixed)
         return self._absorbed_fixed
@@ -151,6 +157,7 @@ def _mean(versions: tuple[Version, ...]) -> tuple[FloatArray, FloatArray]:
         return first.predicted, first.outcome
     predicted, outcome = np.zeros_like(first.predicted), np.zeros_like(first.outcome)
     for version in versions:
+        # sum_d p(d) x(d) and sum_d p(d) y(d), row by row
         share = np.asarray(version.share)
         predicted += share[:, None] * version.predicted
         outcome += share * version.outcome

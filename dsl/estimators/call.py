@@ -61,7 +61,7 @@ class Call:
 
     @property
     def learner(self) -> Method:
-        """The learner; raises ArgumentError if a file of results could not hold it."""
+        """The learner. Raises ArgumentError if a file of results could not hold it."""
         if isinstance(self.sl_method, Lost):
             raise ArgumentError(
                 f"the fit was read from a file, which could not hold its learner ({self.sl_method.described}): fit again, with a "
@@ -73,6 +73,7 @@ class Call:
         """The call as a file can hold it: without a learner that pickle cannot store."""
         try:
             pickle.dumps(self.sl_method)
+        # pickle raises any of these for lambdas, local classes and open handles, depending on the object
         except (pickle.PicklingError, TypeError, AttributeError):
             return replace(self, sl_method=Lost(repr(self.sl_method)))
         return self

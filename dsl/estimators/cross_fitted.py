@@ -23,7 +23,7 @@ from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_
 
 
 def folds_of(sample: Sample, call: Call) -> IntArray:
-    """Folds supplied by the user, checked, or drawn ones; (S, N)."""
+    """Folds supplied by the user and checked, or drawn ones, (S, N)."""
     if call.folds is not None:
         return check_folds(as_rectangle(call.folds), sample.rows, sample.n_input, sample.labeled, sample.cluster)
     check_folds_possible(sample.labeled, sample.cluster, call.cross_fit)
@@ -32,7 +32,7 @@ def folds_of(sample: Sample, call: Call) -> IntArray:
 
 
 def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
-    """Moments at cross-fitted predictions; of categories, averaged over their cross-fitted probabilities."""
+    """Moments at cross-fitted predictions. Those of categories are averaged over their cross-fitted probabilities."""
     if analysis.design.categorical:
         return _fit_distribution(analysis, call, execution, analysis.sample.features)
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
@@ -81,15 +81,18 @@ def _support(analysis: Analysis) -> Support:
 
 def _at_means(analysis: Analysis, equations: list[Blocks], predictions: FloatArray) -> Iterator[list[Block]]:
     """Blocks of every split, at predictions (S, N, q)."""
+    # (N, q): one column for each predicted variable
     for split in predictions:
         values = dict(zip(analysis.predicted, split.T, strict=True))
         yield [blocks.dsl(values) for blocks in equations]
 
 
 def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Block]]:
-    """Blocks of every split, averaged over the distribution; what no split changes is evaluated once."""
+    """Blocks of every split, averaged over the distribution. What no split changes is evaluated once."""
     points: list[list[Version]] = []
     for split in range(len(found.shares)):
+        # where nothing is continuous only probabilities differ between splits: the design matrices at the values serve
+        # all
         if not points or not found.constant:
             values = found.values(split)
             points = [[blocks.version(each) for each in values] for blocks in equations]
@@ -119,7 +122,7 @@ def _kept(splits: Splits) -> FloatArray:
 
 
 def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features: FloatArray) -> Iterator[list[Block]]:
-    """From the predictions if they say it all; several categories' joint probabilities are learnt again."""
+    """From the predictions if they say it all. Several categories' joint probabilities are learnt again."""
     predictions, folds = _kept(splits), splits.folds
     assert folds is not None
     gold, labeled, support = analysis.gold, analysis.sample.labeled, _support(analysis)
@@ -142,10 +145,12 @@ def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features
 
 
 def _shares(support: Support, gold: pd.DataFrame, splits: Splits, predictions: FloatArray) -> FloatArray | None:
-    """Probabilities of the cells (S, N, C) where means and shares of single categories give them; else None."""
+    """Probabilities of the cells (S, N, C) where means and shares of single categories give them, else None."""
     cells = support.cells
+    # nothing discrete: one cell, for certain
     if len(cells) == 1:
         return np.ones((*predictions.shape[:2], 1))
+    # the kept predictions are marginal, and the joint distribution of several variables does not follow from them
     if len(support.discrete) > 1:
         return None
     name = support.discrete[0]
@@ -154,6 +159,7 @@ def _shares(support: Support, gold: pd.DataFrame, splits: Splits, predictions: F
         return np.asarray(predictions[:, :, places])
     if len(cells) > 2:
         return None
+    # E[D] = low + (high - low) P(D = high), solved for the probability
     low, high = cells[name].to_numpy(dtype=float)
     second = (predictions[:, :, splits.targets.index(name)] - low) / (high - low)
     return np.stack([1.0 - second, second], axis=2)

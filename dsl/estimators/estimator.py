@@ -42,11 +42,11 @@ class Estimator:
     blocks: Callable[[Analysis, Call, Splits], Iterator[list[Block]]]
     """What was solved in each split, made again from what a fit keeps: a block for each equation."""
     words: str
-    """What it does, as a sentence of a methods paragraph; ``{SOURCE}`` cites a source of `dsl.reports.page.sources`."""
+    """What it does, as a sentence of a methods paragraph. ``{SOURCE}`` cites a source of `dsl.reports.page.sources`."""
     weights: WeightRule = design_weights
     """Weights of the moments (`dsl.engine.moments`)."""
     uses_labels: bool = True
-    """Whether gold labels enter; without them nothing about a finite population is random."""
+    """Whether gold labels enter. Without them nothing about a finite population is random."""
     uses_surrogates: bool = True
     learns: bool = False
     """Whether gold labels are predicted out of fold, which needs a learner and folds."""
@@ -64,4 +64,4 @@ class Estimator:
     t_if_tuned: bool = True
     """Whether intervals are Student's by default where a Lambda was chosen."""
     no_power: str = ""
-    """Why its variance cannot be extrapolated to other numbers of labels, and what to do; empty if it can."""
+    """Why its variance cannot be extrapolated to other numbers of labels, and what to do. Empty if it can."""

@@ -19,6 +19,7 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
     sample = analysis.sample
     cluster, n_clusters = None, None
     if sample.cluster is not None:
+        # clusters without labelled rows have no score: G counts those that have
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
     problem = replace(

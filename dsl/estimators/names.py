@@ -1,4 +1,4 @@
-"""The named estimators: one file for each kind, one line here for each name; and what `tune` and `use_t` mean for them."""
+"""The named estimators: one file for each kind, one line here for each name. And what `tune` and `use_t` mean for them."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ ESTIMATORS: dict[str, Estimator] = {each.name: each for each in (DSL, DSL_PLUS, 
 
 
 def known_estimator(name: str) -> Estimator:
-    """The registry's entry; raises ArgumentError, which lists the names, if there is none."""
+    """The registry's entry. Raises ArgumentError, which lists the names, if there is none."""
     check_choice("estimator", name, tuple(ESTIMATORS))
     return ESTIMATORS[name]
 
@@ -31,6 +31,7 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
         The estimator has nothing to tune in this way.
     """
     entry = ESTIMATORS[estimator]
+    # True is an int in Python, but no Lambda
     number = float(tune) if isinstance(tune, int | float | np.number) and not isinstance(tune, bool) else np.nan
     is_number = bool(np.isfinite(number))
     if tune is not None and not is_number and not (isinstance(tune, str) and tune in KINDS):
@@ -43,7 +44,7 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
 
 
 def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None) -> bool:
-    """Whether intervals are Student's; `tune` is resolved.
+    """Whether intervals are Student's, for `tune` as `resolve_tune` gives it.
 
     Raises
     ------
@@ -51,6 +52,7 @@ def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None
         Neither None nor a bool.
     """
     if use_t is None:
+        # a kind of Lambda is a text, a Lambda that the user fixed a number: only the first is chosen from the data
         return isinstance(tune, str) and ESTIMATORS[estimator].t_if_tuned
     if not isinstance(use_t, bool | np.bool_):
         raise ArgumentError(f"use_t must be True, False or None (by the estimator); found {use_t!r}")

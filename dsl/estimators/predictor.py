@@ -20,12 +20,12 @@ class Predictor:
 
     spec: CovariateSpec
     mean: Callable[[FloatArray], FloatArray] | None
-    """Mean function of the linear predictor, elementwise; None where only the linear predictor is known."""
+    """Mean function of the linear predictor, elementwise, or None where only the linear predictor is known."""
     levels: tuple[str, ...] = ()
     """Categories of the outcome, each with its own parameters."""
 
     def __call__(self, params: FloatArray, data: TableLike, which: str) -> pd.Series | pd.DataFrame:
-        """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`; a column per category."""
+        """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`, a column per category."""
         if which not in ("mean", "linear"):
             raise ArgumentError(f"which must be 'mean' or 'linear'; found {which!r}")
         mean = self.mean if which == "mean" else _same
@@ -41,7 +41,9 @@ class Predictor:
             raise DataError(f"new data have missing values in {first_rows(missing, frame.index)}; fill or drop them")
         self._adopt_kinds(frame)
         rows = frame.reset_index(drop=True)
+        # (rows, equations): the parameters of the equations stand one after the other
         eta = self.spec.columns(rows) @ params.reshape(max(len(self.levels), 1), -1).T
+        # an offset is part of every equation
         offset = self.spec.offset(rows)
         eta = eta if offset is None else eta + offset[:, None]
         values = mean(eta)

@@ -19,6 +19,7 @@ def fit_quality(
     rows = []
     for v, name in enumerate(names):
         spread = float(np.var(gold[:, v]))
+        # over rows and splits together
         error = float(np.mean((out_of_fold[:, :, v] - gold[:, v]) ** 2))
         binary = bool(np.isin(gold[:, v], (0.0, 1.0)).all())
         right = float(np.mean((out_of_fold[:, :, v] > 0.5) == (gold[:, v] > 0.5)))
@@ -26,6 +27,7 @@ def fit_quality(
             {
                 "variable": name,
                 "learner": learners[v],
+                # out of fold, so that it is negative where predictions are worse than the mean
                 "r2": 1.0 - error / spread if spread > 0.0 else np.nan,
                 "accuracy": right if binary else np.nan,
             }

@@ -38,14 +38,14 @@ class Tuning:
     """How much each coefficient relies on the predictions, and what that gains."""
 
     lambdas: FloatArray = field(repr=False)
-    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.tuning.best_change`; 0: labelled rows alone, 1: plain DSL.
+    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.tuning.best_change` (0: labelled rows alone, 1: plain DSL).
     In the two-sample form that of `dsl.engine.two_sample.fit.best_lam`."""
     plain: FloatArray | None = field(repr=False)
-    """(S, k) variances at lambda = 1, of the same scores (`dsl.engine.tuning.fit_tuned`); None where they were not computed."""
+    """(S, k) variances at lambda = 1, of the same scores (`dsl.engine.tuning.fit_tuned`), or None if they were not computed."""
     without: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 0 (`dsl.engine.tuning.fit_tuned`)."""
     matrices: FloatArray | None = field(default=None, repr=False)
-    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_change`); None in the two-sample form."""
+    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_change`), or None in the two-sample form."""
     at: FloatArray | None = field(default=None, repr=False)
     """(S, k) estimates at which the scores were taken (`dsl.engine.tuning.fit_tuned`)."""
 
@@ -55,14 +55,14 @@ class Splits:
     """Estimates of the repeated splits."""
 
     params: FloatArray = field(repr=False)
-    """(S, k) roots of sum psi = 0 (`dsl.engine.fit.fit_split`; two samples: `dsl.engine.two_sample.fit.two_sample`)."""
+    """(S, k) roots of sum psi = 0 (`dsl.engine.fit.fit_split`, or for two samples `dsl.engine.two_sample.fit.two_sample`)."""
     vcovs: FloatArray = field(repr=False)
     """(S, k, k) A^-1 B A^-T (`dsl.engine.covariance.sandwich`), times `dsl.engine.covariance.small_sample_factor`."""
     jacobians: FloatArray = field(repr=False)
     """(S, k, k) bread A: minus the derivatives of the moments, summed over rows (`dsl.engine.sums.moment_sums`)."""
     meats: FloatArray = field(repr=False)
-    """(S, k, k) meat B: score score', summed over rows or clusters (`dsl.engine.sums.score_sums`); of a finite population
-    `dsl.engine.labeling.finite_meat`."""
+    """(S, k, k) meat B: score score', summed over rows or clusters (`dsl.engine.sums.score_sums`). That of a finite
+    population is `dsl.engine.labeling.finite_meat`."""
     label_meats: FloatArray = field(repr=False)
     """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled (`dsl.engine.sums.label_meat`)."""
     label_scores: FloatArray = field(repr=False)
@@ -77,12 +77,12 @@ class Splits:
     folds: IntArray | None = field(repr=False)
     """(S, N)"""
     n_folds: int | None
-    """Number of cross-fitting folds; None without cross-fitting."""
+    """Number of cross-fitting folds, or None without cross-fitting."""
     targets: tuple[str, ...]
     """(q,) what was predicted: the predicted variables, categories as one 0/1 column each."""
     predictions: FloatArray | None = field(repr=False)
     """(S, N, q) out-of-fold predictions (`dsl.learners.crossfit.cross_predict`)."""
     learners: tuple[str, ...]
-    """(q,) learner used for each predicted variable; empty without cross-fitting."""
+    """(q,) learner used for each predicted variable, empty without cross-fitting."""
     learner_reasons: tuple[str, ...]
-    """(q,) why, where it was chosen by measurement; else empty."""
+    """(q,) why, where it was chosen by measurement, else empty."""

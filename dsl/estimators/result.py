@@ -22,7 +22,7 @@ from dsl.exceptions import ArgumentError
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fit:
-    """What a call found; read by everything that shows, compares or plans.
+    """What a call found. Everything that shows, compares or plans reads it.
 
     `dsl.DSLResults` is its face: the same numbers as a statsmodels results object.
     """
@@ -45,10 +45,10 @@ class Fit:
     predictor: Predictor = field(repr=False)
     """Fitted means of new rows."""
     fit_quality: pd.DataFrame | None = field(repr=False)
-    """(q, .) learner, out-of-fold R2 and accuracy of each predicted variable (`dsl.estimators.quality.fit_quality`); None
+    """(q, .) learner, out-of-fold R2 and accuracy of each predicted variable (`dsl.estimators.quality.fit_quality`), or None
     without a learner."""
     rmse: pd.DataFrame | None = field(repr=False)
-    """(S, q) out-of-fold root mean squared errors (`dsl.estimators.quality.rmse`); None without a learner."""
+    """(S, q) out-of-fold root mean squared errors (`dsl.estimators.quality.rmse`), or None without a learner."""
 
     @property
     def estimator(self) -> Estimator:
@@ -62,15 +62,14 @@ class Fit:
 
     @property
     def bse(self) -> FloatArray:
-        """Standard errors: roots of the diagonal of `vcov` (`dsl.engine.covariance.sandwich`); (k,)."""
+        """Standard errors: roots of the diagonal of `vcov` (`dsl.engine.covariance.sandwich`), (k,)."""
         return np.asarray(np.sqrt(np.diag(self.vcov)))
 
     @property
     def zvalues(self) -> FloatArray:
-        """Estimates over standard errors, roots of the diagonal of `dsl.engine.covariance.sandwich`; (k,)."""
-        with np.errstate(
-            divide="ignore", invalid="ignore"
-        ):  # nothing is random where all of a finite population is labelled
+        """Estimates over standard errors, roots of the diagonal of `dsl.engine.covariance.sandwich`, (k,)."""
+        # nothing is random where all of a finite population is labelled: standard errors of zero
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self.params / self.bse)
 
     @property
@@ -90,17 +89,17 @@ class Fit:
 
     @property
     def folds(self) -> IntArray | None:
-        """Cross-fitting folds 0, 1, ...; (S, N)."""
+        """Cross-fitting folds 0, 1, ..., (S, N)."""
         return self.splits.folds
 
     @property
     def predictions(self) -> FloatArray | None:
-        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`); (S, N, q)."""
+        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`), (S, N, q)."""
         return self.splits.predictions
 
     @property
     def cross_fit(self) -> int | None:
-        """Number of cross-fitting folds; None without cross-fitting."""
+        """Number of cross-fitting folds, or None without cross-fitting."""
         return self.splits.n_folds
 
     @property
@@ -110,16 +109,16 @@ class Fit:
 
     @property
     def split_bse(self) -> FloatArray:
-        """Standard errors of each split: roots of the diagonal of `dsl.engine.covariance.sandwich`; (S, k)."""
+        """Standard errors of each split: roots of the diagonal of `dsl.engine.covariance.sandwich`, (S, k)."""
         return np.asarray(np.sqrt(np.diagonal(self.splits.vcovs, axis1=1, axis2=2)))
 
     @property
     def reference(self) -> FloatArray | float:
-        """Degrees of freedom (`dsl.engine.intervals.degrees_of_freedom`) that tests refer to; infinitely many for normal ones."""
+        """Degrees of freedom (`dsl.engine.intervals.degrees_of_freedom`) that tests refer to, infinitely many for normal ones."""
         return self.df if self.call.use_t else np.inf
 
     def need_predictions(self) -> FloatArray:
-        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`); (S, N, q).
+        """Out-of-fold predictions (`dsl.learners.crossfit.cross_predict`), (S, N, q).
 
         Raises
         ------
@@ -133,8 +132,9 @@ class Fit:
 
     @property
     def pseudo_outcomes(self) -> pd.DataFrame:
-        """Design-adjusted values g + w (gold - g) (`dsl.engine.moments.pseudo_values`), mean over splits; (N, q)."""
+        """Design-adjusted values g + w (gold - g) (`dsl.engine.moments.pseudo_values`), mean over splits, (N, q)."""
         rows = np.flatnonzero(self.sample.labeled)
+        # E[R / pi] = 1, so that g + (R / pi) (gold - g) has the gold value's expectation whatever g is
         weight = 1.0 / self.sample.sample_prob[rows]
         values = pseudo_values(self.need_predictions().mean(axis=0), self.sample.gold, rows, weight)
         return pd.DataFrame(values, index=self.sample.labels, columns=list(self.splits.targets))
@@ -143,7 +143,7 @@ class Fit:
     def tuning(self) -> pd.DataFrame:
         """How much each coefficient relies on the predictions, and the gain: medians over splits.
 
-        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL; `dsl.engine.tuning.best_change`), ``se_without`` and
+        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_change`), ``se_without`` and
         ``se_plain`` (standard errors at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the
         estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone.
         """
@@ -157,13 +157,15 @@ class Fit:
             return table
         table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))
         table["se_plain"] = np.sqrt(np.median(tuning.plain, axis=0))
+        # medians of the splits' own variances, as above: without the spread between splits, which is in `bse`
         table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
+        # a variance goes with 1 / n: se^2 is that of n (se_without / se)^2 labels without predictions
         table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
         return table
 
     @property
     def labels_behind(self) -> pd.Series:
-        """How many labelled rows carry the variance of each coefficient; (k,).
+        """How many labelled rows carry the variance of each coefficient, (k,).
 
         Kish's effective number (`dsl.engine.intervals.kish`) of the rows' squared contributions c^2,
         (sum c^2)^2 / sum c^4: their number if all contribute alike, few where some dominate.
@@ -171,14 +173,15 @@ class Fit:
         return pd.Series(kish(self.contributions() ** 2), index=list(self.names))
 
     def contributions(self) -> FloatArray:
-        """What each labelled row adds to the estimates' errors, J^-1 w (m - Lambda m_hat), mean over splits; (n, k).
+        """What each labelled row adds to the estimates' errors, J^-1 w (m - Lambda m_hat), mean over splits, (n, k).
 
         Scores of `dsl.engine.sums.label_scores`, bread of `dsl.engine.combine.median_bread`.
         """
+        # (n, k) scores times J^-T: row i is J^-1 times the score of row i
         return np.asarray(self.splits.label_scores @ median_bread(self.splits.jacobians).T)
 
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
-        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates; (q,).
+        """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates, (q,).
 
         See `dsl.engine.intervals.degrees_of_freedom`.
         """
@@ -190,15 +193,15 @@ class Fit:
         return _degrees(self, combinations)
 
     def conf_int(self, alpha: float = 0.05, alternative: str = "two-sided") -> FloatArray:
-        """Confidence intervals (`dsl.engine.intervals.wald_interval`); (k, 2)."""
+        """Confidence intervals (`dsl.engine.intervals.wald_interval`), (k, 2)."""
         return wald_interval(self.params, self.bse, alpha, alternative, self.reference)
 
     def pvalues(self, alternative: str = "two-sided") -> FloatArray:
-        """P values of the estimates against zero (`dsl.engine.intervals.wald_pvalue`); (k,)."""
+        """P values of the estimates against zero (`dsl.engine.intervals.wald_pvalue`), (k,)."""
         return wald_pvalue(self.params, self.bse, alternative, df=self.reference)
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
-        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high; df with ``use_t``."""
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``."""
         table = pd.DataFrame(
             {
                 "term": self.names,
@@ -221,6 +224,7 @@ class Fit:
             labels=self.sample.labels[:0],
             labeled=self.sample.labeled[:0],
             gold=self.sample.gold[:0],
+            # the range of the weights is all that summaries say about them
             sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
         )
         scores = self.splits.label_scores[:0]
@@ -229,15 +233,17 @@ class Fit:
 
 
 def degrees_of_estimates(fit: Fit) -> FloatArray:
-    """Degrees of freedom of each standard error of a fit in the making; (k,)."""
+    """Degrees of freedom of each standard error of a fit in the making, (k,)."""
     return _degrees(fit, np.eye(len(fit.params)))
 
 
 def _degrees(fit: Fit, combinations: FloatArray) -> FloatArray:
     sample = fit.sample
+    # units less one: rows, or clusters where these are what is independent
     rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
     if not fit.estimator.uses_labels:
         return np.full(len(combinations), rest)
+    # (units, q): contributions to the combinations, summed within clusters
     parts = unit_sums(fit.contributions() @ combinations.T, sample.label_cluster)
     superpopulation = fit.call.target != "finite"  # of a finite one, labelled rows are all that is random
     variance = np.diag(combinations @ fit.vcov @ combinations.T) * superpopulation

@@ -67,7 +67,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     estimator = str(arguments.get("estimator", own.estimator))
     known_estimator(estimator)
     tune = resolve_tune(estimator, arguments.get("tune"))
-    # only what the user asked for counts; where the fit has its estimator's default, the other has its own
+    # only what the user asked for counts. Where the fit has its estimator's default, the other has its own
     asked = None if own.use_t == resolve_use_t(own.estimator, own.tune) else own.use_t
     settled: Record = {
         "estimator": estimator,
@@ -75,6 +75,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
         "use_t": resolve_use_t(estimator, tune, arguments.get("use_t", asked)),
     }
     if fit.splits.folds is not None and "folds" not in arguments:
+        # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)
         folds[:, sample.rows] = fit.splits.folds
         settled["folds"] = folds

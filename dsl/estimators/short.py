@@ -11,10 +11,8 @@ Estimators: TypeAlias = Names | Mapping[str, str | Arguments]
 """Short names, or arguments of `dsl.dsl` by a name of one's own."""
 
 SHORT: dict[str, Record] = {
-    "naive": {
-        "estimator": "naive",
-        "target": "superpopulation",
-    },  # no labels, so that nothing about these rows is random
+    # no labels, so that nothing about these rows is random
+    "naive": {"estimator": "naive", "target": "superpopulation"},
     "gold_only": {"estimator": "gold_only"},
     "dsl": {"estimator": "dsl"},
     "tuned": {"estimator": "dsl", "tune": "coef"},
@@ -52,12 +50,13 @@ def resolve_estimators(estimators: Estimators) -> dict[str, Record]:
                 f"estimator '{name}' must be a short name or a dict of arguments of dsl.dsl, e.g. {{'estimator': 'dsl', 'tune': "
                 f"'scalar'}}; found {type(given).__name__}"
             )
+    # gains are shares of the baseline's, so that its name must mean what it says
     if out.get(BASELINE[1], SHORT[BASELINE[1]]) != SHORT[BASELINE[1]]:
         raise ArgumentError("'gold_only' is the baseline of every evaluation; give this estimator another name")
     return out
 
 
 def known_name(name: str, known: Collection[str], what: str) -> str:
-    """The name; raises ArgumentError, which lists the known ones, if it is none of them."""
+    """The name. Raises ArgumentError, which lists the known ones, if it is none of them."""
     check_choice(what, name, tuple(known))
     return name

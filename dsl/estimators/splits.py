@@ -28,11 +28,13 @@ class _Common:
 
     @classmethod
     def of(cls, problem: Problem, blocks: Sequence[Block]) -> "_Common":
-        """From the first split; raises CollinearityError."""
+        """From the first split. Raises CollinearityError."""
         own_gram = shared_gram(blocks[0].fixed)
         check_columns(blocks[0], problem.names, own_gram)
         intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
         gram, centring = shared_columns(blocks[0].fixed, intercept, own_gram)
+        # a row's design weights add up to one, other weights need not: then the Gram matrix is part of every split's
+        # Jacobian
         if problem.link.slope is None and problem.weights is design_weights:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, [None] * len(blocks))
@@ -54,14 +56,14 @@ def fit_splits(
     splits : iterable of lists of Block
         A block for each equation, in every split.
     tune : str, float or None
-        See `dsl.engine.tuning.fit_tuned`; None solves at Lambda = I.
+        As in `dsl.engine.tuning.fit_tuned`. None solves at Lambda = I.
 
     Returns
     -------
     fits : list of SplitFit
-        One for each split; parameters in the blocks' order, equation after equation.
+        One for each split, with parameters in the blocks' order, equation after equation.
     tuned : list of Tuned
-        The same of the chosen Lambdas; empty without `tune`.
+        The same of the chosen Lambdas. Empty without `tune`.
     """
     fits: list[SplitFit] = []
     tuned: list[Tuned] = []
@@ -75,8 +77,10 @@ def fit_splits(
         rows = [_scores(block, common.problem, *fitted) for block, fitted in zip(own, each, strict=True)]
         joint = join([fit for fit, _ in each], rows, own[0], common.problem)
         choices = [choice for _, choice in each if choice is not None]
+        # later splits start at the first one's estimates, which are close: their predictions differ by other folds only
         if not fits:
             common.starts = [fit.params for fit, _ in each]
+        # joined first, undone after: the covariance between equations changes with the columns too
         fits.append(joint if centring is None else centring.undo(joint, len(blocks)))
         if choices:
             choice = side_by_side(choices)
@@ -93,6 +97,7 @@ def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) ->
 
 def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
     """Scores of a fit, row by row in pieces."""
+    # a tuned fit is one step from its pilot, and its meat was taken at the pilot
     at = fit.params if choice is None or choice.at is None else choice.at
     tuned = replace(problem, tuning=None if choice is None else choice.tuning)
     return row_scores(block, tuned, at, problem.weights, augmentation_weights)

@@ -17,7 +17,7 @@ SUM_TOLERANCE = 0.005 + 1e-9
 """Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
 
 Raw = tuple[Values, FloatArray | None]
-"""Values (N,) of the predicted variables and their probability (N,); None for one."""
+"""Values (N,) of the predicted variables and their probability (N,), or None for one."""
 
 
 class HasSample(Protocol):
@@ -35,8 +35,8 @@ class HasSample(Protocol):
 def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[Raw]:
     """The surrogates as values of the predicted variables.
 
-    One version of the rows where every variable has one surrogate (the first of those that stand for a number); where
-    a category's surrogates are probabilities, one for each category, weighted by them.
+    One version of the rows where every variable has one surrogate (the first of those that stand for a number). Where
+    a category's surrogates are probabilities, one version for each category, weighted by them.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
         Labels that the gold values do not have, probabilities outside [0, 1] or that do not sum to one.
     """
     sample = analysis.sample
+    # versions so far: each variable with probabilities multiplies their number by that of its categories
     out: list[Raw] = [({}, None)]
     for gold in analysis.predicted:
         column, names = sample.data[gold], pairs.get(gold, ())
@@ -56,6 +57,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
         elif names and len(names) == len(column.cat.categories):
             each = _probabilities(sample.data[list(names)], column)
             out = [
+                # product of the probabilities: nothing is known about how the errors in two variables go together
                 ({**values, gold: level}, weight if share is None else share * weight)
                 for (values, share), (level, weight) in product(out, each)
             ]
@@ -69,7 +71,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
 
 
 def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorical:
-    """One surrogate column in the kind of the gold values; (N,)."""
+    """One surrogate column in the kind of the gold values, (N,)."""
     if not is_category(gold):
         return as_numbers(surrogate, "prediction").to_numpy()
     values = surrogate.astype(object)
@@ -86,6 +88,7 @@ def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Cate
     """Each category (N,) and its probability (N,), from one column each."""
     values = np.column_stack([as_numbers(columns[name], "prediction").to_numpy() for name in columns])
     outside = np.asarray(((values < 0.0) | (values > 1.0)).any(axis=1))
+    # each of a row's probabilities may be rounded, and the roundings add up
     off = np.asarray(np.abs(values.sum(axis=1) - 1.0) > SUM_TOLERANCE * values.shape[1])
     for bad, what in ((outside, "outside [0, 1]"), (off, "not one in sum")):
         if bad.any():
@@ -94,6 +97,7 @@ def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Cate
                 f"{first_rows(bad, columns.index)}; pass one probability for each category"
             )
     levels = _levels_of([str(name) for name in columns], gold)
+    # what rounding left is spread in proportion, so that m_hat is a proper average
     shares = values / values.sum(axis=1, keepdims=True)
     n = len(values)
     return [
@@ -106,6 +110,7 @@ def _levels_of(names: list[str], gold: pd.Series) -> list[int]:
     """Which category each column is for: the one that its name ends with."""
     categories = [str(category) for category in gold.cat.categories]
     found = [[j for j, category in enumerate(categories) if name.endswith(category)] for name in names]
+    # the longest match: "p_not_toxic" ends with "toxic" as well as with "not_toxic"
     best = [max(options, key=lambda j: len(categories[j])) if options else -1 for options in found]
     if sorted(best) != list(range(len(categories))):
         raise ArgumentError(

@@ -25,6 +25,7 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
             f"estimator='{call.estimator}' has one outcome at a time; for all categories together use estimator='cdi', "
             "tune='coef'"
         )
+    # without tune: what the blocks hold for it is for Lambda in the one-sample form
     (block,) = adjusted(analysis, replace(call, tune=None))
     problem = analysis.problem()
     gram = shared_gram(block.fixed)
@@ -43,10 +44,11 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
 def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:
     """The fit with the covariance that the choice of the labelled rows alone gives.
 
-    With the unlabelled rows the complement of the labelled ones, lam (mean_U h - mean_L h) is a constant less
-    lam / (1 - pi) mean_L h: the moment at Lambda = lam / (1 - pi).
+    The unlabelled rows are the complement of the labelled ones. Over repeated labelling lam (mean_U h - mean_L h) is therefore a
+    constant less lam / (1 - pi) mean_L h, which is the moment at Lambda = lam / (1 - pi).
     """
     assert problem.labeling is not None
+    # pi: all rows are labelled with the same probability, as `two_sample` has checked
     share = len(block.gold_rows) / len(block.outcome)
     tuning = fit.lam / (1.0 - share) * np.eye(len(fit.params))
     on_labels = label_scores(block, replace(problem, tuning=tuning), fit.params)

@@ -54,7 +54,7 @@ class Learner(Protocol):
 
 
 class Fittable(Protocol):
-    """A regressor or classifier with scikit-learn's two methods; a classifier has ``predict_proba`` and ``classes_`` too."""
+    """A regressor or classifier with scikit-learn's two methods. A classifier has ``predict_proba`` and ``classes_`` too."""
 
     def fit(self, x: AnyArray, y: AnyArray, /) -> object:
         """Learn from labelled rows: x (n, p), y (n,)."""
@@ -80,11 +80,12 @@ Method: TypeAlias = str | Fittable | Sequence["Method"] | Callable[[], Fittable]
 
 
 def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None) -> IntArray:
-    """Fold ids (n,), balanced over sorted gold values; whole groups together when given."""
+    """Fold ids (n,), balanced over sorted gold values, with whole groups together when given."""
     rng = np.random.default_rng(seed)
     if groups is not None:
         labels, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         of_label = np.empty(len(labels), dtype=np.int64)
+        # the largest groups first, one a fold in turn: folds of about the same size
         of_label[np.lexsort((rng.random(len(labels)), -sizes))] = np.arange(len(labels)) % min(k, len(labels))
         return np.asarray(of_label[codes])
     k = min(k, len(y))
@@ -136,7 +137,7 @@ def choose(
     folds: IntArray,
     groups: IntArray | None = None,
 ) -> AutoChoice:
-    """Choose among candidates, simplest first, by cross-validated squared error; x (n, p), y (n,).
+    """Choose among candidates, simplest first, by cross-validated squared error, from x (n, p) and y (n,).
 
     The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984) on paired errors: the first candidate whose
     error is at most one standard error of the difference above the smallest. Clusters are summed first.
@@ -147,7 +148,9 @@ def choose(
     errors = {name: (y - cross_predict(new, x, y, folds)) ** 2 for name, new in make.items()}
     losses = {name: float(error.mean()) for name, error in errors.items()}
     least = min(losses, key=losses.__getitem__)
+    # paired differences of squared errors: what is hard to predict for all candidates cancels
     gaps = {name: unit_sums(error - errors[least], groups) for name, error in errors.items()}
+    # sum of the gaps against sqrt(n) sd, which is the mean gap against its standard error
     chosen = next(n for n, gap in gaps.items() if n == least or gap.sum() <= np.sqrt(len(gap)) * gap.std(ddof=1))
     reason = f"cross-validated squared error of {', '.join(losses)}: "
     reason += "the smallest" if chosen == least else f"simplest within one standard error of the smallest ({least})"

@@ -37,7 +37,7 @@ class CrossFit:
     learners: tuple[str, ...]
     """(q,) learner used for each variable."""
     reasons: tuple[str, ...]
-    """(q,) why, where the learner was chosen by measurement; else empty."""
+    """(q,) why, where the learner was chosen by measurement, else empty."""
 
 
 def draw_folds(
@@ -54,7 +54,7 @@ def draw_folds(
     ----------
     labeled : (N,) bool array
     cluster : (N,) int array or None
-        Cluster codes; a cluster stays in one fold.
+        Cluster codes. A cluster stays in one fold.
     cross_fit : int
         Number of folds K.
     sample_split : int
@@ -67,6 +67,7 @@ def draw_folds(
     """
     with_gold = np.flatnonzero(labeled) if cluster is None else np.unique(cluster[labeled])
     n_units = len(labeled) if cluster is None else int(cluster.max()) + 1
+    # labelled units in equal shares: a fold without labels would leave nothing to correct there
     turn = (np.arange(len(with_gold)) % cross_fit).astype(np.int16)
     out = np.empty((sample_split, len(labeled)), dtype=np.int16)
     for split in out:
@@ -146,7 +147,7 @@ def cross_predict(
     groups : (N,) int array, optional
         Clusters, kept whole where a learner is chosen by cross-validation.
     n_jobs : int
-        Parallel fits; the numbers do not depend on it.
+        Parallel fits. The numbers do not depend on it.
     progress : bool
         Show a progress bar.
 
@@ -164,8 +165,10 @@ def cross_predict(
             chosen, reason = choice.method, choice.reason
         methods.append(chosen)
         reasons.append(reason)
+    # surrogates with a few values: predictions at the distinct rows are looked up, instead of made for all N rows
     distinct = distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
     tasks = [
+        # a seed of its own for every fit: the numbers are the same in any order and any number of processes
         _Task(s, k, v, method, family, _task_seed(seed, s, k, v))
         for s, split in enumerate(folds)
         for k in range(int(split.max()) + 1)
@@ -175,6 +178,7 @@ def cross_predict(
     labeled_folds = folds[:, labeled]
 
     @lru_cache(maxsize=1)
+    # the q variables of a fold follow each other, so that one place in the cache serves them
     def rows_of(split: int, fold: int) -> IntArray:
         return np.flatnonzero(folds[split] == fold)
 
@@ -239,22 +243,25 @@ def _fit_predict(task: _Task, x: FloatArray, y: FloatArray, new: FloatArray) -> 
 
 
 def distinct_rows(x: FloatArray, most: int) -> tuple[FloatArray, IntArray] | None:
-    """Distinct rows of `x` and, for each row, which one it is; None if there are more than `most`.
+    """Distinct rows of `x` and, for each row, which one it is. None if there are more than `most`.
 
     A sample is looked at first, so that continuous features cost next to nothing.
     """
     n, p = x.shape
     if p == 0 or n == 0:
         return None
+    # every so many rows, not the first ones: tables are often sorted
     sample = x[:: max(1, n // SAMPLED_ROWS)]
     if len(pd.DataFrame(sample).drop_duplicates()) > max(most * len(sample) / n, len(sample) / 2):
         return None
     code = np.zeros(n, dtype=np.int64)
     for column in x.T:
         values, levels = pd.factorize(column)
+        # the code so far and the column's value as one number, coded anew: it stays below N, so that nothing overflows
         code, seen = pd.factorize(code * (len(levels) + 1) + values)
         if len(seen) > most:
             return None
     first = np.empty(int(code.max()) + 1, dtype=np.int64)
+    # written backwards, so that the first row of each code is the one that stays
     first[code[::-1]] = np.arange(n)[::-1]
     return x[first], code

@@ -2,8 +2,8 @@
 
 Plugging E[D | evidence] into a moment that is not linear in D wastes information: the moment of ``lm`` has D^2 where a
 covariate is predicted, that of ``logit`` is curved. Here m_hat = sum_d p(d) m(D = d) over a cross-fitted distribution of the
-predicted variables given surrogates, features and the observed variables of the analysis (the outcome is evidence about a
-covariate, and validity does not depend on it): the augmentation of Robins, Rotnitzky and Zhao (1994).
+predicted variables given surrogates, features and the observed variables of the analysis, which is the augmentation of
+Robins, Rotnitzky and Zhao (1994). The outcome is evidence about a covariate, and validity does not depend on it.
 
 Variables with few values are averaged over exactly, jointly where there are several. Others are represented by a few draws:
 conditional mean plus residuals with the mean, variance and covariances of those of the labelled rows in the same cell.
@@ -36,7 +36,7 @@ class Support:
     discrete: tuple[str, ...]
     continuous: tuple[str, ...]
     cells: pd.DataFrame = field(repr=False)
-    """(C, discrete) joint values seen on labelled rows; one empty row without discrete variables."""
+    """(C, discrete) joint values seen on labelled rows, or one empty row without discrete variables."""
     code: IntArray = field(repr=False)
     """(n,) cell of each labelled row."""
     draws: int
@@ -54,7 +54,7 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
     Parameters
     ----------
     gold : DataFrame, (n, q)
-        Gold values of the labelled rows; categories or numbers.
+        Gold values of the labelled rows, categories or numbers.
     linear : sequence of str
         Numbers that enter the moment linearly, whose conditional mean says it all if nothing else is predicted.
 
@@ -67,6 +67,7 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
     category = [name for name in every if is_category(gold[name])]
     numbers = [name for name in every if name not in category]
     few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES or name in coded]
+    # m_hat at the mean is the mean of m: nothing is gained by averaging
     if not category and set(numbers) <= set(linear):
         few = []
     discrete = [name for name in every if name in category or name in few]
@@ -92,6 +93,7 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
         continuous=tuple(rest),
         cells=cells,
         code=code,
+        # one draw, at the conditional mean, where the moment is linear in what is not discrete
         draws=DRAWS if set(rest) - set(linear) else 1,
     )
 
@@ -125,10 +127,11 @@ class Distribution:
         return out
 
     def probabilities(self, split: int) -> list[FloatArray | None]:
-        """Probability of each version, (N,); None for one."""
+        """Probability of each version, (N,), or None for one."""
         draws = self.support.draws
         if self.support.size == 1:
             return [None]
+        # the draws of a cell share its probability evenly
         return [share / draws for share in self.shares[split].T for _ in range(draws)]
 
     def targets(self, gold: pd.DataFrame) -> "Targets":
@@ -152,6 +155,7 @@ class Distribution:
                 continue
             for label, value, actual in _indicators(str(name), self.support.cells[name], gold[name]):
                 names.append(label)
+                # (S, N, C) times (C,): the mean over the cells
                 predictions.append(self.shares @ value)
                 truth.append(actual)
                 learners.append(of_cells)
@@ -169,8 +173,10 @@ class Distribution:
         names = self.support.continuous
         if not names:
             return [{}]
+        # (n, c), and their means in each cell, (C, c)
         residuals = self.gold - self.means[split, self.labeled]
         average = np.array([residuals[self.support.code == c].mean(axis=0) for c in range(len(self.support.cells))])
+        # E[X | cell] = E[X] + the cell's mean residual, less their average so that the cells together have mean E[X]
         centre = self.means[split] - self.shares[split] @ average + average[cell]
         own = residuals[self.support.code == cell] - average[cell]
         return [dict(zip(names, (centre + step).T, strict=True)) for step in representatives(own, self.support.draws)]
@@ -197,14 +203,14 @@ def _indicators(name: str, cells: pd.Series, gold: pd.Series) -> list[tuple[str,
 
 
 def constant(values: pd.Series, position: int, n: int) -> FloatArray | pd.Categorical:
-    """One of the `values` for all n rows; a category stays one."""
+    """One of the `values` for all n rows. A category stays one."""
     if is_category(values):
         return pd.Categorical.from_codes(np.full(n, values.cat.codes.iloc[position]), dtype=categorical_dtype(values))
     return np.full(n, float(values.iloc[position]))
 
 
 def representatives(residuals: FloatArray, draws: int) -> FloatArray:
-    """A few rows that stand for centred `residuals` (n, c): the same covariance, mean zero; (draws, c).
+    """A few rows that stand for centred `residuals` (n, c): the same covariance, and mean zero. (draws, c) array.
 
     Midpoints of equal shares of the rows, in the order of the first principal component, then made to have
     the covariance exactly (with fewer draws than columns, as nearly as possible).
@@ -214,12 +220,15 @@ def representatives(residuals: FloatArray, draws: int) -> FloatArray:
         return np.zeros((draws, c))
     scale = residuals.std(axis=0)
     scale[scale == 0.0] = 1.0
+    # (n, c) without units: the first component must not be that of the largest unit
     standard = residuals / scale
     _, vectors = np.linalg.eigh(standard.T @ standard)
     order = np.argsort(standard @ vectors[:, -1], kind="stable")
     places = ((np.arange(draws) + 0.5) / draws * n).astype(int)
+    # one column: quantiles, which need not be observed. Several: whole rows, which keep what goes together.
     chosen = standard[order[places]] if c > 1 else np.quantile(standard, (np.arange(draws) + 0.5) / draws, axis=0)
     chosen = chosen - chosen.mean(axis=0)
+    # chosen A with A = have^-1/2 target^1/2 has the covariance target
     target, have = standard.T @ standard / n, chosen.T @ chosen / draws
     return np.asarray(chosen @ _root(have, inverse=True) @ _root(target) * scale)
 
@@ -227,6 +236,7 @@ def representatives(residuals: FloatArray, draws: int) -> FloatArray:
 def _root(matrix: FloatArray, *, inverse: bool = False) -> FloatArray:
     """Symmetric square root, or its pseudo-inverse."""
     values, vectors = np.linalg.eigh(matrix)
+    # directions that rounding made: no root of these
     kept = values > 1e-10 * max(values[-1], 1e-300)
     power = np.where(kept, np.where(kept, values, 1.0) ** (-0.5 if inverse else 0.5), 0.0)
     return np.asarray((vectors * power) @ vectors.T)
@@ -244,7 +254,7 @@ def cross_fit_distribution(
 ) -> Distribution:
     """Predict the probability of every cell, and the continuous variables, out of fold.
 
-    Each cell's probability is learnt on its own; together they are made to sum to one. `evidence` is (N, p); `options` go
+    Each cell's probability is learnt on its own, and together they are made to sum to one. `evidence` is (N, p). `options` go
     to `dsl.learners.crossfit.cross_predict`.
     """
     n_cells = len(support.cells)
@@ -252,6 +262,7 @@ def cross_fit_distribution(
     learners: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     if n_cells > 1:
+        # two cells: the probability of the second says it all
         asked = range(1, 2) if n_cells == 2 else range(n_cells)
         member = np.column_stack([support.code == cell for cell in asked]).astype(float)
         found = cross_predict(evidence, member, labeled, folds, family="binomial", **options)
@@ -277,5 +288,6 @@ def _normalised(predicted: FloatArray) -> FloatArray:
     if predicted.shape[2] == 1:
         return np.concatenate([1.0 - predicted, predicted], axis=2)
     total = predicted.sum(axis=2, keepdims=True)
+    # no cell has any probability, after predictions below zero were cut: all alike
     even = np.full_like(predicted, 1.0 / predicted.shape[2])
     return np.where(total > 0.0, predicted / np.where(total > 0.0, total, 1.0), even)

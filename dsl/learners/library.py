@@ -72,7 +72,7 @@ class Mean:
 
 
 class LeastSquares:
-    """Least squares with an intercept; of minimum norm in standardised columns when they are collinear."""
+    """Least squares with an intercept, of minimum norm in standardised columns when they are collinear."""
 
     def fit(self, x: FloatArray, y: FloatArray) -> Self:
         """Solve min ||y - a - x b||."""
@@ -114,6 +114,7 @@ class Logistic:
             )
         z = self.columns.fit_transform(x)
         one, zero = y > 0, y < 1
+        # a fraction is two weighted rows. Rows of 0 and 1 stay single.
         label = np.repeat([1, 0], [one.sum(), zero.sum()])
         weight = np.concatenate([y[one], 1.0 - y[zero]])
         self.model_ = LogisticRegression(C=self.c, max_iter=1000).fit(np.vstack([z[one], z[zero]]), label, weight)
@@ -272,7 +273,7 @@ def neighbours(s: Setting) -> Fittable:
 
 
 def vector_machine(s: Setting) -> Fittable:
-    """Support vectors with radial kernel; probabilities by calibration."""
+    """Support vectors with radial kernel. Probabilities come from calibration."""
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.model_selection import StratifiedKFold
@@ -299,7 +300,7 @@ def network(s: Setting) -> Fittable:
 
 
 class Stack:
-    """Weighted average of learners; weights by non-negative least squares on cross-validated predictions.
+    """Weighted average of learners, with weights by non-negative least squares on cross-validated predictions.
 
     Weights are scaled to sum to one, as in the super learner (van der Laan, Polley and Hubbard 2007). Where every
     weight is zero, the learner with the smallest cross-validated error has weight one.

@@ -1,6 +1,6 @@
 """Named learners: a short name, a list of names, or any scikit-learn estimator -> one object to fit.
 
-Every learner made here has ``fit(x, y)`` and ``predict(x)``; a prediction is one number a row, the conditional mean
+Every learner made here has ``fit(x, y)`` and ``predict(x)``. A prediction is one number a row, the conditional mean
 of the gold value. DSL is valid for any learner because the sampling probabilities are known (DSL-2024, section 4):
 a better learner gives narrower intervals, never a different target.
 
@@ -160,7 +160,7 @@ def _thread_pools(scikit_learn: bool) -> ThreadpoolController:
 
 @contextmanager
 def _calm(estimator: object, threads: int | None) -> Iterator[None]:
-    """Limit threads; for learners of ours, say nothing of one stopped at its limit (slightly worse, never wrong).
+    """Limit threads. Of a learner of ours that stopped at its limit say nothing (it is slightly worse, never wrong).
 
     `threads` is None for an estimator of the user, whose warnings are left alone.
     """
@@ -195,11 +195,15 @@ class _Fitted:
                 "Use family='gaussian', or rescale them."
             )
         if self.named:
+            # a training fold can lack a rare value: a constant column there has no scale, and rounding must not make
+            # one
             self.varies_ = x.std(axis=0) > 1e-13 * np.abs(x).max(axis=0)
         x = self._columns(x)
         if len(y) < 2 or x.shape[1] == 0 or y.min() == y.max():
+            # nothing to learn from: many estimators stop with an error here, the mean is right
             self.estimator_: Fittable = library.Mean().fit(x, y)
             return self
+        # size of the smaller class, which limits the number of stratified folds
         rarer = int(min(y.sum(), len(y) - y.sum())) if _zero_one(y) else 0
         setting = Setting(n=len(y), p=x.shape[1], family=self.family, rarer=rarer, seed=self.seed)
         self.estimator_ = _build(self.sl_method, setting)
@@ -215,7 +219,7 @@ class _Fitted:
 
     @property
     def _threads(self) -> int | None:
-        """One thread for learners of ours; `n_jobs` is what makes several fits at a time.
+        """One thread for learners of ours, as `n_jobs` is what makes several fits at a time.
 
         Where other processes share the cores, a second thread waits for them in every parallel region: 100 trees on
         20,000 rows then took .77 s instead of .05 s (measured).
@@ -231,6 +235,7 @@ class _Fitted:
                 block = self._columns(x[start : start + step])
                 parts.append(_probability_or_value(self.estimator_, block, self.name))
         out = np.concatenate(parts)
+        # regressors may leave [0, 1], where a conditional mean of values in it cannot lie
         return np.clip(out, 0.0, 1.0) if self.family == "binomial" else out
 
 
@@ -364,8 +369,8 @@ def make_learner(sl_method: Method, *, family: str = "gaussian", seed: int = 0) 
     Parameters
     ----------
     sl_method : str, list, estimator or callable
-        A name (see ``available_method``); a list of names or estimators, stacked; a scikit-learn regressor, classifier
-        or pipeline, which is copied; or a function of no argument that returns one.
+        A name (see ``available_method``), a list of names or estimators, which are stacked, a scikit-learn regressor,
+        classifier or pipeline, which is copied, or a function of no argument that returns one.
     family : {"gaussian", "binomial"}
         Binomial: gold values in [0, 1], predictions within [0, 1].
     seed : int
@@ -374,7 +379,7 @@ def make_learner(sl_method: Method, *, family: str = "gaussian", seed: int = 0) 
     Returns
     -------
     Learner
-        ``fit(x, y)`` with x (n, p) and y (n,); ``predict(x)`` returns an array (n,).
+        ``fit(x, y)`` with x (n, p) and y (n,), and ``predict(x)``, which returns an array (n,).
 
     Examples
     --------
@@ -414,7 +419,7 @@ def choose_auto(
     groups : ndarray, optional
         Cluster of each row (n,): whole clusters are held out.
     n_rows : int, optional
-        Rows to be predicted later; above a million, tree learners (about 5 seconds per million predictions) are left
+        Rows to be predicted later. Above a million, tree learners (about 5 seconds per million predictions) are left
         out, and the reason says so.
 
     Returns

@@ -30,6 +30,7 @@ class RSample:
 
     def __init__(self, seed: int) -> None:
         state = seed & 0xFFFFFFFF
+        # R's initial scrambling: the congruential generator of set.seed(), 50 steps before the first word
         for _ in range(50):
             state = (69069 * state + 1) & 0xFFFFFFFF
         words = np.empty(WORDS + 1, dtype=np.uint32)
@@ -37,6 +38,7 @@ class RSample:
             state = (69069 * state + 1) & 0xFFFFFFFF
             words[j] = state
         self._twister = np.random.MT19937()
+        # word 0 is R's position in the state, which it sets to the end: the next draw makes a new state
         self._twister.state = {"bit_generator": "MT19937", "state": {"key": words[1:], "pos": WORDS}}
         self._drawn: list[int] = []
 
@@ -52,6 +54,8 @@ class RSample:
         mask = (1 << bits) - 1
         while True:
             value = 0
+            # enough pieces of 16 bits for the range, cut to its bits, and drawn again if too large: a remainder would
+            # be biased
             for _ in range(0, bits + 1, 16):
                 value = 65536 * value + self._word()
             value &= mask
@@ -65,6 +69,7 @@ class RSample:
         for i in range(count):
             j = self._below(len(left))
             out[i] = left[j]
+            # the last takes the place of the one drawn, as R's sample without replacement does
             left[j] = left[-1]
             left.pop()
         return out
@@ -82,7 +87,7 @@ def folds_like_r(
 ) -> IntArray:
     """Folds that the reference R package ``dsl`` draws with the same arguments.
 
-    Units (rows, or clusters) are sorted; the vector 1, ..., K, each repeated as often as it fits, then 1, 2, ...
+    Units (rows, or clusters) are sorted. The vector 1, ..., K, each repeated as often as it fits, then 1, 2, ...
     for the units left over, is permuted by R's ``sample`` after ``set.seed(seed)``.
 
     Parameters
@@ -98,9 +103,9 @@ def folds_like_r(
         Seed of the R script.
     learner : str
         ``sl_method`` of the R script. R's generator is reset before every fit, so that with ``"grf"`` all splits are
-        the first one; the other learners (those of SuperLearner) draw once more, and splits 2, ..., S are mostly alike.
+        the first one. The other learners (those of SuperLearner) draw once more, and splits 2, ..., S are mostly alike.
     labeled : sequence of bool, optional
-        Which rows are labelled; needed for splits after the first with learners other than ``"grf"``.
+        Which rows are labelled. Needed for splits after the first with learners other than ``"grf"``.
     collate : {"locale", "C"}
         Order of text labels: as R sorts in UTF-8 locales such as en_US (``aa, Ab, b``), or as in the C locale
         (``Ab, aa, b``).
@@ -135,6 +140,7 @@ def folds_like_r(
             continue
         stream = RSample(seed)
         if s:
+            # the learner's last fit in the split before drew one permutation of its training rows
             stream.permutation(_last_training(out[s - 1], labeled, learner, len(unit)))
         out[s] = base[stream.permutation(count) - 1][unit]
     return out

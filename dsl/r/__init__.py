@@ -1,6 +1,6 @@
 """R from Python: converters, the reference R package, R's learners. Needs the extra ``r``: ``pip install 'dsl[r]'``.
 
-- `to_r`, `from_r`: values between Python and R; ``to_r(fit)`` is an R object of class ``dsl``.
+- `to_r`, `from_r`: values between Python and R. ``to_r(fit)`` is an R object of class ``dsl``.
 - `read_rdata`, `read_rds`: R's data files, without R.
 - `reference_dsl`: the reference R package ``dsl`` with our arguments, stage by stage.
 - `cross_check`: a fitted model against the reference, term by term.
@@ -73,7 +73,7 @@ def from_r(value: object, *, restore_levels: bool = False) -> Any:
         Vectors become arrays (also those of length one), named vectors Series, factors Categoricals, data
         frames DataFrames, named lists dicts. Functions, environments and models stay R objects.
     restore_levels : bool
-        Read factor levels that are all numbers (or all TRUE/FALSE) as such; by default they are
+        Read factor levels that are all numbers (or all TRUE/FALSE) as such. By default they are
         str, as in R.
 
     Returns

@@ -60,7 +60,7 @@ def cross_check(fit: Fit | HasFit, data: TableLike, *, sl_method: str | None = N
     data : data frame
         The data that it was fitted to.
     sl_method : str, optional
-        Learner for R; by default the fit's where the reference has it, else ``"lm"``. The comparison does not
+        Learner for R, by default the fit's where the reference has it, else ``"lm"``. The comparison does not
         depend on it.
     show : bool
         Print the table and the notes.
@@ -200,8 +200,10 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     norms = []
     for split in reference.splits:
         block = blocks.dsl(split.predictions)
+        # labeling=None: the reference knows superpopulations only
         fits.append(fit_split(block, replace(analysis.problem(), labeling=None)))
         at = np.empty(len(order))
+        # R's parameters in the block's order, to see how far from the root its optimiser stopped
         at[order] = split.params
         scale = column_scale(block) / len(block.outcome)
         both = [moment_sums(block, replace(analysis.problem(), labeling=None), p)[0] for p in (fits[-1].params, at)]
@@ -219,6 +221,7 @@ def _table(
     fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _Solved, places: list[int]
 ) -> pd.DataFrame:
     estimate, vcov = combine_splits(solved.params, solved.vcovs)
+    # differences of estimates in R's standard errors, of standard errors relative to R's
     bse, their_bse = np.sqrt(np.diag(vcov)), reference.bse.to_numpy()
     split_bse = np.sqrt(np.diagonal(solved.vcovs, axis1=1, axis2=2))
     table = pd.DataFrame(
@@ -234,6 +237,7 @@ def _table(
         index=pd.Index(reference.params.index, name="term"),
     )
     worst_se = np.abs(split_bse / solved.their_bse - 1.0).max(axis=0)
+    # medians over splits can hide a split that is off: the worst one counts too
     size = np.maximum(table["difference_se"].abs(), table["worst_split_se"])
     se_size = np.maximum(table["se_difference"].abs(), worst_se)
     agrees = (size <= R_OPTIM) & (se_size <= R_OPTIM_SE)
@@ -249,6 +253,7 @@ def _unbalanced(sample: Sample) -> bool:
     if len(sample.absorbed) < 2:
         return False
     cells = pd.crosstab(sample.absorbed[0], sample.absorbed[1]).to_numpy()
+    # balanced panel: every pair of levels has as many rows
     return bool(cells.min() != cells.max())
 
 
@@ -294,6 +299,7 @@ def _prediction_gap(reference: ReferenceResult, analysis: Analysis, family: str)
 
 def _repeated_splits(reference: ReferenceResult) -> list[str]:
     """Splits of R that are one and the same."""
+    # the first split's folds are drawn before any fit seeds anew, so that they may differ from those of all the others
     first, *others = [np.column_stack(list(split.predictions.values())) for split in reference.splits]
     if not others or any(not np.array_equal(others[0], split) for split in others[1:]):
         return []

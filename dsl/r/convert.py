@@ -4,7 +4,7 @@
 pandas / numpy                           R                        back in Python
 =======================================  =======================  ==========================================
 float, NaN missing                       numeric, NA              float64, NaN
-integer                                  integer; numeric where   int64, or nullable Int64 where values are
+integer                                  integer, numeric where   int64, or nullable Int64 where values are
                                          beyond 32 bits           missing
 bool                                     logical                  bool, or nullable boolean
 str, object of str                       character                str, missing kept
@@ -18,7 +18,7 @@ data frame                               data.frame               DataFrame
 dict                                     named list               dict
 =======================================  =======================  ==========================================
 
-R vectors with names come back as Series, matrices with names as frames, others as arrays; also those of length one.
+R vectors with names come back as Series, matrices with names as frames, others as arrays, also those of length one.
 """
 
 import datetime
@@ -44,18 +44,14 @@ EXACT = 2**53
 """Whole numbers up to this size are exact in double precision."""
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# to R
-# ---------------------------------------------------------------------------------------------------------------
-
-
+# from here on: Python to R
 def to_sexp(value: object) -> Sexp:
     """Any supported Python value as an R object.
 
     Raises
     ------
     ColumnTypeError
-        A value has no counterpart in R; a column is named.
+        A value has no counterpart in R. The message names the column.
     """
     ri = session().interface
     if value is None:
@@ -70,6 +66,7 @@ def to_sexp(value: object) -> Sexp:
         return _sequence_to_r(value)
     if isinstance(value, pd.Series):
         return _series_to_r(value)
+    # R stores matrices column by column
     if isinstance(value, np.ndarray) and value.ndim > 1:
         flat = column_to_r(value.ravel(order="F"), "array")
         return _with(flat, dim=_integers(np.array(value.shape)))
@@ -87,7 +84,7 @@ def _series_to_r(series: pd.Series) -> Sexp:
 
 
 def _other_to_r(value: object) -> Sexp:
-    """Frames and columns of polars and pyarrow; scalars."""
+    """Frames and columns of polars and pyarrow, and scalars."""
     other = nw.from_native(value, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(other, nw.DataFrame):
         return _frame_to_r(other.to_arrow().to_pandas(types_mapper=pd.ArrowDtype))
@@ -139,6 +136,7 @@ def _row_names(index: pd.Index) -> Sexp:
     else:
         automatic = index.dtype.kind not in "iuOT" and not isinstance(index.dtype, pd.StringDtype)
     if automatic:
+        # R's compact form of row names 1, ..., n: c(NA, -n)
         return _integers(np.array([NA_INTEGER, -len(index)] if len(index) else []))
     if index.dtype.kind in "iu" and (np.abs(index.to_numpy()) < 2**31).all():
         return _integers(index.to_numpy())
@@ -146,7 +144,7 @@ def _row_names(index: pd.Index) -> Sexp:
 
 
 def column_to_r(column: Column, name: str) -> Sexp:
-    """One column (Series, array, Index) as an R vector; `name` is for messages."""
+    """One column (Series, array, Index) as an R vector. `name` is for messages."""
     column = column.array if isinstance(column, pd.Series | pd.Index) else column
     if isinstance(column, pd.arrays.NumpyExtensionArray):
         column = column.to_numpy()
@@ -244,6 +242,7 @@ def _objects_to_r(values: AnyArray, missing: BoolArray, name: str) -> Sexp:
 def _whole_to_r(values: AnyArray, missing: BoolArray, name: str) -> Sexp:
     known = values[~missing] if missing.any() else values
     low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
+    # the smallest 32-bit integer is R's NA, hence strictly above it
     if low > NA_INTEGER and high < 2**31:
         codes = values.astype(np.int32)
         if missing.any():
@@ -262,6 +261,7 @@ def _reals(values: AnyArray, missing: BoolArray) -> Sexp:
         return ri.FloatSexpVector([])
     out = np.array(values, dtype=np.float64)
     if missing.any():
+        # as bits, so that the payload that tells NA from NaN survives
         out.view(np.uint64)[missing] = NA_REAL
     return ri.FloatSexpVector.from_memoryview(out.data)
 
@@ -336,13 +336,9 @@ def _with(vector: Sexp, **attributes: Sexp) -> Sexp:
     return new(vector, values)
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# from R
-# ---------------------------------------------------------------------------------------------------------------
-
-
+# from here on: R to Python
 def from_sexp(value: Sexp, *, restore_levels: bool = False) -> Any:
-    """An R object as a Python value; functions, environments and the like stay R objects."""
+    """An R object as a Python value. Functions, environments and the like stay R objects."""
     ri = session().interface
     if value is ri.NULL or isinstance(value, ri.NULLType):
         return None
@@ -431,6 +427,7 @@ def column_from_r(vector: Sexp, restore_levels: bool = False) -> Any:
             whole = values.dtype.kind == "i"
             numbers = np.where(values == NA_INTEGER, np.nan, values) if whole else values
             return convert(vector, numbers.astype(float))
+    # bit64 keeps 64-bit integers in the bits of doubles
     if "integer64" in classes:
         return _nullable_integers(values.view(np.int64), np.int64(np.iinfo(np.int64).min))
     if isinstance(vector, ri.BoolSexpVector):
@@ -460,6 +457,7 @@ def _texts_from_r(vector: Sexp) -> ExtensionArray:
     place = _memory(codes)
     known = np.empty(len(levels) + 1, dtype=object)
     known[:-1] = list(levels)
+    # place -1 of the levels is the missing one
     known[-1] = np.nan
     return pd.array(known[np.where(place == NA_INTEGER, 0, place) - 1], dtype=TEXT)
 

@@ -49,8 +49,10 @@ def _rmse(fit: Fit) -> FloatArray:
 
 
 def _variance_parts(fit: Fit) -> dict[str, AnyArray]:
-    """Meat parts and Jacobians as the reference keeps them: (k, k, S), means over rows; D maps to original columns."""
+    """Meat parts and Jacobians as the reference keeps them: (k, k, S), means over rows. D maps to original columns."""
     splits = fit.splits
+    # J^-1 (Omega_1 + Omega_23) J^-T / N with Omega_1 the part that more labels shrink. D is the identity: our Jacobians
+    # are in the original columns already.
     parts = (splits.label_meats, splits.meats - splits.label_meats, splits.jacobians)
     means = [np.moveaxis(part, 0, -1) / fit.nobs for part in parts]
     unit = np.repeat(np.eye(len(fit.params))[:, :, None], len(splits.params), axis=2)

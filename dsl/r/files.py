@@ -91,6 +91,7 @@ def _frame(values: object, attributes: Arguments) -> pd.DataFrame:
 
 
 def _factor(values: AnyArray, attributes: Arguments, *, ordered: bool = False) -> pd.Categorical:
+    # R's codes start at 1. A missing one becomes 0, and -1 in pandas.
     codes = np.ma.filled(values, 0).astype(np.int64) - 1
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(attributes.get("levels", ()))), ordered=ordered)
 

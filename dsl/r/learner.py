@@ -29,7 +29,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     options : dict, optional
         Further arguments of the R function.
     random_state : int, optional
-        R's seed before fitting; ``dsl.dsl`` sets it.
+        R's seed before fitting, which ``dsl.dsl`` sets.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    R runs in one thread. With ``n_jobs`` other than 1 each process starts its own R; fitted learners travel between
+    R runs in one thread. With ``n_jobs`` other than 1 each process starts its own R. Fitted learners travel between
     processes as R serialises them.
 
     Examples
@@ -79,6 +79,7 @@ class RLearner(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise ArgumentError(f"family must be 'gaussian' or 'binomial'; found {self.family!r}")
         kind, names = self._kind()
         options = to_sexp(dict(self.options or {}))
+        # R's seeds are 32-bit integers with a sign
         seed = None if self.random_state is None else float(self.random_state % 2**31)
         fitted = run("learner_fit", *map(to_sexp, (kind, names, x, y, self.family)), options, to_sexp(seed))
         self.model_: Sexp = fitted.value

@@ -29,8 +29,8 @@ class ReferenceSplit:
     folds: IntArray = field(repr=False)  # (N,) 0, 1, ...
     predictions: Mapping[str, FloatArray] = field(repr=False)  # each (N,)
     jacobian: FloatArray = field(repr=False)  # mean over rows, in the reference's standardised columns
-    meat_1: FloatArray = field(repr=False)  # part of the meat that more labels shrink; idem
-    meat_23: FloatArray = field(repr=False)  # the rest; idem
+    meat_1: FloatArray = field(repr=False)  # part of the meat that more labels shrink, as a mean like the Jacobian
+    meat_23: FloatArray = field(repr=False)  # the rest of the meat, likewise
     rescale: FloatArray = field(repr=False)  # maps standardised parameters back
 
 
@@ -46,7 +46,7 @@ class ReferenceResult:
     n_labeled: int
     equal_prob: bool
     rows: IntArray = field(repr=False)
-    """(N,) positions in the data of the rows used; empty without stages."""
+    """(N,) positions in the data of the rows used, empty without stages."""
     sample_prob: FloatArray = field(repr=False)
     """(N,) probabilities of being labelled, as rescaled by the reference."""
     splits: tuple[ReferenceSplit, ...] = field(repr=False)
@@ -63,7 +63,7 @@ class ReferenceResult:
 
     @property
     def folds(self) -> IntArray:
-        """(S, n_input) folds of every row of the data, for ``dsl.dsl(folds=...)``; -1 on rows left out."""
+        """(S, n_input) folds of every row of the data, for ``dsl.dsl(folds=...)``, -1 on rows left out."""
         out = np.full((len(self.splits), self.n_input), -1)
         for row, split in zip(out, self.splits, strict=True):
             row[self.rows] = split.folds
@@ -95,7 +95,7 @@ def reference_dsl(
     Parameters
     ----------
     formula : str
-        R formula; ``**``, ``C()`` and a ``| unit + year`` part are put in R's words.
+        R formula. ``**``, ``C()`` and a ``| unit + year`` part are put in R's words.
     data : data frame
     predicted_var, prediction, model, labeled, sample_prob, cluster, index, fixed_effect, feature, family, cross_fit, sample_split, seed
         As in ``dsl.dsl``.
@@ -188,6 +188,7 @@ def _result(value: Sexp, warned: tuple[str, ...], predicted: tuple[str, ...], n_
     params = from_sexp(names["coefficients"])
     terms = list(params.index)
     staged, folds = from_sexp(parts["splits"]), from_sexp(parts["folds"])
+    # R counts rows from 1
     rows = np.sort(np.asarray(staged[0]["rows"]) - 1) if staged else np.empty(0, dtype=int)
     power = from_sexp(parts["power"])
     versions = from_sexp(parts["versions"])
@@ -223,7 +224,8 @@ def _in_order(stage: Record, values: ArrayLike) -> FloatArray:
 
 
 def _splits(staged: list[Record], folds: list[Record], predicted: tuple[str, ...]) -> tuple[ReferenceSplit, ...]:
-    """Stages per split; a split's folds are the rows that the learners of the first variable predicted, in turn."""
+    """Stages per split. A split's folds are the rows that the learners of the first variable predicted, in turn."""
+    # learners run split after split and, within one, fold after fold
     steps = [np.asarray(step["rows"]) for step in folds if step["variable"][0] == predicted[0]]
     per_split = len(steps) // max(1, len(staged))
     out = []

@@ -26,11 +26,11 @@ SUPPORT = ("support.R", "reference.R")
 
 
 class RError(DSLError, RuntimeError):
-    """R stopped with an error; the message is R's."""
+    """R stopped with an error. The message is R's."""
 
 
 class RWarning(DSLWarning):
-    """R issued a warning; the message is R's."""
+    """R issued a warning. The message is R's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def session() -> Session:
     except (ImportError, ValueError, OSError, RuntimeError) as error:  # rpy2 raises any of these where R is missing
         raise MissingDependencyError(f"dsl.r needs R and rpy2: {INSTALL}. Python said: {error}") from error
     code = "\n".join(resources.files("dsl.r").joinpath(name).read_text(encoding="utf-8") for name in SUPPORT)
+    # the R files go into an environment of their own, not the user's workspace
     load = interface.evalr("function(code) { e <- new.env(parent = globalenv()); eval(parse(text = code), e); e }")
     return Session(interface, load(interface.StrSexpVector([code])), threading.get_ident())
 
@@ -112,12 +113,12 @@ def run(function: str, /, *args: Sexp, **named: Sexp) -> Outcome:
     function : str
         Name, with or without its package (``"stats::lm"``), or the code of a function.
     *args, **named
-        R objects; a name's double underscore stands for a dot.
+        R objects. A name's double underscore stands for a dot.
 
     Raises
     ------
     RError
-        R stopped; also where the package or function is not there.
+        R stopped, or the package or function is not there.
     """
     check_thread()
     interface = session().interface

@@ -1,4 +1,4 @@
-"""R's days and seconds as dates, instants and spans; shared by the converter and the reader of data files."""
+"""R's days and seconds as dates, instants and spans, shared by the converter and the reader of data files."""
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,14 @@ SECONDS = {"secs": 1, "mins": 60, "hours": 3600, "days": 86_400, "weeks": 604_80
 def as_dates(days: FloatArray) -> AnyArray:
     """R's ``Date`` as an array of datetime.date, NaT where missing."""
     known = np.isfinite(days)
+    # R's dates may have a fraction of a day, which its own printing cuts off
     out = np.where(known, np.floor(np.nan_to_num(days)), 0).astype("datetime64[D]").astype(object)
     out[~known] = pd.NaT
     return out
 
 
 def as_instants(seconds: FloatArray, zone: str) -> ExtensionArray:
-    """R's ``POSIXct`` in its time zone; UTC where it names none."""
+    """R's ``POSIXct`` in its time zone, UTC where it names none."""
     micro = _microseconds(seconds, 1).view("datetime64[us]")
     out: ExtensionArray = pd.DatetimeIndex(micro, tz="UTC").tz_convert(zone or "UTC").array
     return out

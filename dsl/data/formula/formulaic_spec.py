@@ -1,12 +1,13 @@
 """Formulas that are formulaic's own objects: parsed, evaluated and named by formulaic.
 
-``formulaic.Formula("y ~ x + C(g, contr.sum)")`` is fitted here, in the way of strings: levels, scales and knots of known
+``formulaic.Formula("y ~ x + C(g, contr.sum)")`` is fitted here, in the way of strings. Levels, scales and knots of known
 columns are those of all rows, those of predicted variables come from the gold values of the labelled rows. A `ModelSpecs`
 of ``formulaic.model_matrix(...)`` brings its levels, scales and knots along, and keeps them.
 
 What is formulaic's stays so: ``I(k^2)`` is its exclusive or of whole numbers (write ``k**2``), ``.`` and ``|`` have its
-meaning, and functions are Python's. Two of its habits would give wrong numbers without a word and are refused: a missing
-or unknown category as the base level, and terms whose values depend on which other rows are there (``x / x.mean()``).
+meaning, and functions are Python's. Two of its habits would give wrong numbers without a word and are refused. One
+is to take a missing or unknown category for the base level, the other are terms whose values depend on other rows
+(``x / x.mean()``).
 """
 
 import ast
@@ -64,6 +65,7 @@ def _uses(factor: Factor, text: str) -> dict[str, bool]:
             f"formula '{text}': '{factor.expr}' is not an expression of Python's ({error.msg})"
         ) from None
     nodes = list(ast.walk(tree))
+    # arguments of lambdas and variables of comprehensions are the expression's own
     own = {node.arg for node in nodes if isinstance(node, ast.arg)}
     own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     called = {_root(node.func) for node in nodes if isinstance(node, ast.Call)}
@@ -72,7 +74,7 @@ def _uses(factor: Factor, text: str) -> dict[str, bool]:
 
 
 def _root(node: ast.expr) -> str:
-    """The name that an expression such as ``np.linalg.norm`` starts with; empty if it is none."""
+    """The name that an expression such as ``np.linalg.norm`` starts with, empty if it is none."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
@@ -145,7 +147,7 @@ class FormulaicColumns:
         return replace(self, model_spec=self.model_spec.update(formula=formula, structure=rows))
 
     def columns(self, data: pd.DataFrame) -> FloatArray:
-        """Columns on the rows of `data`; (N, k)."""
+        """Columns on the rows of `data`, (N, k)."""
         if not sum(self.widths):
             return np.empty((len(data), 0))
         used = data[[name for name in self.columns_used if name in data.columns]]
@@ -153,7 +155,7 @@ class FormulaicColumns:
         return out
 
     def finite(self, data: pd.DataFrame) -> FloatArray:
-        """The same; raises InfiniteValueError if a value is infinite."""
+        """The same. Raises InfiniteValueError if a value is infinite."""
         out = self.columns(data)
         check_finite(out, self.column_names, data.index)
         return out
@@ -184,6 +186,7 @@ def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Functions) -> tupl
     text = side_text(spec)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # formulaic warns of an unknown category, and codes it as the base level: here that is an error
             warnings.simplefilter("error", DataMismatchWarning)
             matrix = spec.get_model_matrix(_with_plain_text(data), context=functions)
     except DataMismatchWarning as problem:
@@ -211,11 +214,11 @@ class FormulaicFormula(ParsedFormula):
     """A formula that is one of formulaic's objects."""
 
     outcome: ModelSpec
-    """The left-hand side; one term."""
+    """The left-hand side, one term."""
     covariates: ModelSpec
     """The right-hand side."""
     level: str | None = None
-    """The category of which the outcome is the indicator; None for the outcome itself."""
+    """The category of which the outcome is the indicator, or None for the outcome itself."""
 
     @property
     def outcome_name(self) -> str:
@@ -225,7 +228,7 @@ class FormulaicFormula(ParsedFormula):
 
     @property
     def outcome_column(self) -> str:
-        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+        """The column of the data that is the outcome as it stands, empty if it is an expression."""
         return self._outcome_lookup if self.level is None else ""
 
     @property
@@ -261,6 +264,8 @@ class FormulaicFormula(ParsedFormula):
             if len(known) == len(factors):
                 _, side = _evaluate(side, rows.filled[list(self.variables)], self.functions)
             else:
+                # two passes: states of factors without predicted variables from all rows, then the others' from the
+                # gold rows
                 first = side.update(formula=SimpleFormula([Term([factor]) for factor in known]))
                 _, first = _evaluate(first, rows.filled[list(self.variables)], self.functions)
                 side = side.update(transform_state=first.transform_state, encoder_state=first.encoder_state)
@@ -297,9 +302,11 @@ class FormulaicFormula(ParsedFormula):
         )
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
-        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place."""
+        """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place."""
         side = self.covariates
         if absorbed and side.structure is None and INTERCEPT not in side.formula:
+            # with an intercept formulaic codes categories by contrasts: full dummies would be collinear with the fixed
+            # effects
             side = side.update(formula=SimpleFormula([INTERCEPT, *side.formula], _ordering="none"))
         spec = self._fitted(side, rows)
         if absorbed:
@@ -331,6 +338,7 @@ def _part(spec: FormulaicColumns, rows: Rows) -> Part:
     predicted_index = tuple(j for t in changing for j in range(starts[t], starts[t + 1]))
     fixed_index = tuple(j for t in constant for j in range(starts[t], starts[t + 1]))
     moving, standing = spec.only(changing), spec.only(constant)
+    # for its check alone: the gold rows are where these columns have known values
     _rowwise(moving, rows.data[rows.labeled])
     coded = {
         name
@@ -339,6 +347,7 @@ def _part(spec: FormulaicColumns, rows: Rows) -> Part:
         for name in spec.data_columns(factor)
     }
     plain = moving.column_names
+    # columns that are predicted variables as they stand need no evaluation in the splits
     simple = all(len(row.term.factors) == 1 for row in moving.model_spec.structure) and set(plain) <= predicted
     return Part(
         spec=spec,
@@ -353,7 +362,7 @@ def _part(spec: FormulaicColumns, rows: Rows) -> Part:
 
 
 def _rowwise(spec: FormulaicColumns, data: pd.DataFrame) -> FloatArray:
-    """Columns on the rows of `data`; raises FormulaError if a row's values depend on which other rows are there.
+    """Columns on the rows of `data`. Raises FormulaError if a row's values depend on which other rows are there.
 
     The rows with the smallest and the largest value of each column of the data show it, each taken alone.
     """
@@ -364,6 +373,7 @@ def _rowwise(spec: FormulaicColumns, data: pd.DataFrame) -> FloatArray:
         try:
             alone = spec.columns(data.iloc[[row]])[0]
         except InfiniteValueError:
+            # undefined on its own, such as x / x.std(): NaN is close to nothing
             alone = np.full(whole.shape[1], np.nan)
         off = ~np.isclose(alone, whole[row], rtol=ROUNDING, atol=ROUNDING * np.abs(whole).max(axis=0))
         if off.any():
@@ -376,7 +386,7 @@ def _rowwise(spec: FormulaicColumns, data: pd.DataFrame) -> FloatArray:
 
 
 def parse_object(formula: FormulaObject, columns: Sequence[str], caller: Functions) -> FormulaicFormula:
-    """Read one of formulaic's objects; see `dsl.data.formula.matrices.parse`."""
+    """Read one of formulaic's objects (see `dsl.data.formula.matrices.parse`)."""
     text = formula_text(formula)
     outcome, covariates = _sides(formula, text)
     variables, functions = _resolve(_factors([*outcome.formula, *covariates.formula]), columns, caller, text)
@@ -418,6 +428,7 @@ def _own(part: Side) -> ModelSpec:
         materializer="pandas",
         materializer_params={},
         na_action="raise",
+        # formulaic writes into these while it fits: the user's object must not change
         transform_state=deepcopy(spec.transform_state),
         encoder_state=deepcopy(spec.encoder_state),
     )

@@ -1,6 +1,6 @@
 """Formulas -> design matrices for gold and for predicted values.
 
-A formula is a string in R's language or an object of formulaic's; both become a `ParsedFormula`, which `build` fits to the
+A formula is a string in R's language or an object of formulaic's. Both become a `ParsedFormula`, which `build` fits to the
 data. The columns with predicted variables are kept apart, so that every split evaluates only these again.
 """
 
@@ -94,6 +94,7 @@ def build(
     outcome = parsed.fit_outcome(rows)
     covariates = parsed.fit_covariates(rows, absorbed=absorbed)
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
+    # of a moment in y the outcome's mean says it all: no distribution is needed where nothing else is predicted
     column = parsed.outcome_column
     return Design(
         covariates=covariates,
@@ -126,16 +127,18 @@ def build_each(
 ) -> tuple[tuple[Design, ...], tuple[str, ...]]:
     """Designs of all equations and, where the outcome is a predicted category, its categories.
 
-    As `build`, with an equation for the indicator of each category; of two categories, for the second alone (as R's
-    ``glm`` has it).
+    As `build`, with an equation for the indicator of each category. Of two categories there is one for the second alone, as R's
+    ``glm`` has it.
     """
     name = parsed.outcome_column
     if name not in predicted or not is_category(data[name]):
         return (build(parsed, data, labeled, predicted, absorbed=absorbed),), ()
     levels = [str(level) for level in data[name].cat.categories]
     each = [parsed.indicator(level) for level in levels]
+    # two indicators add up to one, so that two equations would say the same
     if len(levels) <= 2:
         return (build(each[-1], data, labeled, predicted, absorbed=absorbed),), ()
+    # the covariates are fitted once: equations differ by their outcome only
     first = build(each[0], data, labeled, predicted, absorbed=absorbed)
     rows = _rows(parsed, data, labeled, predicted)
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
@@ -153,6 +156,7 @@ def _gold_values(column: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categ
 def _rows(parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str]) -> Rows:
     """The rows, with the mean gold value (the first category) wherever a predicted variable is unknown."""
     used = set(predicted) & set(parsed.variables)
+    # any value would do, as columns with predicted variables are taken from gold or predicted values later
     filled = data.assign(**{name: _filled(data[name]) for name in used}) if used else data
     return Rows(data=data, filled=filled, labeled=labeled, predicted=tuple(predicted))
 

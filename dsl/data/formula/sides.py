@@ -1,7 +1,7 @@
 """The two sides of a formula, fitted: the one design-matrix type that both formula languages make.
 
 A parsed formula (`ParsedFormula`) is a string in R's language (`dsl.data.formula.strings`) or an object of formulaic's
-(`dsl.data.formula.formulaic_spec`). Each evaluates its own expressions; estimators see columns of numbers only.
+(`dsl.data.formula.formulaic_spec`). Each evaluates its own expressions. Estimators see columns of numbers only.
 """
 
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ class CovariateSpec(Protocol):
 
     @property
     def r_names(self) -> tuple[str, ...]:
-        """R's names of the same columns; where the formula is not R's, `column_names`."""
+        """R's names of the same columns, or `column_names` where the formula is not R's."""
 
     @property
     def columns_used(self) -> tuple[str, ...]:
@@ -55,10 +55,10 @@ class CovariateSpec(Protocol):
         """What each term is made of."""
 
     def columns(self, data: pd.DataFrame) -> FloatArray:
-        """The design matrix of the rows of `data`; (N, k)."""
+        """The design matrix of the rows of `data`, (N, k)."""
 
     def offset(self, data: pd.DataFrame) -> FloatArray | None:
-        """Sum of the offsets on the rows of `data`; (N,), None if there are none."""
+        """Sum of the offsets on the rows of `data`, (N,), or None if there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Part:
     coded: tuple[str, ...]
     """Predicted variables of which these terms make categories."""
     changing: Callable[[pd.DataFrame, BoolArray | None], FloatArray] = field(repr=False)
-    """Predicted columns of analysis data whose rows are those of the mask (all rows if None); (rows, p)."""
+    """Predicted columns of analysis data whose rows are those of the mask (all rows if None), (rows, p)."""
     data: pd.DataFrame = field(repr=False)
     """Analysis data."""
 
@@ -93,7 +93,8 @@ class Part:
         return self.spec.r_names
 
     def at(self, values: Values, rows: BoolArray | None = None) -> FloatArray:
-        """Predicted columns with the predicted variables at `values`, on `rows` (all by default); (rows, p)."""
+        """Predicted columns with the predicted variables at `values`, on `rows` (all by default), (rows, p)."""
+        # the common case, d itself: no formula is evaluated in the splits
         if self.direct is not None:
             return np.column_stack([values[name] for name in self.direct])
         data = self.data if rows is None else self.data[rows]
@@ -112,7 +113,7 @@ class Outcome:
     fixed: FloatArray | None = field(repr=False)
     """(N, 1) the outcome if it holds no predicted variable."""
     changing: Callable[[pd.DataFrame], FloatArray] = field(repr=False)
-    """The outcome on rows of the analysis data; (rows, 1)."""
+    """The outcome on rows of the analysis data, (rows, 1)."""
     data: pd.DataFrame = field(repr=False)
 
     @property
@@ -126,7 +127,7 @@ class Outcome:
         return (0,) if self.fixed is None else ()
 
     def at(self, values: Values, rows: BoolArray | None = None) -> FloatArray:
-        """The outcome with the predicted variables at `values`, on `rows` (all by default); (rows, 1)."""
+        """The outcome with the predicted variables at `values`, on `rows` (all by default), (rows, 1)."""
         data = self.data if rows is None else self.data[rows]
         return self.changing(data.assign(**values))
 
@@ -142,7 +143,7 @@ class Design:
     gold_outcome: FloatArray = field(repr=False)
     """(n,) outcome on the labelled rows."""
     offset: FloatArray | None = field(repr=False, default=None)
-    """(N,) sum of the formula's offsets; None if there are none."""
+    """(N,) sum of the formula's offsets, or None if there are none."""
     categorical: bool = False
     """Whether a predicted variable is a category, in the data or in the formula: it has no mean to plug in."""
     beside: tuple[str, ...] = ()
@@ -153,6 +154,7 @@ class Design:
     @property
     def order(self) -> IntArray:
         """Positions that bring columns ordered as fixed, predicted into the formula's order."""
+        # argsort of a permutation is its inverse
         return np.argsort([*self.covariates.fixed_index, *self.covariates.predicted_index])
 
     @property
@@ -167,7 +169,7 @@ class Design:
         return self.covariates.r_names
 
     def outcome_at(self, values: Values) -> FloatArray:
-        """Outcome with the predicted variables at `values`; (N,)."""
+        """Outcome with the predicted variables at `values`, (N,)."""
         return (self.outcome.at(values) if self.outcome.fixed is None else self.outcome.fixed)[:, 0]
 
 
@@ -206,7 +208,7 @@ class ParsedFormula(ABC):
     @property
     @abstractmethod
     def outcome_column(self) -> str:
-        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+        """The column of the data that is the outcome as it stands, empty if it is an expression."""
 
     @property
     @abstractmethod
@@ -227,7 +229,7 @@ class ParsedFormula(ABC):
 
     @abstractmethod
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
-        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place.
+        """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place.
 
         Means, scales and knots of predicted terms come from the gold values of the labelled rows.
         """

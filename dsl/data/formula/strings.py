@@ -46,7 +46,7 @@ class RFormula(ParsedFormula):
 
     @property
     def outcome_column(self) -> str:
-        """The column of the data that is the outcome as it stands; empty if it is an expression."""
+        """The column of the data that is the outcome as it stands, empty if it is an expression."""
         return self.outcome.id if isinstance(self.outcome, Name) else ""
 
     @property
@@ -98,7 +98,7 @@ class RFormula(ParsedFormula):
             raise outcome_columns(self.text, columns, example)
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
-        """The right-hand side, fitted; with `absorbed`, fixed effects take the intercept's place."""
+        """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place."""
         terms = self.covariates
         states: States = {}
         if absorbed and terms.offsets:
@@ -108,9 +108,12 @@ class RFormula(ParsedFormula):
             )
         used = {j for term in terms.terms for j in term}
         changed = {j for j in used if set(names(terms.variables[j])) & set(rows.predicted)}
+        # states (means, knots, levels) of terms with predicted variables come from gold values, the others' from all
+        # rows
         gold = _evaluator(rows.data[rows.labeled], self.functions, states)
         known = _evaluator(rows.filled, self.functions, states)
         variables, values = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
+        # coded as if there were an intercept: its column is in the span of the fixed effects
         coded = coded_terms(
             terms, [variable.levels is not None for variable in variables], intercept=terms.intercept or absorbed
         )
@@ -163,6 +166,7 @@ class _Changing:
 def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted]) -> Part:
     """Separate the columns that predictions change from the others."""
     predicted = set(rows.predicted)
+    # (terms + 1,) first column of each term, and the end of the last
     starts = int(spec.intercept) + np.cumsum([0, *spec.widths()])
     changing = tuple(t for t, term in enumerate(spec.terms) if changed & set(term.variables))
     constant = tuple(t for t in range(len(spec.terms)) if t not in changing)
@@ -173,6 +177,7 @@ def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted
     check_finite(fixed, [spec.column_names[j] for j in fixed_index], rows.filled.index)
     plain = tuple(spec.column_names[j] for j in predicted_index)
     coded = {name for j in changed if spec.variables[j].levels is not None for name in names(spec.variables[j].node)}
+    # columns that are predicted variables as they stand need no evaluation in the splits
     simple = all(len(spec.terms[t].variables) == 1 for t in changing) and set(plain) <= predicted
     return Part(
         spec=spec,
@@ -192,7 +197,7 @@ def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted
 
 
 def parse_string(formula: str, columns: Sequence[str], caller: Functions, *, outside_dot: Container[str]) -> RFormula:
-    """Read a formula in R's language; see `dsl.data.formula.matrices.parse`."""
+    """Read a formula in R's language (see `dsl.data.formula.matrices.parse`)."""
     stripped = formula.strip()
     if not stripped or stripped.startswith("~") or stripped.endswith("~"):
         raise FormulaError(

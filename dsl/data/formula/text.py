@@ -70,6 +70,7 @@ def formula_identity(formula: FormulaLike) -> object:
     if isinstance(formula, str):
         return formula
     sides = [side for part in structure_of(formula).values() for side in part if isinstance(side, ModelSpec)]
+    # two specifications of the same text can have knots and levels from different data
     states = [[side.transform_state, side.encoder_state, side.ensure_full_rank, str(side.cluster_by)] for side in sides]
     return [type(formula).__name__, formula_text(formula), states]
 
@@ -90,7 +91,7 @@ def require_text(formula: FormulaLike, what: str) -> str:
 
 
 def structure_of(formula: FormulaObject) -> dict[str, tuple[Side, ...]]:
-    """Parts of a formula by name; ``rhs`` alone if it has one side."""
+    """Parts of a formula by name, ``rhs`` alone if it has one side."""
     if isinstance(formula, SimpleFormula | ModelSpec):
         return {"rhs": (formula,)}
     assert isinstance(formula, StructuredFormula | ModelSpecs)

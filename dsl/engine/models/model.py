@@ -21,9 +21,9 @@ class Link:
     mean: Curve
     """mu as a function of the linear predictor eta."""
     slope: Pair | None
-    """-dr/d eta as a function of (y, mu); None where it is one everywhere (linear models, solved in closed form)."""
+    """-dr/d eta as a function of (y, mu), or None where it is one everywhere (linear models, solved in closed form)."""
     residual: Pair | None = None
-    """r as a function of (y, mu); None for y - mu."""
+    """r as a function of (y, mu), or None for y - mu."""
     probability: bool = False
     """Whether mu is a probability, which separation drives to 0 or 1."""
     pilot: "Link | None" = None
@@ -48,7 +48,7 @@ class Model:
     absorbs: bool = False
     """Whether it has absorbed fixed effects."""
     outcomes: tuple[float, float] | None = None
-    """Range of the outcome; None for any number."""
+    """Range of the outcome, or None for any number."""
     needs: str = ""
     """The same in words, for messages."""
     sources: tuple[str, ...] = ()

@@ -5,15 +5,15 @@ With lam = 1 this is prediction-powered inference, with lam chosen from the data
 
 Linear models whose covariates are all known add three regressions, as that package does,
 
-    theta = OLS(X_L, y) + lam [OLS(X_U, f) - OLS(X_L, f)];
+    theta = OLS(X_L, y) + lam [OLS(X_U, f) - OLS(X_L, f)].
 
-others solve mean_L g + lam (mean_U h - mean_L h) = 0 (`dsl.engine.two_sample.sums`). This is the gradient of PPI's
+Others solve mean_L g + lam (mean_U h - mean_L h) = 0 (`dsl.engine.two_sample.sums`). This is the gradient of PPI's
 rectified loss, and stays valid where predicted variables are among the covariates: h then holds their surrogates, g
 their gold values.
 
 The covariance is H^-1 Var(a + lam b) H^-1. Where all covariates are known, H is the Hessian over all rows (over the
-labelled ones at lam = 0), else the derivative of the moment equation, because the Hessian at the surrogates is not the
-one at the gold values. lam minimises the trace of the covariance,
+labelled ones at lam = 0). Elsewhere it is the derivative of the moment equation, because the Hessian at the surrogates is
+not the one at the gold values. lam minimises the trace of the covariance,
 
     lam = -tr(H^-1 Cov(a, b) H^-1) / tr(H^-1 Var(b) H^-1),
 
@@ -21,8 +21,8 @@ at the estimate for lam = 1, clipped to [0, 1]. With predicted covariates it is 
 exists whenever the labelled rows suffice. Clusters enter through the covariance of a and b.
 
 The covariance is that of the rectified loss's root, for the sum of regressions too, as in ppi-python. It takes the
-surrogates' residuals at theta, where the sum of regressions has them at the surrogates' own coefficients: intervals of a
-linear model are too wide, and lam too small, where these differ much from theta (tests/simulation/test_ppi.py).
+surrogates' residuals at theta, where the sum of regressions has them at the surrogates' own coefficients. Intervals of a
+linear model are therefore too wide, and lam too small, where these differ much from theta (tests/simulation/test_ppi.py).
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ SAME_WEIGHT = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoSampleFit(SplitFit):
-    """Two-sample estimate; what `SplitFit` sums over rows is here N times the means over the two samples."""
+    """Two-sample estimate. What `SplitFit` sums over rows is here N times the means over the two samples."""
 
     lam: float
     """How much the surrogates count for: 0 the labelled rows alone, 1 in full."""
@@ -75,9 +75,9 @@ def two_sample(
         (k,) names of the block's columns. A column named Intercept takes up the means of columns far from zero.
     link : Link
     lam : float or None
-        How much the surrogates count for; None chooses it from the data.
+        How much the surrogates count for. None chooses it from the data.
     cluster : (N,) array, optional
-        Cluster codes 0, 1, ...; rows of a cluster may be labelled, unlabelled, or both.
+        Cluster codes 0, 1, .... Rows of a cluster may be labelled, unlabelled, or both.
     n_clusters : int, optional
     gram : (f, f) array, optional
         `dsl.engine.sums.shared_gram` of the fixed columns, where the caller has it.
@@ -150,8 +150,10 @@ def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit
     root = solve(samples, lam, near=root)
     sums, bread = root.sums, hessian(samples, root.sums.jacobians, lam)
     n_rows, n = len(samples.block.outcome), samples.n
+    # (n, k) a row's g - lam h, whose mean over the labelled rows is what more labels make more precise
     label = sums.gold - lam * sums.hat
     left = label - label.mean(axis=0)
+    # N^2 Var(a + lam b) goes with N H as summed Jacobian: the powers of N cancel in the sandwich
     meat = n_rows**2 * sums.spread.at(lam)
     return TwoSampleFit(
         params=root.params,
@@ -179,11 +181,12 @@ def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:
 
 
 def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samples) -> float:
-    """Value in [0, 1] that minimises the trace of the covariance of the coefficients; 0 for useless surrogates.
+    """Value in [0, 1] that minimises the trace of the covariance of the coefficients, 0 for useless surrogates.
 
     As in ppi-python, Cov(a, b) divides by n, and Var(b) takes h to vary alike in labelled and unlabelled rows. The rest is
     `dsl.engine.tuning.best_lambda`.
     """
+    # Cov(a, b) in `Spread` divides by n - ddof: back to n
     shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n
     half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
     own, cross, square = (

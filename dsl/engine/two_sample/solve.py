@@ -67,7 +67,7 @@ def solve(samples: Samples, lam: float, near: Root | None = None) -> Root:
 
 
 def hessian(samples: Samples, jacobians: Means, lam: float) -> FloatArray:
-    """H: over all rows where their covariates are known, else the derivative of the moment equation; (k, k)."""
+    """H: over all rows where their covariates are known, else the derivative of the moment equation, (k, k)."""
     if not samples.known:
         return jacobians.at(lam)
     if lam == 0.0:
@@ -80,6 +80,7 @@ def _step(samples: Samples, jacobians: Means, scores: Means, lam: float) -> Floa
     """From parameters with these mean scores to the estimate: exactly in linear models, else Newton's step."""
     if not samples.closed_form:
         return np.asarray(np.linalg.solve(jacobians.at(lam), scores.at(lam)))
+    # OLS(X_L, y) - theta and OLS(X_L, f) - theta: scores are x (y - x'theta) and x (f - x'theta), the Gram matrix one
     labeled = np.linalg.solve(jacobians.gold, np.column_stack([scores.gold, scores.hat]))
     if lam == 0.0:
         return np.asarray(labeled[:, 0])
@@ -122,6 +123,7 @@ def _rough(samples: Samples, lam: float, near: Root | None) -> tuple[FloatArray,
     jacobian: FloatArray | None
     if near is not None:
         jacobian = near.sums.jacobians.at(lam)
+        # the first step from another lam needs no pass: scores and Jacobians are linear in lam
         start = near.sums.params + np.linalg.solve(jacobian, near.sums.scores.at(lam))
     else:
         start, jacobian = _start(samples, lam)
@@ -136,11 +138,12 @@ def _rough(samples: Samples, lam: float, near: Root | None) -> tuple[FloatArray,
 def _simplified_newton(
     samples: Samples, lam: float, start: FloatArray, jacobian: FloatArray
 ) -> tuple[FloatArray, int] | None:
-    """Newton's method with one Jacobian for all steps, which takes few cheap passes if it is a good one; else None."""
+    """Newton's method with one Jacobian for all steps, which takes few cheap passes if it is a good one. None if not."""
     params, scale, last = start, _scale(samples), np.inf
     for steps in range(MAX_STEPS):
         moment = mean_scores(samples, params).at(lam)
         norm = float(np.abs(moment * scale).max())
+        # a step should leave a tenth at most. A Jacobian that does worse (or gives NaN) saves nothing.
         if not norm < max(0.1 * last, ROUGH):
             return None
         params, last = params + np.linalg.solve(jacobian, moment), norm
@@ -150,7 +153,7 @@ def _simplified_newton(
 
 
 def _start(samples: Samples, lam: float) -> tuple[FloatArray, FloatArray | None]:
-    """Where to begin: the labelled rows' estimate; on many rows the estimate from some of them, and its Jacobian."""
+    """Where to begin: the labelled rows' estimate or, on many rows, the estimate from some of them and its Jacobian."""
     problem = Problem(link=samples.problem.link, names=samples.problem.names, weights=gold_version)
     start: FloatArray = np.zeros(samples.k)
     jacobian: FloatArray | None = None
@@ -167,6 +170,7 @@ def _thinned(samples: Samples) -> Samples:
     """The labelled rows and about `THIN` of the unlabelled ones."""
     block = samples.block
     chosen = np.zeros(len(block.outcome), dtype=bool)
+    # evenly spaced rows rather than random ones: the same estimate in every run, without a seed
     chosen[:: samples.n_unlabeled // THIN] = True
     chosen[block.gold_rows] = True
     rows = np.flatnonzero(chosen)
@@ -188,6 +192,8 @@ def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray
     rows = n + n_unlabeled
 
     def weights(block: Block) -> Weights:
+        # moments are divided by N: means over the samples are weights of lam N / N' for h on U, and on L of
+        # -lam N / n for h and N / n for g
         predicted = np.full(len(block.outcome), lam * rows / n_unlabeled)
         predicted[block.gold_rows] = -lam * rows / n
         return Weights(predicted=predicted, gold=np.full(len(block.weight), rows / n))
@@ -199,7 +205,7 @@ def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray
 def _newton_on(
     block: Block, problem: Problem, scale: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, FloatArray, int]:
-    """Root by Newton's method; what it cannot solve, the engine tries in more ways, and names what is wrong."""
+    """Root by Newton's method. What it cannot solve, the engine tries in more ways, and names what is wrong."""
     n = len(block.outcome)
 
     def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:

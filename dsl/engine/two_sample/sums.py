@@ -13,8 +13,8 @@ so that everything needed is the covariance of (a, b). Rows that are independent
 
     Var a = cov_L(g)/n,   Cov(a, b) = -cov_L(g, h)/n,   Var b = cov_L(h)/n + cov_U(h)/N'.
 
-A cluster has rows on both sides, so that its parts of a and b are correlated: deviations are then summed within the
-clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - (h - mean_L h)/n over its rows, and the
+A cluster has rows on both sides, so that its parts of a and b are correlated. Deviations are then summed within the
+clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - (h - mean_L h)/n over its rows. The
 covariance is the sum over clusters of the products of these sums. Clusters of one row give the formulas above.
 """
 
@@ -97,7 +97,7 @@ class Spread:
     hat: FloatArray
     """Var b"""
     hat_pooled: FloatArray
-    """Var b with one covariance of h for all rows, labelled or not; Var b itself with clusters."""
+    """Var b with one covariance of h for all rows, labelled or not. With clusters it is Var b itself."""
 
     def at(self, lam: float) -> FloatArray:
         """Var(a + lam b)."""
@@ -212,9 +212,10 @@ def _means(samples: Samples, every: FloatArray, hat: FloatArray, gold: FloatArra
 
 
 def _row_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, second: FloatArray) -> Spread:
-    """Rows independent; `second` (k, k) is the sum of h h' over all of them."""
+    """Rows independent. `second` (k, k) is the sum of h h' over all of them."""
     n, n_unlabeled, ddof = samples.n, samples.n_unlabeled, samples.ddof
     g, h = gold - means.gold, hat - means.hat
+    # sum over U of (h - mean)(h - mean)': the sum over all rows less that over L, less N' mean mean'
     unlabeled = second - hat.T @ hat - n_unlabeled * np.outer(means.unlabeled, means.unlabeled)
     every = (n * means.hat + n_unlabeled * means.unlabeled) / (n + n_unlabeled)
     pooled = (second - (n + n_unlabeled) * np.outer(every, every)) / (n + n_unlabeled - 1)
@@ -227,7 +228,7 @@ def _row_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArra
 
 
 def _cluster_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, units: FloatArray) -> Spread:
-    """Rows of a cluster correlated; `units` (G, k) are the sums of h over the clusters' rows.
+    """Rows of a cluster correlated. `units` (G, k) are the sums of h over the clusters' rows.
 
     The factors n/(n - ddof) make clusters of one row give what `_row_spread` does.
     """
@@ -239,6 +240,7 @@ def _cluster_spread(samples: Samples, means: Means, gold: FloatArray, hat: Float
     labeled = 1.0 / np.sqrt(n * (n - ddof))
     unlabeled = 1.0 / np.sqrt(n_unlabeled * (n_unlabeled - ddof))
     hat_units = cluster_sums(hat, mine, n_clusters)
+    # (G, k) the clusters' parts of a and b, as in the module's docstring
     a = labeled * (cluster_sums(gold, mine, n_clusters) - count * means.gold)
     b = unlabeled * (units - hat_units - others * means.unlabeled) - labeled * (hat_units - count * means.hat)
     return Spread(gold=a.T @ a, cross=a.T @ b, hat=b.T @ b, hat_pooled=b.T @ b)

@@ -1,24 +1,29 @@
 """R's formula language: syntax, terms, values and functions, evaluated on pandas columns.
 
-``syntax`` reads text into expressions, ``terms`` expands the operators of a formula, ``evaluate`` computes
-expressions with the functions of ``functions``, ``factors`` and ``basis`` on the vectors of ``values``, and
-``matrix`` codes categories and multiplies columns, as R's ``terms``, ``model.frame`` and ``model.matrix`` do.
+``syntax`` reads text into expressions, and ``terms`` expands the operators of a formula. ``evaluate`` computes
+expressions with the functions of ``functions``, ``factors`` and ``basis`` on the vectors of ``values``.
+``matrix`` codes categories and multiplies columns. Together they do what R's ``terms``, ``model.frame`` and
+``model.matrix`` do.
 
 Works, with R's columns, order and names:
 
-- operators ``+ - * / : ^ %in% .``, ``1``, ``0``, ``-1``, backticks, names with dots, ``stats::`` and ``splines::``;
-- ``I()`` and any expression with ``+ - * / ^ %% %/% == != < > <= >= & | ! %in% from:to``;
-- ``factor as.factor ordered as.ordered relevel cut interaction droplevels C`` (treatment, sum, helmert, poly, SAS);
-- ``as.numeric as.integer as.double as.character as.logical ifelse xor c seq cbind paste paste0 nchar substr toupper``;
-- ``poly bs ns scale`` and ``mean sd var median min max sum quantile`` inside expressions, with their state kept;
-- ``log log2 log10 log1p exp expm1 sqrt abs round floor ceiling trunc sign pmin pmax sin cos tan ...``, ``offset``;
+- operators ``+ - * / : ^ %in% .``, ``1``, ``0``, ``-1``, backticks, names with dots, ``stats::`` and ``splines::``,
+- ``I()`` and any expression with ``+ - * / ^ %% %/% == != < > <= >= & | ! %in% from:to``,
+- ``factor as.factor ordered as.ordered relevel cut interaction droplevels C`` (treatment, sum, helmert, poly, SAS),
+- ``as.numeric as.integer as.double as.character as.logical ifelse xor c seq cbind paste paste0 nchar substr toupper``,
+- ``poly bs ns scale`` and ``mean sd var median min max sum quantile`` inside expressions, with their state kept,
+- ``log log2 log10 log1p exp expm1 sqrt abs round floor ceiling trunc sign pmin pmax sin cos tan ...``, ``offset``,
 - Python's ``np.log1p(x)``, the caller's functions, numbers and lists, and formulaic's ``C(g, Treatment('b'))``,
   ``center standardize cr cc cs Q {x + 1}``, ``x ** 2``.
 
 Refused with the reason: ``functions.REFUSED`` and ``syntax.REFUSED`` (lags, survival, smooths, random effects,
 fixest's ``i()``, ``$``, ``[``, ...), several outcomes, ``%o%``, unknown functions.
 
-Different from R: whole numbers never overflow (R makes them missing beyond 2^31 - 1); rows with missing values
-go before anything is evaluated, as do unused levels, and a variable that the formula removes again (``. - x``) may be
-missing; text as first argument of ``relevel`` and ``C`` is a factor; a constant or undefined term is an error.
+Different from R:
+
+- Whole numbers never overflow (R makes them missing beyond 2^31 - 1).
+- Rows with missing values go before anything is evaluated, as do unused levels. A variable that the formula removes
+  again (``. - x``) may be missing.
+- Text as first argument of ``relevel`` and ``C`` is a factor.
+- A constant or undefined term is an error.
 """

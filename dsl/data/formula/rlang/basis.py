@@ -24,7 +24,7 @@ def _numbered(values: FloatArray) -> Matrix:
 
 
 def poly(state: State, x: Value, degree: Value = None, raw: Value = None, simple: Value = None) -> Matrix:
-    """Orthogonal polynomials, R's ``poly(x, degree)``; powers with ``raw = TRUE``."""
+    """Orthogonal polynomials, R's ``poly(x, degree)``, or powers with ``raw = TRUE``."""
     del simple
     values = numbers(x, "poly()")
     count = 1 if degree is None else whole(degree, "the degree of poly()")
@@ -33,6 +33,7 @@ def poly(state: State, x: Value, degree: Value = None, raw: Value = None, simple
     if count < 1:
         raise FormulaError("the degree of poly() must be at least 1")
     if not state:
+        # what R keeps as the attribute "coefs": enough to make the same polynomials of other values
         _, state["alpha"], state["norm2"] = orthogonal_polynomials(values, count)
     return _numbered(polynomials_at(values, state["alpha"], state["norm2"]))
 
@@ -70,7 +71,7 @@ def standardize(
 
 
 def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value, spare: int, what: str) -> None:
-    """Put boundary and inner knots into an empty state; `spare` parameters are not for inner knots."""
+    """Put boundary and inner knots into an empty state. `spare` parameters are not for inner knots."""
     if state:
         return
     limits = (
@@ -82,6 +83,7 @@ def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value
         count = 0 if df is None else whole(df, f"df of {what}") - spare
         if count < 0:
             raise FormulaError(f"df of {what} is too small; it must be at least {spare}")
+        # inner knots at equally spaced quantiles of what lies between the boundary knots, as in R
         within = x[(x >= limits[0]) & (x <= limits[1])]
         inner = np.quantile(within, np.linspace(0.0, 1.0, count + 2)[1:-1])
     if limits[0] >= limits[1]:
@@ -92,6 +94,7 @@ def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value
 def _splines(x: FloatArray, state: State, degree: int, derivative: int = 0) -> FloatArray:
     """B-splines (or a derivative of them) at `x`, continued beyond the boundary knots as polynomials."""
     low, high = state["limits"]
+    # boundary knots degree + 1 times: len(knots) - degree - 1 splines, which add up to one between them
     knots = np.concatenate([np.repeat(low, degree + 1), state["inner"], np.repeat(high, degree + 1)])
     splines = BSpline(knots, np.eye(len(knots) - degree - 1), degree, extrapolate=True)
     out: FloatArray = splines(x) if derivative == 0 else splines.derivative(derivative)(x)
@@ -110,7 +113,7 @@ def bs(
     lower_bound: Value = None,
     upper_bound: Value = None,
 ) -> Matrix:
-    """B-splines, R's ``bs``; `include_intercept` and bounds are formulaic's names of the same arguments."""
+    """B-splines, R's ``bs``. `include_intercept` and bounds are formulaic's names of the same arguments."""
     values = numbers(x, "bs()")
     order = 3 if degree is None else whole(degree, "degree of bs()")
     chosen = intercept if intercept is not None else include_intercept
@@ -136,11 +139,14 @@ def ns(
     full = intercept is not None and bool(one(intercept, "intercept in ns()"))
     _knots(state, values, df, knots, Boundary_knots, 1 + full, "ns()")
     limits = state["limits"]
+    # beyond a boundary knot: value and slope there, continued as a line
     basis = _splines(np.clip(values, *limits), state, 3)
     for limit, outside in zip(limits, (values < limits[0], values > limits[1]), strict=True):
         if outside.any():
             slope = _splines(np.array([limit]), state, 3, derivative=1)
             basis[outside] += (values[outside] - limit)[:, None] * slope
+    # natural: no curvature at the two boundary knots. (2, splines) constraints on the coefficients, whose null space is
+    # the rest of the orthogonal matrix of a QR decomposition
     bend = _splines(limits, state, 3, derivative=2)
     first = 0 if full else 1
     rotation, _ = qr(bend[:, first:].T)

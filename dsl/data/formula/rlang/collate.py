@@ -2,14 +2,14 @@
 
 R sorts text by the locale: builds with ICU (the usual ones) by Unicode's root order in C.UTF-8, en_US and most
 others. Only with ``LC_COLLATE=C`` does R sort by code points, as Python does. Here: the root order for Latin
-letters, digits and ASCII signs; other characters come after, by code point.
+letters, digits and ASCII signs. Other characters come after, by code point.
 """
 
 import unicodedata
 from collections.abc import Iterable
 
 SIGNS = "\t\n\x0b\x0c\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
-"""ASCII signs in root order; digits and letters follow."""
+"""ASCII signs in root order. Digits and letters follow."""
 RANK = {character: rank for rank, character in enumerate([*SIGNS, *"0123456789", *"abcdefghijklmnopqrstuvwxyz"])}
 SPELT = {
     "ß": "ss",
@@ -45,9 +45,11 @@ def collation_key(text: str) -> Key:
     primary: list[int] = []
     accents: list[int] = []
     cases: list[int] = []
+    # NFD takes letters and their accents apart: each accent belongs to the letter before it
     for character in unicodedata.normalize("NFD", "".join(SPELT.get(c, c) for c in text)):
         if unicodedata.combining(character):
             if accents:
+                # several accents on one letter, in the order in which NFD puts them
                 accents[-1] = accents[-1] * 1000 + ACCENTS.get(character, 100 + ord(character) % 800)
             continue
         lower = character.lower()
@@ -57,6 +59,7 @@ def collation_key(text: str) -> Key:
         primary.append(len(RANK) + ord(lower[0]) if rank is None else rank)
         accents.append(0)
         cases.append(int(character != lower))
+    # compared in turn: letters, accents, case, and the text itself so that no two are equal
     return tuple(primary), tuple(accents), tuple(cases), text
 
 

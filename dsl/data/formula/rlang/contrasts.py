@@ -30,21 +30,24 @@ class Contrast:
     numbered: bool = False
     """Whether R names the columns by number, as it does where ``C()`` names the contrasts."""
     scores: tuple[float, ...] = ()
-    """Positions of the levels (poly); equally spaced by default."""
+    """Positions of the levels (poly), equally spaced by default."""
 
     def matrix(self, count: int) -> FloatArray:
-        """Values for `count` levels; (count, count - 1)."""
+        """Values for `count` levels, (count, count - 1)."""
         eye = np.eye(count)
         match self.kind:
             case "treatment" | "sas":
                 return np.delete(eye, self._base(count), axis=1)
             case "sum":
+                # the last level is minus the sum of the others
                 return eye[:, :-1] - eye[:, -1:]
             case "helmert":
+                # column j compares level j + 1 with the levels before it: -1 for each of these, j for itself
                 return np.tril(np.diag(np.arange(count - 1) + 1.0, -1)[:, : count - 1]) - np.triu(
                     np.ones((count, count - 1))
                 )
             case "diff":
+                # MASS's contr.sdif: coefficients are differences of successive levels
                 return np.arange(1, count) / count - np.triu(np.ones((count, count - 1)))
             case _:
                 return orthogonal_polynomials(np.asarray(self.scores or np.arange(count), dtype=float), count - 1)[0]
@@ -105,6 +108,7 @@ def orthogonal_polynomials(x: FloatArray, degree: int) -> tuple[FloatArray, Floa
         if j:
             values[:, j - 1] = current / np.sqrt(norm2[j + 1])
         if j < degree:
+            # three-term recurrence: p_{j+1} = (x - alpha_j) p_j - (|p_j|^2 / |p_{j-1}|^2) p_{j-1}
             alpha[j] = (x * current) @ current / norm2[j + 1]
             following = (x - alpha[j]) * current - norm2[j + 1] / norm2[j] * previous * (j > 0)
             previous, current = current, following
@@ -112,7 +116,7 @@ def orthogonal_polynomials(x: FloatArray, degree: int) -> tuple[FloatArray, Floa
 
 
 def polynomials_at(x: FloatArray, alpha: FloatArray, norm2: FloatArray) -> FloatArray:
-    """The same polynomials at other values `x`; (n, degree)."""
+    """The same polynomials at other values `x`, (n, degree)."""
     previous, current = np.zeros_like(x), np.ones_like(x)
     values = np.empty((len(x), len(alpha)))
     for j in range(len(alpha)):

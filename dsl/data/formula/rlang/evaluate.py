@@ -70,6 +70,7 @@ SHORT = 1000
 
 def r_spelling(function: str) -> str:
     """A function's name in R: ``as_factor`` is ``as.factor``."""
+    # Python has no dots in names: only the first underscore stands for one, as in as_factor
     dotted = function.replace("_", ".", 1)
     known = function in PLAIN or function in STATEFUL
     return dotted if not known and (dotted in PLAIN or dotted in STATEFUL) else function
@@ -93,6 +94,8 @@ def resolve(
                 found.update(_resolve_call(node, columns, caller, text))
         skipped = _contrast_names(expression)
         for name in names(expression):
+            # a column, or a name that stands alone and must be one: its absence is reported with the data's columns at
+            # hand
             if name in columns or isinstance(expression, Name):
                 variables[name] = None
             elif name in BUILT_IN or name in skipped:
@@ -165,7 +168,7 @@ class Evaluator:
     functions : mapping
         The caller's functions and numbers.
     states : dict
-        What stateful functions remember, by the text of their call; filled on first use.
+        What stateful functions remember, by the text of their call. It is filled on first use.
     """
 
     def __init__(self, columns: Mapping[str, pd.Series], rows: int, functions: Functions, states: States) -> None:
@@ -229,6 +232,7 @@ class Evaluator:
 
     def column(self, name: str) -> Value:
         """A column, with the levels that it had when the formula was fitted."""
+        # no call's text begins like this: the keys are apart from those of stateful functions
         key = f"column {name}"
         value = column_value(self.columns[name], self.states.get(key))
         if isinstance(value, Factor) and key not in self.states:
@@ -242,6 +246,7 @@ class Evaluator:
             return np.asarray(~logicals(value, "'!'"))
         out = numbers(value, f"'{node.op}'")
         out = -out if node.op == "-" else out
+        # -TRUE and -2L are integers in R
         whole = isinstance(value, np.ndarray) and value.dtype.kind in "bi"
         return out.astype(np.int64) if whole else out
 
@@ -300,6 +305,7 @@ class Evaluator:
         positional = [self.argument(arg) for label, arg in node.args if label is None]
         named = {label: self.argument(arg) for label, arg in node.args if label is not None}
         if node.function in FORMULAIC:
+            # formulaic's own protocol: empty at the first call, filled there
             named["_state"] = self.states.setdefault(r_text(node), {})
         if not callable(function):
             raise FormulaError(f"'{node.function}' is no function")
@@ -355,6 +361,7 @@ def _apply(function: Callable[..., Value], node: Call, args: list[tuple[str | No
     for label, value in args:
         if label is not None:
             spelled = {"from": "start"}.get(label, label.replace(".", "_"))
+            # R takes a beginning that fits one argument only, as len = for length.out =
             fitting = [spelled] if spelled in known else [name for name in known if name.startswith(spelled)]
             if len(fitting) != 1:
                 advice = f"it has {', '.join(known)}" if known else "it takes none by name"
@@ -366,6 +373,7 @@ def _apply(function: Callable[..., Value], node: Call, args: list[tuple[str | No
     except TypeError as error:
         if not set(named) & set(known[: len(positional)]):
             raise FormulaError(f"{node.function}() is called with the wrong arguments: {error}") from None
+        # R gives arguments without a name the places that named ones left free
         free = [name for name in known if name not in named]
         named.update(zip(free, positional, strict=False))
         bound = inspect.signature(function).bind(*state, **named)
@@ -386,6 +394,7 @@ def _contrast(node: Node | None, base: Node | None, factor: Factor) -> Contrast 
     args: Sequence[tuple[str | None, Node]] = node.args if isinstance(node, Call) else ()
     given: dict[str, Node] = {label or "": arg for label, arg in args}
     reference = given.get("base", given.get("reference", base))
+    # contr.treatment(3) or contr.treatment(n = 3), which R names by number
     counted = isinstance(given.get("", given.get("n")), Number)
     first = given.get("", given.get("n"))
     if kind == "treatment" and reference is None and first is not None and not _is_count(first, factor):

@@ -14,7 +14,7 @@ from dsl.exceptions import FormulaError
 def factor(
     state: State, x: Value, levels: Value = None, labels: Value = None, exclude: Value = None, ordered: Value = None
 ) -> Factor:
-    """R's ``factor``: unused levels go; numbers are sorted by size, text as in R's usual locales."""
+    """R's ``factor``: without unused levels. Numbers are sorted by size, text as in R's usual locales."""
     if exclude is not None:
         raise FormulaError("exclude in factor() cannot be used; leave these rows out of the data")
     if "factor" in state and "labels" not in state:
@@ -42,15 +42,17 @@ def factor(
     if levels is not None and len(names) == len(characters(levels)):
         names = [name for name, level in zip(names, characters(levels), strict=True) if level in found.levels]
     if len(names) == 1 and len(found.levels) > 1:
+        # one label for several levels: R numbers it
         names = [f"{names[0]}{j + 1}" for j in range(len(found.levels))]
     if len(names) != len(found.levels):
         raise FormulaError(f"factor() has {len(names)} labels for {len(found.levels)} levels")
+    # new rows are matched with the levels as they were before labels renamed them
     state.update(source=found.without_rows(), labels=names, ordered=in_order)
     return _labelled(found, names, in_order)
 
 
 def _labelled(source: Factor, names: list[str], ordered: bool) -> Factor:
-    """The factor with other names; levels of the same name become one."""
+    """The factor with other names. Levels of the same name become one."""
     levels = tuple(dict.fromkeys(names))
     merge = np.array([levels.index(name) for name in names])
     return Factor(codes=merge[source.codes], levels=levels, labels=levels, ordered=ordered)
@@ -103,6 +105,7 @@ def cut(
     if not state:
         state["breaks"] = _breaks(values, numbers(breaks, "breaks of cut()"))
     at = state["breaks"]
+    # (a, b] holds b: the first break that is not below the value. [a, b) holds a: the first above it.
     codes = np.searchsorted(at, values, side="left" if closed_right else "right") - 1
     if include_lowest is not None and one(include_lowest, "include.lowest in cut()"):
         edge = at[0] if closed_right else at[-1]
@@ -145,11 +148,13 @@ def _breaks(x: Vector, breaks: Vector) -> Vector:
     if high == low:
         return np.linspace(low - width / 1000, high + width / 1000, count + 1)
     out = np.linspace(low, high, count + 1)
+    # R moves the ends out by a thousandth of the range, so that the extremes lie inside
     out[[0, -1]] = low - width / 1000, high + width / 1000
     return out
 
 
 def _intervals(at: Vector, closed_right: bool, low: bool, digits: int) -> list[str]:
+    # more digits until all breaks are told apart
     for precision in range(digits, max(16, digits) + 1):
         edges = [_general(float(b), precision) for b in at]
         if len(set(edges)) == len(edges):
@@ -178,6 +183,7 @@ def interaction(*factors: Value, sep: Value = None, drop: Value = None, lex_orde
     out = parts[0]
     for part in parts[1:]:
         count, more = len(out.levels), len(part.levels)
+        # pairs of codes as one number: position in the list of combinations
         codes = out.codes + count * part.codes if slow_last else out.codes * more + part.codes
         pairs = (
             [(a, b) for b in range(more) for a in range(count)]

@@ -29,7 +29,7 @@ from dsl.exceptions import FormulaError
 
 
 def arithmetic(op: str, left: Value, right: Value) -> Vector:
-    """R's arithmetic: in doubles, so that nothing overflows and ``/`` is never whole; %% has the divisor's sign."""
+    """R's arithmetic: in doubles, so that nothing overflows and ``/`` is never whole. %% has the divisor's sign."""
     x, y = numbers(left, f"'{op}'"), numbers(right, f"'{op}'")
     with np.errstate(all="ignore"):
         match op:
@@ -44,9 +44,11 @@ def arithmetic(op: str, left: Value, right: Value) -> Vector:
             case "^":
                 return np.asarray(np.power(x, y))
             case "%%":
+                # numpy's mod has the sign of the divisor, as R's %% does
                 out = np.mod(x, y)
             case _:
                 out = np.floor_divide(x, y)
+    # integers stay integers while R's 32 bits hold them: names of levels made of them have no decimals
     whole_numbers = all(isinstance(v, np.ndarray) and v.dtype.kind in "bi" for v in (left, right))
     if whole_numbers and np.isfinite(out).all() and np.abs(out).max(initial=0) <= LARGEST_INTEGER:
         return np.asarray(out.astype(np.int64))
@@ -79,6 +81,7 @@ def compare(op: str, left: Value, right: Value) -> Vector:
             if isinstance(side, Factor):
                 return _compare_levels(op, left, right, side)
     if isinstance(left, Factor) and isinstance(right, np.ndarray) and right.size == 1:
+        # one comparison for each level instead of each row. None stands for code -1.
         equal = np.array([level == characters(right)[0] for level in (*left.levels, None)])[left.codes]
         return equal if op == "==" else ~equal
     return np.asarray(COMPARE[op](characters(left), characters(right)), dtype=bool)
@@ -104,6 +107,7 @@ def is_in(left: Value, right: Value) -> Vector:
 def span(left: Value, right: Value) -> Vector:
     """R's ``from:to``."""
     low, high = float(numbers(left, "':'").item()), float(numbers(right, "':'").item())
+    # R's fuzz of 1e-10, for ends that rounding moved
     out = low + np.arange(int(abs(high - low) + 1e-10) + 1) * (1.0 if high >= low else -1.0)
     return out.astype(np.int64) if low.is_integer() else out
 
@@ -129,6 +133,7 @@ def rounded(x: Value, digits: Value = None) -> Vector:
 def ifelse(test: Value, yes: Value, no: Value) -> Vector:
     """R's ``ifelse``: factors give their codes."""
     condition = logicals(test, "the test of ifelse()")
+    # as in R, where ifelse() drops attributes and leaves the codes
     sides: list[Value] = [side.codes + 1 if isinstance(side, Factor) else side for side in (yes, no)]
     if any(_is_text(side) for side in sides):
         return np.asarray(np.where(condition, characters(sides[0]), characters(sides[1])))
@@ -217,6 +222,7 @@ def seq(start: Value, to: Value, by: Value = None, length_out: Value = None) -> 
     step = float(numbers(by, "by of seq()").item())
     if step == 0.0 or (high - low) / step < 0.0:
         raise FormulaError("by of seq() has the wrong sign")
+    # R's fuzz of 1e-10: 0.3 / 0.1 is a little less than 3
     return low + step * np.arange(int((high - low) / step + 1e-10) + 1)
 
 
@@ -260,7 +266,7 @@ def xor(x: Value, y: Value) -> Vector:
 
 
 def bind_columns(names: list[str], *parts: Value) -> Matrix:
-    """R's ``cbind``; `names` are those of the arguments that are single columns."""
+    """R's ``cbind``. `names` are those of the arguments that are single columns."""
     columns = [part.values if isinstance(part, Matrix) else numbers(part, "cbind()")[:, None] for part in parts]
     suffixes: list[str] = []
     for name, part in zip(names, parts, strict=True):

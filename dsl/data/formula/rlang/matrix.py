@@ -1,6 +1,6 @@
 """Model matrices: which coding each factor gets in each term, the columns, and their names in R and in Python.
 
-The coding rule is R's (Chambers and Hastie 1992, "Statistical Models in S", p. 38): a factor in a term has
+The coding rule is R's (Chambers and Hastie 1992, "Statistical Models in S", p. 38). A factor in a term has
 contrasts if the term without it is empty or part of an earlier term, and one column per level otherwise. Without an
 intercept the first factor of the first term that has one gets all its levels.
 """
@@ -65,7 +65,7 @@ class Variable:
         return [self.python_name + end for end in ends]
 
     def coding(self, full: bool) -> FloatArray | None:
-        """What stands for each level; (levels, columns). None for numbers."""
+        """What stands for each level, (levels, columns). None for numbers."""
         if self.levels is None:
             return None
         count = len(self.levels.levels)
@@ -88,9 +88,11 @@ def coded_terms(terms: Terms, categorical: Sequence[bool], *, intercept: bool) -
     for t, term in enumerate(terms.terms):
         full = []
         for j in term:
+            # the term without the factor. Once its columns are there, all levels would be collinear with them.
             margin = sets[t] - {j}
             contrasts = not margin or any(margin <= earlier for earlier in sets[:t])
             full.append(categorical[j] and not contrasts)
+        # no intercept yet: the first factor in sight spans it with all its levels
         first = next((p for p, j in enumerate(term) if categorical[j]), None)
         if free and first is not None:
             full[first] = True
@@ -126,6 +128,7 @@ class Spec:
         out = [intercept] if self.intercept else []
         for term in self.terms:
             parts = [names_of(self.variables[j], full) for j, full in _places(term)]  # type: ignore[operator]
+            # the first variable's columns change fastest, as in `_product`
             out += [":".join(reversed(choice)) for choice in product(*reversed(parts))]
         return tuple(out)
 
@@ -171,7 +174,7 @@ class Spec:
         intercept: bool | None = None,
         known: Mapping[int, Fitted] | None = None,
     ) -> FloatArray:
-        """Columns of some terms (all by default) on the rows of `data`; (N, columns).
+        """Columns of some terms (all by default) on the rows of `data`. (N, columns) array.
 
         `known` holds values of variables, by position, where the caller has them already.
         """
@@ -196,7 +199,7 @@ class Spec:
         return len(self.variables[j].r_names(full))
 
     def offset(self, data: pd.DataFrame) -> FloatArray | None:
-        """Sum of the offsets on the rows of `data`; None if there are none."""
+        """Sum of the offsets on the rows of `data`, or None if there are none."""
         if not self.offsets:
             return None
         evaluate = self.evaluator(data)
@@ -255,9 +258,11 @@ def fitted_value(variable: Variable, value: Value) -> Fitted:
         if isinstance(value, Matrix):
             return value.values
         return numbers(value, f"'{name}'")[:, None]
+    # a condition in the data that was fitted may come as 0 and 1 in new data
     if variable.logical and isinstance(value, np.ndarray) and value.dtype.kind in "if":
         value = value != 0
     found = as_factor(value)
+    # the same levels in the same order: codes need no translation
     if found.levels == variable.levels.levels:
         return found
     return matched(found.text(), variable.levels, name)
@@ -269,7 +274,7 @@ def rows_of(value: Fitted, rows: BoolArray) -> Fitted:
 
 
 def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[int, Fitted], rows: slice) -> FloatArray:
-    """Products of the columns of a term's variables, the first variable's changing fastest; (rows, columns)."""
+    """Products of the columns of a term's variables, the first variable's changing fastest. (rows, columns) array."""
     out: FloatArray | None = None
     for j, coding in zip(term.variables, codings, strict=True):
         value = values[j]
@@ -277,6 +282,7 @@ def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[i
             block = np.asarray(value)[rows]
         else:
             block = np.take(coding, value.codes[rows], axis=0)
+        # (rows, new, 1) times (rows, 1, old): the old columns change fastest
         out = block if out is None else (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)
     assert out is not None
     return out
@@ -284,6 +290,7 @@ def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[i
 
 def check_finite(matrix: FloatArray, column_names: Sequence[str], index: pd.Index) -> None:
     """Raise InfiniteValueError if a column is infinite or undefined."""
+    # one pass without a mask for the common case. A sum that overflows is looked at below.
     if np.isfinite(matrix.sum()):
         return
     bad = ~np.isfinite(matrix)

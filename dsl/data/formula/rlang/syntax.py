@@ -18,7 +18,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number; ``integer`` for those written ``2L``."""
+    """A number, with ``integer`` for those written ``2L``."""
 
     value: float
     integer: bool = False
@@ -65,7 +65,7 @@ class Paren:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call; `package` is what stands before ``::``."""
+    """A function call. `package` is what stands before ``::``."""
 
     function: str
     args: tuple[tuple[str | None, "Node"], ...]
@@ -92,7 +92,7 @@ BINDING = {
     "==": 40, "!=": 40, "<": 40, ">": 40, "<=": 40, ">=": 40,
     "+": 50, "-": 50, "*": 60, "/": 60, "%": 70, ":": 80, "^": 100,
 }  # fmt: skip
-"""How strongly binary operators bind; every ``%operator%`` as ``%``."""
+"""How strongly binary operators bind, with every ``%operator%`` as ``%``."""
 PREFIX = {"!": 30, "-": 90, "+": 90, "~": 5}
 SPELLINGS = {"**": "^", "//": "%/%", "%": "%%"}
 """Python's spelling of operators, and R's."""
@@ -185,6 +185,7 @@ class _Parser:
             if binding is None or binding < least:
                 break
             self.advance()
+            # operators of equal strength group to the left, except ^, which groups to the right
             left = Binary(op, left, self.expression(binding if op == "^" else binding + 1))
         return left
 
@@ -197,6 +198,7 @@ class _Parser:
         if token.kind in ("name", "quoted"):
             return self.named(token)
         if token.text in PREFIX:
+            # Python's ~x for R's !x, where no formula can begin
             return Unary("!" if token.text == "~" else token.text, self.expression(PREFIX[token.text]))
         if token.text in ("(", "{"):
             inner = self.expression(0)
@@ -226,6 +228,7 @@ class _Parser:
         out: list[tuple[str | None, Node]] = []
         while self.token.text != closing or self.token.kind != "op":
             name = None
+            # one token ahead: a name or a text before "=" is the argument's
             following = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
             if self.token.kind in ("name", "quoted", "string") and following.text == "=":
                 name = self.advance().text
@@ -305,6 +308,7 @@ def r_number(value: float) -> str:
     """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Inf" if value > 0 else "-Inf")
+    # 15 significant digits, trailing zeros off: the shorter of fixed and scientific notation, fixed in a tie
     mantissa, exponent = f"{abs(value):.14e}".split("e")
     digits, power = mantissa.replace(".", "").rstrip("0") or "0", int(exponent)
     sign = "-" if value < 0 else ""
@@ -364,6 +368,7 @@ def python_text(node: Node) -> str:
     if isinstance(node, Name):
         return text
     try:
+        # Python's own spacing and quotes, so that one expression has one name
         return ast.unparse(ast.parse(text, mode="eval"))
     except (SyntaxError, ValueError):
         return text
@@ -392,5 +397,5 @@ def _python(node: Node) -> str:
 
 
 def python_function(name: str) -> str:
-    """The Python spelling of an R function: ``as.factor`` is ``as_factor``; attributes stay."""
+    """The Python spelling of an R function: ``as.factor`` is ``as_factor``. Attributes stay."""
     return name.replace(".", "_") if name.startswith(("as.", "is.")) else name

@@ -27,7 +27,7 @@ class Terms:
     variables: tuple[Node, ...]
     """Expressions, in order of appearance."""
     terms: tuple[tuple[int, ...], ...]
-    """Positions of each term's variables, ascending; main effects first, as R orders them."""
+    """Positions of each term's variables, ascending. Main effects come first, as R orders them."""
     intercept: bool
     offsets: tuple[Node, ...] = ()
 
@@ -59,12 +59,14 @@ def expand(formula: Node, columns: Sequence[str], outcome: Node, text: str) -> T
     used = set(names(outcome))
     expander = _Expander(tuple(name for name in columns if name not in used), text)
     found = expander.terms(formula)
+    # by number of variables. The sort is stable, so that terms of one order stay as they were written.
     ordered = sorted((term for term in dict.fromkeys(found) if term), key=int.bit_count)
     response = r_text(outcome)
     if response in expander.places and any(term >> expander.places[response] & 1 for term in ordered):
         raise expander.error(f"'{response}' stands on both sides of '~'")
     return Terms(
         variables=tuple(expander.variables),
+        # from bits back to positions: bit j stands for variable j
         terms=tuple(tuple(j for j in range(term.bit_length()) if term >> j & 1) for term in ordered),
         intercept=expander.intercept,
         offsets=tuple(expander.offsets),
@@ -111,6 +113,7 @@ class _Expander:
 
     def without(self, kept: list[int], removed: Node) -> list[int]:
         self._removing = not self._removing
+        # inside, "1" takes the intercept away and a second minus gives back
         gone = set(self.terms(removed))
         self._removing = not self._removing
         return [term for term in kept if term not in gone]
@@ -143,6 +146,7 @@ class _Expander:
             out = {
                 "*": lambda: [*left, *right, *_cross(left, right)],
                 ":": lambda: _cross(left, right),
+                # a / b is a + b %in% a: b within the combination of everything on the left
                 "/": lambda: [*left, *_cross([_union(left)], right)],
                 "%in%": lambda: _cross(left, [_union(right)]),
             }[node.op]()
@@ -157,6 +161,7 @@ class _Expander:
             )
         base = self.terms(node.left)
         out = base
+        # higher degrees add nothing: a product of terms is the union of their variables
         for _ in range(min(int(exponent.value), 1 + len(base)) - 1):
             out = list(dict.fromkeys(_cross(out, base)))
         return out
@@ -173,6 +178,7 @@ class _Expander:
         return [self.place(node)]
 
     def place(self, node: Node) -> int:
+        # expressions are the same variable if R writes them alike
         key = r_text(node)
         if key not in self.places:
             self.places[key] = len(self.variables)
@@ -251,7 +257,7 @@ def split_formula(formula: Node, text: str) -> tuple[Node, Node, tuple[str, ...]
 
 
 def _listed(node: Node) -> list[str] | None:
-    """Names joined by ``+``; None if there is anything else."""
+    """Names joined by ``+``, or None if there is anything else."""
     if isinstance(node, Name):
         return [node.id]
     if isinstance(node, Binary) and node.op == "+":

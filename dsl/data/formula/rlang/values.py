@@ -20,7 +20,7 @@ from dsl.exceptions import ColumnTypeError, DataError, FormulaError
 
 Vector = AnyArray
 LARGEST_INTEGER = 2**31 - 1
-"""R's integers have 32 bits; larger whole numbers are doubles."""
+"""R's integers have 32 bits. Larger whole numbers are doubles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Factor:
     """A categorical vector."""
 
     codes: IntArray
-    """(N,) positions among the levels; -1 where there is none."""
+    """(N,) positions among the levels, -1 where there is none."""
     levels: tuple[str, ...]
     labels: tuple[str, ...]
     """Levels as Python writes them (2001.0 for 2001), in coefficients' names."""
@@ -41,7 +41,8 @@ class Factor:
         return self.contrast or (POLYNOMIAL if self.ordered else TREATMENT)
 
     def text(self) -> Vector:
-        """Level of each row; (N,) of text."""
+        """Level of each row, (N,) of text."""
+        # code -1 takes the last element, None
         return np.array([*self.levels, None], dtype=object)[self.codes]
 
     def without_rows(self) -> "Factor":
@@ -58,6 +59,7 @@ class Factor:
 
     def relevelled(self, order: Sequence[int]) -> "Factor":
         """The factor with its levels in another order, or fewer of them."""
+        # one more than there are levels, so that code -1 stays -1
         new = np.full(len(self.levels) + 1, -1)
         new[list(order)] = np.arange(len(order))
         return replace(
@@ -127,6 +129,7 @@ def plain_vector(values: ArrayLike) -> Vector:
         return out
     if out.dtype.kind in "iu":
         whole: Vector = out.astype(np.int64)
+        # beyond R's integers: doubles, as R reads them
         small = not whole.size or bool(np.abs(whole).max() <= LARGEST_INTEGER)
         return whole if small else whole.astype(float)
     if out.dtype.kind == "f":
@@ -137,7 +140,7 @@ def plain_vector(values: ArrayLike) -> Vector:
 
 
 def matched(texts: Vector, known: Factor, name: str) -> Factor:
-    """Texts as a factor with the levels of `known`; raises DataError if there are others."""
+    """Texts as a factor with the levels of `known`. Raises DataError if there are others."""
     codes = pd.Index(known.levels, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     if (codes < 0).any():
         new = sorted({str(text) for text in texts[codes < 0]})[:4]
@@ -175,7 +178,7 @@ def characters(value: Value) -> Vector:
 
 
 def numbers(value: Value, what: str = "arithmetic") -> FloatArray:
-    """A vector as float64; raises FormulaError for text and factors, as R does."""
+    """A vector as float64. Raises FormulaError for text and factors, as R does."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "bif":
         return value.astype(float, copy=False)
     if isinstance(value, Factor):
@@ -205,6 +208,7 @@ def as_factor(value: Value) -> Factor:
     if not isinstance(value, np.ndarray):
         raise FormulaError("a matrix or NULL cannot be turned into a factor")
     if value.dtype.kind == "O":
+        # distinct texts are sorted, not rows: comparing by R's order is slow
         codes, found = pd.factorize(np.asarray(value), use_na_sentinel=False)
         order = sorted(range(len(found)), key=lambda j: collation_key(str(found[j])))
         rank = np.empty(len(order), dtype=np.int64)
@@ -221,7 +225,7 @@ def as_factor(value: Value) -> Factor:
 
 
 def one(value: Value, what: str) -> str | float:
-    """The single element of an argument such as a degree; raises FormulaError if it is not single."""
+    """The single element of an argument such as a degree. Raises FormulaError if it is not single."""
     if isinstance(value, np.ndarray) and value.size == 1:
         single: str | float = value.item()
         return single

@@ -115,3 +115,13 @@ def test_other_objects_are_refused() -> None:
     with pytest.raises(dsl.exceptions.ArgumentError, match="found int"):
         fit_of(3)
     assert isinstance(run(posts(), "y ~ x")._results, DSLEstimates)
+
+
+def test_effective_labels_by_hand() -> None:
+    """Four times the variance without predictions: they are worth as much as three more labels for each."""
+    fit = fit_of(run(posts(), tune="coef"))
+    assert fit.splits.tuning is not None
+    variances = np.diagonal(fit.splits.vcovs, axis1=1, axis2=2)
+    tuning = dataclasses.replace(fit.splits.tuning, without=4.0 * variances)
+    changed = dataclasses.replace(fit, splits=dataclasses.replace(fit.splits, tuning=tuning))
+    np.testing.assert_allclose(changed.tuning["effective_labels"], 4 * 80)

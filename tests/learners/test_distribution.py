@@ -412,3 +412,13 @@ def test_probabilities_of_cells_are_made_to_sum_to_one() -> None:
         support, gold, np.arange(n)[:, None] * 1.0, labeled, folds, family="gaussian", sl_method=learner, seed=1
     )
     np.testing.assert_allclose(made.shares[0], np.tile([1 / 3, 1 / 2, 1 / 6], (n, 1)))
+
+
+def test_representatives_of_a_skewed_variable_by_hand() -> None:
+    """Nine squares: an eighth, three, five and seven eighths of the way are the second, fourth, sixth and eighth of them."""
+    values = np.arange(9.0) ** 2
+    residuals = values - values.mean()
+    middle = np.array([1.0, 9.0, 25.0, 49.0])
+    middle -= middle.mean()
+    expected = middle * np.sqrt((residuals**2).mean() / (middle**2).mean())
+    np.testing.assert_allclose(representatives(residuals[:, None], 4)[:, 0], expected, rtol=1e-12)

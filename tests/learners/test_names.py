@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dsl.exceptions import ArgumentError, DataError
 from dsl.learners import names
@@ -53,3 +55,24 @@ def test_trees_are_left_out_above_a_million_rows(monkeypatch: pytest.MonkeyPatch
     call = {"family": "gaussian", "seed": 1}
     for n_rows, trees in ((names.MANY_ROWS, True), (names.MANY_ROWS + 1, False), (None, True)):
         assert ("xgboost" in choose_auto(X, Y["gaussian"], n_rows=n_rows, **call).losses) is trees
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_learners_of_ours_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    """As many at a time as `n_jobs` says and no more; an estimator of the user has the threads that it had."""
+    seen: list[list[int]] = []
+    fit = RandomForestRegressor.fit
+
+    def threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info()]
+
+    def watched(self: RandomForestRegressor, *data: object) -> RandomForestRegressor:
+        seen.append(threads())
+        return fit(self, *data)
+
+    monkeypatch.setattr(RandomForestRegressor, "fit", watched)
+    with threadpool_limits(limits=3):
+        given = threads()
+        make_learner("ranger" if named else RandomForestRegressor(5), family="gaussian", seed=1).fit(X, Y["gaussian"])
+    assert given
+    assert seen == [[1] * len(given) if named else given]

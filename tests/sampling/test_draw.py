@@ -1,12 +1,14 @@
 """Draws: exact sizes, exact probabilities."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsl.exceptions import ArgumentError
-from dsl.sampling.draw import draw_fixed_size, draw_within
+from dsl.sampling.draw import ONE, draw_fixed_size, draw_within
 from dsl.sampling.probability import scale_probabilities
 
 DRAWS = 20_000
@@ -99,3 +101,29 @@ def test_rounding_is_spread_over_rows_that_are_not_certain() -> None:
         assert drawn[[0, 6]].all()
         assert not drawn[[1, 5]].any()
         assert drawn.sum() == 3
+
+
+class Chosen:
+    """Rows in their own order, and a start that is given."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def permutation(self, n: int) -> np.ndarray:
+        return np.arange(n)
+
+    def integers(self, high: int) -> int:
+        assert 0 <= self.start < high
+        return self.start
+
+
+@pytest.mark.parametrize("start", [0, 1, ONE // 2, ONE - 2, ONE - 1])
+@pytest.mark.parametrize("share", [1 / 3, 2 / 3])
+def test_certain_rows_are_certain_at_every_start(share: float, start: int) -> None:
+    """Thirds leave one unit of 2**-36 too few or too many. It must not go to rows whose probability is zero or one."""
+    size = round(3 * share)
+    for first, expected in ((0.0, False), (1.0, True)):
+        rng: Any = Chosen(start)
+        drawn = draw_fixed_size(np.array([first, share, share, share, first]), rng)
+        assert drawn[[0, 4]].tolist() == [expected, expected]
+        assert drawn[1:4].sum() == size

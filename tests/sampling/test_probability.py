@@ -263,3 +263,27 @@ def test_robust_mixture_follows_the_past() -> None:
     assert right.relative.shape == MIXTURES.shape
     assert right.relative[-1] == 1.0
     assert abs(right.prob.sum() - 200.0) < BUDGET
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_units_of_the_influences_do_not_matter(unit: float) -> None:
+    """Variances relative to the even design by hand: (1/.8 + 16/.2) / (1/.5 + 16/.5) for one coefficient, for the other even."""
+    prob, past = np.array([0.8, 0.2]), np.array([0, 1])
+    found = robust_mixture(
+        prob, 1.0, past=past, past_variance=unit * np.array([[1.0, 1.0], [16.0, 1.0]]), past_weight=np.ones(2)
+    )
+    first, second = (1 / 0.8 + 16 / 0.2) / 34.0, (1 / 0.8 + 1 / 0.2) / 4.0
+    np.testing.assert_allclose(found.relative[[0, -1]], [(first + second) / 2, 1.0], rtol=1e-12)
+    assert found.rho == 1.0
+
+
+def test_a_coefficient_without_error_has_no_say() -> None:
+    """Its variance is zero under every design, so that it counts as even throughout."""
+    prob, past = np.array([0.1, 0.1, 0.4, 0.4]), np.array([0, 3])
+    error = np.array([[1.0], [16.0]])
+    one, two = (
+        robust_mixture(prob, 1.0, past=past, past_variance=each, past_weight=np.ones(2))
+        for each in (error, np.hstack([error, np.zeros((2, 1))]))
+    )
+    assert two.rho == one.rho == 0.0
+    np.testing.assert_allclose(two.relative, (one.relative + 1.0) / 2.0, rtol=1e-12)

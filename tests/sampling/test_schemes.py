@@ -350,3 +350,15 @@ def test_errors(case: str) -> None:
     assert isinstance(caught.value, dsl.DSLError)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_stratum_without_errors_gets_the_least() -> None:
+    """Labels there would tell nothing: all beyond the two of each stratum go to the others."""
+    data = archive()
+    spread = {"blog": 0.0, "news": 0.3, "tweet": 0.3}
+    for each in (spread, data["source"].map(spread)):
+        design = sampling.stratified(data, 60, by="source", allocation="neyman", spread=each)
+        assert design.settings["sizes"][0] == 2
+        assert sum(design.settings["sizes"]) == 60
+    with pytest.raises(e.DataError, match=r"zero or more, .* found \[-0\.1, 0\.3, 0\.3\]"):
+        sampling.stratified(data, 60, by="source", allocation="neyman", spread={**spread, "blog": -0.1})

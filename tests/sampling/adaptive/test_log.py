@@ -341,3 +341,24 @@ def test_a_log_of_format_1_reads_and_goes_on(tmp_path: Path) -> None:
     anew = AdaptiveDesign("y ~ x + z", data, **call).run(lambda batch: gold[batch.index])
     assert again.run(lambda batch: gold[batch.index]).design().fingerprint == anew.design().fingerprint
     assert AdaptiveDesign.resume(path, data).status() == anew.status()
+
+
+@pytest.mark.parametrize("gone", ["file", "folder in its place"])
+def test_a_log_that_cannot_be_written_records_nothing(tmp_path: Path, gone: str, expected: str) -> None:
+    """The labels do not count until they are on the disk, and are taken once the file is back."""
+    path = tmp_path / "log"
+    design = begin(path)
+    batch, kept = design.next_batch(), path.read_bytes()
+    path.unlink()
+    if gone != "file":
+        path.mkdir()
+    with pytest.raises(
+        e.LogError, match=r"cannot be written \(.+\), so that nothing was recorded; make room or restore"
+    ):
+        design.add_labels(answer(batch))
+    assert design.status().batch == 0
+    if gone != "file":
+        path.rmdir()
+    path.write_bytes(kept)
+    design.run(answer)
+    assert AdaptiveDesign.resume(path, small()[0]).design().fingerprint == expected

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import re
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -483,31 +481,3 @@ def test_any_text_comes_back_in_xlsx(text: str) -> None:
 def test_awkward_texts_come_back(text: str) -> None:
     comes_back(text, "coder.csv")
     comes_back(text, "coder.xlsx")
-
-
-def test_labels_that_a_spreadsheet_computed(tmp_path: Path) -> None:
-    """The value of a formula counts, as the coder saw it, and not the formula."""
-    design, path = sent(tmp_path, "coder.xlsx")
-    book = openpyxl.load_workbook(path)
-    sheet = book["labels"]
-    place = [cell.value for cell in sheet[1]].index("gold") + 1
-    for i in range(2, SIZE + 2):
-        sheet.cell(i, place).value = f"=MOD({i},2)"
-    rows = [sheet.cell(i, 1).value for i in range(2, SIZE + 2)]
-    book.save(path)
-    # openpyxl writes no values of formulas, which spreadsheets put beside them
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    name = "xl/worksheets/sheet1.xml"
-    parts[name], count = re.subn(rb"<f>MOD\((\d+),2\)</f><v ?/?>(</v>)?", valued, parts[name])
-    assert count == SIZE
-    with zipfile.ZipFile(path, "w") as archive:
-        for each, content in parts.items():
-            archive.writestr(each, content)
-    out = design.from_coder(path, posts(), codebook=[0, 1])
-    assert out.loc[rows, "gold"].tolist() == [i % 2 for i in range(2, SIZE + 2)]
-
-
-def valued(found: re.Match[bytes]) -> bytes:
-    """A formula with its value."""
-    return b"<f>MOD(%s,2)</f><v>%d</v>" % (found[1], int(found[1]) % 2)

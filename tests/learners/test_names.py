@@ -71,6 +71,7 @@ def test_learners_of_ours_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch, na
         return fit(self, *data)
 
     monkeypatch.setattr(RandomForestRegressor, "fit", watched)
+    names._thread_pools.cache_clear()  # other tests may have loaded libraries with pools of their own since
     with threadpool_limits(limits=3):
         given = threads()
         make_learner("ranger" if named else RandomForestRegressor(5), family="gaussian", seed=1).fit(X, Y["gaussian"])

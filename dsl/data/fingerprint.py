@@ -58,15 +58,16 @@ def _values_hash(column: pd.Series) -> str:
         if pd.api.types.is_integer_dtype(kind) and np.abs(values).max(initial=0.0) > EXACT:
             return "i" + _hash(column.to_numpy(dtype=np.int64, na_value=0).tobytes())
         # one bit pattern for missing, whatever R or Arrow put into it (adding to R's NA would signal), then one for zero
-        values = np.where(np.isnan(values), np.nan, values) + 0.0
-        return letter + _hash(values.tobytes())
+        missing = np.isnan(values)
+        values = (np.where(missing, np.nan, values) if missing.any() else values) + 0.0
+        return letter + _hash(np.ascontiguousarray(values).data)
     # in order of appearance, whatever order a category type has: the values count, not how they are stored
     codes, levels = pd.factorize(column)
     text = json.dumps([f"{type(level).__name__}:{level}" for level in levels])
     return "c" + _hash(codes.astype(np.int64).tobytes() + text.encode())
 
 
-def _hash(text: str | bytes) -> str:
+def _hash(text: str | bytes | memoryview) -> str:
     return sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:32]
 
 

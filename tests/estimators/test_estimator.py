@@ -77,3 +77,9 @@ def test_its_restrictions_are_told(data: pd.DataFrame, monkeypatch: pytest.Monke
     with pytest.raises(dsl.exceptions.ArgumentError, match="halves do not add up"):
         dsl.power_dsl(run(data, "y ~ x", estimator="half"))
     assert CDI.no_power == ""
+
+
+def test_student_s_intervals_where_a_lambda_was_chosen(data: pd.DataFrame) -> None:
+    """Unless the entry says otherwise; a fixed Lambda leaves them normal."""
+    chosen = {name: run(data, "y ~ x", estimator=name).use_t for name in ("dsl+", "cdi", "ppi++", "half", "dsl")}
+    assert chosen == {"dsl+": True, "cdi": True, "ppi++": False, "half": False, "dsl": False}

@@ -362,3 +362,10 @@ def test_a_stratum_without_errors_gets_the_least() -> None:
         assert sum(design.settings["sizes"]) == 60
     with pytest.raises(e.DataError, match=r"zero or more, .* found \[-0\.1, 0\.3, 0\.3\]"):
         sampling.stratified(data, 60, by="source", allocation="neyman", spread={**spread, "blog": -0.1})
+
+
+@pytest.mark.parametrize("by", ["g", ["g"], ("g", "h")])
+def test_settings_list_the_columns_of_the_strata(by: Any) -> None:
+    data = pd.DataFrame({"g": list("ab") * 20, "h": list("aabb") * 10})
+    expected = ["g"] if isinstance(by, str) else list(by)
+    assert sampling.stratified(data, 10, by=by, seed=1).settings["by"] == expected

@@ -134,3 +134,11 @@ def test_targeted_sampling(fit: dsl.DSLResults, data: pd.DataFrame) -> None:
 def test_outcomes_out_of_range_are_refused(data: pd.DataFrame) -> None:
     with pytest.raises(e.OutcomeError, match="needs an outcome of zero or more"):
         dsl.dsl("y ~ x", data.assign(y=data["y"] - 5.0), **CALL)
+
+
+def test_units_of_the_outcome_are_an_offset(data: pd.DataFrame, fit: dsl.DSLResults) -> None:
+    """Moments grow with the square of the outcome's size, and so does what the solver accepts as a root."""
+    large = data.assign(y=1e4 * data["y"], llm=1e4 * data["llm"], size=np.log(1e4))
+    again = dsl.dsl("y ~ x + z + offset(size)", large, **CALL)
+    np.testing.assert_allclose(again.params, fit.params, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(again.bse, fit.bse, rtol=1e-6)

@@ -98,7 +98,7 @@ def with_pilot(**arguments: Any) -> Callable[[pd.DataFrame, int], sampling.Label
         pilot = fit(data, seed, first)
         labelled = data.assign(y=data["truth"].where(first.drawn))
         return sampling.targeted(
-            pilot, labelled, coefficient="rare", error_model="knn", seed=seed, **{"size": 400, **arguments}
+            pilot, labelled, coefficient="rare", error_model="knn", seed=seed, **{"n_labels": 400, **arguments}
         )
 
     return draw
@@ -108,9 +108,9 @@ def with_pilot(**arguments: Any) -> Callable[[pd.DataFrame, int], sampling.Label
 def results() -> dict[str, pd.DataFrame]:
     return {
         "even": replicated(lambda data, seed: sampling.simple_random(data, 600, seed=seed)),
-        "targeted": replicated(with_pilot()),
+        "targeted": replicated(with_pilot(robust=False)),
         "robust": replicated(with_pilot(robust=True)),
-        "anew": replicated(with_pilot(size=600, keep_pilot=False)),
+        "anew": replicated(with_pilot(n_labels=600, keep_pilot=False, robust=False)),
     }
 
 

@@ -124,7 +124,7 @@ def estimates(tweets: pd.DataFrame, truth: pd.Series) -> dict[str, dict[str, pd.
         return dsl.dsl(FORMULA, shown, design=design, seed=seed, **common)
 
     def aimed(seed: int) -> Any:
-        return adaptive(data, gold, seed, target="hedge").estimate(sample_split=1, target="finite")
+        return adaptive(data, gold, seed, coefficient="hedge").estimate(sample_split=1, target="finite")
 
     out = {}
     for name, fitted in {"uniform": uniform, "aimed": aimed}.items():

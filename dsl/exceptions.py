@@ -56,6 +56,14 @@ class LeakError(PredictionError):
     """A prediction is a copy of the gold label, known on labelled rows only."""
 
 
+class MissingCodeError(DataError):
+    """A code for "missing" ("", "NA", -99) is taken for a value."""
+
+
+class ScaleError(PredictionError):
+    """Gold labels and surrogates are on different scales, or have different values, where both are used as they are."""
+
+
 class OutcomeError(DataError):
     """The outcome does not suit the model: a logit needs values in [0, 1]."""
 
@@ -114,6 +122,18 @@ class DroppedRowsWarning(DSLWarning):
 
 class AllLabeledWarning(DSLWarning):
     """Every row is labelled: the result is that of an ordinary regression."""
+
+
+class LabelingWarning(DSLWarning):
+    """The labelled rows do not look as if they were drawn with the stated probabilities."""
+
+
+class UnusedDesignWarning(DSLWarning):
+    """The data carry a labelling design or recorded probabilities that the call does not use."""
+
+
+class CodingWarning(DSLWarning):
+    """Values look miscoded: a code for "missing", another scale, or categories that differ by case or blanks only."""
 
 
 class FewLabelsWarning(DSLWarning):

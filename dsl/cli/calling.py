@@ -1,11 +1,10 @@
-"""Calls from a module that holds nothing but numpy, so that formulas find ``np`` and nothing else by accident."""
+"""Calls with formulas from a shell, which are data: they find R's functions and a list of numpy's, and nobody's code."""
 
 from typing import Any
 
-import numpy as np  # noqa: F401  # for formulas: y ~ np.log1p(x)
+from dsl.data.formula.caller import NOBODY, call_among
 
 
 def call(function: Any, formula: str, data: Any, arguments: Any) -> Any:
-    """``function(formula, data, **arguments)``."""
-    # formulas look names up where the call stands: this module's globals are all they see
-    return function(formula, data, **arguments)
+    """``function(formula, data, **arguments)``, where the formula finds nobody's names."""
+    return call_among(NOBODY, function, {"formula": formula, "data": data, **arguments})

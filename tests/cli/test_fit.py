@@ -353,3 +353,15 @@ def test_compare() -> None:
     assert list(record["fits"]) == ["naive", "gold_only", "dsl", "dsl+"]
     assert main(["compare", "posts.csv", "y ~ x", *QUICK, "--estimators", "gold_only", "ppi++", "--table", "c.md"]) == 0
     assert "ppi++" in Path("c.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "term", ["np.f2py.os.system('touch OWNED')", "I(data.to_csv('OWNED'))", "function.__class__(x)"]
+)
+@pytest.mark.parametrize("command", ["fit", "compare", "power"])
+def test_a_formula_from_a_shell_is_no_code(capsys: pytest.CaptureFixture[str], command: str, term: str) -> None:
+    before = names(Path())
+    assert main([command, "posts.csv", f"y ~ x + {term}", *QUICK[:6]]) == 2
+    assert "calls" in capsys.readouterr().err
+    assert names(Path()) == before
+    assert fit("--quiet", formula="y ~ np.exp(x) + np.where(x > 0.5, 1, 0)") == 0

@@ -1,4 +1,10 @@
-"""Calls made on the user's behalf: with the functions that the user's formula names, also in another process."""
+"""Whose functions a formula may use: those of the code that it is written in, or none.
+
+A formula in a Python call is part of the caller's code, and may call whatever that code can. A formula from a shell, a file or a
+log is data: it is evaluated with the names `NOBODY`, among which R's functions and a list of numpy's
+(`dsl.data.formula.rlang.python.NUMPY`) are all that it finds. `call_among` makes calls on the user's behalf with either, also in
+another process.
+"""
 
 import re
 import sys
@@ -14,6 +20,8 @@ from dsl.data.formula.text import FormulaLike, formula_text
 
 R = TypeVar("R")
 
+NOBODY: Mapping[str, object] = {}
+"""Names for a formula that nobody vouches for."""
 _NAMES: ContextVar[Mapping[str, object] | None] = ContextVar("names of the formula's functions", default=None)
 
 

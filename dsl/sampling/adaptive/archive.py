@@ -88,8 +88,13 @@ class Population:
         except OutcomeError as error:
             raise OutcomeError(f"{error}; none of this batch was recorded") from None
 
-    def estimate(self, gold: FloatArray, design: LabelDesign, arguments: Arguments) -> DSLResults:
-        """`dsl.dsl` with the settings' arguments and those given, called where the formula's functions are known."""
+    def estimate(
+        self, gold: FloatArray, design: LabelDesign, arguments: Arguments, names: Functions | None = None
+    ) -> DSLResults:
+        """`dsl.dsl` with the settings' arguments and those given, called where the formula's functions are known.
+
+        `names` are the caller's, for a formula among the arguments.
+        """
         settings = self.settings
         call = {
             "formula": settings.formula,
@@ -104,7 +109,8 @@ class Population:
             "seed": settings.seed,
             **arguments,
         }
-        result: DSLResults = call_among(self.functions, dsl, {"data": self.labelled(gold), "design": design, **call})
+        functions = self.functions if names is None else names
+        result: DSLResults = call_among(functions, dsl, {"data": self.labelled(gold), "design": design, **call})
         return result
 
 

@@ -37,6 +37,22 @@ class Batch:
     """(n, q) gold labels, or None until they are there."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveStatus:
+    """How far an adaptive design has come."""
+
+    batch: int
+    """Batches labelled."""
+    n_labeled: int
+    """Rows labelled."""
+    n_labels: int
+    """Labels in all."""
+    waiting: int
+    """Rows drawn whose labels are not there yet."""
+    done: bool
+    stop_reason: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """All batches of a population of `size` rows with `width` predicted variables."""

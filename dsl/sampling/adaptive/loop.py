@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from dsl._typing import FloatArray
 from dsl._version import __version__
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
-from dsl.data.formula.caller import formula_names
+from dsl.data.formula.caller import NOBODY, formula_names
 from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError, EstimationError, FoldError
 from dsl.learners.auto import Method
 from dsl.sampling.adaptive.archive import Population, population_of
-from dsl.sampling.adaptive.batches import Batch, Progress, history_table, read_labels
+from dsl.sampling.adaptive.batches import AdaptiveStatus, Batch, Progress, history_table, read_labels
 from dsl.sampling.adaptive.log import Log, packed
 from dsl.sampling.adaptive.next_batch import label_design, plan_batch
 from dsl.sampling.adaptive.replay import replay
@@ -31,22 +31,6 @@ from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU
 
 OWN = ("data", "design", "labeled", "sample_prob")
 """Arguments of `dsl.dsl` that an adaptive design sets itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptiveStatus:
-    """How far an adaptive design has come."""
-
-    batch: int
-    """Batches labelled."""
-    n_labeled: int
-    """Rows labelled."""
-    n_labels: int
-    """Labels in all."""
-    waiting: int
-    """Rows drawn whose labels are not there yet."""
-    done: bool
-    stop_reason: str | None
 
 
 class AdaptiveDesign:
@@ -231,7 +215,9 @@ class AdaptiveDesign:
         self._reached: tuple[int, bool] = (0, False)
 
     @classmethod
-    def resume(cls, log: str | Path, data: TableLike, *, recompute: bool = True) -> AdaptiveDesign:
+    def resume(
+        cls, log: str | Path, data: TableLike, *, recompute: bool = True, trusted: bool = False
+    ) -> AdaptiveDesign:
         """Go on with a design from its log, after a crash or another day.
 
         Parameters
@@ -242,6 +228,9 @@ class AdaptiveDesign:
         recompute : bool
             Compute the probabilities of all batches again and compare them with those recorded, besides checking the
             log's chain of hashes, the data, and the draws.
+        trusted : bool
+            Let the log's formula call your functions, as the formula that began the log could. Without it, it finds R's
+            functions and a list of numpy's (`dsl.data.formula.rlang`), so that a log from elsewhere is no way to run code.
 
         Returns
         -------
@@ -253,6 +242,8 @@ class AdaptiveDesign:
         LogError
             The log was changed or damaged, belongs to other data, or does not follow from seed and labels. An
             incomplete last line, as a crash leaves it, is cut off with a `LogWarning`.
+        FormulaError
+            The log's formula calls functions that only a trusted one may.
 
         Examples
         --------
@@ -269,7 +260,7 @@ class AdaptiveDesign:
         >>> again.status() == begun.status()
         True
         """
-        file, people, progress = replay(log, data, formula_names(1), recompute=recompute)
+        file, people, progress = replay(log, data, formula_names(1) if trusted else NOBODY, recompute=recompute)
         design = cls.__new__(cls)
         design._begin(people, progress, file)
         return design
@@ -473,7 +464,9 @@ class AdaptiveDesign:
         if own is not None:
             raise ArgumentError(f"an adaptive design sets '{own}' itself; for other data use dsl.dsl(design=...)")
         tuned = {"tune": "coef"} if arguments.get("estimator", "dsl") == "dsl" else {}
-        return self._people.estimate(self._progress.gold, self.design(), {**tuned, **arguments})
+        # another formula is the caller's, and so are the functions in it
+        names = formula_names(1) if "formula" in arguments else None
+        return self._people.estimate(self._progress.gold, self.design(), {**tuned, **arguments}, names)
 
     @property
     def history(self) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from dsl._typing import Record
+from dsl.data.formula.caller import NOBODY
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.tables import TableLike
-from dsl.exceptions import LogError
+from dsl.exceptions import FormulaError, LogError
 from dsl.sampling.adaptive.archive import Population, population_of
 from dsl.sampling.adaptive.batches import Batch, Facts, Progress
 from dsl.sampling.adaptive.log import Log, unpacked
@@ -40,7 +41,16 @@ def replay(
 
 
 def _population(path: Path, header: Record, data: TableLike, caller: Functions) -> Population:
-    people = population_of(data, Settings.of_record(header["settings"]), caller)
+    settings = Settings.of_record(header["settings"])
+    try:
+        people = population_of(data, settings, caller)
+    except FormulaError as error:
+        if caller is not NOBODY:
+            raise
+        raise FormulaError(
+            f"{error}. This is the formula of the log '{path}'; if it uses functions of yours, and you trust the file, "
+            "AdaptiveDesign.resume(log, data, trusted=True) lets it call them"
+        ) from error
     # after the settings are read: the fingerprint covers the columns that they use
     if len(people) != header["rows"] or people.fingerprint != header["data"]:
         rows = "" if len(people) == header["rows"] else f" ({len(people)} rows, not {header['rows']})"

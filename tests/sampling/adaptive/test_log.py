@@ -362,3 +362,50 @@ def test_a_log_that_cannot_be_written_records_nothing(tmp_path: Path, gone: str,
     path.write_bytes(kept)
     design.run(answer)
     assert AdaptiveDesign.resume(path, small()[0]).design().fingerprint == expected
+
+
+def forged(log: Path, tmp_path: Path, formula: str) -> Path:
+    """The log with another formula, and the chain that a forger would compute."""
+    header = json.loads(log.read_text(encoding="utf-8").splitlines()[0])
+    header["settings"]["formula"] = formula
+    made = Log.create(
+        tmp_path / "forged.log", {name: v for name, v in header.items() if name not in ("kind", "time", "chain")}
+    )
+    return made.path
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + np.f2py.os.system('touch OWNED')",
+        "y ~ x + I(data.to_csv('OWNED'))",
+        "y ~ x + os.system('touch OWNED')",
+        "y ~ x + np.log.__class__(x)",
+        "y ~ x + contr.treatment.__init__(x)",
+        "y ~ x + open('OWNED', 'w')",
+    ],
+)
+def test_a_log_is_no_way_to_run_code(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, formula: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = small()[0]
+    with pytest.raises(e.FormulaError, match=r"is unknown|may not call"):
+        AdaptiveDesign.resume(forged(log, tmp_path, formula), data)
+    assert not (tmp_path / "OWNED").exists()
+
+
+def test_a_trusted_log_calls_the_functions_of_the_caller(tmp_path: Path) -> None:
+    def doubled(x: pd.Series) -> pd.Series:
+        return 2 * x
+
+    data, path = small()[0], tmp_path / "own.log"
+    begun = AdaptiveDesign(
+        "y ~ doubled(x)", data, predicted_var="y", prediction="llm", sl_method="lm", n_labels=80, batches=2, log=path
+    )
+    begun.add_labels(answer(begun.next_batch()))
+    with pytest.raises(e.FormulaError, match=r"calls 'doubled'.*own\.log.*trusted=True"):
+        AdaptiveDesign.resume(path, data)
+    again = AdaptiveDesign.resume(path, data, trusted=True)
+    assert again.status() == begun.status()
+    # another formula is the caller's own, whatever the log's may use
+    fit = AdaptiveDesign.resume(path, data, trusted=True).estimate(formula="y ~ np.sinc(x)", sample_split=1)
+    assert fit.params.index.tolist() == ["Intercept", "np.sinc(x)"]

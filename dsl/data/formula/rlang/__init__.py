@@ -13,8 +13,10 @@ Works, with R's columns, order and names:
 - ``as.numeric as.integer as.double as.character as.logical ifelse xor c seq cbind paste paste0 nchar substr toupper``,
 - ``poly bs ns scale`` and ``mean sd var median min max sum quantile`` inside expressions, with their state kept,
 - ``log log2 log10 log1p exp expm1 sqrt abs round floor ceiling trunc sign pmin pmax sin cos tan ...``, ``offset``,
-- Python's ``np.log1p(x)``, the caller's functions, numbers and lists, and formulaic's ``C(g, Treatment('b'))``,
-  ``center standardize cr cc cs Q {x + 1}``, ``x ** 2``.
+- numpy's functions of rows, ``np.log1p(x)`` and the others in ``python.NUMPY``, and formulaic's ``C(g, Treatment('b'))``,
+  ``center standardize cr cc cs Q {x + 1}``, ``x ** 2``,
+- in calls made in Python, the functions, numbers and lists of the code that the formula stands in. Such a formula is code:
+  it may call whatever that code can. A formula from a shell, a file or a log finds none of them.
 
 Refused with the reason: ``functions.REFUSED`` and ``syntax.REFUSED`` (lags, survival, smooths, random effects,
 fixest's ``i()``, ``$``, ``[``, ...), several outcomes, ``%o%``, unknown functions.

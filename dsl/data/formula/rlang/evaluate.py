@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from formulaic.transforms import TRANSFORMS
 
 from dsl._typing import Record
 from dsl.data.formula.rlang.basis import State
@@ -26,6 +25,7 @@ from dsl.data.formula.rlang.functions import (
     is_in,
     span,
 )
+from dsl.data.formula.rlang.python import FORMULAIC, NUMPY, PREFIXES, plain_numpy, python_function
 from dsl.data.formula.rlang.syntax import (
     Binary,
     Call,
@@ -55,7 +55,7 @@ from dsl.data.formula.rlang.values import (
 from dsl.exceptions import DSLError, FormulaError
 
 SPECIAL = ("C", "Q", "cbind", "offset")
-FORMULAIC = ("cr", "cc", "cs")
+WITH_STATE = ("cr", "cc", "cs")
 """Stateful functions taken from formulaic."""
 BUILT_IN: dict[str, float] = {"pi": np.pi, "T": True, "F": False, "Inf": np.inf, "NaN": np.nan}
 Functions: TypeAlias = Mapping[str, object]
@@ -63,7 +63,6 @@ Functions: TypeAlias = Mapping[str, object]
 States: TypeAlias = Record
 """A `State` by the text of each call, a `Factor` by the name of each column."""
 
-FORMULAIC_NAMES = tuple(name for name in TRANSFORMS if name not in ("lag", "hashed"))
 SHORT = 1000
 """Elements up to which a list in the caller's code is taken for knots, breaks or levels."""
 
@@ -130,7 +129,7 @@ def is_constant(value: object) -> bool:
 
 def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, object], text: str) -> dict[str, object]:
     """The caller's function (or module) that a call needs, if any."""
-    name, head = r_spelling(node.function), node.function.split(".")[0]
+    name, (head, *attributes) = r_spelling(node.function), node.function.split(".")
     if node.package is not None and node.package not in PACKAGES:
         raise FormulaError(
             f"formula '{text}' calls '{node.package}::{node.function}', which is unknown; compute the column first"
@@ -140,10 +139,11 @@ def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, objec
         or name in STATEFUL
         or name in SPECIAL
         or name in KINDS
-        or (head in TRANSFORMS and name not in REFUSED)
+        or (node.function in FORMULAIC and name not in REFUSED)
+        or (plain_numpy(node) and caller.get(head, np) is np)
     ):
         return {}
-    if head in caller and (callable(caller[head]) or inspect.ismodule(caller[head]) or "." in node.function):
+    if head in caller and _reachable(caller[head], shadowed=head in columns, attributes=bool(attributes)):
         return {head: caller[head]}
     if name in REFUSED:
         raise FormulaError(f"formula '{text}' calls '{node.function}': {REFUSED[name]}")
@@ -151,10 +151,23 @@ def _resolve_call(node: Call, columns: Sequence[str], caller: Mapping[str, objec
         raise FormulaError(
             f"formula '{text}' uses attributes of the column '{head}'; compute the new column first, and name that"
         )
-    close = get_close_matches(node.function, [*PLAIN, *STATEFUL, *FORMULAIC_NAMES], n=2)
+    if head in PREFIXES and attributes:
+        raise FormulaError(
+            f"formula '{text}' calls '{node.function}', which needs 'import numpy as np' where the formula is written in Python, "
+            f"and which one from a shell, a file or a log may not call; any formula may call np.{', '.join(NUMPY)}"
+        )
+    close = get_close_matches(node.function, [*PLAIN, *STATEFUL, *FORMULAIC], n=2)
     advice = "define it before the call, or compute the column first"
     hint = f"did you mean {' or '.join(close)}?" if close else advice
     raise FormulaError(f"formula '{text}' calls '{head}', which is unknown; {hint}")
+
+
+def _reachable(value: object, *, shadowed: bool, attributes: bool) -> bool:
+    """Whether a call may be one of this value of the caller's, which a column of its name (`shadowed`) stands before."""
+    if inspect.ismodule(value):
+        return True
+    # a column's methods are not the formula's, whatever the caller has under the column's name
+    return not shadowed if attributes else callable(value)
 
 
 class Evaluator:
@@ -299,12 +312,15 @@ class Evaluator:
     def external(self, node: Call) -> Value:
         """A Python function: one of the caller's, numpy's or formulaic's."""
         head, *rest = node.function.split(".")
-        function = self.functions.get(head, TRANSFORMS.get(head))
-        for attribute in rest:
-            function = getattr(function, attribute)
+        if head in self.functions:
+            function = self.functions[head]
+            for attribute in rest:
+                function = getattr(function, attribute)
+        else:
+            function = python_function(node.function)
         positional = [self.argument(arg) for label, arg in node.args if label is None]
         named = {label: self.argument(arg) for label, arg in node.args if label is not None}
-        if node.function in FORMULAIC:
+        if node.function in WITH_STATE:
             # formulaic's own protocol: empty at the first call, filled there
             named["_state"] = self.states.setdefault(r_text(node), {})
         if not callable(function):

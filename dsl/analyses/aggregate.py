@@ -147,7 +147,7 @@ def aggregate(
         **dict.fromkeys(kept, "keep"),
         **dict.fromkeys(predictions, "prediction"),
         **dict.fromkeys(golds, "gold"),
-        **{name: role for role, name in _singles(labeled, sample_prob).items() if name},
+        **{name: role for role, name in _singles(labeled, sample_prob).items() if name is not None},
         **dict.fromkeys(units, "unit"),
     }
     _check_names(units, kept, golds, predictions)

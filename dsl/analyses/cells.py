@@ -22,7 +22,7 @@ def read_columns(
     if not isinstance(gold, str):
         raise ArgumentError(f"gold must be the name of the column with the expert labels; found {gold!r}")
     roles = {name: role for role, names in several.items() for name in names}
-    roles |= {name: role for role, name in single.items() if name} | {gold: "gold"}
+    roles |= {name: role for role, name in single.items() if name is not None} | {gold: "gold"}
     cells = [*several["by"], *as_names(single["time"], "time")]
     if len(set(cells)) < len(cells) or gold in cells:
         raise ArgumentError(f"by, time and gold name different columns; found {', '.join([*cells, gold])}")

@@ -234,7 +234,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
 
 
 def _check_design(design: SamplingDesign | None, columns: Mapping[str, str | None]) -> None:
-    both = [role for role, name in columns.items() if name]
+    both = [role for role, name in columns.items() if name is not None]
     if design is not None and both:
         raise ArgumentError(f"design and {both[0]}={columns[both[0]]!r} say the same thing twice; pass one of them")
     check_design(design)

@@ -5,7 +5,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 from dsl._typing import Record
-from dsl.cli.read import Table, read_table
+from dsl.cli.read import Reading, Table, read_table
+from dsl.data.arguments import as_name
 from dsl.exceptions import ArgumentError
 
 CALL = (
@@ -31,26 +32,35 @@ LISTS = ("prediction", "feature", "index", "sl_method")
 
 def add_data(parser: ArgumentParser) -> None:
     """The file, and how to read it."""
-    parser.add_argument("data", help="CSV, TSV, Parquet, Stata (.dta), RDS or RData file")
+    parser.add_argument("data", help="CSV, TSV, Parquet, Stata (.dta), SPSS (.sav), RDS or RData file")
     group = parser.add_argument_group("reading the data")
     group.add_argument("--id", dest="row_id", metavar="COL", help="column that tells rows apart (default: their order)")
     group.add_argument("--sep", help="separator of a text file (default: ',' in .csv, a tab in .tsv)")
+    group.add_argument("--decimal", default=".", help="decimal sign of a text file (default: '.')")
+    group.add_argument(
+        "--na",
+        action="append",
+        metavar="CODE",
+        help="code for a missing value, in any column; may be repeated. Empty cells are missing in any case, and nothing else is",
+    )
     group.add_argument("--encoding", default="utf-8-sig", help="encoding of a text file (default: UTF-8)")
     group.add_argument(
-        "--value-labels", action="store_true", help="Stata: labelled numbers are categories, not numbers"
+        "--value-labels", action="store_true", help="Stata, SPSS: labelled numbers are categories, not numbers"
     )
 
 
 def read(options: Namespace) -> Table:
     """The table that the options name."""
-    return read_table(
-        options.data,
+    reading = Reading(
         # a shell passes \t as two characters
         sep="\t" if options.sep == "\\t" else options.sep,
         encoding=options.encoding,
+        decimal=options.decimal,
+        na=tuple(options.na or ()),
         value_labels=options.value_labels,
-        row_id=options.row_id,
+        row_id=as_name(options.row_id, "--id"),
     )
+    return read_table(options.data, reading)
 
 
 def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:

@@ -1,17 +1,36 @@
-"""Tables from files: CSV, Parquet, Stata and R."""
+"""Tables from files: CSV, Parquet, Stata, SPSS and R."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from dsl.data.tables import first_rows
-from dsl.exceptions import ArgumentError, DataError, MissingColumnError, MissingDependencyError
+from dsl.exceptions import ArgumentError, DataError, DSLError, MissingColumnError, MissingDependencyError
 
-KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .rds, .RData"
+KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .sav (SPSS), .rds, .RData"
 PACKED = (".gz", ".bz2", ".xz", ".zst")
+EXACT = 2**53
+"""Whole numbers beyond which a float cannot hold them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a file is to be read."""
+
+    sep: str | None = None
+    """Of text files. By default ``,`` in .csv and a tab in .tsv."""
+    encoding: str = "utf-8-sig"
+    decimal: str = "."
+    na: tuple[str, ...] = ()
+    """Codes for missing. In a text file empty cells are missing, and nothing else by itself."""
+    value_labels: bool = False
+    """Labelled numbers of Stata and SPSS as categories, otherwise as the numbers they are."""
+    row_id: str | None = None
+    """Column to take row labels from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +46,13 @@ class Table:
         return {"path": self.path, "sha256": self.sha256, "rows": len(self.data), "columns": len(self.data.columns)}
 
 
-def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool, row_id: str | None) -> Table:
+def read_table(path: str, reading: Reading) -> Table:
     """Read a file, whose ending says the format.
 
     Parameters
     ----------
     path : str
-    sep, encoding : str
-        Of text files. Without `sep`, ``,`` in .csv and a tab in .tsv.
-    value_labels : bool
-        Stata's labelled numbers as categories, otherwise as the numbers they are.
-    row_id : str, optional
-        Column to take row labels from.
+    reading : Reading
 
     Raises
     ------
@@ -55,36 +69,54 @@ def read_table(path: str, *, sep: str | None, encoding: str, value_labels: bool,
     kind = suffixes[0] if len(suffixes) == 2 and suffixes[1] in PACKED else (suffixes or [""])[-1]
     # readers are called later, so that only the format's own package is imported
     readers: dict[str, Callable[[], pd.DataFrame]] = {
-        ".csv": lambda: _text(target, sep or ",", encoding),
-        ".tsv": lambda: _text(target, sep or "\t", encoding),
-        ".parquet": lambda: _parquet(target),
-        ".dta": lambda: pd.read_stata(target, convert_categoricals=value_labels, order_categoricals=False),
-        ".rds": lambda: _r(target),
-        ".rdata": lambda: _r(target),
-        ".rda": lambda: _r(target),
+        ".csv": lambda: _text(target, "," if reading.sep is None else reading.sep, reading),
+        ".tsv": lambda: _text(target, "\t" if reading.sep is None else reading.sep, reading),
+        ".parquet": lambda: _coded(_parquet(target), reading.na),
+        ".dta": lambda: _coded(_stata(target, reading.value_labels), reading.na),
+        ".sav": lambda: _coded(_spss(target, reading.value_labels), reading.na),
+        ".rds": lambda: _coded(_r(target), reading.na),
+        ".rdata": lambda: _coded(_r(target), reading.na),
+        ".rda": lambda: _coded(_r(target), reading.na),
     }
     if kind not in readers:
         raise DataError(f"'{path}' has an unknown ending; files must be {KINDS}. Export it, e.g. as CSV")
     try:
         data = readers[kind]()
     except (ValueError, OSError) as error:
-        # a DataError says what is wrong already
-        if isinstance(error, DataError):
+        # errors of our own say what is wrong already
+        if isinstance(error, DSLError):
             raise
         raise DataError(f"'{path}' cannot be read as {kind}: {str(error).strip() or type(error).__name__}") from error
-    return Table(data=_labelled_rows(data, row_id), path=path, sha256=_hash(target))
+    return Table(data=_labelled_rows(data, reading.row_id), path=path, sha256=_hash(target))
 
 
-def _text(path: Path, sep: str, encoding: str) -> pd.DataFrame:
+def _text(path: Path, sep: str, reading: Reading) -> pd.DataFrame:
+    for option, sign in (("--sep", sep), ("--decimal", reading.decimal)):
+        if len(sign) != 1:
+            raise ArgumentError(f"{option} must be one character; found {sign!r}")
+    if sep == reading.decimal:
+        raise ArgumentError(f"--decimal and --sep are both {sep!r}: pass the separator of the columns, e.g. --sep ';'")
     try:
-        # low_memory would guess a column's type piece by piece, and mix types
-        data = pd.read_csv(path, sep=sep, encoding=encoding, low_memory=False)
+        _check_header(path, sep, reading.encoding)
+        data = pd.read_csv(
+            path,
+            sep=sep,
+            encoding=reading.encoding,
+            decimal=reading.decimal,
+            # pandas' own list would make the category "None" missing, and "NA", "null", "nan"
+            keep_default_na=False,
+            na_values=["", *reading.na],
+            # nullable whole numbers do not pass through float where cells are empty
+            dtype_backend="numpy_nullable",
+            # low_memory would guess a column's type piece by piece, and mix types
+            low_memory=False,
+        )
     except UnicodeDecodeError as error:
         raise DataError(
-            f"'{path}' is not {encoding} text ({error}); say what it is, e.g. --encoding latin-1"
+            f"'{path}' is not {reading.encoding} text ({error}); say what it is, e.g. --encoding latin-1"
         ) from error
     except LookupError:
-        raise ArgumentError(f"unknown encoding '{encoding}'; use utf-8, latin-1, cp1252, ...") from None
+        raise ArgumentError(f"unknown encoding '{reading.encoding}'; use utf-8, latin-1, cp1252, ...") from None
     except pd.errors.EmptyDataError:
         raise DataError(f"'{path}' is empty") from None
     # one column with another separator in its name: the file was cut at the wrong sign
@@ -95,7 +127,69 @@ def _text(path: Path, sep: str, encoding: str) -> pd.DataFrame:
         raise DataError(
             f"'{path}' has one column, '{head[:60]}'; its separator seems to be {shown}: pass --sep {shown}"
         )
-    return data
+    return pd.DataFrame({name: _plain(data[name]) for name in data.columns}, index=data.index)
+
+
+def _check_header(path: Path, sep: str, encoding: str) -> None:
+    """Raise DataError if two columns have one name: pandas would rename the second."""
+    first = pd.read_csv(
+        path, sep=sep, encoding=encoding, header=None, nrows=1, dtype=str, keep_default_na=False, na_values=[]
+    )
+    names = [str(name) for name in first.iloc[0]]
+    # R's row names have an empty heading
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == twice)
+        raise DataError(
+            f"'{path}' has {names.count(twice)} columns named '{twice}' (columns {places}): which one is meant cannot be told; "
+            "rename them in the file"
+        )
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """The type that pandas gives a column by itself, but for whole numbers that a float would change."""
+    kind, gaps = column.dtype, bool(column.isna().any())
+    if pd.api.types.is_bool_dtype(kind) and not gaps:
+        return column.astype(bool)
+    if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+        return column.astype(object).where(column.notna(), np.nan).infer_objects()
+    if pd.api.types.is_float_dtype(kind):
+        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
+    if not gaps:
+        return column.astype(column.dtype.name.lower())
+    known = column.dropna()
+    if len(known) and (int(known.max()) > EXACT or int(known.min()) < -EXACT):
+        return column
+    return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
+
+
+def _coded(data: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
+    """Codes for missing made missing, in text and in numbers."""
+    if not na:
+        return data
+    numbers = [value for value in (_number(code) for code in na) if value is not None]
+    # both at once: a column of text does not hold numbers, nor the other way round
+    return data.mask(data.isin([*na, *numbers]))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _stata(path: Path, value_labels: bool) -> pd.DataFrame:
+    # .a to .z, Stata's extended missing values, are missing as "." is
+    return pd.read_stata(path, convert_categoricals=value_labels, order_categoricals=False)
+
+
+def _spss(path: Path, value_labels: bool) -> pd.DataFrame:
+    try:
+        # values that the file declares as missing, and ranges of them, are missing
+        return pd.read_spss(path, convert_categoricals=value_labels)
+    except ImportError as error:
+        raise MissingDependencyError("reading SPSS files needs pyreadstat: pip install 'dsl[spss]'") from error
 
 
 def _parquet(path: Path) -> pd.DataFrame:

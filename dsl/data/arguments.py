@@ -132,17 +132,28 @@ def as_names(value: object, argument: str) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, Mapping) or not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
         raise ArgumentError(f"{argument} must be a column name or a list of column names; found {value!r}")
-    return tuple(dict.fromkeys(names))
+    found = tuple(dict.fromkeys(names))
+    check_not_empty(found, argument)
+    return found
 
 
 def as_name(value: object, argument: str) -> str | None:
     """One column name, or None."""
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str):
+        check_not_empty((value,), argument)
         return value
     found = repr(value) if isinstance(value, int | float | list | tuple) else type(value).__name__
     raise ArgumentError(
         f"{argument} must be the name of one column; found {found}. Add what you have to the data as a column, name that"
     )
+
+
+def check_not_empty(names: Iterable[str], argument: str) -> None:
+    """Raise ArgumentError for an empty name: most often a variable of the caller's that was not set."""
+    if "" in names:
+        raise ArgumentError(f"{argument} is an empty name (''): name a column, or leave {argument} out")
 
 
 def pair_surrogates(
@@ -151,6 +162,7 @@ def pair_surrogates(
     """Predicted variables, surrogate columns, and which surrogates stand for which variable, where that is known."""
     listed = as_names(prediction, "prediction")
     if isinstance(predicted_var, Mapping):
+        check_not_empty(map(str, predicted_var), "predicted_var")
         paired = {str(gold): as_names(names, "predicted_var") for gold, names in predicted_var.items()}
         every = tuple(dict.fromkeys([*(name for names in paired.values() for name in names), *listed]))
         return tuple(paired), every, {gold: names for gold, names in paired.items() if names}

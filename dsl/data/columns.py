@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dsl.data.arguments import check_not_empty
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import DataError, MissingColumnError
 
@@ -30,9 +31,9 @@ class Columns:
             ("formula", self.formula),
             ("prediction", self.prediction),
             ("feature", self.feature),
-            ("labeled", [self.labeled] if self.labeled else []),
-            ("sample_prob", [self.sample_prob] if self.sample_prob else []),
-            ("cluster", [self.cluster] if self.cluster else []),
+            ("labeled", () if self.labeled is None else (self.labeled,)),
+            ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
+            ("cluster", () if self.cluster is None else (self.cluster,)),
             ("index", self.absorbed),
         ]
         out: dict[str, str] = {}
@@ -46,6 +47,8 @@ class Columns:
 def check_columns_exist(columns: Columns, available: Sequence[str]) -> None:
     """Raise MissingColumnError or DataError unless every named column is there once."""
     roles = columns.roles()
+    if "" in roles and "" not in available:
+        check_not_empty(("",), roles[""])
     missing = [name for name in roles if name not in set(available)]
     if missing:
         name = missing[0]

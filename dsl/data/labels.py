@@ -74,12 +74,14 @@ def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArra
     for name in columns.predicted:
         there = frame[name].notna().to_numpy()
         if (labeled & ~there).any():
-            other = f"or set {columns.labeled} to 0 there" if columns.labeled else "for every row that was drawn"
+            other = (
+                "for every row that was drawn" if columns.labeled is None else f"or set {columns.labeled} to 0 there"
+            )
             raise LabelError(
                 f"'{name}' is missing in {first_rows(labeled & ~there, frame.index)} {yes}; supply the gold label, {other}"
             )
         if (~labeled & there).any():
-            remedy = f"set {columns.labeled} to 1 if an expert labelled them, else " if columns.labeled else ""
+            remedy = "" if columns.labeled is None else f"set {columns.labeled} to 1 if an expert labelled them, else "
             raise LabelError(
                 f"'{name}' has a gold value in {first_rows(~labeled & there, frame.index)} {no}; "
                 f"{remedy}set '{name}' to missing there"

@@ -88,7 +88,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     # probabilities have a check of their own, whose message says more
-    _check_finite(frame.drop(columns=columns.sample_prob) if columns.sample_prob else frame)
+    _check_finite(frame if columns.sample_prob is None else frame.drop(columns=columns.sample_prob))
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeling = None if design is None else aligned(design, frame.index)
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
@@ -107,7 +107,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     # once rows with missing values are gone, nullable truth values can be plain ones
     frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
     notes = _drop_unused_categories(frame)
-    cluster, n_clusters = _codes(frame, columns.cluster) if columns.cluster else (None, None)
+    cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
     if labeling is None:
         known = np.full(len(frame), labeled.mean()) if equal_prob else probability
         # equal probabilities most often come from a draw of a fixed number, unequal ones from independent draws

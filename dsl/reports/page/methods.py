@@ -96,7 +96,7 @@ def _labels(fit: Fit) -> Part:
         return f"{words}.", ()
     low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
     drawn = DRAWS[design.kind] if design is not None else ""
-    column = f" ({spec.sample_prob})" if spec.sample_prob else ""
+    column = "" if spec.sample_prob is None else f" ({spec.sample_prob})"
     if sample.equal_prob and not drawn and not column:
         return f"{words}. The labelled rows are taken for a simple random sample.", ()
     if sample.equal_prob:
@@ -154,7 +154,7 @@ def _learning(fit: Fit) -> Part:
     also = " and the observed variables of the analysis" if fit.estimator.imputes else ""
     names = list(dict.fromkeys(splits.learners))
     times = len(splits.params)
-    whole = " that keep clusters whole" if spec.cluster else ""
+    whole = "" if spec.cluster is None else " that keep clusters whole"
     folds = f"cross-fitted over {fit.cross_fit} folds{whole}"
     words = f"Gold labels were predicted from {_list(sees)}{also} by {_list(names)}, {folds}"
     keys: tuple[str, ...] = ()

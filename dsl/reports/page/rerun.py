@@ -81,8 +81,8 @@ def roles(fit: Fit) -> dict[str, str]:
         *((name, "predicted variable") for name in spec.predicted_var),
         *((name, "prediction") for name in spec.prediction),
         *((name, "feature") for name in spec.feature),
-        *((name, "sampling probability") for name in (spec.sample_prob,) if name),
-        *((name, "cluster") for name in (spec.cluster,) if name),
+        *((name, "sampling probability") for name in (spec.sample_prob,) if name is not None),
+        *((name, "cluster") for name in (spec.cluster,) if name is not None),
         *((name, "fixed effect") for name in spec.index),
     ]
     out: dict[str, list[str]] = {}

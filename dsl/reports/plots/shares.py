@@ -92,7 +92,7 @@ def proportions(
             f"{before + len(lines)} lines cannot be told apart (at most {len(MARKERS)} can); choose some with categories= or "
             "groups=, or draw them in several axes"
         )
-    draw = _over_time if shares.time else _by_group
+    draw = _by_group if shares.time is None else _over_time
     return draw(shares, table, lines, ax, before)
 
 
@@ -113,7 +113,7 @@ def _chosen(shares: Shares, categories: Names | None, groups: Names | None) -> p
 
 def _lines(table: pd.DataFrame, shares: Shares, label: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Label and rows of what is drawn in one look: a group's category over time, or a category of all groups."""
-    keys = ["_group", "category"] if shares.time else ["category"]
+    keys = ["category"] if shares.time is None else ["_group", "category"]
     # only what differs is named
     several = [key for key in keys if table[key].nunique() > 1]
     for names, line in table.groupby(keys, sort=False, observed=True):

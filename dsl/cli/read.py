@@ -156,7 +156,8 @@ def _plain(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(kind):
         return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
     if not gaps:
-        return column.astype(column.dtype.name.lower())
+        # Int64 and UInt64 to numpy's types of these names
+        return pd.Series(column.to_numpy(dtype=str(kind).lower()), index=column.index, name=column.name)
     known = column.dropna()
     if len(known) and (int(known.max()) > EXACT or int(known.min()) < -EXACT):
         return column

@@ -69,6 +69,7 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
         n_folds=None if folds is None else int(folds.max()) + 1,
         targets=() if targets is None else targets.names,
         predictions=None if fitted is None else fitted.predictions,
+        averaged=estimation.averaged,
         learners=() if fitted is None else fitted.learners,
         learner_reasons=() if fitted is None else fitted.reasons,
     )

@@ -32,8 +32,8 @@ def folds_of(sample: Sample, call: Call) -> IntArray:
 
 
 def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
-    """Moments at cross-fitted predictions. Those of categories are averaged over their cross-fitted probabilities."""
-    if analysis.design.categorical:
+    """Moments at cross-fitted predictions. Those of categories and steps are averaged over cross-fitted probabilities."""
+    if analysis.design.averaged:
         return _fit_distribution(analysis, call, execution, analysis.sample.features)
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
@@ -58,9 +58,15 @@ def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, feat
     )
     equations = analysis.blocks(tuned=call.tune is not None)
     fits, tuned = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
-    targets = found.targets(gold)
-    n, n_clusters = len(sample.data), sample.n_clusters
-    return Estimation(n=n, n_clusters=n_clusters, fits=fits, tuned=tuned, folds=folds, targets=targets)
+    return Estimation(
+        n=len(sample.data),
+        n_clusters=sample.n_clusters,
+        fits=fits,
+        tuned=tuned,
+        folds=folds,
+        targets=found.targets(gold),
+        averaged=found.support.size > 1,
+    )
 
 
 def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
@@ -76,7 +82,9 @@ def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
 
 def _support(analysis: Analysis) -> Support:
     design = analysis.design
-    return find_support(analysis.gold, linear=design.linear, coded=design.covariates.coded)
+    # a category that may come of any number (price > 100) does not need those that were seen
+    coded = set(design.covariates.coded) - set(design.curved)
+    return find_support(analysis.gold, linear=design.linear, coded=sorted(coded), curved=design.curved)
 
 
 def _at_means(analysis: Analysis, equations: list[Blocks], predictions: FloatArray) -> Iterator[list[Block]]:
@@ -105,7 +113,7 @@ def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Bloc
 
 def means_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
     """Blocks of `fit_means` from the predictions that a fit keeps."""
-    if analysis.design.categorical:
+    if analysis.design.averaged:
         return _distribution_again(analysis, call, splits, analysis.sample.features)
     return _at_means(analysis, analysis.blocks(tuned=call.tune is not None), _kept(splits))
 

@@ -26,6 +26,8 @@ class Estimation:
     tuned: list[Tuned] = field(default_factory=list)
     folds: IntArray | None = None
     targets: Targets | None = None
+    averaged: bool = False
+    """Whether the moment is averaged over values of the predicted variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

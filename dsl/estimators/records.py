@@ -84,5 +84,7 @@ class Splits:
     """(S, N, q) out-of-fold predictions (`dsl.learners.crossfit.cross_predict`)."""
     learners: tuple[str, ...]
     """(q,) learner used for each predicted variable, empty without cross-fitting."""
+    averaged: bool
+    """Whether the moment is averaged over values of the predicted variables (`dsl.learners.distribution`), not taken at means."""
     learner_reasons: tuple[str, ...]
     """(q,) why, where it was chosen by measurement, else empty."""

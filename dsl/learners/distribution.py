@@ -23,6 +23,8 @@ from dsl.learners.crossfit import CrossFit, Learning, cross_predict
 
 FEW_VALUES = 8
 """Distinct gold values up to which a number is averaged over exactly."""
+FEW_STEPS = 20
+"""The same for a number inside a step, a power or another term that is not affine in it."""
 MAX_CELLS = 40
 """Joint values of the variables averaged over exactly."""
 DRAWS = 8
@@ -41,6 +43,8 @@ class Support:
     """(n,) cell of each labelled row."""
     draws: int
     """Versions of the continuous variables in each cell."""
+    bounded: tuple[str, ...] = ()
+    """Continuous variables whose draws stay within the gold values, as what the formula makes of others may be undefined."""
 
     @property
     def size(self) -> int:
@@ -48,7 +52,9 @@ class Support:
         return len(self.cells) * self.draws
 
 
-def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Sequence[str] = ()) -> Support:
+def find_support(
+    gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Sequence[str] = (), curved: Sequence[str] = ()
+) -> Support:
     """Decide how to average over the predicted variables.
 
     Parameters
@@ -57,6 +63,11 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
         Gold values of the labelled rows, categories or numbers.
     linear : sequence of str
         Numbers that enter the moment linearly, whose conditional mean says it all if nothing else is predicted.
+    coded : sequence of str
+        Numbers of which the formula makes categories.
+    curved : sequence of str
+        Numbers in terms that are not affine in them. Of those (and of other numbers) with most values, draws are taken where the
+        joint values are too many.
 
     Raises
     ------
@@ -66,12 +77,16 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
     every = [str(name) for name in gold]
     category = [name for name in every if is_category(gold[name])]
     numbers = [name for name in every if name not in category]
-    few = [name for name in numbers if gold[name].nunique() <= FEW_VALUES or name in coded]
+    count = {name: gold[name].nunique() for name in numbers}
+    few = [name for name in numbers if count[name] <= (FEW_STEPS if name in curved else FEW_VALUES) or name in coded]
     # m_hat at the mean is the mean of m: nothing is gained by averaging
     if not category and set(numbers) <= set(linear):
         few = []
-    discrete = [name for name in every if name in category or name in few]
-    cells = gold[discrete].drop_duplicates() if discrete else pd.DataFrame(index=[0])
+    discrete, cells = _cells(gold, [*category, *few])
+    spare = sorted(set(few) - set(coded), key=lambda name: count[name])
+    while len(cells) > MAX_CELLS and spare:
+        few.remove(spare.pop())
+        discrete, cells = _cells(gold, [*category, *few])
     if len(cells) > MAX_CELLS:
         counts = ", ".join(f"'{name}' ({gold[name].nunique()})" for name in discrete)
         raise ArgumentError(
@@ -95,7 +110,14 @@ def find_support(gold: pd.DataFrame, *, linear: Sequence[str] = (), coded: Seque
         code=code,
         # one draw, at the conditional mean, where the moment is linear in what is not discrete
         draws=DRAWS if set(rest) - set(linear) else 1,
+        bounded=tuple(name for name in rest if name in curved),
     )
+
+
+def _cells(gold: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], pd.DataFrame]:
+    """The variables to be averaged over exactly, in the columns' order, and their joint values on labelled rows."""
+    discrete = [str(name) for name in gold if name in names]
+    return discrete, gold[discrete].drop_duplicates() if discrete else pd.DataFrame(index=[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +201,17 @@ class Distribution:
         # E[X | cell] = E[X] + the cell's mean residual, less their average so that the cells together have mean E[X]
         centre = self.means[split] - self.shares[split] @ average + average[cell]
         own = residuals[self.support.code == cell] - average[cell]
-        return [dict(zip(names, (centre + step).T, strict=True)) for step in representatives(own, self.support.draws)]
+        low, high = self._ends()
+        return [
+            dict(zip(names, np.clip(centre + step, low, high).T, strict=True))
+            for step in representatives(own, self.support.draws)
+        ]
+
+    def _ends(self) -> tuple[FloatArray, FloatArray]:
+        """Where draws of the continuous variables must lie, (c,) each."""
+        bounded = np.isin(self.support.continuous, self.support.bounded)
+        low, high = self.gold.min(axis=0), self.gold.max(axis=0)
+        return np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,6 +270,10 @@ def _notes(fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _So
         f"Your fit has its own folds{_other_learner(fit, learner)}: it is up to {moved:.2f} of its standard errors "
         "from R's estimates, by the chance of the splits."
     )
+    if fit.splits.averaged:
+        notes.append(
+            "Your fit averages the moment over the values of the predicted variables, whose mean the reference plugs in."
+        )
     if fit.call.vcov in ("HC1", "CR1"):
         notes.append(f"Your fit's {fit.call.vcov} factor is left out here: the reference has none.")
     notes.append("R prints one-sided p values; ours are two-sided.")

@@ -15,6 +15,7 @@ import dsl
 from dsl.exceptions import AllLabeledWarning, ArgumentError
 from dsl.learners.distribution import (
     DRAWS,
+    FEW_STEPS,
     FEW_VALUES,
     MAX_CELLS,
     cross_fit_distribution,
@@ -359,11 +360,26 @@ def test_support_has_only_joint_values_that_were_seen() -> None:
     assert support.code.tolist() == [0, 1, 2, 2]
 
 
+def test_of_too_many_joint_values_the_longest_numbers_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    gold = pd.DataFrame({name: rng.integers(0, k, 900).astype(float) for name, k in (("a", 3), ("b", 7), ("c", 8))})
+    support = find_support(gold)
+    assert (support.discrete, support.continuous, support.draws) == (("a", "b"), ("c",), DRAWS)
+    assert len(support.cells) == 3 * 7
+
+
+def test_a_number_inside_a_step_is_averaged_over_more_values() -> None:
+    gold = pd.DataFrame({"grade": np.arange(60) % float(FEW_STEPS), "price": np.linspace(1, 2, 60)})
+    assert find_support(gold[["grade"]], curved=("grade",)).discrete == ("grade",)
+    assert find_support(gold[["grade"]]).continuous == ("grade",)
+    assert find_support(gold, curved=("price",)).bounded == ("price",)
+
+
 def test_too_many_joint_values() -> None:
     rng = np.random.default_rng(0)
     gold = pd.DataFrame({name: rng.integers(0, 7, 400).astype(float) for name in ("first", "second")})
     with pytest.raises(ArgumentError) as error:
-        find_support(gold)
+        find_support(gold, coded=("first", "second"))
     for told in (f"{7 * 7} joint values", f"the {MAX_CELLS}", "'first' (7), 'second' (7)", "merge categories"):
         assert told in str(error.value)
 

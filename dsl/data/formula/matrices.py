@@ -11,6 +11,7 @@ from typing import cast
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
+from dsl.data.formula.curved import curved_variables
 from dsl.data.formula.formulaic_spec import parse_object
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
@@ -96,13 +97,16 @@ def build(
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
     # of a moment in y the outcome's mean says it all: no distribution is needed where nothing else is predicted
     column = parsed.outcome_column
+    numbers = [name for name in predicted if not is_category(data[name])]
+    curved = curved_variables(covariates, outcome, data, labeled, numbers, plain=bool(column))
     return Design(
         covariates=covariates,
         outcome=outcome,
         gold=covariates.at(gold, labeled),
         gold_outcome=(outcome.at(gold, labeled) if outcome.fixed is None else outcome.fixed[labeled])[:, 0],
         offset=covariates.spec.offset(rows.filled),
-        categorical=bool(covariates.coded) or any(is_category(data[name]) for name in predicted),
+        averaged=bool(curved or covariates.coded) or any(is_category(data[name]) for name in predicted),
+        curved=curved,
         beside=parsed.beside(predicted),
         linear=(column,) if column in predicted else (),
     )

@@ -144,8 +144,10 @@ class Design:
     """(n,) outcome on the labelled rows."""
     offset: FloatArray | None = field(repr=False, default=None)
     """(N,) sum of the formula's offsets, or None if there are none."""
-    categorical: bool = False
-    """Whether a predicted variable is a category, in the data or in the formula: it has no mean to plug in."""
+    averaged: bool = False
+    """Whether a predicted variable is a category, in the data or in the formula, or `curved`: no mean of it can be plugged in."""
+    curved: tuple[str, ...] = ()
+    """Predicted numbers inside a step, a power or the like, whose value at the mean is not its mean."""
     beside: tuple[str, ...] = ()
     """Other variables that occur in terms of predicted ones or as offsets only, so that no fixed column shows them."""
     linear: tuple[str, ...] = ()

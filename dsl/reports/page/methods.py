@@ -114,11 +114,9 @@ def _estimator(fit: Fit) -> Part:
     words, keys = cited(entry.words)
     if entry.uses_labels and entry.uses_surrogates:
         words += f". {SUPPORT}"
-    if entry.learns and not entry.imputes and fit.splits.targets != fit.call.predicted_var:
-        words += (
-            ". The moment is averaged over the cross-fitted probabilities of the categories, the augmentation of "
-            f"{cite('RRZ')}"
-        )
+    if fit.splits.averaged and not entry.imputes:
+        of = "categories" if fit.splits.targets != fit.call.predicted_var else "predicted variables' values"
+        words += f". The moment is averaged over the cross-fitted probabilities of the {of}, the augmentation of {cite('RRZ')}"
         keys = (*keys, "RRZ")
     tuned, more = _tuning(fit)
     return f"{words}.{tuned}", (*keys, *more)

@@ -9,7 +9,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
-from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, sampling_probabilities
+from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, r_levels, sampling_probabilities
 from dsl.data.messages import missing_per_column
 from dsl.data.tables import TableLike, column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
@@ -51,6 +51,8 @@ class Sample:
     """Rows left out, per column with missing values (a row counts for each such column)."""
     n_input: int
     notes: tuple[str, ...]
+    two_levels: dict[str, tuple[str, str]]
+    """R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R."""
     fingerprint: dict[str, str]
     """Hash of each column in the input, all rows (`dsl.data.fingerprint.column_fingerprints`)."""
 
@@ -85,6 +87,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     _check_kinds(frame, columns)
     # of the input as it came, all rows: before labels are read and rows dropped
     fingerprint = column_fingerprints(frame)
+    two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     # probabilities have a check of their own, whose message says more
@@ -130,6 +133,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         dropped=dropped,
         n_input=n_input,
         notes=notes,
+        two_levels={name: two for name, two in two_levels.items() if not is_category(frame[name])},
         fingerprint=fingerprint,
     )
 

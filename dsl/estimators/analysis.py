@@ -140,7 +140,12 @@ def prepare_analysis(
         _warn_about(sample)
     model = MODELS[call.model]
     designs, levels = build_each(
-        parsed, sample.data, sample.labeled, columns.predicted, absorbed=bool(columns.absorbed)
+        parsed,
+        sample.data,
+        sample.labeled,
+        columns.predicted,
+        absorbed=bool(columns.absorbed),
+        two_levels=sample.two_levels,
     )
     if not quiet:
         # every equation of a categorical outcome has its own outcome column, and the covariates of the first

@@ -80,6 +80,6 @@ def from_r(value: object, *, restore_levels: bool = False) -> Any:
     -------
     object
     """
-    from dsl.r.convert import from_sexp
+    from dsl.r.restore import from_sexp
 
     return from_sexp(value, restore_levels=restore_levels)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from dsl._typing import AnyArray, Arguments, FloatArray
 from dsl.exceptions import DataError, MissingDependencyError
+from dsl.r.labelled import CLASSES as LABELLED
+from dsl.r.labelled import user_missing
 from dsl.r.times import TEXT, as_dates, as_instants, as_spans
 
 FilePath = str | os.PathLike[str]
@@ -26,7 +28,8 @@ def read_rdata(path: FilePath) -> dict[str, object]:
     Returns
     -------
     dict
-        Values as `dsl.r.from_r` gives them: data frames with their factors, dates and missing values.
+        Values as `dsl.r.from_r` gives them: data frames with their factors, dates and missing values. Values that a file
+        of SPSS declares missing (haven's ``labelled_spss``) are missing, as R's ``is.na`` says.
 
     Raises
     ------
@@ -100,6 +103,14 @@ def _numbers(values: AnyArray) -> FloatArray:
     return np.asarray(np.ma.filled(np.ma.asarray(values).astype(float), np.nan))
 
 
+def _labelled(values: AnyArray, attributes: Arguments) -> AnyArray:
+    """A column of SPSS without the values that it declares missing."""
+    gone = user_missing(np.ma.getdata(values), attributes.get("na_values"), attributes.get("na_range"))
+    if values.dtype.kind in "fOU":
+        return np.where(gone, np.nan if values.dtype.kind == "f" else None, values)  # type: ignore[arg-type]
+    return np.ma.array(np.ma.getdata(values), mask=np.ma.getmaskarray(values) | gone)
+
+
 def _attribute(attributes: Arguments, name: str, default: str) -> str:
     found = attributes.get(name)
     return default if found is None or not len(found) or not found[0] else str(found[0])
@@ -108,6 +119,7 @@ def _attribute(attributes: Arguments, name: str, default: str) -> str:
 _CONSTRUCTORS: dict[str, Callable[..., object]] = {
     **dict.fromkeys(("data.frame", "tbl_df", "tbl", "data.table"), _frame),
     "factor": _factor,
+    **dict.fromkeys(LABELLED, _labelled),
     "ordered": lambda values, attributes: _factor(values, attributes, ordered=True),
     "Date": lambda values, _: as_dates(_numbers(values)),
     "POSIXct": lambda values, attributes: as_instants(_numbers(values), _attribute(attributes, "tzone", "UTC")),

@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from dsl._typing import FloatArray, Record
 from dsl.exceptions import ArgumentError, EstimationError
-from dsl.r.convert import from_sexp, to_sexp
+from dsl.r.convert import to_sexp
+from dsl.r.restore import from_sexp
 from dsl.r.session import Sexp, need_package, run, session
 
 

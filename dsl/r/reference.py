@@ -13,7 +13,8 @@ from dsl.data.arguments import Names, Pairs, as_names, pair_surrogates
 from dsl.data.formula.text import FormulaLike, require_text
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import ArgumentError
-from dsl.r.convert import from_sexp, to_sexp
+from dsl.r.convert import to_sexp
+from dsl.r.restore import from_sexp
 from dsl.r.session import Sexp, need_package, run
 
 INSTALL = "its site, naokiegami.com/dsl, says how to install it from within R"

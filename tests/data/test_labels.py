@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dsl.data.labels import gold_values
+from dsl.data.labels import gold_values, r_levels
 from dsl.exceptions import ColumnTypeError, LabelError, SampleProbabilityError
 from tests.posts import posts, run
 
@@ -55,3 +55,25 @@ def test_categories() -> None:
     assert gold_values(text) is text
     assert gold_values(pd.Series(pd.Categorical([0, 1, 1]))).tolist() == [0.0, 1.0, 1.0]
     assert gold_values(pd.Series([True, False])).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "levels"),
+    [
+        (pd.Series([True, False]), ("FALSE", "TRUE")),
+        (pd.Series([True, None], dtype="boolean"), ("FALSE", "TRUE")),
+        (pd.Series(pd.Categorical([True, False])), ("FALSE", "TRUE")),
+        (pd.Series(pd.Categorical(["0", "1"])), ("0", "1")),
+        (pd.Series(pd.Categorical([1.0, None, 0.0])), ("0", "1")),
+        (pd.Series(pd.Categorical(["1", "0"], categories=["1", "0"])), ("0", "1")),
+        (pd.Series(["1", None, "0"]), ("0", "1")),
+        (pd.Series([0.0, 1.0]), None),
+        (pd.Series([0, 1]), None),
+        (pd.Series(pd.Categorical(["1", "2"])), None),
+        (pd.Series(pd.Categorical(["0", "1", "2"])), None),
+        (pd.Series(["no", "yes"]), None),
+        (pd.Series(["1", "1"]), None),
+    ],
+)
+def test_levels_in_r(column: pd.Series, levels: tuple[str, str] | None) -> None:
+    assert r_levels(column) == levels

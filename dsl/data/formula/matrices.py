@@ -14,6 +14,7 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.curved import curved_variables
 from dsl.data.formula.formulaic_spec import parse_object
 from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.formula.rlang.matrix import NO_LEVELS, TwoLevels
 from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, is_formulaic
@@ -68,7 +69,13 @@ def parse(
 
 
 def build(
-    parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str], *, absorbed: bool = False
+    parsed: ParsedFormula,
+    data: pd.DataFrame,
+    labeled: BoolArray,
+    predicted: Sequence[str],
+    *,
+    absorbed: bool = False,
+    two_levels: TwoLevels = NO_LEVELS,
 ) -> Design:
     """Fit both sides of the formula to the data and evaluate what no split changes.
 
@@ -82,6 +89,8 @@ def build(
         The predicted variables.
     absorbed : bool
         Whether fixed effects take the intercept's place.
+    two_levels : mapping of str to (str, str)
+        R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def build(
         A term is infinite or undefined for some rows.
     """
     _check_predicted(parsed, predicted)
-    rows = _rows(parsed, data, labeled, predicted)
+    rows = _rows(parsed, data, labeled, predicted, two_levels)
     outcome = parsed.fit_outcome(rows)
     covariates = parsed.fit_covariates(rows, absorbed=absorbed)
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
@@ -127,7 +136,13 @@ def _check_predicted(parsed: ParsedFormula, predicted: Sequence[str]) -> None:
 
 
 def build_each(
-    parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str], *, absorbed: bool = False
+    parsed: ParsedFormula,
+    data: pd.DataFrame,
+    labeled: BoolArray,
+    predicted: Sequence[str],
+    *,
+    absorbed: bool = False,
+    two_levels: TwoLevels = NO_LEVELS,
 ) -> tuple[tuple[Design, ...], tuple[str, ...]]:
     """Designs of all equations and, where the outcome is a predicted category, its categories.
 
@@ -136,15 +151,15 @@ def build_each(
     """
     name = parsed.outcome_column
     if name not in predicted or not is_category(data[name]):
-        return (build(parsed, data, labeled, predicted, absorbed=absorbed),), ()
+        return (build(parsed, data, labeled, predicted, absorbed=absorbed, two_levels=two_levels),), ()
     levels = [str(level) for level in data[name].cat.categories]
     each = [parsed.indicator(level) for level in levels]
     # two indicators add up to one, so that two equations would say the same
     if len(levels) <= 2:
-        return (build(each[-1], data, labeled, predicted, absorbed=absorbed),), ()
+        return (build(each[-1], data, labeled, predicted, absorbed=absorbed, two_levels=two_levels),), ()
     # the covariates are fitted once: equations differ by their outcome only
-    first = build(each[0], data, labeled, predicted, absorbed=absorbed)
-    rows = _rows(parsed, data, labeled, predicted)
+    first = build(each[0], data, labeled, predicted, absorbed=absorbed, two_levels=two_levels)
+    rows = _rows(parsed, data, labeled, predicted, two_levels)
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
     designs = [first]
     for other in each[1:]:
@@ -157,12 +172,14 @@ def _gold_values(column: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categ
     return cast(pd.Categorical, column[labeled].array) if is_category(column) else column.to_numpy()[labeled]
 
 
-def _rows(parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str]) -> Rows:
+def _rows(
+    parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str], two_levels: TwoLevels
+) -> Rows:
     """The rows, with the mean gold value (the first category) wherever a predicted variable is unknown."""
     used = set(predicted) & set(parsed.variables)
     # any value would do, as columns with predicted variables are taken from gold or predicted values later
     filled = data.assign(**{name: _filled(data[name]) for name in used}) if used else data
-    return Rows(data=data, filled=filled, labeled=labeled, predicted=tuple(predicted))
+    return Rows(data=data, filled=filled, labeled=labeled, predicted=tuple(predicted), two_levels=two_levels)
 
 
 def _filled(column: pd.Series) -> pd.Series:

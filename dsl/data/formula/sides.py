@@ -14,6 +14,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.formula.rlang.matrix import TwoLevels
 from dsl.data.formula.rlang.values import Factor
 from dsl.exceptions import FormulaError
 
@@ -187,6 +188,8 @@ class Rows:
     """(N,)"""
     predicted: tuple[str, ...]
     """The predicted variables."""
+    two_levels: TwoLevels = field(default_factory=dict)
+    """R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,10 +112,11 @@ class RFormula(ParsedFormula):
         # rows
         gold = _evaluator(rows.data[rows.labeled], self.functions, states)
         known = _evaluator(rows.filled, self.functions, states)
-        variables, values = fit_variables(terms, [gold if j in changed else known for j in range(len(terms.variables))])
+        seen = [gold if j in changed else known for j in range(len(terms.variables))]
+        variables, values = fit_variables(terms, seen, rows.two_levels)
         # coded as if there were an intercept: its column is in the span of the fixed effects
         coded = coded_terms(
-            terms, [variable.levels is not None for variable in variables], intercept=terms.intercept or absorbed
+            terms, [variable.categorical for variable in variables], intercept=terms.intercept or absorbed
         )
         spec = Spec(
             variables=variables,

@@ -13,6 +13,7 @@ column_to_python <- function(x, name, rows) {
   if (is.null(kind) || length(x) != rows) {
     return(list(name = name, kind = "none", what = describe(x)))
   }
+  if (inherits(x, c("haven_labelled_spss", "labelled_spss"))) x <- without_user_missing(x)
   more <- list()
   if (kind %in% c("factor", "ordered")) {
     more$levels <- as.list(enc2utf8(levels(x)))
@@ -30,6 +31,17 @@ column_to_python <- function(x, name, rows) {
   if (kind %in% c("date", "instant")) x <- as.double(x) # days may be stored as integers
   attributes(x) <- NULL
   c(list(name = name, kind = kind, bytes = writeBin(x, raw())), more)
+}
+
+# Values that a file of SPSS declares missing as NA, as haven's is.na() has it, which need not be loaded.
+without_user_missing <- function(x) {
+  values <- unclass(x)
+  missing <- values %in% attr(x, "na_values")
+  range <- attr(x, "na_range")
+  if (!is.null(range)) missing <- missing | (!is.na(values) & values >= range[1] & values <= range[2])
+  values[missing] <- NA
+  attributes(values) <- NULL
+  values
 }
 
 column_kind <- function(x) {

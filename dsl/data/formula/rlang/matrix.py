@@ -8,13 +8,15 @@ intercept the first factor of the first term that has one gets all its levels.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
+from dsl.data.formula.rlang.contrasts import TREATMENT, Contrast
 from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States
-from dsl.data.formula.rlang.syntax import Name, Node, names, python_text, r_text
+from dsl.data.formula.rlang.syntax import Call, Name, Node, names, python_text, r_text
 from dsl.data.formula.rlang.terms import Terms
 from dsl.data.formula.rlang.values import Factor, Matrix, Value, as_factor, is_dates, matched, numbers
 from dsl.data.tables import first_rows
@@ -22,6 +24,11 @@ from dsl.exceptions import CollinearityError, ColumnTypeError, FormulaError, Inf
 
 Fitted = FloatArray | Factor
 """Values of a variable: (N, p) numbers, or a factor with the fitted levels."""
+TwoLevels: TypeAlias = Mapping[str, tuple[str, str]]
+"""R's two levels of columns that are 0 and 1 here."""
+NO_LEVELS: TwoLevels = {}
+FACTOR_OF = ("factor", "as.factor", "as_factor", "C")
+_PYTHON = {"FALSE": "False", "TRUE": "True"}
 CHUNK = 32_768
 """Rows handled at a time: few enough that temporary arrays stay in the processor's cache."""
 
@@ -36,6 +43,14 @@ class Variable:
     logical: bool
     suffixes: tuple[str, ...]
     """What R appends to the name of each of its numeric columns."""
+    two: tuple[str, str] | None = None
+    """R's two levels, where it is a column of 0 and 1 that is logical or a category in R, or the factor of one. Without
+    `levels` it is the number, which stands for the second: terms are linear in it, so that a mean can be plugged in."""
+
+    @property
+    def categorical(self) -> bool:
+        """Whether R codes it by contrasts."""
+        return self.levels is not None or self.two is not None
 
     @property
     def r_name(self) -> str:
@@ -49,13 +64,17 @@ class Variable:
 
     def r_names(self, full: bool) -> list[str]:
         """R's names of the columns, with all levels (`full`) or contrasts."""
-        if self.levels is None:
+        if not self.categorical:
             return [self.r_name + suffix for suffix in (self.suffixes if len(self.suffixes) > 1 else ("",))]
-        ends = self.levels.levels if full else self.levels.coding.r_names(self.levels.levels)
+        # factor(d) of such a number has the levels 0 and 1 here
+        known = self.two or (self.levels.levels if self.levels else ())
+        ends = known if full else self._contrast.r_names(known)
         return [self.r_name + end for end in ends]
 
     def python_names(self, full: bool) -> list[str]:
         """Formulaic's names of the columns."""
+        if self.levels is None and self.two is not None and full:
+            return [f"{self.python_name}[{_PYTHON.get(level, level)}]" for level in self.two]
         if self.levels is None:
             return [self.python_name + (f"[{suffix}]" if suffix else "") for suffix in self.suffixes]
         if self.logical and not full:
@@ -66,10 +85,14 @@ class Variable:
 
     def coding(self, full: bool) -> FloatArray | None:
         """What stands for each level, (levels, columns). None for numbers."""
-        if self.levels is None:
+        if not self.categorical:
             return None
-        count = len(self.levels.levels)
-        return np.eye(count) if full else self.levels.coding.matrix(count)
+        count = 2 if self.levels is None else len(self.levels.levels)
+        return np.eye(count) if full else self._contrast.matrix(count)
+
+    @property
+    def _contrast(self) -> Contrast:
+        return TREATMENT if self.levels is None else self.levels.coding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +236,9 @@ def _places(term: Term) -> list[tuple[int, bool]]:
     return list(zip(term.variables, term.full, strict=True))
 
 
-def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[tuple[Variable, ...], dict[int, Fitted]]:
+def fit_variables(
+    terms: Terms, evaluators: Sequence[Evaluator], two_levels: TwoLevels
+) -> tuple[tuple[Variable, ...], dict[int, Fitted]]:
     """Kind, levels and contrasts of every variable, each seen by its own evaluator, and its values there."""
     used = {j for term in terms.terms for j in term}
     variables, values = [], dict[int, Fitted]()
@@ -222,7 +247,7 @@ def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[tuple[
             variables.append(Variable(node=node, levels=None, logical=False, suffixes=("",)))
             continue
         value = evaluate(node)
-        variable = fit_variable(node, value)
+        variable = fit_variable(node, value, two_levels)
         if variable.levels is not None and not isinstance(value, Factor):
             value = as_factor(value)
         variables.append(variable)
@@ -230,8 +255,9 @@ def fit_variables(terms: Terms, evaluators: Sequence[Evaluator]) -> tuple[tuple[
     return tuple(variables), values
 
 
-def fit_variable(node: Node, value: Value) -> Variable:
+def fit_variable(node: Node, value: Value, two_levels: TwoLevels = NO_LEVELS) -> Variable:
     """Kind, levels and contrasts of an expression's value."""
+    two = two_levels.get(_column_of(node))
     if is_dates(value):
         name = python_text(node)
         raise ColumnTypeError(
@@ -244,11 +270,19 @@ def fit_variable(node: Node, value: Value) -> Variable:
         raise FormulaError(f"'{python_text(node)}' has no values")
     logical = not isinstance(value, Factor) and value.dtype.kind == "b"
     if not isinstance(value, Factor) and value.dtype.kind in "if":
-        return Variable(node=node, levels=None, logical=False, suffixes=("",))
+        return Variable(node=node, levels=None, logical=False, suffixes=("",), two=two)
     levels = as_factor(value).used()
     if len(levels.levels) < 2:
         raise CollinearityError(f"'{python_text(node)}' has the same value in every row; take it out of the formula")
-    return Variable(node=node, levels=levels.without_rows(), logical=logical, suffixes=())
+    two = two if levels.levels == ("0", "1") else None
+    return Variable(node=node, levels=levels.without_rows(), logical=logical, suffixes=(), two=two)
+
+
+def _column_of(node: Node) -> str:
+    """The column that an expression is, or is the factor of; empty if it is another one."""
+    if isinstance(node, Call) and node.function in FACTOR_OF and len(node.args) == 1:
+        node = node.args[0][1]
+    return node.id if isinstance(node, Name) else ""
 
 
 def fitted_value(variable: Variable, value: Value) -> Fitted:
@@ -278,9 +312,11 @@ def _product(term: Term, codings: Sequence[FloatArray | None], values: Mapping[i
     out: FloatArray | None = None
     for j, coding in zip(term.variables, codings, strict=True):
         value = values[j]
-        if isinstance(value, np.ndarray) or coding is None:
-            block = np.asarray(value)[rows]
+        if isinstance(value, np.ndarray):
+            # of two levels the number is the share of the second
+            block = value[rows] if coding is None else coding[0] + value[rows] * (coding[1] - coding[0])
         else:
+            assert coding is not None
             block = np.take(coding, value.codes[rows], axis=0)
         # (rows, new, 1) times (rows, 1, old): the old columns change fastest
         out = block if out is None else (block[:, :, None] * out[:, None, :]).reshape(len(block), -1)

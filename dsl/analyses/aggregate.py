@@ -10,6 +10,7 @@ from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
+from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, first_rows, is_category
 from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
 from dsl.engine.labeling import Labeling
@@ -162,6 +163,8 @@ def aggregate(
         cluster=None,
         design=design,
     )
+    if not paired.sample.labeled.all():
+        warn_if_unused(posts, gold=golds, design=design, sample_prob=sample_prob, clusters=False)
     # units are told apart in messages by their own values, not by the table's row numbers
     names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
     for name in kept:

@@ -17,6 +17,7 @@ from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.sides import Values
 from dsl.data.messages import rows_left_out
+from dsl.data.recorded import warn_if_unused
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import TableLike, column_names, first_rows, to_pandas
 from dsl.estimators.surrogates import raw_versions
@@ -103,6 +104,10 @@ def read(
             f"intervals need two labelled rows at least; found {sample.n_labeled}: label more rows, drawn at random"
         )
     _warn_about(sample)
+    if not sample.labeled.all():
+        # not for a finite target: there, nothing but the design says what was drawn together
+        clusters = target != "finite"
+        warn_if_unused(data, gold=golds, design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     prob = sample.labeling.prob
     _check_certain(sample, sample_prob)
     surrogates = raw_versions(_Rows(sample, golds), dict(zip(golds, ((p,) for p in predictions), strict=True)), "ppi")

@@ -16,6 +16,7 @@ from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import Names, as_name, as_names, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
+from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
@@ -152,6 +153,8 @@ def proportions(
     marked = labeled_rows(frame, gold, labeled, design)
     entry = known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
+    if entry.uses_labels and not marked.all():
+        warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster)
     learnt = cells.features(time) if entry.learns else {}
     # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1

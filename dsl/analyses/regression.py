@@ -19,6 +19,7 @@ from dsl.data.arguments import (
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
+from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike
 from dsl.estimators.analysis import prepare_analysis
 from dsl.estimators.call import Call, Execution
@@ -213,6 +214,8 @@ def dsl(
     )
     check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
     analysis = prepare_analysis(call, data, functions)
+    if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
+        warn_if_unused(data, gold=call.predicted_var, design=design, sample_prob=call.sample_prob, cluster=call.cluster)
     fit = run(call, analysis, Execution(n_jobs=n_jobs, progress=progress))
     return DSLResults.of(fit, data)
 

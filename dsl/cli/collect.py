@@ -3,9 +3,8 @@
 from argparse import ArgumentParser, Namespace
 
 from dsl.cli.options import add_data, codebook_of, read
-from dsl.cli.sample import PROB
 from dsl.cli.write import STDOUT, check_outputs, csv_text, write_all
-from dsl.exceptions import ArgumentError
+from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT
 
 HELP = "put coders' labels into the data"
 EPILOG = """\
@@ -25,7 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--rule", default="majority", help="how several coders become one: majority, mean")
     parser.add_argument("--ties", default="raise", help="of a majority: raise, first (default: raise)")
     parser.add_argument("--coder-encoding", default="utf-8-sig", help="of the coders' CSV files (default: UTF-8)")
-    parser.add_argument("--out", required=True, metavar="FILE", help=f"CSV: the data with the labels and '{PROB}'")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=f"CSV: the data with the labels, '{SAMPLE_PROB}' and perhaps '{SAMPLE_UNIT}'",
+    )
 
 
 def run(options: Namespace) -> None:
@@ -46,13 +50,6 @@ def run(options: Namespace) -> None:
         ties=options.ties,
         encoding=options.coder_encoding,
     ).loc[design.rows]
-    if PROB in labelled.columns:
-        # probabilities that the data bring along must be those of the design, but for rounding in the file
-        known = labelled[PROB].to_numpy()
-        if not (abs(known - design.prob) < 1e-12).all():
-            raise ArgumentError(
-                f"the data's column '{PROB}' has other probabilities than the design; rename or drop it"
-            )
-    write_all({options.out: csv_text(labelled.assign(**{PROB: design.prob}))})
+    write_all({options.out: csv_text(labelled)})
     if not options.quiet and options.out != STDOUT:
         print(f"{int(labelled[options.label].notna().sum())} of {len(labelled)} rows labelled")

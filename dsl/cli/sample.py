@@ -10,6 +10,8 @@ from dsl._typing import Record
 from dsl.cli.options import add_data, codebook_of, read
 from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
+from dsl.data.design import SamplingDesign
+from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT, columns_of
 from dsl.exceptions import ArgumentError, CoderFileError
 
 HELP = "draw rows to label"
@@ -37,7 +39,7 @@ METHODS = {
 }
 """The function of `dsl.sampling` behind each method, and the options that it needs and may have."""
 EVERY = ("n_labels", "by", "n_clusters", "per_cluster", "prob", "measure", "floor", "allocation", "spread")
-DRAWN, PROB = "drawn", "sample_prob"
+DRAWN = "drawn"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -64,7 +66,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("output (replaced in one step when all is done)")
     group.add_argument("--design", metavar="FILE", help="the design, for 'dsl collect' and 'dsl fit --design'")
     group.add_argument(
-        "--out", metavar="FILE", help=f"CSV: the rows of the population with '{PROB}' and '{DRAWN}' added"
+        "--out",
+        metavar="FILE",
+        help=f"CSV: the rows of the population with '{SAMPLE_PROB}', '{DRAWN}' and, for clusters, '{SAMPLE_UNIT}' added",
     )
     group.add_argument("--json", metavar="FILE", help="how it was drawn, versions, hash of the data")
 
@@ -93,7 +97,7 @@ def run(options: Namespace) -> None:
     if options.design:
         contents[options.design] = design.save
     if options.out:
-        contents[options.out] = csv_text(_with_draw(design.table(), table.data))
+        contents[options.out] = csv_text(_with_draw(design, table.data))
     if options.json:
         facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
         record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
@@ -152,9 +156,11 @@ def _coder(options: Namespace, to_coder: Callable[..., object], table: Table) ->
     return write
 
 
-def _with_draw(drawn: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
-    taken = [name for name in (PROB, DRAWN) if name in data.columns]
+def _with_draw(design: SamplingDesign, data: pd.DataFrame) -> pd.DataFrame:
+    added = columns_of(design, design.rows)
+    added.insert(1, DRAWN, design.drawn.astype(int))
+    taken = [name for name in added if name in data.columns]
     if taken:
         raise ArgumentError(f"the data have a column '{taken[0]}', which --out would add; rename it")
     # the rows of the population alone: excluded ones have no probability
-    return data.loc[drawn.index].assign(**{PROB: drawn["prob"], DRAWN: drawn["drawn"].astype(int)})
+    return data.loc[design.rows].assign(**{str(name): added[name] for name in added})

@@ -12,6 +12,7 @@ from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import rows_left_out
+from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import TableLike, column_names, first_rows
 from dsl.engine.intervals import kish
@@ -124,7 +125,7 @@ def prepare_analysis(
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = [name for name in (call.labeled, call.sample_prob, call.cluster) if name is not None]
-    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *call.index, *single})
+    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *call.index, *single, *COLUMNS})
     columns = Columns(
         formula=parsed.variables,
         predicted=call.predicted_var,

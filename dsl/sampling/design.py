@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pandas as pd
+from narwhals.typing import IntoDataFrameT
 from numpy.typing import ArrayLike
 
 from dsl._typing import AnyArray, FloatArray, Record
@@ -201,6 +203,32 @@ class LabelDesign(SamplingDesign):
         """
         return write_coder_file(self, path, data, columns=columns, label=label, codebook=codebook, seed=seed)
 
+    @overload
+    def from_coder(
+        self,
+        path: str | Path | Sequence[str | Path],
+        data: Mapping[str, object],
+        *,
+        label: str = ...,
+        codebook: CodebookLike | None = ...,
+        rule: str = ...,
+        ties: str = ...,
+        encoding: str = ...,
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def from_coder(
+        self,
+        path: str | Path | Sequence[str | Path],
+        data: IntoDataFrameT,
+        *,
+        label: str = ...,
+        codebook: CodebookLike | None = ...,
+        rule: str = ...,
+        ties: str = ...,
+        encoding: str = ...,
+    ) -> IntoDataFrameT: ...
+
     def from_coder(
         self,
         path: str | Path | Sequence[str | Path],
@@ -211,10 +239,14 @@ class LabelDesign(SamplingDesign):
         rule: str = "majority",
         ties: str = "raise",
         encoding: str = "utf-8-sig",
-    ) -> pd.DataFrame:
+    ) -> TableLike:
         """Read coders' files back and put their labels into a copy of the data, after checking all of it.
 
         Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted. Nothing else is guessed.
+
+        The result records the design: each row's probability of being labelled in the column ``sample_prob`` and, where units
+        were drawn whole or first, the row's unit in ``sample_unit``. A call that is given the table without ``design=``,
+        although probabilities differ or there are units, warns (`UnusedDesignWarning`).
 
         Parameters
         ----------
@@ -235,8 +267,9 @@ class LabelDesign(SamplingDesign):
 
         Returns
         -------
-        DataFrame
-            Copy of `data` with `label` on the drawn rows, missing elsewhere.
+        data frame
+            Copy of `data`, of its kind (pandas, polars, pyarrow; pandas for a dict), with `label` on the drawn rows, missing
+            elsewhere, and the columns that record the design. A pandas table has the design's fingerprint in its ``attrs`` too.
 
         Raises
         ------
@@ -245,6 +278,8 @@ class LabelDesign(SamplingDesign):
             a file cannot be read. The message counts them and names the first.
         LabelError
             `data` has labels on rows that were not drawn.
+        ArgumentError
+            `data` has a column ``sample_prob`` or ``sample_unit`` with other values than the design's.
 
         Examples
         --------
@@ -257,6 +292,8 @@ class LabelDesign(SamplingDesign):
         ...     coded = design.from_coder(path, posts, codebook=[0, 1])
         >>> int(coded["gold"].notna().sum())
         2
+        >>> coded["sample_prob"].tolist()
+        [0.5, 0.5, 0.5, 0.5]
         """
         return read_coder_files(
             self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding

@@ -184,3 +184,27 @@ def test_pipeline_in_a_shell(folder: Path) -> None:
     design = dsl.sampling.LabelDesign.load("d.npz")
     expected = run(pd.read_csv("posts.csv").assign(y=truth.where(design.drawn)), design=design)
     np.testing.assert_allclose([row["estimate"] for row in read_json("fit.json")["tidy"]], expected.params, rtol=1e-12)
+
+
+def test_a_forgotten_design_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    data = pd.read_csv("posts.csv").drop(columns=["y", "lab", "pi"])
+    data.to_csv("posts.csv", index=False)
+    for method, option, remedy in (
+        (["stratified", "--by", "g", "--allocation", "equal", "--n-labels", "60"], "--sample-prob", "sample_prob"),
+        (["cluster", "--by", "cl", "--n-clusters", "8"], "--cluster", "sample_unit"),
+    ):
+        name = method[0]
+        draw = ["sample", "posts.csv", "--method", *method, "--columns", "text", "--label", "y", "--codebook", "0", "1"]
+        assert main([*draw, "--design", f"{name}.npz", "--coder", f"{name}.csv", "--out", "drawn.csv"]) == 0
+        assert remedy in pd.read_csv("drawn.csv")
+        sheet = pd.read_csv(f"{name}.csv")
+        sheet.assign(y=(data["x"] > 0).astype(int)[sheet["row"]].to_numpy()).to_csv(f"{name}.csv", index=False)
+        collect = ["collect", "posts.csv", "--design", f"{name}.npz", "--coder", f"{name}.csv", "--label", "y"]
+        assert main([*collect, "--out", "labelled.csv"]) == 0
+        capsys.readouterr()
+        assert main(["fit", "labelled.csv", "y ~ x", *QUICK, "--json", "fit.json"]) == 0
+        assert f"the data's column '{remedy}' records" in capsys.readouterr().err
+        assert read_json("fit.json")["warnings"][0].startswith("UnusedDesignWarning")
+        for more in ([option, remedy], ["--design", f"{name}.npz"]):
+            assert main(["fit", "labelled.csv", "y ~ x", *QUICK, *more, "--json", "fit.json"]) == 0
+            assert not read_json("fit.json")["warnings"]

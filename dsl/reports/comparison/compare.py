@@ -13,7 +13,14 @@ from dsl.estimators.names import resolve_tune
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.estimators.run import rerun
 from dsl.estimators.short import SHORT, Estimators, resolve_estimators
-from dsl.exceptions import AllLabeledWarning, ArgumentError, DroppedRowsWarning, EstimationError, FewLabelsWarning
+from dsl.exceptions import (
+    AllLabeledWarning,
+    ArgumentError,
+    DroppedRowsWarning,
+    EstimationError,
+    FewLabelsWarning,
+    UnusedDesignWarning,
+)
 from dsl.reports.comparison.difference import Difference, difference
 from dsl.reports.comparison.results import INVALID, Comparison, assemble, named, worth
 
@@ -145,6 +152,9 @@ def fit_each(
             if quiet or fits or failed:
                 for said in (DroppedRowsWarning, AllLabeledWarning, FewLabelsWarning):
                     warnings.simplefilter("ignore", said)
+            # the naive fit uses no labels, and does not warn of how they were drawn
+            if quiet or failed or any(one.estimator.uses_labels for one in fits.values()):
+                warnings.simplefilter("ignore", UnusedDesignWarning)
             try:
                 fits[name] = fit(own)
             except EstimationError as error:

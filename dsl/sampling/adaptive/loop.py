@@ -17,6 +17,7 @@ from dsl._version import __version__
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import explain_calls
 from dsl.data.formula.caller import NOBODY, formula_names
+from dsl.data.recorded import with_record
 from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError, EstimationError, FoldError
 from dsl.learners.auto import Method
@@ -411,8 +412,15 @@ class AdaptiveDesign:
 
     @property
     def data(self) -> pd.DataFrame:
-        """The data with the gold labels so far, NaN elsewhere."""
-        return self._people.labelled(self._progress.gold)
+        """The data with the gold labels so far, NaN elsewhere.
+
+        It records the probabilities of `design()` as `LabelDesign.from_coder` does, in the column ``sample_prob`` unless there is
+        one already, so that calls without ``design=`` warn.
+        """
+        table = self._people.labelled(self._progress.gold)
+        if not self._progress.complete:
+            return table
+        return with_record(table, self.design(), label=self.settings.predicted[0])
 
     def design(self, *, waiting: bool = False) -> LabelDesign:
         """Rows labelled, and each row's probability of having been drawn in any batch.

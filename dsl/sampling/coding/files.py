@@ -12,6 +12,8 @@ from dsl._typing import BoolArray, IntArray
 from dsl.data.arguments import Seed, as_name, as_names, random_generator
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
+from dsl.data.recorded import COLUMNS as RECORDED
+from dsl.data.recorded import check_free, recorded
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
 from dsl.sampling.coding.codebook import Codebook, CodebookLike, canonical, quoted, read_labels
@@ -62,8 +64,9 @@ def write_coder_file(
 
 def _label_name(label: object) -> str:
     name = as_name(label, "label")
-    if not name or name in (ROW, KEY):
-        raise ArgumentError(f"label must name the column of labels, other than '{ROW}' and '{KEY}'; found {label!r}")
+    if not name or name in (ROW, KEY, *RECORDED):
+        taken = ", ".join(f"'{column}'" for column in (ROW, KEY, *RECORDED))
+        raise ArgumentError(f"label must name the column of labels, other than {taken}; found {label!r}")
     return name
 
 
@@ -201,12 +204,13 @@ def read_coder_files(
     rule: str,
     ties: str,
     encoding: str,
-) -> pd.DataFrame:
+) -> TableLike:
     """Put coders' labels into a copy of the data. See `LabelDesign.from_coder`."""
     name = _label_name(label)
     book = None if codebook is None else Codebook.of(codebook)
-    table = data.copy() if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
+    table = data if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
     _check_rows(design, table.index)
+    check_free(data, table, design)
     given = []
     for file in path_list(path):
         sheet = open_coder_file(design, file, label=name, encoding=encoding)
@@ -220,8 +224,7 @@ def read_coder_files(
     # a label in the file goes before one that the data had
     every = every if known is None else every.where(every.notna(), known)
     _check_missing(every, name)
-    table[name] = every.reindex(table.index)
-    return table
+    return recorded(data, every.rename(name).reindex(table.index), design)
 
 
 def path_list(path: str | Path | Sequence[str | Path]) -> list[str | Path]:

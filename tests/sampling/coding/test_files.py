@@ -11,6 +11,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,7 +136,7 @@ def test_labels_come_back(tmp_path: Path) -> None:
     before = posts()
     out = design.from_coder(path, before)
     assert out.index.equals(before.index)
-    pd.testing.assert_frame_equal(out.drop(columns="gold"), before)
+    pd.testing.assert_frame_equal(out.drop(columns=["gold", "sample_prob"]), before)
     pd.testing.assert_series_equal(
         out["gold"].dropna().sort_index(),
         labels_of(table).astype(float).sort_index(),
@@ -251,11 +252,24 @@ def test_text_labels(tmp_path: Path) -> None:
 def test_other_tables(tmp_path: Path) -> None:
     data = posts().reset_index(drop=True)
     design = simple_random(data, SIZE, seed=1)
-    for j, table in enumerate((data, pl.from_pandas(data), data.to_dict("list"))):
+    kinds = (pd.DataFrame, pl.DataFrame, pa.Table, pd.DataFrame)
+    tables = (data, pl.from_pandas(data), pa.Table.from_pandas(data), data.to_dict("list"))
+    for j, (kind, table) in enumerate(zip(kinds, tables, strict=True)):
         path = tmp_path / f"{j}.csv"
         design.to_coder(path, table, columns=["text", "likes"])
         code(path)
-        assert design.from_coder(path, table)["gold"].notna().sum() == SIZE
+        out = design.from_coder(path, table)
+        assert isinstance(out, kind)
+        values = pd.Series(list(np.asarray(out["gold"])), dtype=float)
+        np.testing.assert_array_equal(values.notna(), design.drawn)
+        assert np.asarray(out["sample_prob"]).tolist() == design.prob.tolist()
+        # every other column is as it was, in its own type, and missing is what the table has for it
+        if isinstance(table, pl.DataFrame):
+            assert out.drop("gold", "sample_prob").equals(table)
+            assert out["gold"].null_count() == len(data) - SIZE
+        if isinstance(table, pa.Table):
+            assert out.drop_columns(["gold", "sample_prob"]).equals(table)
+            assert out["gold"].null_count == len(data) - SIZE
 
 
 def test_columns_of_any_kind(tmp_path: Path) -> None:

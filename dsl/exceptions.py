@@ -20,6 +20,19 @@ class MissingDependencyError(DSLError, ImportError):
     """An optional package is needed. The message names the extra that installs it."""
 
 
+class FileError(DSLError, OSError):
+    """A file cannot be written or read: the folder is missing, the disk full, the permission not there."""
+
+    def __init__(self, *args: object) -> None:
+        # OSError would print a number in front of the message
+        super().__init__(*args)
+        self.message = str(args[-1]) if args else ""
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return self.message
+
+
 class FormulaError(DSLError, ValueError):
     """The formula cannot be read, or does not fit the other arguments."""
 

@@ -1,7 +1,9 @@
 """Parse the command line, run the command, and turn what goes wrong into messages and exit codes."""
 
 import argparse
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from dsl.cli import collect, compare, fit, power, sample
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
+SIGNALLED = 128
+"""Exit code, as shells have it, of a process that a signal ended, less the signal's number: 143 for SIGTERM."""
 COMMANDS = (fit, compare, power, sample, collect)
 EPILOG = """\
 examples:
@@ -76,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     options.argv = ["dsl", *given]
     try:
-        with _told(quiet=options.quiet) as options.warnings:
+        with _told(quiet=options.quiet) as options.warnings, _ended_by_signals():
             # warnings are collected while the command runs, so that it can write them to its JSON file
             options.run(options)
             # a broken pipe shows here, inside the try, rather than at exit
@@ -107,6 +111,29 @@ def _failed(message: str, options: argparse.Namespace, code: int) -> int:
         traceback.print_exc()
     print(f"dsl {options.command}: {message}", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Leave by an exception where the process is asked to end, so that drafts of files are removed."""
+
+    def leave(number: int, frame: object) -> None:
+        # once is enough: a second signal would interrupt the cleaning up
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(SIGNALLED + number)
+
+    # signals that are ignored (nohup) or taken by somebody else stay so. Only the main thread may set them
+    chosen = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    mine = threading.current_thread() is threading.main_thread()
+    before = {each: signal.getsignal(each) for each in chosen if mine and signal.getsignal(each) is signal.SIG_DFL}
+    for each in before:
+        signal.signal(each, leave)
+    try:
+        yield
+    finally:
+        for each, old in before.items():
+            signal.signal(each, old)
 
 
 @contextmanager

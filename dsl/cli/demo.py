@@ -9,6 +9,7 @@ import pandas as pd
 
 from dsl._typing import Record
 from dsl.analyses.regression import dsl
+from dsl.data.files import written_aside
 from dsl.datasets import load_sentiment
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def main() -> None:
     path = given.output / "coefficients.png"
     figure = plot(fits).figure
     assert isinstance(figure, Figure)
-    figure.savefig(path, dpi=150)
+    with written_aside(path) as draft:
+        figure.savefig(draft, dpi=150)
     print(f"\nCoefficient plot: {path}")
 
 

@@ -102,7 +102,7 @@ def run(options: Namespace) -> None:
         contents[options.out_csv] = csv_text(curve)
     if options.plot:
         # drawn when it is written, and only then
-        contents[options.plot] = lambda path: found.plot().figure.savefig(path)
+        contents[options.plot] = lambda draft: found.plot().figure.savefig(draft)
     write_all({path: content for path, content in contents.items() if path})
     if not options.quiet and STDOUT not in contents:
         _show(found.summary(options.power, options.alpha), {"Labels needed": needed, "Cost": cost})

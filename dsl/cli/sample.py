@@ -102,7 +102,7 @@ def run(options: Namespace) -> None:
         facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
         record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
         contents[options.json] = json_text({**provenance(options), "data": table.facts(), **record})
-    write_all(contents)
+    write_all(contents, fresh=[options.coder])
     if not options.quiet and STDOUT not in contents:
         print(design)
 
@@ -138,12 +138,14 @@ def _coder(options: Namespace, to_coder: Callable[..., object], table: Table) ->
     if not options.columns:
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
 
+    if Path(options.coder).exists():
+        raise CoderFileError(
+            f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
+        )
+
     def write(draft: Path) -> None:
-        # again, when it is written: the file may have appeared since the command began
-        if Path(options.coder).exists():
-            raise CoderFileError(
-                f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
-            )
+        # the draft's place is taken, and `to_coder` replaces no file
+        draft.unlink()
         to_coder(
             draft,
             table.data,

@@ -2,10 +2,10 @@
 
 import json
 import math
-import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pandas as pd
 from dsl._typing import Record
 from dsl._version import __version__
 from dsl.cli.read import PACKED
+from dsl.data.files import written_aside
 from dsl.exceptions import ArgumentError
 
 Writer = Callable[[Path], object]
@@ -56,37 +57,24 @@ def check_ending(option: str, path: str | None, endings: Sequence[str]) -> None:
         raise ArgumentError(f"{option} '{path}' must end in {', '.join(endings)}, which says the format")
 
 
-def write_all(contents: Mapping[str, str | Writer]) -> None:
+def write_all(contents: Mapping[str, str | Writer], fresh: Container[str] = ()) -> None:
     """Write every file beside its place under another name, then move all of them there.
 
     Parameters
     ----------
     contents : mapping of path to text or function
         A function writes the file whose path it is given. ``"-"`` stands for stdout, and takes text.
+    fresh : container of paths
+        Those that replace no file.
     """
-    moves: dict[Path, Path] = {}
-    try:
+    with ExitStack() as drafts:
+        # all are written before the first is moved to its place, where the stack is left
         for path, content in contents.items():
-            target = Path(path)
-            if path == STDOUT:
-                continue
-            if path.startswith("/dev/") or (target.exists() and not target.is_file()):  # a pipe: nothing to replace
-                _write(target, content)
-            else:
-                target = target.resolve()
-                # beside its place, so that it can be moved there in one step, under its own ending, which says the format
-                draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-                moves[draft] = target
+            if path != STDOUT:
+                draft = drafts.enter_context(written_aside(path, replace=path not in fresh))
                 _write(draft, content)
-        # all files are whole by now
-        for draft, target in moves.items():
-            draft.replace(target)
-        if STDOUT in contents:
-            sys.stdout.write(str(contents[STDOUT]))
-    finally:
-        # drafts that an error left behind. Those that were moved are gone
-        for draft in moves:
-            draft.unlink(missing_ok=True)
+    if STDOUT in contents:
+        sys.stdout.write(str(contents[STDOUT]))
 
 
 def _write(path: Path, content: str | Writer) -> None:

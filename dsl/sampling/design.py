@@ -116,6 +116,8 @@ class LabelDesign(SamplingDesign):
         ------
         DesignError
             The row labels are neither whole numbers nor text.
+        FileError
+            The file cannot be written. One that was there is unchanged.
         """
         save_design(self, path)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dsl._typing import AnyArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
+from dsl.data.files import written_aside
 from dsl.exceptions import DesignError
 
 FORMAT = "dsl label design"
@@ -34,7 +35,8 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
     }
     # sorted, so that the same facts give the same text and checksum
     text = json.dumps(facts, sort_keys=True)
-    with Path(path).open("wb") as file:  # a file, so that numpy adds no suffix
+    # an open file, so that numpy adds no suffix
+    with written_aside(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
 
 

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -365,3 +367,26 @@ def test_a_formula_from_a_shell_is_no_code(capsys: pytest.CaptureFixture[str], c
     assert "calls" in capsys.readouterr().err
     assert names(Path()) == before
     assert fit("--quiet", formula="y ~ np.exp(x) + np.where(x > 0.5, 1, 0)") == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_signals_leave_no_drafts(name: str) -> None:
+    """A signal while the second file is written: neither is there, and no draft."""
+    before = names(Path())
+    code = f"""
+import os, signal, sys
+from dsl.cli import main
+from dsl.cli import write
+def slow(path, content, done=write._write):
+    done(path, content)
+    if path.suffix == ".csv":
+        assert len([n for n in os.listdir() if n.startswith(".dsl-")]) == 2
+        os.kill(os.getpid(), signal.{name})
+        signal.pause()
+write._write = slow
+sys.exit(main({["fit", "posts.csv", "y ~ x", *QUICK, "--json", "fit.json", "--out-csv", "fit.csv", "--quiet"]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120, capture_output=True, text=True)
+    assert done.returncode == (130 if name == "SIGINT" else 128 + getattr(signal, name)), done.stderr
+    assert names(Path()) == before

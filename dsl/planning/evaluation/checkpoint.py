@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from dsl._typing import Record
+from dsl.data.files import locked
 from dsl.exceptions import CheckpointError
 
 FORMAT = "dsl evaluation 2"
@@ -43,32 +45,41 @@ class Checkpoint:
     header: Mapping[str, str]
     finished: dict[Key, Record] = field(default_factory=dict)
     _file: IO[bytes] | None = None
+    _opened: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
         """Read what is there and open the file for more."""
         if self.path is None:
             return self
-        # bytes up to the last complete line: the file is cut there, and goes on from there
-        whole = self._read() if self.path.exists() else 0
-        try:
-            self._file = self.path.open("r+b" if self.path.exists() else "x+b")
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint '{self.path}' cannot be opened ({error.strerror}); name a file in a folder that exists and "
-                "can be written to"
-            ) from error
-        self._file.truncate(whole)
-        self._file.seek(whole)
-        if whole == 0:
-            self._write({"format": FORMAT, **self.header})
+        with ExitStack() as opened:
+            try:
+                file = opened.enter_context(self.path.open("a+b"))
+                # until the evaluation ends: cells of two at once would be mixed, or cut off as incomplete lines
+                opened.enter_context(locked(file, patience=0.0))
+                # bytes up to the last complete line: the file is cut there, and goes on from there
+                file.seek(0)
+                whole = self._read(file.read())
+                file.truncate(whole)
+            except BlockingIOError:
+                raise CheckpointError(
+                    f"another process works with the checkpoint '{self.path}'; wait until it is done, or name another file"
+                ) from None
+            except OSError as error:
+                raise CheckpointError(
+                    f"the checkpoint '{self.path}' cannot be opened ({error.strerror}); name a file in a folder that exists "
+                    "and can be written to"
+                ) from error
+            self._file = file
+            if whole == 0:
+                self._write({"format": FORMAT, **self.header})
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file, also after an interruption."""
-        if self._file is not None:
-            self._file.close()
+        self._opened.close()
 
     def add(self, key: Key, record: Record) -> None:
         """Keep the record of a finished cell."""
@@ -84,10 +95,9 @@ class Checkpoint:
             # on the disk before the cell counts as finished
             os.fsync(self._file.fileno())
 
-    def _read(self) -> int:
+    def _read(self, content: bytes) -> int:
         """Fill `finished`, and return the length of the file up to its last complete line."""
-        assert self.path is not None
-        content, whole = self.path.read_bytes(), 0
+        whole = 0
         if content.startswith(OLD):
             raise CheckpointError(
                 f"the checkpoint '{self.path}' has format 1, of a version whose arguments had other names (budgets is n_labels "

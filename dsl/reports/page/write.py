@@ -9,6 +9,7 @@ from typing import Any
 
 from dsl._version import __version__
 from dsl.data.arguments import explain_calls
+from dsl.data.files import write_text
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails
 from dsl.estimators.again import check_same_data
@@ -124,13 +125,7 @@ def write_report(
         progress=progress,
     )
     # the whole page first, then one step: a page that was there is replaced by a complete one or not at all
-    whole = _build(fit, data, options)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_text(whole, encoding="utf-8", newline="\n")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(target, _build(fit, data, options))
     return target
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dsl.data.files import as_path, write_text
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.reports.tables.render import Grid, as_html, as_latex, as_markdown, as_text, minus
 
@@ -130,8 +131,10 @@ class RegressionTable:
             Another ending.
         MissingDependencyError
             python-docx is not installed.
+        FileError
+            The file cannot be written. One that was there is unchanged.
         """
-        target = Path(path)
+        target = as_path(path)
         suffix = target.suffix.lower()
         if suffix == ".docx":
             from dsl.reports.tables.word import write_word
@@ -145,7 +148,7 @@ class RegressionTable:
             title = escape(self.title or "Regression table")
             head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
             text = f'<!DOCTYPE html>\n<html lang="en">{head}<body>\n{text}\n</body></html>'
-        target.write_text(text + "\n", encoding="utf-8")
+        write_text(target, text + "\n")
         return None
 
     def _in(self, fmt: str) -> str:

@@ -1,8 +1,10 @@
 """A Word document with the table (python-docx)."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsl.data.files import written_aside
 from dsl.exceptions import MissingDependencyError
 from dsl.reports.tables.render import Grid, minus
 
@@ -36,7 +38,10 @@ def write_word(grid: Grid, path: Path) -> None:
             _rule(cells[j], above=i in ruled, below=i == len(lines) - 1)
     for note in grid.notes:
         document.add_paragraph(note)
-    document.save(str(path))
+    packed = BytesIO()
+    document.save(packed)
+    with written_aside(path) as draft:
+        draft.write_bytes(packed.getvalue())
 
 
 def _rule(cell: "_Cell", *, above: bool, below: bool) -> None:

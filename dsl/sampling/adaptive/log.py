@@ -14,11 +14,13 @@ import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from dsl._typing import FloatArray, Record
 from dsl.data.arguments import warn_caller
+from dsl.data.files import locked, sync_folder
 from dsl.exceptions import LogError, LogWarning
 
 FORMAT = 2
@@ -63,7 +65,7 @@ class Log:
                 f"'{path}' cannot be written ({error.strerror}); name a file in a folder that exists"
             ) from None
         # the file's name must survive a crash as well as its contents
-        _sync_folder(log.path)
+        sync_folder(log.path)
         log.append("header", {"format": FORMAT, "made_by": HEADER, **header})
         return log
 
@@ -80,9 +82,18 @@ class Log:
         """
         file = Path(path)
         try:
-            content = file.read_bytes()
+            # nobody is in the middle of a line while this one reads, and perhaps cuts off what a crash left behind
+            with _opened(file) as stream, locked(stream):
+                return cls._read(file, stream)
         except OSError as error:
-            raise LogError(f"the log '{path}' cannot be read ({error.strerror}); look at the path") from None
+            raise LogError(
+                f"the log '{path}' cannot be read ({error.strerror or error}); look at the path, its permissions, and who else "
+                "works with it"
+            ) from None
+
+    @classmethod
+    def _read(cls, file: Path, stream: IO[bytes]) -> tuple["Log", list[Record]]:
+        content = stream.read()
         # whatever follows the last newline was not written to its end
         whole = content.rfind(b"\n") + 1
         events, last = [], FIRST
@@ -93,19 +104,18 @@ class Log:
         # the length before the cut, which `_cut` sets right
         log = cls(file, last, len(content))
         if whole < len(content):
-            log._cut(whole)
+            log._cut(whole, stream)
             warn_caller(
                 LogWarning,
-                f"the last line of '{path}' was incomplete, as a crash while writing leaves it, and was cut off: what it would "
+                f"the last line of '{file}' was incomplete, as a crash while writing leaves it, and was cut off: what it would "
                 "have recorded (labels, if their add_labels did not return) must be given again",
             )
         return log, events
 
-    def _cut(self, length: int) -> None:
-        with self.path.open("r+b") as file:
-            file.truncate(length)
-            file.flush()
-            os.fsync(file.fileno())
+    def _cut(self, length: int, stream: IO[bytes]) -> None:
+        stream.truncate(length)
+        stream.flush()
+        os.fsync(stream.fileno())
         self._length = length
 
     def append(self, kind: str, contents: Mapping[str, object]) -> None:
@@ -123,7 +133,8 @@ class Log:
         chain = _hash(self._last, text)
         line = f'{text[:-1]}, "chain": "{chain}"}}\n'.encode()
         try:
-            with self.path.open("r+b") as file:
+            # of two processes that come at once, the second waits, and then finds the first one's line
+            with self.path.open("r+b") as file, locked(file):
                 found = file.seek(0, os.SEEK_END)
                 # two processes that write to one log would fork its chain
                 if found != self._length:
@@ -137,8 +148,8 @@ class Log:
                 os.fsync(file.fileno())
         except OSError as error:
             raise LogError(
-                f"the log '{self.path}' cannot be written ({error.strerror}), so that nothing was recorded; make room or restore "
-                "the file, and go on with AdaptiveDesign.resume"
+                f"the log '{self.path}' cannot be written ({error.strerror or error}), so that nothing was recorded; make "
+                "room or restore the file, and go on with AdaptiveDesign.resume"
             ) from error
         # only now: a write that failed leaves the state as it was
         self._last, self._length = chain, self._length + len(line)
@@ -183,16 +194,9 @@ def _check_header(events: list[Record], path: Path) -> None:
         )
 
 
-def _sync_folder(path: Path) -> None:
-    """Make the new file's entry in its folder survive a crash, where the system can."""
-    try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _opened(path: Path) -> IO[bytes]:
+    """The file, to be read and, where that is allowed, cut."""
+    return path.open("r+b" if os.access(path, os.W_OK) else "rb")
 
 
 def packed(values: FloatArray) -> str:

@@ -12,6 +12,7 @@ from dsl._typing import BoolArray, IntArray
 from dsl.data.arguments import Seed, as_name, as_names, random_generator
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
+from dsl.data.files import as_path, written_aside
 from dsl.data.recorded import COLUMNS as RECORDED
 from dsl.data.recorded import check_free, recorded
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
@@ -36,7 +37,7 @@ def write_coder_file(
     seed: Seed,
 ) -> pd.DataFrame:
     """Write the drawn rows for a coder. See `LabelDesign.to_coder`."""
-    target, shown, name = Path(path), as_names(columns, "columns"), _label_name(label)
+    target, shown, name = as_path(path), as_names(columns, "columns"), _label_name(label)
     check_suffix(target, (".csv", ".xlsx"))
     book = None if codebook is None else Codebook.of(codebook)
     taken = {ROW, KEY, name} & set(shown)
@@ -58,7 +59,9 @@ def write_coder_file(
     # hashed as written: the text's key does not depend on the column order or on a spreadsheet's rounding
     keys = _keys(design.fingerprint, order, _digests(texts, _checked(frame)))
     sheet = texts.assign(**{name: "", KEY: keys}).rename_axis(ROW)
-    write_sheet(target, sheet.set_axis(sheet.index.map(str), axis=0).rename_axis(ROW), label=name, codebook=book)
+    shown_rows = sheet.set_axis(sheet.index.map(str), axis=0).rename_axis(ROW)
+    with written_aside(target, replace=False) as draft:
+        write_sheet(draft, shown_rows, label=name, codebook=book)
     return sheet
 
 

@@ -88,7 +88,9 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
     sheet.freeze_panes = "A2"
     if codebook is not None:
         _add_codebook(book, codebook, column=list(table.columns).index(label) + 1, last=len(table) + 1)
-    book.save(path)
+    packed = io.BytesIO()
+    book.save(packed)
+    path.write_bytes(packed.getvalue())
 
 
 def _add_codebook(book: "Workbook", codebook: Codebook, *, column: int, last: int) -> None:

@@ -19,6 +19,7 @@ from sklearn.linear_model import Ridge
 from dsl import exceptions as e
 from dsl import sampling
 from dsl.data.fingerprint import fingerprint, table_fingerprint
+from dsl.planning.evaluation.checkpoint import Checkpoint
 from tests.archive import archive, quick
 
 DRAWS = 0
@@ -297,3 +298,25 @@ def test_tables_are_told_apart(change: Callable[[pd.DataFrame], pd.DataFrame]) -
     table = archive().assign(e=[np.array([1.0, j]) for j in range(len(archive()))])
     assert table_fingerprint(change(table)) != table_fingerprint(table)
     assert table_fingerprint(table.copy()) == table_fingerprint(table)
+
+
+def test_one_evaluation_at_a_time(path: Path) -> None:
+    """A second one would cut off, as incomplete, the line that the first is writing."""
+    header = {"version": "1"}
+    with Checkpoint(path=path, header=header) as one:
+        one.add(("srs", 100, 0), {"estimate": 1.0})
+        before = path.read_bytes()
+        code = f"""
+from pathlib import Path
+from dsl.planning.evaluation.checkpoint import Checkpoint
+with Checkpoint(path=Path({str(path)!r}), header={header!r}):
+    pass
+"""
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert "CheckpointError: another process works with the checkpoint" in done.stderr
+        with pytest.raises(e.CheckpointError, match="another process"), Checkpoint(path=path, header=header):
+            pass
+        assert path.read_bytes() == before
+        one.add(("srs", 100, 1), {"estimate": 2.0})
+    with Checkpoint(path=path, header=header) as again:
+        assert again.finished == {("srs", 100, 0): {"estimate": 1.0}, ("srs", 100, 1): {"estimate": 2.0}}

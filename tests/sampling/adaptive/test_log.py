@@ -409,3 +409,77 @@ def test_a_trusted_log_calls_the_functions_of_the_caller(tmp_path: Path) -> None
     # another formula is the caller's own, whatever the log's may use
     fit = AdaptiveDesign.resume(path, data, trusted=True).estimate(formula="y ~ np.sinc(x)", sample_split=1)
     assert fit.params.index.tolist() == ["Intercept", "np.sinc(x)"]
+
+
+RACING = """
+import sys, time
+from pathlib import Path
+from dsl.exceptions import LogError
+from dsl.sampling.adaptive.log import Log
+
+opened = Path.open
+def slowly(path, *how):
+    # time for the other process between a look at the file's length and the write
+    file = opened(path, *how)
+    write = file.write
+    file.write = lambda line: (time.sleep(0.02), write(line))[1]
+    return file
+
+for line in sys.stdin:
+    log, _ = Log.read(line.strip())
+    print("ready", flush=True)
+    sys.stdin.readline()
+    Path.open = slowly
+    try:
+        log.append("labels", {"by": sys.argv[1]})
+        print("written", flush=True)
+    except LogError as error:
+        print("refused" if "another process" in str(error) else error, flush=True)
+    Path.open = opened
+"""
+
+
+def test_of_two_writers_one_is_refused(tmp_path: Path) -> None:
+    """Two processes that append at the same moment: one line is there, the other process knows that its line is not."""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACING, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        for name in "ab"
+    ]
+
+    def tell(line: str) -> list[str]:
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write(f"{line}\n")
+        return [racer.stdout.readline().strip() for racer in racers if racer.stdout is not None]
+
+    for race in range(20):
+        path = Log.create(tmp_path / f"{race}.log", {"settings": {}}).path
+        assert tell(str(path)) == ["ready", "ready"]
+        told = tell("go")
+        assert sorted(told) == ["refused", "written"]
+        _, events = Log.read(path)  # the chain holds
+        assert [event.get("by") for event in events] == [None, "ab"[told.index("written")]]
+    for racer in racers:
+        racer.communicate()
+
+
+def test_nobody_reads_while_a_line_is_written(tmp_path: Path) -> None:
+    """A reader takes no half-written line for one that a crash left behind, and does not cut it off."""
+    path = Log.create(tmp_path / "a.log", {"settings": {}}).path
+    writing = f"""
+import sys, time
+from dsl.data.files import locked
+before = open({str(path)!r}, "rb").read()
+with open({str(path)!r}, "ab", buffering=0) as file, locked(file):
+    file.write(b'{{"kind": "la')
+    print("half", flush=True)
+    time.sleep(0.5)
+    file.truncate(len(before))
+"""
+    with subprocess.Popen([sys.executable, "-c", writing], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "half\n"
+        _, events = Log.read(path)  # no LogWarning
+    assert len(events) == 1

@@ -271,16 +271,16 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
     ),
     "complex covariate": (lambda d: {"x": d["x"] + 1j}, {}, e.ColumnTypeError, ["'x'", "complex"]),
     "dates": (
-        lambda d: {"t": pd.date_range("2020-01-01", periods=ROWS)},
-        {"formula": "y ~ t"},
+        lambda d: {"y": pd.Series(pd.date_range("2020-01-01", periods=ROWS)).where(d["lab"] == 1)},
+        {},
         e.ColumnTypeError,
-        ["'t'", "dates", ".dt.year"],
+        ["'y'", "predicted_var", "dates", ".dt.days"],
     ),
     "durations": (
         lambda d: {"t": pd.to_timedelta(np.arange(ROWS), unit="D")},
         {"formula": "y ~ x + t"},
         e.ColumnTypeError,
-        ["'t'", "durations", ".dt.days"],
+        ["'t'", "durations in 200 rows (first: 0, 1, 2)", ".dt.total_seconds()"],
     ),
     "naive from text": (
         lambda d: {"llm": d["llm"].map({0.0: "no", 1.0: "yes"})},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dsl.data.arguments import check_not_empty
-from dsl.data.tables import TableLike, column_names, to_pandas
+from dsl.data.tables import TableLike, check_usable, column_names, to_pandas
 from dsl.exceptions import DataError, MissingColumnError
 
 
@@ -83,7 +83,13 @@ class NamedColumns(Columns):
         return dict(self.named)
 
 
-def named_columns(data: TableLike, named: Mapping[str, str]) -> pd.DataFrame:
-    """The columns, keys of `named`, as a pandas frame under the table's row labels. The values of `named` are the arguments."""
+def named_columns(data: TableLike, named: Mapping[str, str], *, shown: bool = False) -> pd.DataFrame:
+    """The columns, keys of `named`, as a pandas frame under the table's row labels. The values of `named` are the arguments.
+
+    Columns that are `shown` only may hold anything.
+    """
     check_columns_exist(NamedColumns(named=named), column_names(data))
-    return to_pandas(data, list(named))
+    frame = to_pandas(data, list(named))
+    if not shown:
+        check_usable(frame, named)
+    return frame

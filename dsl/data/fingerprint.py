@@ -10,8 +10,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 import numpy as np
 import pandas as pd
 
-EXACT = 2.0**53
-"""Whole numbers up to which floats are exact."""
+from dsl.data.kinds import EXACT, standard
+
 DEEPEST = 12
 """Levels of nested objects looked at."""
 
@@ -50,13 +50,17 @@ def column_fingerprints(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _values_hash(column: pd.Series) -> str:
+    column = standard(column)
     kind = column.dtype
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
         letter = "b" if pd.api.types.is_bool_dtype(kind) else "n"
         values = column.to_numpy(dtype=float, na_value=np.nan)
         # beyond 2^53 neighbours would be the same float: these are hashed as integers
-        if pd.api.types.is_integer_dtype(kind) and np.abs(values).max(initial=0.0) > EXACT:
-            return "i" + _hash(column.to_numpy(dtype=np.int64, na_value=0).tobytes())
+        if pd.api.types.is_integer_dtype(kind) and np.nanmax(np.abs(values), initial=0.0) > EXACT:
+            width = np.uint64 if np.nanmax(values, initial=0.0) >= 2.0**63 else np.int64
+            gone = column.isna().to_numpy()
+            whole = column.to_numpy(dtype=width, na_value=0)
+            return "i" + _hash(whole.tobytes() + (gone.tobytes() if gone.any() else b""))
         # one bit pattern for missing, whatever R or Arrow put into it (adding to R's NA would signal), then one for zero
         missing = np.isnan(values)
         values = (np.where(missing, np.nan, values) if missing.any() else values) + 0.0

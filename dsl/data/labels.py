@@ -3,26 +3,65 @@
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, quoted
+from dsl.data.formula.rlang.values import level_texts
+from dsl.data.kinds import Kind, kind_of, zero_one
 from dsl.data.tables import as_numbers, first_rows, is_category
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
 
 
 def gold_values(column: pd.Series) -> pd.Series:
-    """Gold values as float64, or as categories where they are text or an ordered or textual category."""
-    kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        text = kind.categories.dtype == object or pd.api.types.is_string_dtype(kind.categories.dtype)
-        if not kind.ordered and not text:
-            return as_numbers(column, "predicted_var")
-    elif not pd.api.types.is_string_dtype(kind) or not isinstance(next(iter(column.dropna()), 0), str):
+    """Gold values as float64, or as categories where they are text or of a categorical dtype.
+
+    Categories are named by text, as R names the levels of a factor (2 and 2.0 are "2"). An unordered category with the
+    levels 0 and 1, and text that is "0" or "1", are numbers.
+    """
+    if zero_one(column) is not None:
         return as_numbers(column, "predicted_var")
+    match kind_of(column):
+        case Kind.CATEGORY:
+            return _named_by_text(column)
+        case Kind.TEXT:
+            return _text_categories(column)
+        case _:
+            return as_numbers(column, "predicted_var")
+
+
+def _named_by_text(column: pd.Series) -> pd.Series:
+    categories = column.cat.categories
+    if all(isinstance(level, str) for level in categories):
+        return column
+    texts = level_texts(pd.Series(categories)).tolist()
+    names: pd.Index = pd.Index(list(dict.fromkeys(texts)))
+    # levels that are written alike become one
+    codes = np.append(names.get_indexer(texts), -1)[column.cat.codes.to_numpy()]
+    made = pd.Categorical.from_codes(codes, names, ordered=bool(column.cat.ordered))
+    return pd.Series(made, index=column.index, name=column.name)
+
+
+def _text_categories(column: pd.Series) -> pd.Series:
     values = pd.Series(column.dropna().unique().astype(object))
-    if len(values) < 2 or pd.to_numeric(values, errors="coerce").notna().mean() >= 0.5:  # numbers read as text
-        return column if isinstance(kind, pd.CategoricalDtype) and kind.ordered else as_numbers(column, "predicted_var")
-    return column if is_category(column) else column.astype("category")
+    if pd.to_numeric(values, errors="coerce").notna().mean() >= 0.5:
+        found = ", ".join(repr(value) for value in values[:4])
+        raise ColumnTypeError(
+            f"column '{column.name}' (predicted_var) holds numbers as text, such as {found}. If they are codes of categories: "
+            f"data['{column.name}'] = data['{column.name}'].astype('category'), which makes what factor() makes of numbers. If "
+            f"they are numbers: data['{column.name}'] = pd.to_numeric(data['{column.name}'], errors='coerce'), which makes "
+            "anything else missing"
+        )
+    return as_numbers(column, "predicted_var") if len(values) < 2 else column.astype("category")
+
+
+def category_codes(column: pd.Series, gold: pd.Series) -> IntArray:
+    """Which category of the `gold` values each value of a column is (N,), -1 for none: 2, 2.0 and "2" are the category "2"."""
+    codes, found = pd.factorize(column)
+    known = gold.cat.categories.astype(object)
+    written = known.get_indexer(pd.Index(level_texts(pd.Series(found)), dtype=object))
+    spelled = known.get_indexer(pd.Index([str(level) for level in found], dtype=object))
+    # code -1, missing, takes the last element
+    return np.append(np.where(written >= 0, written, spelled), -1)[codes]
 
 
 def r_levels(column: pd.Series) -> tuple[str, str] | None:
@@ -142,7 +181,7 @@ def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled:
 
 def _same(prediction: pd.Series, gold: pd.Series, labeled: BoolArray) -> bool:
     if is_category(gold):
-        return bool(np.array_equal(prediction[labeled].astype(object), gold[labeled].astype(object)))
+        return bool(np.array_equal(category_codes(prediction[labeled], gold), gold[labeled].cat.codes))
     try:
         values = as_numbers(prediction, "prediction").to_numpy()
     except ColumnTypeError:

@@ -9,9 +9,10 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
+from dsl.data.kinds import Kind, as_float, complete, kind_of, standard, zero_one
 from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, r_levels, sampling_probabilities
 from dsl.data.messages import missing_per_column
-from dsl.data.tables import TableLike, column_names, first_rows, is_category, recode, to_pandas
+from dsl.data.tables import TableLike, check_usable, column_names, first_rows, is_category, recode, to_pandas
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
@@ -84,10 +85,13 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     frame = to_pandas(data, names)
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
+    check_usable(frame, columns.roles())
+    frame = pd.DataFrame({name: standard(frame[name]) for name in names}, index=frame.index)
     _check_kinds(frame, columns)
     # of the input as it came, all rows: before labels are read and rows dropped
     fingerprint = column_fingerprints(frame)
     two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
+    notes = _read_zero_one(frame, columns)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     # probabilities have a check of their own, whose message says more
@@ -107,9 +111,9 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     # about N
     scaled = probability * (labeled.mean() / probability.mean())
     equal_prob = bool(np.ptp(probability) == 0.0)
-    # once rows with missing values are gone, nullable truth values can be plain ones
-    frame = frame.astype({name: bool for name, kind in frame.dtypes.items() if isinstance(kind, pd.BooleanDtype)})
-    notes = _drop_unused_categories(frame)
+    # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
+    frame = pd.DataFrame({name: complete(frame[name]) for name in names}, index=frame.index)
+    notes += _drop_unused_categories(frame)
     cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
     if labeling is None:
         known = np.full(len(frame), labeled.mean()) if equal_prob else probability
@@ -143,30 +147,45 @@ MANY_LEVELS = 20
 
 
 def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
-    """Raise ColumnTypeError for values that no role can use, and for text that cannot be meant as categories."""
+    """Raise ColumnTypeError for text that cannot be meant as categories, and for dates as predictions."""
+    for name in columns.prediction:
+        if kind_of(frame[name]).dated:
+            raise ColumnTypeError(
+                f"column '{name}' (prediction) holds dates such as {frame[name].dropna().iloc[0]}, which stand for no gold "
+                "value; a date tells the learners something as feature="
+            )
     for name, role in columns.roles().items():
-        column = frame[name]
-        if pd.api.types.is_complex_dtype(column.dtype):
-            raise ColumnTypeError(f"column '{name}' ({role}) holds complex numbers; use real ones, e.g. np.real")
-        if column.dtype == object:
-            try:
-                # hashing every cell finds lists and arrays, which no role can use
-                column.unique()
-            except TypeError:
-                kind = type(column.dropna().iloc[0]).__name__
-                raise ColumnTypeError(
-                    f"column '{name}' ({role}) holds a {kind} in each row; it must hold one number or text in each: "
-                    "spread its elements over several columns"
-                ) from None
-        if role in ("formula", "feature", "prediction") and pd.api.types.is_string_dtype(column):
-            _check_text(column, role)
+        if role in ("formula", "feature", "prediction") and kind_of(frame[name]) is Kind.TEXT:
+            _check_text(frame[name], role)
+
+
+def _read_zero_one(frame: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
+    """Make numbers of "0" and "1", and of categories 0 and 1, where labels and predictions are. Notes on those that were text."""
+    notes = []
+    for name in (*columns.predicted, *columns.prediction, *([columns.labeled] if columns.labeled else [])):
+        numbers = zero_one(frame[name])
+        if numbers is None:
+            continue
+        if kind_of(frame[name]) is Kind.TEXT:
+            notes.append(f"'{name}': text that is '0' or '1', read as numbers")
+        if name not in columns.formula or name in columns.predicted:
+            frame[name] = numbers
+    return tuple(notes)
 
 
 def _check_text(column: pd.Series, role: str) -> None:
     values = column.dropna().unique()
     if len(values) <= MANY_LEVELS:
         return
-    # many levels: numbers with a few typing errors ("n/a", "12,5"), or free text
+    # many levels: dates, numbers with a few typing errors ("n/a", "12,5"), or free text
+    texts = pd.Series(values, dtype=object)
+    dates = pd.to_datetime(texts.where(texts.map(lambda v: isinstance(v, str))), errors="coerce", format="ISO8601")
+    if dates.notna().mean() >= 0.8 and texts.map(str).str.contains("-").mean() >= 0.8:
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) holds {len(values)} different dates as text, such as {values[0]!r}. Make dates of "
+            f"them: data['{column.name}'] = pd.to_datetime(data['{column.name}']), a number of days in the formula; for a "
+            f"coefficient each, .astype('category')"
+        )
     numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").notna().to_numpy()
     if numbers.mean() >= 0.8:
         other = "" if numbers.all() else f" and some others ({', '.join(repr(v) for v in values[~numbers][:3])})"
@@ -237,8 +256,9 @@ def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, t
     names: list[str] = []
     for name in dict.fromkeys((*columns.prediction, *columns.feature)):
         column = frame[name]
-        if pd.api.types.is_numeric_dtype(column.dtype):
-            parts.append(column.to_numpy(dtype=float)[:, None])
+        numbers = as_float(column)
+        if numbers is not None:
+            parts.append(numbers[:, None])
             names.append(name)
             continue
         dummies = pd.get_dummies(column.astype("category"), prefix=name, drop_first=True, dtype=float)

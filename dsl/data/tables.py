@@ -9,6 +9,7 @@ import pandas as pd
 from narwhals.typing import IntoDataFrame
 
 from dsl._typing import AnyArray, BoolArray
+from dsl.data.kinds import EXACT, Kind, kind_of, plain, unusable, zero_one
 from dsl.exceptions import ArgumentError, ColumnTypeError, DesignError, MissingDependencyError
 
 TableLike: TypeAlias = IntoDataFrame | Mapping[str, object]
@@ -52,13 +53,17 @@ def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:
             frame = data.set_axis([str(name) for name in data.columns], axis=1)
     else:
         frame = _converted(nw.from_native(data, eager_only=True).select(list(columns)))
-    return pd.DataFrame({name: _plain(frame[name]) for name in columns}, index=frame.index, copy=False)
+    return pd.DataFrame({name: plain(frame[name]) for name in columns}, index=frame.index, copy=False)
 
 
 def _converted(data: nw.DataFrame[IntoDataFrame]) -> pd.DataFrame:
     """A polars, pyarrow, ... table as a pandas frame."""
     try:
         out: pd.DataFrame = data.to_pandas()
+        for name, kind in data.schema.items():
+            # to_pandas() makes floats of whole numbers with missing values
+            if kind.is_integer() and data[name].null_count() and _beyond_floats(data[name]):
+                out[name] = np.array([None if v is None else int(v) for v in data[name].to_list()], dtype=object)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"converting a {data.implementation.name.lower()} table needs '{error.name}': pip install {error.name}, or pass a "
@@ -73,8 +78,17 @@ def _converted(data: nw.DataFrame[IntoDataFrame]) -> pd.DataFrame:
     return out
 
 
+def _beyond_floats(column: nw.Series[Any]) -> bool:
+    low, high = column.min(), column.max()
+    return low is not None and max(-int(low), int(high)) > EXACT
+
+
 def _from_mapping(data: Mapping[str, object], columns: Sequence[str]) -> pd.DataFrame:
     chosen = {str(name): column for name, column in data.items() if str(name) in set(columns)}
+    for name, column in chosen.items():
+        # pandas makes floats of whole numbers among None
+        if isinstance(column, list | tuple) and any(isinstance(v, int) and abs(v) > EXACT for v in column):
+            chosen[name] = np.array(column, dtype=object)
     try:
         return pd.DataFrame(chosen)
     except (ValueError, TypeError) as error:
@@ -87,56 +101,26 @@ def _from_mapping(data: Mapping[str, object], columns: Sequence[str]) -> pd.Data
         ) from error
 
 
-def _plain(column: pd.Series) -> pd.Series:
-    """Numpy dtype instead of nullable, Arrow or object dtype, where the values are numbers.
-
-    True and False with missing values stay nullable: they are a category of two, as in R, once rows are dropped.
-    """
-    kind = column.dtype
-    # pyarrow's name for categories
-    if isinstance(kind, pd.ArrowDtype) and str(kind).startswith("dictionary"):
-        return column.astype("category")
-    if pd.api.types.is_object_dtype(kind):
-        column = column.infer_objects()
-        if column.dtype == object and column.dropna().map(_is_bool).all() and column.notna().any():
-            return column.astype("boolean")
-        # Decimals, or numbers among None
-        if column.dtype == object and column.map(_is_number_or_missing).all():
-            return pd.to_numeric(column, errors="coerce").astype(float)
-        return column
-    if isinstance(kind, pd.CategoricalDtype | np.dtype | pd.PeriodDtype | pd.DatetimeTZDtype):
-        return column
-    if pd.api.types.is_bool_dtype(kind):
-        return column.astype("boolean" if column.isna().any() else bool)
-    if pd.api.types.is_integer_dtype(kind) and not column.isna().any():
-        return column.astype("int64")
-    if pd.api.types.is_numeric_dtype(kind):
-        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
-    if isinstance(kind, pd.ArrowDtype) or getattr(kind, "na_value", None) is pd.NA:  # text, dates
-        return column.astype(object).where(column.notna(), None).infer_objects()
-    return column
-
-
-def _is_bool(value: object) -> bool:
-    return isinstance(value, bool | np.bool_)
-
-
-def _is_number_or_missing(value: object) -> bool:
-    if value is None or value is pd.NA:
-        return True
-    return isinstance(value, int | float | np.number | np.bool_) or type(value).__name__ == "Decimal"
-
-
 def as_numbers(column: pd.Series, role: str) -> pd.Series:
-    """The column as float64. Raises ColumnTypeError naming the first values that are no numbers."""
+    """The column as float64, ``"0"`` and ``"1"`` included. Raises ColumnTypeError naming the first values that are no numbers."""
+    binary = zero_one(column)
+    if binary is not None:
+        return binary
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != object else object)
-    column = _plain(column)
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        column = column.astype(column.cat.categories.dtype)
+    column = plain(column)
+    kind = kind_of(column)
+    if kind in (Kind.NUMBER, Kind.TRUTH) and not pd.api.types.is_complex_dtype(column.dtype):
         values = column.to_numpy(dtype=float, na_value=np.nan)
         return pd.Series(values, index=column.index, name=column.name)
     values = column.dropna().unique()
     found = ", ".join(repr(value) for value in values[:4])
+    if kind.dated:
+        raise ColumnTypeError(
+            f"column '{column.name}' ({role}) must hold numbers; found dates such as {column.dropna().iloc[0]}. Dates serve as "
+            f"covariates, features, clusters and fixed effects; (pd.to_datetime(data['{column.name}']) - "
+            "pd.Timestamp('1970-01-01')).dt.days is a number"
+        )
     raise ColumnTypeError(
         f"column '{column.name}' ({role}) must hold numbers; found {column.dtype} values such as {found}. "
         f"{recode(str(column.name), values)}"
@@ -173,6 +157,15 @@ def first_rows(mask: BoolArray, labels: pd.Index, what: str = "row") -> str:
     rows = ", ".join(str(label) for label in labels[mask][:3])
     count = int(mask.sum())
     return f"{count} {what}{'s' if count != 1 else ''} (first: {rows})"
+
+
+def check_usable(frame: pd.DataFrame, roles: Mapping[str, str]) -> None:
+    """Raise ColumnTypeError for values that no role can use. `roles` holds the argument that names each column."""
+    for name, role in roles.items():
+        found = unusable(frame[name])
+        if found is not None:
+            rows, what, advice = found
+            raise ColumnTypeError(f"column '{name}' ({role}) holds {what} in {first_rows(rows, frame.index)}; {advice}")
 
 
 def check_unique(rows: pd.Index) -> None:

@@ -1,7 +1,7 @@
 """What every estimator works on: checked rows and design matrices. The one preparation of a call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from dsl.data.arguments import as_names, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.kinds import as_float
 from dsl.data.messages import rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
@@ -95,8 +96,8 @@ def evidence_of(analysis: Analysis) -> FloatArray:
         parts.append(design.outcome_at({})[:, None])
     data = analysis.sample.data
     # variables that stand next to predicted ones only (as z in d:z) are in no fixed column
-    numbers = [name for name in design.beside if pd.api.types.is_numeric_dtype(data[name].dtype)]
-    columns = np.hstack([*parts, data[numbers].to_numpy(dtype=float)])
+    numbers = [values for values in (as_float(data[name]) for name in design.beside) if values is not None]
+    columns = np.hstack([*parts, *(values[:, None] for values in numbers)])
     # constant columns (the intercept) say nothing, and some learners divide by their spread
     return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
 
@@ -148,6 +149,7 @@ def prepare_analysis(
         absorbed=bool(columns.absorbed),
         two_levels=sample.two_levels,
     )
+    sample = replace(sample, notes=(*sample.notes, *_ordered(designs[0])))
     if not quiet:
         # every equation of a categorical outcome has its own outcome column, and the covariates of the first
         for each in designs:
@@ -162,6 +164,19 @@ def prepare_analysis(
         levels=levels,
         finite=call.target == "finite",
     )
+
+
+def _ordered(design: Design) -> list[str]:
+    """Notes on categories whose order makes polynomial contrasts of their coefficients."""
+    found = {
+        name: f for name, f in design.covariates.spec.kinds.items() if f is not None and f.ordered and not f.contrast
+    }
+    return [
+        f"'{name}' is an ordered category: its coefficients are polynomial contrasts "
+        f"({', '.join(f.coding.r_names(f.levels))}); for a coefficient for each level, data['{name}'].cat.as_unordered() or "
+        f"factor({name}, ordered = FALSE)"
+        for name, f in found.items()
+    ]
 
 
 def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.data.formula.sides import Values
+from dsl.data.labels import category_codes
 from dsl.data.sample import Sample
 from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
 from dsl.exceptions import ArgumentError, PredictionError
@@ -74,14 +75,14 @@ def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorica
     """One surrogate column in the kind of the gold values, (N,)."""
     if not is_category(gold):
         return as_numbers(surrogate, "prediction").to_numpy()
-    values = surrogate.astype(object)
-    known = values.isin(list(gold.cat.categories)).to_numpy()
+    codes = category_codes(surrogate, gold)
+    known = codes >= 0
     if not known.all():
         raise PredictionError(
-            f"prediction '{surrogate.name}' is {values[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a category "
-            f"that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
+            f"prediction '{surrogate.name}' is {surrogate[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a "
+            f"category that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
         )
-    return pd.Categorical(values, dtype=categorical_dtype(gold))
+    return pd.Categorical.from_codes(codes, dtype=categorical_dtype(gold))
 
 
 def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Categorical, FloatArray]]:

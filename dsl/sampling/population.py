@@ -100,7 +100,7 @@ def population(data: TableLike, named: Mapping[str, object], exclude: Mask | Non
     if not available:
         raise DataError("the data have no columns; pass the table whose rows are to be labelled")
     # any column will do where the design needs none but the row labels
-    frame = named_columns(data, roles or {available[0]: "data"})
+    frame = named_columns(data, roles or {available[0]: "data"}, shown=not roles)
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     kept = ~_mask(frame, exclude)

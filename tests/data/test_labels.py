@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dsl.data.labels import gold_values, r_levels
+from dsl.data.labels import category_codes, gold_values, r_levels
 from dsl.exceptions import ColumnTypeError, LabelError, SampleProbabilityError
 from tests.posts import posts, run
 
@@ -42,18 +42,39 @@ def test_text_is_categories_unless_half_of_it_are_numbers() -> None:
         made = gold_values(pd.Series(values))
         assert isinstance(made.dtype, pd.CategoricalDtype)
         assert made.isna().tolist() == [value is None for value in values]
-    for values in (["a", "1"], ["1", "2", "x"], ["only"]):
-        with pytest.raises(ColumnTypeError, match=r"\(predicted_var\) must hold numbers"):
-            gold_values(pd.Series(values, name="y"))
+    with pytest.raises(ColumnTypeError, match=r"\(predicted_var\) must hold numbers"):
+        gold_values(pd.Series(["only"], name="y"))
+
+
+@pytest.mark.parametrize("values", [["a", "1"], ["1", "2", "x"], ["1", "2", "3", None], ["0", "1", "2"]])
+def test_numbers_as_text_may_be_either(values: list[str | None]) -> None:
+    with pytest.raises(ColumnTypeError, match=r"numbers as text.*\.astype\('category'\).*pd\.to_numeric"):
+        gold_values(pd.Series(values, name="y"))
+
+
+def test_zero_and_one_as_text_are_numbers() -> None:
+    assert gold_values(pd.Series(["0", "1", "1"])).tolist() == [0.0, 1.0, 1.0]
+    assert gold_values(pd.Series(pd.Categorical(["1", "0", "1"]))).tolist() == [1.0, 0.0, 1.0]
+    assert gold_values(pd.Series(["0", None, "1"], dtype=object)).isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("levels", [[1, 2, 3], [1.0, 2.0, 3.0], ["1", "2", "3"]])
+def test_a_categorical_dtype_is_a_category_whatever_its_levels_look_like(levels: list[object], ordered: bool) -> None:
+    column = pd.Series(pd.Categorical([levels[0], levels[2], None, levels[1]], levels, ordered=ordered), name="y")
+    made = gold_values(column)
+    assert made.cat.categories.tolist() == ["1", "2", "3"]  # as R names them
+    assert (made.cat.codes.tolist(), bool(made.cat.ordered)) == ([0, 2, -1, 1], ordered)
 
 
 def test_categories() -> None:
-    """Ordered and textual ones stay; the others are numbers."""
-    ordered = pd.Series(pd.Categorical([1, 2, 1], ordered=True))
-    assert gold_values(ordered) is ordered
+    """Two levels 0 and 1 are numbers, unless they have an order."""
     text = pd.Series(pd.Categorical(["b", "a", "b"]))
     assert gold_values(text) is text
+    assert gold_values(pd.Series(pd.Categorical([0, 1, 1], ordered=True))).cat.categories.tolist() == ["0", "1"]
+    assert gold_values(pd.Series(pd.Categorical([0, 0], [0, 1, 2]))).cat.categories.tolist() == ["0", "1", "2"]
     assert gold_values(pd.Series(pd.Categorical([0, 1, 1]))).tolist() == [0.0, 1.0, 1.0]
+    assert gold_values(pd.Series(pd.Categorical([False, True]))).tolist() == [0.0, 1.0]
     assert gold_values(pd.Series([True, False])).tolist() == [1.0, 0.0]
 
 
@@ -77,3 +98,20 @@ def test_categories() -> None:
 )
 def test_levels_in_r(column: pd.Series, levels: tuple[str, str] | None) -> None:
     assert r_levels(column) == levels
+
+
+def test_levels_that_are_written_alike_become_one() -> None:
+    made = gold_values(pd.Series(pd.Categorical([1, "1", 2], [1, "1", 2])))
+    assert (made.cat.categories.tolist(), made.cat.codes.tolist()) == (["1", "2"], [0, 0, 1])
+
+
+@pytest.mark.parametrize("values", [[3, 1, 2], [3.0, 1.0, 2.0], ["3", "1", "2"], pd.Categorical([3, 1, 2])])
+@pytest.mark.parametrize("levels", [[1, 2, 3], [1.0, 2.0, 3.0], ["1", "2", "3"]])
+def test_categories_are_matched_by_what_they_are(levels: list[object], values: object) -> None:
+    gold = gold_values(pd.Series(pd.Categorical(levels)))
+    assert category_codes(pd.Series(values), gold).tolist() == [2, 0, 1]
+
+
+def test_values_that_are_no_category() -> None:
+    gold = gold_values(pd.Series(["True", "no"]))
+    assert category_codes(pd.Series([True, None, False], dtype=object), gold).tolist() == [0, -1, -1]

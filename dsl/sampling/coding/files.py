@@ -51,7 +51,7 @@ def write_coder_file(
         raise CoderFileError(
             f"'{target}' is there already and may hold a coder's labels; choose another name, or delete it"
         )
-    frame = named_columns(data, dict.fromkeys(shown, "columns"))
+    frame = named_columns(data, dict.fromkeys(shown, "columns"), shown=True)
     asked = _asked(design, data, frame.index, name)
     # in random order, so that neither rank nor stratum shows
     order = random_generator(seed).permutation(asked)

@@ -44,6 +44,7 @@ from dsl.data.formula.rlang.syntax import (
 from dsl.data.formula.rlang.values import (
     Factor,
     Matrix,
+    Quantity,
     Value,
     Vector,
     as_factor,
@@ -52,6 +53,7 @@ from dsl.data.formula.rlang.values import (
     numbers,
     plain_vector,
 )
+from dsl.data.kinds import plain, standard
 from dsl.exceptions import DSLError, FormulaError
 
 SPECIAL = ("C", "Q", "cbind", "offset")
@@ -61,10 +63,15 @@ BUILT_IN: dict[str, float] = {"pi": np.pi, "T": True, "F": False, "Inf": np.inf,
 Functions: TypeAlias = Mapping[str, object]
 """The caller's functions, modules and numbers, by the names that the formula uses."""
 States: TypeAlias = Record
-"""A `State` by the text of each call, a `Factor` by the name of each column."""
+"""A `State` by the text of each call, a `Factor` or `Quantity` by the key of each column."""
 
 SHORT = 1000
 """Elements up to which a list in the caller's code is taken for knots, breaks or levels."""
+
+
+def column_key(name: str) -> str:
+    """Where a column's levels or unit are among the states: no call's text begins like this."""
+    return f"column {name}"
 
 
 def r_spelling(function: str) -> str:
@@ -245,10 +252,9 @@ class Evaluator:
 
     def column(self, name: str) -> Value:
         """A column, with the levels that it had when the formula was fitted."""
-        # no call's text begins like this: the keys are apart from those of stateful functions
-        key = f"column {name}"
+        key = column_key(name)
         value = column_value(self.columns[name], self.states.get(key))
-        if isinstance(value, Factor) and key not in self.states:
+        if isinstance(value, Factor | Quantity) and key not in self.states:
             self.states[key] = value.without_rows()
         return value
 
@@ -340,6 +346,8 @@ class Evaluator:
         value = self.value(node)
         if isinstance(value, Factor):
             value = value.text()
+        if isinstance(value, Quantity):
+            value = value.values
         if isinstance(value, Matrix) or value is None:
             return value.values if value is not None else None
         if any(name in self.columns for name in names(node)) and len(value) == self.rows:
@@ -351,6 +359,8 @@ def length(value: Value) -> int:
     """Number of elements or rows."""
     if value is None:
         return 0
+    if isinstance(value, Quantity):
+        return len(value.exact)
     return len(value.codes if isinstance(value, Factor) else value.values if isinstance(value, Matrix) else value)
 
 
@@ -363,7 +373,7 @@ def from_python(result: object) -> Value:
     if isinstance(result, pd.DataFrame):
         return Matrix(values=result.to_numpy(dtype=float), suffixes=tuple(str(name) for name in result.columns))
     if isinstance(result, pd.Categorical | pd.Series):
-        return column_value(pd.Series(result))
+        return column_value(standard(plain(pd.Series(result))))
     found = np.asarray(result)
     if found.ndim == 2:
         return Matrix(values=found.astype(float), suffixes=tuple(str(j + 1) for j in range(found.shape[1])))

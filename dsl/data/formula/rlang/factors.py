@@ -7,7 +7,18 @@ import numpy as np
 
 from dsl.data.formula.rlang.basis import State
 from dsl.data.formula.rlang.syntax import r_number
-from dsl.data.formula.rlang.values import Factor, Value, Vector, as_factor, characters, matched, numbers, one, whole
+from dsl.data.formula.rlang.values import (
+    Factor,
+    Value,
+    Vector,
+    as_factor,
+    characters,
+    is_dates,
+    matched,
+    numbers,
+    one,
+    whole,
+)
 from dsl.exceptions import FormulaError
 
 
@@ -100,6 +111,11 @@ def cut(
     ordered_result: Value = None,
 ) -> Factor | Vector:
     """R's ``cut``: intervals between `breaks`, or that many of equal width."""
+    if is_dates(x):
+        raise FormulaError(
+            "cut() of dates cannot be used; factor(format(day, '%Y-%m')) is a category for each month, and cut(as.numeric(day), "
+            "...) cuts days since 1970"
+        )
     values = numbers(x, "cut()")
     closed_right = right is None or bool(one(right, "right in cut()"))
     if not state:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dsl._typing import AnyArray
-from dsl.data.formula.rlang import basis, factors
+from dsl.data.formula.rlang import basis, dates, factors
 from dsl.data.formula.rlang.basis import State
 from dsl.data.formula.rlang.values import (
     LARGEST_INTEGER,
@@ -19,6 +19,7 @@ from dsl.data.formula.rlang.values import (
     Value,
     Vector,
     characters,
+    is_dates,
     logicals,
     matched,
     numbers,
@@ -30,6 +31,8 @@ from dsl.exceptions import FormulaError
 
 def arithmetic(op: str, left: Value, right: Value) -> Vector:
     """R's arithmetic: in doubles, so that nothing overflows and ``/`` is never whole. %% has the divisor's sign."""
+    if is_dates(left) or is_dates(right):
+        return dates.difference(op, left, right)
     x, y = numbers(left, f"'{op}'"), numbers(right, f"'{op}'")
     with np.errstate(all="ignore"):
         match op:
@@ -73,7 +76,9 @@ COMPARE: Mapping[str, Ufunc2] = {
 
 
 def compare(op: str, left: Value, right: Value) -> Vector:
-    """R's comparisons: as text if one side is text or a factor, by level if it is an ordered factor."""
+    """R's comparisons: as dates if one side is dates, as text if one is text or a factor, by level of an ordered factor."""
+    if is_dates(left) or is_dates(right):
+        return np.asarray(COMPARE[op](*dates.same_unit(left, right, f"'{op}'")))
     if not (_is_text(left) or _is_text(right)):
         return np.asarray(COMPARE[op](numbers(left, f"'{op}'"), numbers(right, f"'{op}'")))
     if op not in ("==", "!="):
@@ -96,6 +101,8 @@ def _compare_levels(op: str, left: Value, right: Value, factor: Factor) -> Vecto
 
 def is_in(left: Value, right: Value) -> Vector:
     """R's ``%in%``."""
+    if is_dates(left) or is_dates(right):
+        return np.isin(*dates.same_unit(left, right, "'%in%'"))
     if _is_text(left) or _is_text(right):
         wanted = set(characters(right))
         if isinstance(left, Factor):
@@ -114,13 +121,13 @@ def span(left: Value, right: Value) -> Vector:
 
 def log(x: Value, base: Value = None) -> Vector:
     """Natural logarithm, or that to `base`."""
-    out = np.log(numbers(x, "log()"))
+    out = np.log(numbers(dates.refused(x, "log"), "log()"))
     return out if base is None else out / np.log(numbers(base, "log()"))
 
 
 def _elementwise(name: str, function: Ufunc) -> Callable[[Value], Vector]:
     def applied(x: Value) -> Vector:
-        return np.asarray(function(numbers(x, f"{name}()")))
+        return np.asarray(function(numbers(dates.refused(x, name), f"{name}()")))
 
     return applied
 
@@ -291,6 +298,8 @@ PLAIN: dict[str, Callable[..., Value]] = {
     "paste0": lambda *parts: paste(*parts, sep=np.array([""], dtype=object)),
     "nchar": _text_function(len), "toupper": _text_function(str.upper), "tolower": _text_function(str.lower),
     "trimws": _text_function(str.strip), "substr": substr,
+    "as.Date": dates.as_date, "format": dates.formatted, "weekdays": dates.weekdays, "months": dates.months,
+    "quarters": dates.quarters,
     "pmin": _extreme(np.minimum, "pmin"), "pmax": _extreme(np.maximum, "pmax"),
 }  # fmt: skip
 

@@ -15,12 +15,12 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.rlang.contrasts import TREATMENT, Contrast
-from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States
+from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States, column_key
 from dsl.data.formula.rlang.syntax import Call, Name, Node, names, python_text, r_text
 from dsl.data.formula.rlang.terms import Terms
-from dsl.data.formula.rlang.values import Factor, Matrix, Value, as_factor, is_dates, matched, numbers
+from dsl.data.formula.rlang.values import Factor, Matrix, Quantity, Value, as_factor, is_dates, matched, numbers
 from dsl.data.tables import first_rows
-from dsl.exceptions import CollinearityError, ColumnTypeError, FormulaError, InfiniteValueError
+from dsl.exceptions import CollinearityError, FormulaError, InfiniteValueError
 
 Fitted = FloatArray | Factor
 """Values of a variable: (N, p) numbers, or a factor with the fitted levels."""
@@ -174,8 +174,10 @@ class Spec:
 
     @property
     def kinds(self) -> dict[str, Factor | None]:
-        """Columns that stand alone in the formula, with their levels (None for numbers)."""
-        return {v.node.id: v.levels for v in self.variables if isinstance(v.node, Name) and (v.levels or v.suffixes)}
+        """Columns that stand alone in the formula, with their levels (None for numbers). Dates are known by their states."""
+        alone = {v.node.id: v for v in self.variables if isinstance(v.node, Name) and (v.levels or v.suffixes)}
+        dates = {name for name in alone if is_dates(self.states.get(column_key(name)))}
+        return {name: variable.levels for name, variable in alone.items() if name not in dates}
 
     @property
     def term_columns(self) -> tuple[tuple[tuple[frozenset[str], bool], ...], ...]:
@@ -258,16 +260,12 @@ def fit_variables(
 def fit_variable(node: Node, value: Value, two_levels: TwoLevels = NO_LEVELS) -> Variable:
     """Kind, levels and contrasts of an expression's value."""
     two = two_levels.get(_column_of(node))
-    if is_dates(value):
-        name = python_text(node)
-        raise ColumnTypeError(
-            f"column '{name}' (formula) holds dates or durations; use numbers made of them, such as "
-            f"data['{name}'].dt.year or .dt.days, or factor({name}) for a coefficient for each"
-        )
     if isinstance(value, Matrix):
         return Variable(node=node, levels=None, logical=False, suffixes=value.suffixes)
     if value is None:
         raise FormulaError(f"'{python_text(node)}' has no values")
+    if isinstance(value, Quantity):
+        return Variable(node=node, levels=None, logical=False, suffixes=("",))
     logical = not isinstance(value, Factor) and value.dtype.kind == "b"
     if not isinstance(value, Factor) and value.dtype.kind in "if":
         return Variable(node=node, levels=None, logical=False, suffixes=("",), two=two)

@@ -2,9 +2,10 @@
 
 A vector is an array: float64 (numeric), int64 (integer), bool (logical) or object (character). It has one
 element per row, or one element, which is recycled. Nothing is missing: rows with missing values are left
-out before a formula is evaluated.
+out before a formula is evaluated. Dates and long whole numbers are a `Quantity`: a number in arithmetic, exact as a level.
 """
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,9 +17,12 @@ from dsl._typing import AnyArray, FloatArray, IntArray
 from dsl.data.formula.rlang.collate import collation_key
 from dsl.data.formula.rlang.contrasts import POLYNOMIAL, TREATMENT, Contrast
 from dsl.data.formula.rlang.syntax import r_number
+from dsl.data.kinds import DAYS, complete, in_utc, since_1970, standard
 from dsl.exceptions import ColumnTypeError, DataError, FormulaError
 
 Vector = AnyArray
+DIGITS = 10**15
+"""Whole numbers up to which R's 15 digits tell all apart."""
 LARGEST_INTEGER = 2**31 - 1
 """R's integers have 32 bits. Larger whole numbers are doubles."""
 
@@ -80,46 +84,111 @@ class Matrix:
     """(p,) what R appends to the expression for each column's name."""
 
 
-Value = Vector | Factor | Matrix | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """Numbers that are written in another way than R writes doubles: dates, and whole numbers of more than 15 digits."""
+
+    exact: AnyArray
+    """(N,) numpy's dates, or whole numbers."""
+    days: bool = False
+    """Whether they are dates without a time of day."""
+    zone: datetime.tzinfo | None = None
+    """Time zone in which dates with a time of day are written. The exact values are in UTC."""
+
+    @property
+    def dates(self) -> bool:
+        """Whether these are dates, with or without a time of day."""
+        return self.exact.dtype.kind == "M"
+
+    @property
+    def values(self) -> FloatArray:
+        """As numbers (N,): days since 1970, seconds since 1970, or the nearest doubles."""
+        return since_1970(self.exact, days=self.days) if self.dates else self.exact.astype(float)
+
+    def clock(self) -> pd.DatetimeIndex:
+        """The dates as they are read in their time zone."""
+        out = pd.DatetimeIndex(self.exact)
+        return out if self.zone is None else out.tz_localize("UTC").tz_convert(self.zone)
+
+    def without_rows(self) -> "Quantity":
+        """The unit alone."""
+        return replace(self, exact=self.exact[:0])
+
+    def factor(self) -> Factor:
+        """The values as levels, in their order."""
+        codes, found = pd.factorize(self.exact, sort=True)
+        levels = replace(self, exact=np.asarray(found))._written()
+        return Factor(codes=codes.astype(np.int64), levels=levels, labels=levels)
+
+    def _written(self) -> tuple[str, ...]:
+        if not self.dates:
+            return tuple(str(value) for value in self.exact.tolist())
+        if self.days:
+            return tuple(str(day) for day in self.exact.astype("datetime64[D]"))
+        texts = [str(time.replace(tzinfo=None)) for time in self.clock()]
+        # an hour that a clock shows twice has the distance from UTC with it
+        return tuple(texts if len(set(texts)) == len(texts) else map(str, self.clock()))
 
 
-def column_value(column: pd.Series, known: Factor | None = None) -> Value:
+Value = Vector | Factor | Matrix | Quantity | None
+
+
+def column_value(column: pd.Series, known: Factor | Quantity | None = None) -> Value:
     """A column of a data frame as R's ``data.frame`` would hold it.
 
     Parameters
     ----------
     column : Series
         Without missing values.
-    known : Factor, optional
-        The factor that this column was when the formula was fitted: the levels to use.
+    known : Factor or Quantity, optional
+        What this column was when the formula was fitted: the levels or the unit to use.
     """
     kind = column.dtype
+    if isinstance(known, Quantity):
+        return _like(column, known)
     if isinstance(kind, pd.CategoricalDtype):
+        texts = level_texts(pd.Series(column.cat.categories))
+        codes = column.cat.codes.to_numpy().astype(np.int64)
         if known is not None:
-            return matched(
-                _texts(column.cat.categories.to_numpy())[column.cat.codes.to_numpy()], known, str(column.name)
-            )
-        categories = column.cat.categories
-        return Factor(
-            codes=column.cat.codes.to_numpy().astype(np.int64),
-            levels=tuple(_texts(categories.to_numpy())),
-            labels=tuple(str(level) for level in categories),
-            ordered=bool(column.cat.ordered),
-        )
+            return matched(texts[codes], known, str(column.name))
+        dated = is_dates(column_value(standard(pd.Series(column.cat.categories))))
+        labels = texts if dated else map(str, column.cat.categories)
+        return Factor(codes=codes, levels=tuple(texts), labels=tuple(labels), ordered=bool(column.cat.ordered))
     if known is not None:
-        return matched(_texts(column.to_numpy()), known, str(column.name))
-    if kind.kind in "mM" or isinstance(kind, pd.PeriodDtype | pd.IntervalDtype | pd.DatetimeTZDtype):
-        return np.array([str(value) for value in column], dtype=object).view(_Dates)
-    return plain_vector(column.to_numpy())
+        return matched(level_texts(column), known, str(column.name))
+    if kind.kind == "M":
+        return _dates(column)
+    values = complete(column).to_numpy()
+    if values.dtype.kind in "iu" and values.size and max(abs(int(values.min())), abs(int(values.max()))) > DIGITS:
+        return Quantity(exact=values)
+    if values.dtype == object and values.size and all(type(value) is int for value in values):
+        return Quantity(exact=values)
+    return plain_vector(values)
 
 
-class _Dates(AnyArray):
-    """Text of dates: categories if asked for, numbers never."""
+def _dates(column: pd.Series) -> Quantity:
+    values = in_utc(column)
+    return Quantity(exact=values, days=values.dtype == DAYS, zone=column.dt.tz)
+
+
+def _like(column: pd.Series, known: Quantity) -> Value:
+    """A column of new rows in the unit that it had when the formula was fitted."""
+    value = column_value(standard(column))
+    if not known.dates:
+        return value
+    if not is_dates(value):
+        raise ColumnTypeError(
+            f"column '{column.name}' (data) must hold dates, as in the analysis; found {column.dtype} values such as "
+            f"{column.iloc[0]!r}: make dates of them, pd.to_datetime(data['{column.name}'])"
+        )
+    assert isinstance(value, Quantity)
+    # a date is its midnight, and a date with a time of day a fraction of a day
+    return replace(value, days=known.days, zone=known.zone or value.zone)
 
 
 def is_dates(value: Value) -> bool:
     """Whether a vector holds dates."""
-    return isinstance(value, _Dates)
+    return isinstance(value, Quantity) and value.dates
 
 
 def plain_vector(values: ArrayLike) -> Vector:
@@ -153,15 +222,13 @@ def matched(texts: Vector, known: Factor, name: str) -> Factor:
 
 def level_texts(column: pd.Series) -> Vector:
     """Levels of a column's rows, as text."""
-    return characters(column_value(column))
-
-
-def _texts(values: Vector) -> Vector:
-    return characters(plain_vector(values) if values.dtype.kind not in "mM" else values.astype(str).astype(object))
+    return characters(column_value(standard(column)))
 
 
 def characters(value: Value) -> Vector:
     """R's ``as.character``."""
+    if isinstance(value, Quantity):
+        value = value.factor()
     if isinstance(value, Factor):
         return value.text()
     if not isinstance(value, np.ndarray):
@@ -181,15 +248,17 @@ def numbers(value: Value, what: str = "arithmetic") -> FloatArray:
     """A vector as float64. Raises FormulaError for text and factors, as R does."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "bif":
         return value.astype(float, copy=False)
+    if isinstance(value, Quantity):
+        return value.values
     if isinstance(value, Factor):
         raise FormulaError(
             f"{what} needs numbers, found a factor (levels {', '.join(value.levels[:4])}); if the levels are numbers, "
             "as.numeric(as.character(x)) turns them back"
         )
     if isinstance(value, np.ndarray):
-        found = "dates" if is_dates(value) else f"text ({', '.join(repr(v) for v in dict.fromkeys(value[:50]))[:60]})"
+        found = ", ".join(repr(v) for v in dict.fromkeys(value[:50]))[:60]
         raise FormulaError(
-            f"{what} needs numbers, found {found}; compute the column first, or check that it holds numbers"
+            f"{what} needs numbers, found text ({found}); compute the column first, or check that it holds numbers"
         )
     raise FormulaError(f"{what} needs one column of numbers, found {'NULL' if value is None else 'a matrix'}")
 
@@ -203,6 +272,8 @@ def logicals(value: Value, what: str) -> Vector:
 
 def as_factor(value: Value) -> Factor:
     """A vector as a factor: numbers sorted by size, text as R does in its usual locales (`collate`)."""
+    if isinstance(value, Quantity):
+        return value.factor()
     if isinstance(value, Factor):
         return value
     if not isinstance(value, np.ndarray):

@@ -1,8 +1,5 @@
 """The printed summary: design first, then coefficients. Only reads results."""
 
-import copy
-import html
-
 import numpy as np
 from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.table import SimpleTable
@@ -13,25 +10,12 @@ from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
 from dsl.reports.diagnostics.limits import FEW_BEHIND, FEW_PER_LAMBDA
-
-
-class _Summary(Summary):  # type: ignore[misc]
-    """A summary whose names may hold any character, in HTML too."""
-
-    def as_html(self) -> str:
-        """The tables as HTML, with names and notes escaped."""
-        # a copy: the summary as text stays as it is
-        escaped = copy.deepcopy(self)
-        for cell in (cell for table in escaped.tables for row in table for cell in row):
-            # statsmodels puts names into HTML as they are
-            cell.data = html.escape(str(cell.data), quote=False)
-        escaped.extra_txt = html.escape(escaped.extra_txt or "", quote=False)
-        return str(Summary.as_html(escaped))
+from dsl.reports.escaping import EscapedSummary
 
 
 def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
     """Build the summary of a fit."""
-    out = _Summary()
+    out = EscapedSummary()
     left, right = design_facts(fit)
     rows = max(len(left), len(right))
     # both sides of the head need as many lines

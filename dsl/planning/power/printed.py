@@ -12,6 +12,7 @@ from dsl._typing import Record
 from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.planning.power.study import Study
+from dsl.reports.escaping import EscapedSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ def summarize(
     sizes = predicted_se.index.to_numpy(dtype=float)
     # at most MOST_SIZES of the sizes, evenly chosen, the first and last among them
     shown = np.unique(np.linspace(0, len(sizes) - 1, MOST_SIZES).round().astype(int)).tolist()
-    out = Summary()
+    out = EscapedSummary()
     facts = [
         ("Formula:", study.formula),
         ("Estimator:", study.estimator),

@@ -9,6 +9,7 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from dsl.reports.escaping import EscapedSummary
 from dsl.reports.text import number
 
 WIDTH = 100
@@ -38,7 +39,7 @@ def summarize(
     alpha : float
         One minus the level of the intervals.
     """
-    out = Summary()
+    out = EscapedSummary()
     ends = (f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
     out.tables.append(_facts(facts))
     out.tables.append(_coefficients(table, ends))

@@ -1,10 +1,11 @@
 """Diagnostics in print. Only reads results."""
 
 from collections.abc import Mapping
-from html import escape
 from textwrap import fill
 
 import pandas as pd
+
+from dsl.reports.escaping import html_text
 
 WIDTH = 100
 INDENT = "    "
@@ -45,7 +46,7 @@ def _name(row: pd.Series) -> str:
 
 def html(title: str, checks: pd.DataFrame, skipped: Mapping[str, str]) -> str:
     """A table of all checks, the most serious first."""
-    shown = checks[["status", "check", "about", "finding", "remedy"]]
+    shown = checks[["status", "check", "about", "finding", "remedy"]].map(html_text)
     left_out = "; ".join(f"{name} ({why})" for name, why in skipped.items())
-    table = shown.to_html(index=False, float_format=lambda value: f"{value:.3g}")
-    return f"<p>{escape(title)}</p>{table}" + (f"<p>Skipped: {escape(left_out)}.</p>" if left_out else "")
+    table = shown.to_html(index=False, escape=False)
+    return f"<p>{html_text(title)}</p>{table}" + (f"<p>Skipped: {html_text(left_out)}.</p>" if left_out else "")

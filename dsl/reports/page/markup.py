@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isfinite
 from typing import NewType
 
 import numpy as np
 import pandas as pd
 
+from dsl.reports.escaping import html_text
 from dsl.reports.text import number
 
 Html = NewType("Html", str)
@@ -30,7 +30,7 @@ class Section:
 
 def text(value: object) -> Html:
     """Escaped text."""
-    return Html(escape(str(value), quote=True))
+    return Html(html_text(value))
 
 
 def joined(parts: Iterable[Html]) -> Html:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from dsl.data.files import as_path, write_text
 from dsl.exceptions import ArgumentError, MissingDependencyError
+from dsl.reports.escaping import html_text
 from dsl.reports.tables.render import Grid, as_html, as_latex, as_markdown, as_text, minus
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ class RegressionTable:
         out = GT(cells).cols_label({"term": "", **dict(zip(keys, self.names, strict=True))})
         out = out.cols_align("center", columns=keys).cols_align("left", columns=["term"])
         if self.title:
-            out = out.tab_header(title=html(escape(self.title)))
+            out = out.tab_header(title=html(html_text(self.title)))
         for note in self.notes:
-            out = out.tab_source_note(html(escape(note)))
+            out = out.tab_source_note(html(html_text(note)))
         return out
 
     def save(self, path: str | Path) -> None:
@@ -145,7 +145,7 @@ class RegressionTable:
         text = self._in(SUFFIXES[suffix])
         # a whole page, as a file is opened by itself
         if SUFFIXES[suffix] == "html":
-            title = escape(self.title or "Regression table")
+            title = html_text(self.title or "Regression table")
             head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
             text = f'<!DOCTYPE html>\n<html lang="en">{head}<body>\n{text}\n</body></html>'
         write_text(target, text + "\n")

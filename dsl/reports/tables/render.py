@@ -2,25 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from html import escape
+
+from dsl.reports.escaping import html_text, latex_text, markdown_text
 
 Line = tuple[str, ...]
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-}
 NEGATIVE = re.compile(r"(?<![\w.])-(?=\d)")
 """A minus sign, in cells of numbers."""
 
@@ -55,15 +41,13 @@ def as_markdown(grid: Grid) -> str:
     """A pipe table. The second head is a line of the body, since these tables have one head."""
 
     def write(line: Line) -> str:
-        # signs that Markdown would take for markup
-        return "| " + " | ".join(re.sub(r"([\\|*_<>\[\]`])", r"\\\1", cell) for cell in line) + " |"
+        return "| " + " | ".join(map(markdown_text, line)) + " |"
 
     first, *more = grid.heads
     rule = "|:---|" + "---:|" * (len(first) - 1)
     lines = [write(first), rule, *(write(line) for line in [*more, *grid.body, *grid.facts])]
-    notes = [re.sub(r"([\\|*_<>\[\]`])", r"\\\1", note) for note in grid.notes]
-    title = [f"**{grid.title}**", ""] if grid.title else []
-    return "\n".join([*title, *lines, "", " ".join(notes)])
+    title = [f"**{markdown_text(grid.title)}**", ""] if grid.title else []
+    return "\n".join([*title, *lines, "", " ".join(map(markdown_text, grid.notes))])
 
 
 def as_latex(grid: Grid) -> str:
@@ -71,28 +55,17 @@ def as_latex(grid: Grid) -> str:
 
     def write(line: Line, number: bool = False) -> str:
         cells = [line[0], *line[1:]]
-        texts = [latex(cells[0]), *(_latex_number(c) if number else latex(c) for c in cells[1:])]
+        texts = [latex_text(cells[0]), *(_latex_number(c) if number else latex_text(c) for c in cells[1:])]
         return " & ".join(texts) + r" \\"
 
     width = len(grid.heads[0])
     out = [r"\begin{table}[!htbp]", r"\centering"]
-    out += [rf"\caption{{{latex(grid.title)}}}"] if grid.title else []
+    out += [rf"\caption{{{latex_text(grid.title)}}}"] if grid.title else []
     out += [rf"\begin{{tabular}}{{l{'c' * (width - 1)}}}", r"\toprule", *(write(line) for line in grid.heads)]
     out += [r"\midrule", *(write(line, number=True) for line in grid.body)]
     out += [r"\midrule", *(write(line) for line in grid.facts), r"\bottomrule"]
-    out += [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {latex(note)}}} \\" for note in grid.notes]
+    out += [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {latex_text(note)}}} \\" for note in grid.notes]
     return "\n".join([*out, r"\end{tabular}", r"\end{table}"])
-
-
-def latex(text: str) -> str:
-    r"""Text with LaTeX's signs escaped.
-
-    Examples
-    --------
-    >>> latex("I(age_2^2) & 5%")
-    'I(age\\_2\\textasciicircum{}2) \\& 5\\%'
-    """
-    return "".join(LATEX.get(sign, sign) for sign in text)
 
 
 def _latex_number(cell: str) -> str:
@@ -109,17 +82,17 @@ def as_html(grid: Grid) -> str:
 
     def write(line: Line, tag: str = "td", style: str = "") -> str:
         cells = "".join(
-            f'<{tag} style="text-align:center;padding:0 .8em;{style}">{escape(minus(cell))}</{tag}>'
+            f'<{tag} style="text-align:center;padding:0 .8em;{style}">{html_text(minus(cell))}</{tag}>'
             for cell in line[1:]
         )
-        label = f'<th style="text-align:left;font-weight:normal;padding:0 .8em;{style}">{escape(line[0])}</th>'
+        label = f'<th style="text-align:left;font-weight:normal;padding:0 .8em;{style}">{html_text(line[0])}</th>'
         return f"<tr>{label}{cells}</tr>"
 
     def block(lines: list[Line], tag: str = "td") -> list[str]:
         return [write(line, tag, rule if j == 0 else "") for j, line in enumerate(lines)]
 
-    title = [f"<caption>{escape(grid.title)}</caption>"] if grid.title else []
-    notes = "<br/>".join(escape(note) for note in grid.notes)
+    title = [f"<caption>{html_text(grid.title)}</caption>"] if grid.title else []
+    notes = "<br/>".join(html_text(note) for note in grid.notes)
     foot = f'<tr><td colspan="{len(grid.heads[0])}" style="{rule};text-align:left;font-size:smaller">{notes}</td></tr>'
     parts = ["<thead>", *block(grid.heads, "th"), "</thead>", "<tbody>", *block(grid.body), *block(grid.facts)]
     table = '<table class="dsl-table" style="border-collapse:collapse">'

@@ -13,8 +13,8 @@ import statsmodels.formula.api as smf
 from statsmodels.iolib.summary2 import summary_col
 
 from dsl.exceptions import ArgumentError, MissingDependencyError
+from dsl.reports.escaping import latex_text
 from dsl.reports.tables import RegressionTable, table
-from dsl.reports.tables.render import latex
 from tests.posts import posts, run
 
 
@@ -115,7 +115,7 @@ def test_latex_is_escaped_and_even(made: RegressionTable) -> None:
     text = made.as_latex()
     assert r"\caption{Posts \& more}" in text
     assert r"logit\_z" in text
-    assert latex(r"a^b~c\d{e}") == r"a\textasciicircum{}b\textasciitilde{}c\textbackslash{}d\{e\}"
+    assert latex_text(r"a^b~c\d{e}") == r"a\textasciicircum{}b\textasciitilde{}c\textbackslash{}d\{e\}"
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {3}
     assert text.count(r"\begin") == text.count(r"\end") == 2

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from dsl._typing import IntArray
+from dsl._typing import BoolArray, IntArray
 from dsl.data.tables import first_rows
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError
 
-ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob")
-"""The arrays of a labeling, one value per row. The last three may be None."""
+ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob", "kept")
+"""The arrays of a labeling, one value per row. All but the first two may be None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +52,9 @@ class SamplingDesign(Labeling):
         digest.update("\x1f".join(map(str, self.rows)).encode())
         for name in ARRAYS:
             value = getattr(self, name)
+            # designs of whole populations keep the fingerprint that they had before there were parts
+            if name == "kept" and value is None:
+                continue
             digest.update(name.encode() + (b"" if value is None else np.ascontiguousarray(value).tobytes()))
         return digest.hexdigest()[:12]
 
@@ -72,17 +75,39 @@ def aligned(design: SamplingDesign, labels: pd.Index) -> Labeling:
     """
     check_design(design)
     if not labels.is_unique:
-        raise DataError("the data's row labels are not unique, so that a labelling design cannot be matched to them")
+        twice = np.asarray(labels.duplicated(keep=False))
+        raise DataError(
+            f"the data's row labels are not unique, {first_rows(twice, labels)} share theirs with others, so that a labelling "
+            "design cannot be matched to them; keep each row of the population once, under the label it had"
+        )
     # (N,) position in the design of each of the table's rows
     place = design.rows.get_indexer(labels)
     unknown = place < 0
     if unknown.any() or len(labels) != len(design.rows):
-        what = f"{first_rows(unknown, labels)} are not in it" if unknown.any() else "some of its rows are missing"
-        raise DataError(
-            f"the labelling design has {len(design.rows)} rows and the data {len(labels)}; {what}. Pass the table from which "
-            "rows were drawn, all rows under the labels they had then"
-        )
+        raise DataError(_mismatch(design, labels, unknown))
     return design.at(place)
+
+
+def _mismatch(design: SamplingDesign, labels: pd.Index, unknown: BoolArray) -> str:
+    """What a design and a table whose rows differ have of each other, and what to do."""
+    found = f"the labelling design has {len(design.rows)} rows and the data {len(labels)}"
+    absent = ~design.rows.isin(labels)
+    if unknown.any():
+        found += f"; {first_rows(unknown, labels)} of the data are not in the design"
+    if absent.any():
+        found += f"; {first_rows(absent, design.rows)} of the design are not in the data"
+    numbered = labels.equals(pd.RangeIndex(len(labels)))
+    if unknown.any() and not absent.any():
+        return f"{found}. Leave out rows that were no part of the population drawn from: data.loc[design.rows]"
+    if numbered and len(labels) < len(design.rows):
+        # labels 0, 1, ... say nothing about which rows these are: a mask does
+        return (
+            f"{found}. To analyse a part of the rows, pass design.subset(mask, renumber=True) with the mask that made the part, "
+            "as its rows are numbered anew from 0"
+        )
+    if unknown.any():
+        return f"{found}. Pass the table from which rows were drawn, all rows under the labels they had then"
+    return f"{found}. To analyse a part of the rows, pass its part of the design: design=design.subset(data.index)"
 
 
 def whole_units(

@@ -32,9 +32,18 @@ class Labeling:
     """(N,) codes of the primary units, where whole clusters, or rows within drawn clusters, were drawn."""
     unit_prob: FloatArray | None = field(default=None, repr=False)
     """(N,) probability that the row's primary unit was drawn."""
+    kept: FloatArray | None = field(default=None, repr=False)
+    """(N,) share of the rows drawn in the row's stratum (or unit) that are among these N, where some are not."""
 
     def at(self, rows: BoolArray | IntArray) -> "Labeling":
-        """The same for some rows, given as a mask (N,) or as positions in any order."""
+        r"""The same for some rows, given as a mask (N,) or as positions in any order: a domain, in the words of sampling.
+
+        Probabilities, strata and units stay what they were. What changes is that the number drawn is no longer fixed where a
+        stratum (or unit) is cut: of its n drawn rows m are among these by chance. A sum of scores c over them has the variance
+        of :math:`\frac{n}{n-1}(\sum c^2 - (\sum c)^2 / n)`, times 1 - pi, as if the others had scores of zero
+        (Sarndal, Swensson and Wretman 1992, section 10.3). `kept` is m / n. Without strata and units the number drawn is taken
+        for what it is in the domain, as weights are scaled to it: given m, the domain is a simple random sample of m rows.
+        """
         return Labeling(
             prob=self.prob[rows],
             drawn=self.drawn[rows],
@@ -42,7 +51,22 @@ class Labeling:
             stratum=None if self.stratum is None else self.stratum[rows],
             unit=None if self.unit is None else self.unit[rows],
             unit_prob=None if self.unit_prob is None else self.unit_prob[rows],
+            kept=self._kept(rows),
         )
+
+    def _kept(self, rows: BoolArray | IntArray) -> FloatArray | None:
+        """Shares of the drawn rows of strata, or units, among some rows, (rows,)."""
+        codes = self.unit if self.unit is not None else self.stratum
+        if codes is None or not self.fixed_size:
+            return None
+        size = int(codes.max(initial=0)) + 1
+        before = np.bincount(codes[self.drawn], minlength=size)
+        after = np.bincount(codes[rows][self.drawn[rows]], minlength=size)
+        share = (after / np.maximum(before, 1))[codes[rows]]
+        # groups without a drawn row among these have no part in any variance
+        share[share == 0.0] = 1.0
+        share = share if self.kept is None else share * self.kept[rows]
+        return share if (share < 1.0).any() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,8 +116,15 @@ class FirstStage:
     """(U,) probability of each unit."""
     stratum: IntArray = field(repr=False)
     """(U,) codes 0, 1, ... of the strata within which the number of units was fixed, zero where there are none."""
+    kept: FloatArray = field(repr=False)
+    """(U,) share of the rows drawn in the stratum that are labelled rows of the analysis, one for units of several rows."""
     whole: bool
     """Whether units were labelled in full, so that there was no second stage."""
+
+    @property
+    def count(self) -> FloatArray:
+        """Units drawn in each stratum, those that are not among the rows too, (strata,)."""
+        return np.asarray(np.bincount(self.stratum, 1.0 / self.kept), dtype=float)
 
     @property
     def left(self) -> FloatArray:
@@ -112,7 +143,8 @@ def first_stage(labeling: Labeling) -> FirstStage:
         prob, whole = labels.unit_prob[first], bool((labels.prob >= labels.unit_prob * (1.0 - WHOLE)).all())
     strata = labels.stratum if labels.fixed_size else None
     codes = np.zeros(len(first), dtype=np.int64) if strata is None else strata[first]
-    return FirstStage(unit=unit, prob=prob, stratum=np.unique(codes, return_inverse=True)[1], whole=whole)
+    kept = labels.kept if labels.unit is None and labels.kept is not None else np.ones(len(first))
+    return FirstStage(unit=unit, prob=prob, stratum=np.unique(codes, return_inverse=True)[1], kept=kept, whole=whole)
 
 
 def finite_meat(label_scores: FloatArray, labeling: Labeling) -> FloatArray:
@@ -141,30 +173,38 @@ def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[Floa
     stage = first_stage(labeling)
     strata = stage.stratum if labeling.fixed_size else None
     if labeling.unit is None or labeling.unit_prob is None:
-        return [_one_stage(label_scores, stage.prob, strata)]
+        return [_one_stage(label_scores, stage.prob, strata, stage.kept)]
     totals = cluster_sums(label_scores, stage.unit, len(stage.prob))
     reached = stage.prob[stage.unit]
     given = np.minimum(labeling.prob[labeling.drawn] / reached, 1.0)  # probability of the row once its unit is drawn
     # a unit's own variance V_i enters as V_i / pi_i. Squares of c hold 1 / pi_i^2 already.
     inner = label_scores * np.sqrt(reached)[:, None]
+    within = np.ones(len(inner)) if labeling.kept is None else labeling.kept[labeling.drawn]
     return [
-        _one_stage(totals, stage.prob, strata),
-        _one_stage(inner, given, stage.unit if labeling.fixed_size else None),
+        _one_stage(totals, stage.prob, strata, stage.kept),
+        _one_stage(inner, given, stage.unit if labeling.fixed_size else None, within),
     ]
 
 
-def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None) -> FloatArray:
-    """sqrt(1 - pi) c. With strata of fixed size, c is taken less its mean there and times sqrt(n/(n - 1))."""
+def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None, kept: FloatArray) -> FloatArray:
+    """sqrt(1 - pi) c. With strata of fixed size, c is taken less its mean there and times sqrt(n/(n - 1)).
+
+    Where only m = n `kept` of a stratum's n drawn rows are among these, the mean counts 1 - sqrt(1 - m/n) times: the squares of
+    what is left add up to sum c^2 - (sum c)^2 / n.
+    """
     left = np.maximum(1.0 - prob, 0.0)
     if stratum is None:
         return np.asarray(scores * np.sqrt(left)[:, None])
     _, code = np.unique(stratum, return_inverse=True)
-    count = np.bincount(code).astype(float)
+    share = np.ones(int(code.max()) + 1)
+    share[code] = kept
+    count = np.bincount(code) / share
     total = np.maximum(np.bincount(code, left), np.finfo(float).tiny)
     # Hajek's regression on nothing but a constant: the mean weighted by 1 - pi, (strata, k)
     centre = cluster_sums(scores * left[:, None], code, len(count)) / total[:, None]
-    centre[count < 2] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
-    factor = np.where(count > 1, count / np.maximum(count - 1.0, 1.0), 1.0)
+    centre *= (1.0 - np.sqrt(np.maximum(1.0 - share, 0.0)))[:, None]
+    centre[count < 1.5] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
+    factor = np.where(count > 1.5, count / np.maximum(count - 1.0, 1.0), 1.0)
     return np.asarray((scores - centre[code]) * np.sqrt(left * factor[code])[:, None])
 
 
@@ -215,15 +255,17 @@ def bootstrap_weights(labeling: Labeling, rng: np.random.Generator) -> FloatArra
     """
     stage = first_stage(labeling)
     times = np.zeros(len(stage.prob))
-    for code in range(int(stage.stratum.max()) + 1):
+    for code, count in enumerate(stage.count):
         mine = np.flatnonzero(stage.stratum == code)
-        m = len(mine)
-        times[mine] = rng.multinomial(m - 1, np.full(m, 1.0 / m)) * (m / (m - 1.0)) if m > 1 else 1.0
+        m = round(count)
+        # rows drawn that are not among these may be drawn in the bootstrap too, and then count for nothing
+        chance = np.append(np.full(len(mine), 1.0 / m), 1.0 - len(mine) / m) if m > len(mine) else np.full(m, 1.0 / m)
+        times[mine] = rng.multinomial(m - 1, chance)[: len(mine)] * (m / (m - 1.0)) if m > 1 else 1.0
     return np.asarray((1.0 + np.sqrt(stage.left) * (times - 1.0))[stage.unit])
 
 
 def strata_of_one(labeling: Labeling) -> tuple[int, int]:
     """Strata from which one unit was drawn that stands for others, and all strata: `bootstrap_weights` cannot vary these."""
     stage = first_stage(labeling)
-    alone = (np.bincount(stage.stratum) < 2) & (np.bincount(stage.stratum, stage.left) > 0.0)
+    alone = (stage.count < 1.5) & (np.bincount(stage.stratum, stage.left) > 0.0)
     return int(alone.sum()), len(alone)

@@ -20,6 +20,7 @@ from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
 from dsl.sampling.coding.agreement import agreement_table
 from dsl.sampling.coding.codebook import CodebookLike
 from dsl.sampling.coding.files import read_coder_files, write_coder_file
+from dsl.sampling.parts import Part, places
 from dsl.sampling.storage import load_parts, save_design
 
 KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
@@ -49,6 +50,8 @@ class LabelDesign(SamplingDesign):
         Codes 0, 1, ... of the primary sampling units: what was drawn first, together.
     unit_prob : (N,) array, optional
         Probability that the row's unit was drawn.
+    kept : (N,) array, optional
+        Share of the rows drawn in the row's stratum (or unit) that are among these rows. `subset` gives it to parts.
     settings : mapping
         How it was drawn (seed, size, floor, ...): whatever JSON can hold.
 
@@ -82,12 +85,19 @@ class LabelDesign(SamplingDesign):
         if not len(rows):
             raise DesignError("a design needs at least one row")
         check_unique(rows)
-        for name, dtype in (("prob", float), ("drawn", bool), ("stratum", int), ("unit", int), ("unit_prob", float)):
+        for name, dtype in (
+            ("prob", float),
+            ("drawn", bool),
+            ("stratum", int),
+            ("unit", int),
+            ("unit_prob", float),
+            ("kept", float),
+        ):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _frozen(value, name, dtype, len(rows)))
         # after lengths and types: probabilities are named by their row in the error
-        for name in ("prob", "unit_prob"):
+        for name in ("prob", "unit_prob", "kept"):
             if getattr(self, name) is not None:
                 _check_probability(getattr(self, name), name, rows)
         if (self.unit is None) != (self.unit_prob is None):
@@ -103,6 +113,62 @@ class LabelDesign(SamplingDesign):
         """One row per row of the population: prob, drawn and, where the design has them, stratum, unit, unit_prob."""
         names = [name for name in ARRAYS if getattr(self, name) is not None]
         return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.rows)
+
+    def subset(self, part: Part, *, renumber: bool = False) -> LabelDesign:
+        r"""The design of a part of the rows: what an analysis of this part takes for ``design=``.
+
+        The part must be defined by what was known before the draw (party, year, length), not by labels or by who was drawn.
+
+        Parameters
+        ----------
+        part : (N,) bool array or Series, or Index or list of row labels
+            Rows to keep: a mask in the order of `rows` (a pandas Series is matched by its index), or the labels of the part, such
+            as ``part.index``.
+        renumber : bool
+            Whether the part's rows are numbered 0, 1, ... in the order that they have here, as in tables without row labels
+            (polars, pyarrow, dict) and after ``reset_index(drop=True)``.
+
+        Returns
+        -------
+        LabelDesign
+            Rows in the order of this design.
+
+        Raises
+        ------
+        DesignError
+            Labels that the design does not have, or repeated ones, a mask of another length or with missing values, or no rows.
+
+        Notes
+        -----
+        Every row keeps the probability :math:`\pi_i` that it had, its stratum and its unit, so that estimates for the part are
+        those of any domain. The number drawn in a stratum that is cut is no longer fixed: of n rows drawn, m happen to be in
+        the part. The variance over repeated labelling (``target="finite"``) of a sum of their scores c is then that of all n
+        with scores of zero outside, :math:`(1 - \pi) rac{n}{n-1} (\sum c^2 - (\sum c)^2 / n)`, where a whole stratum has
+        :math:`(\sum c)^2 / m`. Rows that are dropped for missing values are treated alike. Without strata and units the m rows
+        are a simple random sample of the part, given m. Independent draws remain independent.
+
+        References
+        ----------
+        Sarndal, Swensson and Wretman, "Model assisted survey sampling", 1992, section 10.3.
+
+        Examples
+        --------
+        >>> import dsl
+        >>> tweets = dsl.datasets.load_sentiment()
+        >>> design = dsl.sampling.stratified(tweets, 600, by=["source", "hedge"], allocation="equal", seed=1)
+        >>> part = tweets[tweets["n_words"] > 10]
+        >>> design.subset(part.index)
+        <LabelDesign stratified: 470 of 6638 rows drawn, probabilities 0.0316 to 0.489>
+        """
+        place = places(self, part)
+        labeling = self.at(place)
+        return LabelDesign(
+            kind=self.kind,
+            rows=pd.RangeIndex(len(place)) if renumber else self.rows[place],
+            fixed_size=labeling.fixed_size,
+            settings={**self.settings, "part_of": {"fingerprint": self.fingerprint, "rows": len(self)}},
+            **{name: getattr(labeling, name) for name in ARRAYS},
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the design to one file (``.npz``, no pickle), which `load` reads and checks.

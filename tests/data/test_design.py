@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import dsl
@@ -33,7 +35,7 @@ def design() -> LabelDesign:
 
 def assert_same(one: Labeling, two: Labeling) -> None:
     assert one.fixed_size == two.fixed_size
-    for name in ("prob", "drawn", "stratum", "unit", "unit_prob"):
+    for name in ("prob", "drawn", "stratum", "unit", "unit_prob", "kept"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
@@ -59,8 +61,19 @@ def test_absent_arrays_stay_absent() -> None:
     ("labels", "words"),
     [
         (["a", "b", "c", "c"], "row labels are not unique"),
-        (["a", "b", "c", "e"], r"1 row \(first: e\) are not in it"),
-        (["a", "b", "c"], "4 rows and the data 3; some of its rows are missing"),
+        (
+            ["a", "b", "c", "e"],
+            r"1 row \(first: e\) of the data are not in .*1 row \(first: d\) of the design are not in the data",
+        ),
+        (
+            ["a", "b"],
+            r"4 rows and the data 2; 2 rows \(first: c, d\) of the design.*design=design\.subset\(data\.index\)",
+        ),
+        ([0, 1], r"design\.subset\(mask, renumber=True\) with the mask that made the part"),
+        (
+            ["a", "b", "c", "d", "e"],
+            r"1 row \(first: e\) of the data are not in the design\. Leave .*data\.loc\[design\.rows\]",
+        ),
     ],
 )
 def test_other_rows_are_refused(labels: list[str], words: str) -> None:
@@ -123,3 +136,50 @@ def test_labeling_of_a_design_when_rows_are_dropped() -> None:
     frame.loc[[5, 40], "x"] = np.nan
     sample = prepare(frame, COLUMNS, made)
     assert_same(sample.labeling, made.at(59 - np.delete(np.arange(60), [5, 40])))
+
+
+def test_the_remedy_of_the_message_works() -> None:
+    frame = data()
+    made = dsl.sampling.stratified(frame, 55, by="unit", seed=1)
+    frame["y"] = (frame["x"] > 0).astype(float).where(made.drawn)
+    part = frame[frame["x"] > -0.5]
+    call: dict[str, Any] = {"predicted_var": "y", "prediction": "llm", "estimator": "gold_only"}
+    with pytest.raises(DataError, match=r"of the design are not in the data.*design\.subset\(data\.index\)"):
+        dsl.dsl("y ~ 1", part, design=made, **call)
+    fit = dsl.dsl("y ~ 1", part, design=made.subset(part.index), **call)
+    same = dsl.dsl("y ~ 1", part, design=made.subset(frame["x"] > -0.5), **call)
+    assert fit.params.equals(same.params)
+    for anew in (part.reset_index(drop=True), pl.from_pandas(part), pa.Table.from_pandas(part, preserve_index=False)):
+        with pytest.raises(DataError, match=r"design\.subset\(mask, renumber=True\)"):
+            dsl.dsl("y ~ 1", anew, design=made, **call)
+        again = dsl.dsl("y ~ 1", anew, design=made.subset(frame["x"] > -0.5, renumber=True), **call)
+        assert again.params.equals(fit.params)
+        assert again.bse.equals(fit.bse)
+
+
+def test_a_part_is_what_dropping_rows_for_missing_values_leaves() -> None:
+    frame = data()
+    made = dsl.sampling.stratified(frame, 55, by="unit", seed=1)
+    frame["y"] = (frame["x"] > 0).astype(float).where(made.drawn)
+    gone = (np.arange(60) % 7 == 0) & (np.arange(60) > 10)
+    with pytest.warns(dsl.exceptions.DroppedRowsWarning):
+        fit = dsl.dsl(
+            "y ~ x",
+            frame.assign(x=frame["x"].mask(gone)),
+            predicted_var="y",
+            prediction="llm",
+            estimator="gold_only",
+            design=made,
+            target="finite",
+        )
+    part = dsl.dsl(
+        "y ~ x",
+        frame[~gone],
+        predicted_var="y",
+        prediction="llm",
+        estimator="gold_only",
+        design=made.subset(~gone),
+        target="finite",
+    )
+    np.testing.assert_allclose(part.params, fit.params, rtol=1e-12)
+    np.testing.assert_allclose(part.bse, fit.bse, rtol=1e-12)

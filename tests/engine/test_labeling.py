@@ -10,7 +10,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 import dsl
-from dsl.engine.labeling import Labeling, finite_meat, finite_shares
+from dsl.engine.labeling import Labeling, bootstrap_weights, finite_meat, finite_shares
 from dsl.exceptions import AllLabeledWarning, ArgumentError, DataError, DroppedRowsWarning, LabelError
 from dsl.sampling import LabelDesign
 
@@ -330,7 +330,11 @@ def test_unequal_design_is_refused_by_prediction_powered_inference(truth: pd.Dat
 
 
 MISMATCHES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], type[Exception], list[str]]] = {
-    "rows left out": (lambda d: d.iloc[5:], DataError, ["120 rows and the data 115", "some of its rows are missing"]),
+    "rows left out": (
+        lambda d: d.iloc[5:],
+        DataError,
+        ["120 rows and the data 115", "5 rows (first: post 0", "design.subset(data.index)"],
+    ),
     "labels anew": (lambda d: d.reset_index(drop=True), DataError, ["120 rows", "first: 0, 1, 2", "labels they had"]),
     "labels repeated": (lambda d: d.set_axis(["a"] * N), DataError, ["not unique", "labelling design"]),
     "drawn but not labelled": (
@@ -436,3 +440,74 @@ def test_rows_that_were_not_drawn_and_their_order_change_nothing(name: str) -> N
     np.testing.assert_allclose(
         finite_meat(scores[order], large), finite_meat(scores, small), rtol=SAME_ALGEBRA, atol=1e-12
     )
+
+
+def cut(seed: int) -> tuple[Labeling, Any]:
+    """A stratified draw of 60 of 120 rows, and a part that cuts its strata."""
+    rng = np.random.default_rng(seed)
+    stratum = np.repeat([0, 1, 2], [60, 40, 20])
+    drawn = np.zeros(N, dtype=bool)
+    for code, size in ((0, 12), (1, 30), (2, 18)):
+        drawn[rng.choice(np.flatnonzero(stratum == code), size, replace=False)] = True
+    prob = np.array([0.2, 0.75, 0.9])[stratum]
+    return Labeling(prob=prob, drawn=drawn, fixed_size=True, stratum=stratum), rng.random(N) < 0.4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_has_the_variance_of_all_rows_with_scores_of_zero_outside(seed: int) -> None:
+    """Sarndal, Swensson and Wretman (1992), section 10.3: domains of a stratified sample."""
+    labeling, part = cut(seed)
+    drawn = labeling.drawn
+    scores = np.random.default_rng(seed).normal(size=(N, 2)) + 2.0 * labeling.stratum[:, None]  # type: ignore[index]
+    scores -= scores[drawn & part].mean(axis=0)
+    inside = labeling.at(part)
+    found = finite_meat(scores[part & drawn], inside)
+    outside = np.where(part[:, None], scores, 0.0)[drawn]
+    np.testing.assert_allclose(found, finite_meat(outside, labeling), rtol=SAME_ALGEBRA)
+    by_hand = np.zeros((2, 2))
+    for code, prob in enumerate((0.2, 0.75, 0.9)):
+        c = np.where(part[:, None], scores, 0.0)[drawn & (labeling.stratum == code)]
+        by_hand += (1 - prob) * len(c) * np.cov(c.T)
+    np.testing.assert_allclose(found, by_hand, rtol=SAME_ALGEBRA)
+    np.testing.assert_allclose(
+        finite_shares(scores[part & drawn], inside).sum(axis=0), np.diag(found), rtol=SAME_ALGEBRA
+    )
+    # as positions, in any order
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(part))
+    shuffled = labeling.at(order)
+    np.testing.assert_allclose(finite_meat(scores[order][drawn[order]], shuffled), found, rtol=SAME_ALGEBRA)
+
+
+def test_whole_strata_are_as_fixed_in_a_part_as_in_all_rows() -> None:
+    labeling, _ = cut(1)
+    assert labeling.at(labeling.stratum != 1).kept is None  # type: ignore[operator]
+    assert labeling.at(labeling.drawn).kept is None
+    assert labeling.at(np.random.default_rng(1).permutation(N)).kept is None
+
+
+def test_the_bootstrap_of_a_part_has_the_parts_variance() -> None:
+    labeling, part = cut(2)
+    inside = labeling.at(part)
+    drawn = inside.drawn
+    scores = np.random.default_rng(5).normal(size=int(drawn.sum())) + 2.0 * inside.stratum[drawn]  # type: ignore[index]
+    scores -= scores.mean()
+    rng = np.random.default_rng(6)
+    sums = [float(bootstrap_weights(inside, rng) @ scores) for _ in range(8000)]
+    # 8,000 draws know a variance to 1.6%
+    assert np.var(sums) == pytest.approx(finite_meat(scores[:, None], inside)[0, 0], rel=0.06)
+
+
+def test_units_that_are_cut() -> None:
+    """Rows within a unit: as if those of its drawn rows that are elsewhere had scores of zero."""
+    unit = np.repeat(np.arange(6), 10)
+    rng = np.random.default_rng(3)
+    drawn = np.zeros(60, dtype=bool)
+    for code in range(6):
+        drawn[rng.choice(np.flatnonzero(unit == code), 5, replace=False)] = True
+    whole = Labeling(prob=np.full(60, 0.25), drawn=drawn, fixed_size=True, unit=unit, unit_prob=np.full(60, 0.5))
+    part = np.arange(60) % 3 > 0
+    scores = rng.normal(size=60) + unit
+    scores -= scores[drawn & part].mean()
+    outside = np.where(part, scores, 0.0)[drawn]
+    found = finite_meat(scores[part & drawn][:, None], whole.at(part))
+    np.testing.assert_allclose(found, finite_meat(outside[:, None], whole), rtol=SAME_ALGEBRA)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
-from dsl.sampling import LabelDesign, clustered, simple_random, stratified
+from dsl.sampling import LabelDesign, bernoulli, clustered, simple_random, stratified
 
 
 def design(**changes: Any) -> LabelDesign:
@@ -204,3 +206,101 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
         np.savez(file, **{**parts, "prob": np.array([object()], dtype=object)})
     with pytest.raises(DesignError, match="allow_pickle"):
         LabelDesign.load(path)
+
+
+def test_a_part_keeps_what_every_row_had() -> None:
+    whole = design(stratum=np.array([0, 0, 1, 1]), prob=np.array([0.5, 0.5, 0.5, 0.5]))
+    part = whole.subset([True, True, True, False])
+    assert part.rows.tolist() == ["a", "b", "c"]
+    assert (part.kind, part.fixed_size, part.kept) == ("stratified", True, None)  # the drawn rows are all there
+    assert part.settings["part_of"] == {"fingerprint": whole.fingerprint, "rows": 4}
+    for name in ("prob", "drawn", "stratum"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:3])
+    assert whole.subset(whole.rows).fingerprint == whole.fingerprint
+    units = design(
+        stratum=None, unit=np.array([0, 0, 1, 1]), unit_prob=np.full(4, 0.7), drawn=np.array([True, True, False, True])
+    )
+    cut = units.subset(["d", "b"])
+    assert cut.rows.tolist() == ["b", "d"]
+    assert cut.unit is not None
+    assert cut.unit_prob is not None
+    assert cut.kept is not None
+    assert (cut.unit.tolist(), cut.unit_prob.tolist(), cut.kept.tolist()) == ([0, 1], [0.7, 0.7], [0.5, 1.0])
+
+
+def test_shares_of_strata_that_are_cut() -> None:
+    data = pd.DataFrame({"g": np.repeat(["a", "b"], [40, 20])})
+    whole = stratified(data, 30, by="g", allocation={"a": 20, "b": 10}, seed=1)
+    mask = (np.arange(60) % 4 != 0) | (data["g"] == "b").to_numpy()
+    part = whole.subset(mask)
+    drawn = (whole.drawn & mask)[:40].sum()
+    assert part.kept is not None
+    np.testing.assert_allclose(part.kept, np.where(data["g"][mask] == "a", drawn / 20, 1.0))
+    # in two steps as in one
+    first = np.arange(60) != int(np.flatnonzero(whole.drawn & mask)[0])
+    step, once = whole.subset(first).subset(mask[first]), whole.subset(mask & first)
+    assert step.kept is not None
+    assert once.kept is not None
+    np.testing.assert_allclose(step.kept, once.kept)
+    # without strata, and where rows were drawn one by one, nothing was fixed that is not
+    assert simple_random(data, 30, seed=1).subset(mask).kept is None
+    assert bernoulli(data, prob=0.5, seed=1).subset(mask).kept is None
+
+
+def test_a_part_is_saved_too(tmp_path: Path) -> None:
+    data = pd.DataFrame({"g": np.repeat(["a", "b"], [40, 20])})
+    part = stratified(data, 30, by="g", allocation={"a": 20, "b": 10}, seed=1).subset(np.arange(60) % 3 > 0)
+    part.save(tmp_path / "part.npz")
+    assert_same(LabelDesign.load(tmp_path / "part.npz"), part)
+    assert part.kept is not None
+
+
+MASK = [True, False, True, False]
+PARTS: dict[str, Any] = {
+    "list": MASK,
+    "array": np.array(MASK),
+    "objects": np.array(MASK, dtype=object),
+    "nullable": pd.Series(MASK, index=list("abcd"), dtype="boolean"),
+    "series in another order": pd.Series(MASK[::-1], index=list("dcba")),
+    "series of more rows": pd.Series([True, *MASK], index=list("zabcd")),
+    "polars": pl.Series(MASK),
+    "pyarrow": pa.chunked_array([MASK]),
+    "labels": ["c", "a"],
+    "index": pd.Index(["a", "c"]),
+    "series of labels": pd.Series(["c", "a"]),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_parts_by_mask_and_by_label(kind: str) -> None:
+    assert design().subset(PARTS[kind]).rows.tolist() == ["a", "c"]
+    renumbered = design().subset(PARTS[kind], renumber=True)
+    assert renumbered.rows.equals(pd.RangeIndex(2))
+    assert renumbered.drawn.tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "words"),
+    [
+        ([True, False], DesignError, "mask has 2 values and the design 4 rows"),
+        (pd.Series([True, False], index=["a", "b"]), DesignError, r"lacks 2 rows \(first: c, d\) of the design"),
+        (pd.Series([*MASK, True], index=list("abcda")), DesignError, "repeated labels"),
+        (
+            pd.Series([True, None, True, False], index=list("abcd"), dtype="boolean"),
+            DesignError,
+            r"missing in 1 row \(first: b\)",
+        ),
+        ([False] * 4, DesignError, "none of the design's rows"),
+        ([], DesignError, "none of the design's rows"),
+        (["a", "e"], DesignError, r"1 row \(first: e\) of the part are not in the design"),
+        (["a", "a"], DesignError, r"2 rows \(first: a, a\) of the part are named more than once"),
+        ([1, 0, 1, 0], DesignError, "not in the design; a part is a mask of True and False"),
+        ("a", ArgumentError, "part must be a mask.*found str"),
+        (3, ArgumentError, "found int"),
+        (pd.DataFrame({"a": MASK}), ArgumentError, "such as part.index; found DataFrame"),
+    ],
+)
+def test_parts_that_are_none(part: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        design().subset(part)
+    assert type(caught.value) is error

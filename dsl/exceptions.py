@@ -125,6 +125,10 @@ class StatisticError(DSLError, ValueError):
     """A user's statistic failed, or returned something that cannot be used."""
 
 
+class NoLikelihoodError(DSLError, AttributeError):
+    """Results have no such number, since the estimates solve moment equations and have no likelihood."""
+
+
 class DSLWarning(UserWarning):
     """Root of every warning issued by this package."""
 

@@ -103,7 +103,7 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
         lambda d: {"pi": 40},
         {"sample_prob": "pi"},
         e.SampleProbabilityError,
-        ["outside (0, 1]", "200 rows", "divided by 100"],
+        ["outside (0, 1]", "200 rows", "percentages: pass pi / 100"],
     ),
     "probability text": (
         lambda d: {"pi": "40%"},

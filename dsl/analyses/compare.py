@@ -10,7 +10,7 @@ from dsl.data.arguments import as_names, explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import TableLike
-from dsl.engine.intervals import tails
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.result import Fit, fit_of
 from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError
@@ -83,7 +83,7 @@ def compare(
     >>> bool((found.effective_labels["dsl"] > 1000).all())
     True
     """
-    tails(alpha, "two-sided")
+    check_alpha(alpha)
     names = formula_names(2)  # past explain_calls
     for taken in ("estimator", "tune"):
         if taken in arguments:

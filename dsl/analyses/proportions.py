@@ -18,7 +18,7 @@ from dsl.data.arguments import Names, as_name, as_names, explain_calls, warn_cal
 from dsl.data.design import SamplingDesign
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, is_category
-from dsl.engine.intervals import kish, tails, wald_interval, wald_pvalue
+from dsl.engine.intervals import check_alpha, kish, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
 from dsl.estimators.names import known_estimator
 from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
@@ -394,7 +394,7 @@ def share_intervals(
 
 
 def _check_options(alpha: float, interval: str, empty: str) -> None:
-    tails(alpha, "two-sided")
+    check_alpha(alpha)
     for name, value, known in (("interval", interval, INTERVALS), ("empty", empty, EMPTY)):
         if value not in known:
             raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")

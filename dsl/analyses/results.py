@@ -12,19 +12,42 @@ from numpy.typing import ArrayLike
 from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 from statsmodels.iolib.summary import Summary
-from statsmodels.stats.contrast import ContrastResults
+from statsmodels.stats.contrast import ContrastResults, MultiCompResult, WaldTestResults
 
 from dsl._typing import FloatArray, IntArray, Record
+from dsl.analyses.terms import t_test_pairwise, wald_test_terms
+from dsl.data.arguments import foreign_errors
+from dsl.data.columns import quoted
+from dsl.data.formula.rlang.matrix import TermBlock
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
 from dsl.estimators.result import Fit, fit_of
-from dsl.exceptions import ArgumentError
+from dsl.exceptions import ArgumentError, NoLikelihoodError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.page import write_report
 from dsl.reports.summary import summarize
+
+_LIKELIHOOD = (
+    "the estimates solve moment equations and maximise no likelihood; compare models by wald_test(), estimators by "
+    "fit.compare()"
+)
+_ROWS = (
+    "outcome or covariates are known on labelled rows only; see pseudo_outcomes and predictions, and predict(data) for rows "
+    "with known values"
+)
+_SHARE = "of variables that are known in part no share of variance is explained; fit_quality has the learner's out-of-fold R2"
+LACKING: dict[str, str] = {
+    **dict.fromkeys(
+        ("llf", "llnull", "llr", "llr_pvalue", "aic", "aicc", "bic", "deviance", "null_deviance"), _LIKELIHOOD
+    ),
+    **dict.fromkeys(("fittedvalues", "resid", "wresid", "resid_response", "resid_pearson", "ssr", "mse_resid"), _ROWS),
+    **dict.fromkeys(("rsquared", "rsquared_adj", "prsquared", "pseudo_rsquared"), _SHARE),
+    **dict.fromkeys(("fvalue", "f_pvalue"), "wald_test() and wald_test_terms() make the joint test"),
+}
+"""What other results of statsmodels have and these have not, and why."""
 
 
 class _Names:
@@ -42,6 +65,11 @@ class _Names:
         if how == "columns":
             return pd.Series(values, index=self.xnames)
         return values
+
+
+def _holds_intercept(block: TermBlock) -> bool:
+    """Whether a term's columns add up to one: the intercept, or a category with all its levels."""
+    return block.name == "Intercept" or (block.coding is not None and block.coding.shape[0] == block.coding.shape[1])
 
 
 class DSLModel:
@@ -104,11 +132,25 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self._core = core
         self._data = data
         self.nobs = core.nobs
-        self.df_model = len(core.params)
+        # as statsmodels counts: without the intercept, which is not what a model explains with
+        intercepts = int(any(_holds_intercept(block) for block in core.predictor.spec.blocks))
+        self.k_constant = intercepts
+        self.df_model = len(core.params) - intercepts * max(len(core.predictor.levels), 1)
         self.df_resid = core.nobs - len(core.params)
         # a split that does not converge raises, so that results exist only where all did
         self.converged = True
         self.cov_type = core.call.vcov
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise AttributeError for what is not there: ``hasattr(fit, "llf")`` is False, and ``fit.llf`` says why."""
+        if name in LACKING:
+            raise NoLikelihoodError(f"results of dsl.dsl have no '{name}': {LACKING[name]}")
+        raise AttributeError(f"results of dsl.dsl have no attribute '{name}'")
+
+    @property
+    def llf(self) -> float:
+        """None: the estimates have no likelihood. Hides statsmodels' attribute."""
+        raise AttributeError("llf")
 
     @property
     def core(self) -> Fit:
@@ -250,21 +292,81 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def t_test(self, r_matrix: ArrayLike, cov_p: ArrayLike | None = None, use_t: bool | None = None) -> ContrastResults:
         """Tests of linear combinations, as in statsmodels. With ``use_t`` each has degrees of freedom of its own."""
         results, constraint = self._constrained(r_matrix, np.asarray, use_t)
-        return results.t_test(constraint, cov_p, use_t)
+        with foreign_errors("t_test cannot be made"):
+            return results.t_test(constraint, cov_p, use_t)
 
     def wald_test(
         self, r_matrix: ArrayLike, *args: object, use_f: bool | None = None, **kwargs: object
     ) -> ContrastResults:
         """Joint test, as in statsmodels. An F test has the fewest degrees of freedom of its combinations."""
         results, constraint = self._constrained(r_matrix, np.min, use_f)
-        return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
+        with foreign_errors("wald_test cannot be made"):
+            return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
+
+    def wald_test_terms(
+        self,
+        skip_single: bool = False,
+        extra_constraints: Sequence[tuple[str, ArrayLike]] | None = None,
+        combine_terms: Sequence[str] | None = None,
+        scalar: bool = True,
+    ) -> WaldTestResults:
+        """Joint test of each term of the formula, as in statsmodels: all dummies of a category together.
+
+        Parameters
+        ----------
+        skip_single : bool
+            Leave out terms with one coefficient.
+        extra_constraints : list of (name, matrix), optional
+            Further hypotheses to test.
+        combine_terms : list of str, optional
+            Terms that have such a text in their name are also tested together.
+        scalar : bool
+            Whether statistics are numbers rather than arrays.
+
+        Returns
+        -------
+        statsmodels.stats.contrast.WaldTestResults
+            Prints as a table, which ``summary_frame()`` returns.
+        """
+        return wald_test_terms(self, skip_single, extra_constraints, combine_terms, scalar)
+
+    def t_test_pairwise(
+        self,
+        term_name: str,
+        method: str | list[str] = "hs",
+        alpha: float = 0.05,
+        factor_labels: Sequence[str] | None = None,
+    ) -> MultiCompResult:
+        """Differences between all pairs of a category's levels, as in statsmodels, under any contrasts.
+
+        Parameters
+        ----------
+        term_name : str
+            A term that is one category variable, as ``"party"`` or ``"factor(year)"``.
+        method : str or list of str
+            Corrections for multiple testing: ``"hs"`` (Holm and Sidak), ``"bonferroni"``, ``"fdr_bh"``, ...
+        alpha : float
+            One minus the level of the intervals, and the error rate of the corrected tests.
+        factor_labels : list of str, optional
+            Names of the levels in the table, instead of their own.
+
+        Returns
+        -------
+        statsmodels.stats.contrast.MultiCompResult
+            ``result_frame`` is the table, a row for each pair.
+        """
+        return t_test_pairwise(self, term_name, method, alpha, factor_labels)
 
     def _constrained(
         self, r_matrix: ArrayLike, choose: Callable[[FloatArray], FloatArray | np.floating], use_t: bool | None
     ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
         """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
         # patsy reads statsmodels' ways of writing a hypothesis: text, a matrix R, or a pair (R, q)
-        parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
+        with foreign_errors(
+            f"hypothesis {r_matrix!r} cannot be read; write it as 'x = 0', as 'x = z, w = 1', or as a matrix with "
+            f"{len(self._core.names)} columns, one for each of {quoted(self._core.names[:6])}"
+        ):
+            parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
         constraint = np.asarray(parsed.coefs, dtype=float), np.asarray(parsed.constants, dtype=float).ravel()
         # plain statsmodels results, since the wrapper's own have degrees of freedom for the coefficients, not for R theta
         plain = LikelihoodModelResults(self.model, self.params, self.normalized_cov_params, 1.0, use_t=self.use_t)
@@ -273,7 +375,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             plain.df_resid_inference = choose(self._core.degrees_of_freedom(constraint[0]))
         return plain, constraint
 
-    def predict(self, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
+    def predict(self, data: TableLike | None = None, which: str = "mean") -> pd.Series | pd.DataFrame:
         """Fitted means for new rows.
 
         Parameters
@@ -288,6 +390,11 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         Series, (rows,)
             Indexed like `data`.
         """
+        if data is None:
+            raise ArgumentError(
+                "predict() needs data: rows with values of every variable of the right-hand side. The fit's own rows have no "
+                "fitted values, since predicted variables are known on labelled rows only"
+            )
         means: pd.Series | pd.DataFrame = self.model.predict(self.params, data, which)
         return means
 

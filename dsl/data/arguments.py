@@ -3,7 +3,8 @@
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
 from typing import ParamSpec, TypeAlias, TypeVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dsl._typing import AnyArray, FloatArray
-from dsl.exceptions import ArgumentError, CallError, FoldError, SampleProbabilityError
+from dsl.exceptions import ArgumentError, CallError, DSLError, FoldError, SampleProbabilityError
 
 TARGETS = ("superpopulation", "finite")
 """What intervals are about."""
@@ -46,9 +47,24 @@ SYNONYMS = {
     "surrogate": "prediction",
     "target": "coefficient",
     "target_se": "se",
-    "weights": "sample_prob",
 }
 """What other packages (or this one, once) call an argument, where it does not resemble its name here."""
+
+
+WEIGHTS = (
+    "weights usually are analysis weights (survey weights, frequencies), which this package does not have. If yours say how "
+    "the labelled rows were drawn, sample_prob is the probability, 1/weight"
+)
+DROPPED = "rows with missing covariates are left out with a warning, anything else that is missing is an error"
+EXPLAINED = {
+    **dict.fromkeys(("weights", "weight", "sample_weight", "freq_weights", "survey_weights"), ("sample_prob", WEIGHTS)),
+    **dict.fromkeys(("na_action", "missing"), ("data", DROPPED)),
+    "subset": ("data", "leave the rows out of the data before the call"),
+    "offset": ("formula", "write it in the formula, as in 'y ~ x + offset(z)'"),
+    "groups": ("cluster", "random effects are not estimated; cluster names clusters for the standard errors"),
+}
+"""What other packages' arguments are about, where no argument here means the same, and what a call must have for the
+words to fit."""
 
 
 def warn_caller(category: type[Warning], message: str) -> None:
@@ -58,6 +74,25 @@ def warn_caller(category: type[Warning], message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "dsl":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def foreign_errors(
+    what: str, category: type[DSLError] = ArgumentError, kinds: tuple[type[Exception], ...] = (Exception,)
+) -> Iterator[None]:
+    """Raise what other packages raise inside the block as an error of this package: ``what: their words``."""
+    try:
+        yield
+    except DSLError:
+        raise
+    except kinds as error:
+        raise category(f"{what}: {in_one_line(error)}") from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """An error's words in one line, or its kind where it has none."""
+    text = " ".join(str(getattr(error, "message", error)).split())
+    return text or type(error).__name__
 
 
 def explain_calls(function: Callable[P, R]) -> Callable[P, R]:
@@ -89,6 +124,9 @@ def _misfit(signature: inspect.Signature, args: tuple[object, ...], kwargs: Mapp
         close = get_close_matches(unknown.replace(".", "_").lower(), names, n=1)
         meant = SYNONYMS.get(unknown.lower(), close[0] if close else None)
         hint = f"did you mean '{meant}'?" if meant in names else f"the arguments are {', '.join(names)}"
+        # a name that looks alike may mean something else
+        beside, words = EXPLAINED.get(unknown.lower(), ("", ""))
+        hint = words if beside in names else hint
         return f"has no argument '{unknown}'; {hint}"
     first = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(args) > len(first):

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -22,7 +22,8 @@ class Columns:
     labeled: str | None = None
     sample_prob: str | None = None
     cluster: str | None = None
-    absorbed: tuple[str, ...] = ()
+    absorbed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Fixed effects by name, and the columns whose combinations they are (most often one)."""
 
     def roles(self) -> dict[str, str]:
         """Argument that names each column, for messages, and the first one where several do."""
@@ -34,7 +35,7 @@ class Columns:
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
             ("cluster", () if self.cluster is None else (self.cluster,)),
-            ("index", self.absorbed),
+            ("index", [name for names in self.absorbed.values() for name in names]),
         ]
         out: dict[str, str] = {}
         for role, names in named:

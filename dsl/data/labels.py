@@ -7,9 +7,13 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, quoted
 from dsl.data.formula.rlang.values import level_texts
 from dsl.data.kinds import Kind, kind_of, zero_one
+from dsl.data.messages import each_value
 from dsl.data.tables import as_numbers, first_rows, is_category
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
+
+NEAR_TOTAL = 0.7
+"""Difference in logs, a factor of two, between a sum of probabilities and the number of labelled rows that still fits."""
 
 
 def gold_values(column: pd.Series) -> pd.Series:
@@ -113,9 +117,9 @@ def _zero_one(column: pd.Series, name: str) -> FloatArray:
     values = as_numbers(column, "labeled").to_numpy()
     bad = ~np.isin(values, (0.0, 1.0))
     if bad.any():
-        found = ", ".join(str(v) for v in pd.unique(values[bad])[:4])
+        found = each_value(pd.Series(values, index=column.index)[bad])
         raise LabelError(
-            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found} in {first_rows(bad, column.index)}. "
+            f"column '{name}' (labeled) must be 1 (labelled) or 0; found {found}. "
             "Recode it, or leave `labeled` out: then the rows without missing gold values are the labelled ones"
         )
     return np.asarray(values)
@@ -203,9 +207,27 @@ def sampling_probabilities(frame: pd.DataFrame, columns: Columns, labeled: BoolA
         ((values <= 0.0) | (values > 1.0), "outside (0, 1]", "row"),
     ):
         if bad.any():
-            # a value between 2 and 100 is most likely a percentage
-            percent = " (percentages divided by 100)" if 2.0 < values[bad].max() <= 100.0 else ""
             raise SampleProbabilityError(
-                f"the sampling probability '{name}' is {what} in {first_rows(bad, frame.index, kind)}; {advice}{percent}"
+                f"the sampling probability '{name}' is {what} in {first_rows(bad, frame.index, kind)}; "
+                f"{_scale(values, labeled, name)}{advice}"
             )
     return np.asarray(values, dtype=float)
+
+
+def _scale(values: FloatArray, labeled: BoolArray, name: str) -> str:
+    """What values above one are instead of probabilities, if that can be told: weights, percentages."""
+    known = values[np.isfinite(values)]
+    if not len(known) or known.min() <= 0.0 or known.max() <= 1.0:
+        return ""
+    # probabilities add up to the number of labelled rows, about: 1/w of weights does, w / 100 of percentages
+    expected = {
+        f"the values look like weights (inverse probabilities): pass 1 / {name}, and ": 1.0 / known,
+        f"the values look like percentages: pass {name} / 100, and ": known / 100.0,
+    }
+    total = labeled.sum() * len(known) / len(values)
+    found = {words: abs(np.log(prob.sum() / total)) for words, prob in expected.items() if prob.max() <= 1.0}
+    best = min(found, key=found.__getitem__, default="")
+    if best and found[best] < NEAR_TOTAL:
+        return best
+    # a single value a little above one is a slip rather than another scale
+    return "if they are percentages, divide them by 100, of weights take the inverse; " if known.max() > 2.0 else ""

@@ -2,6 +2,14 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+import pandas as pd
+
+from dsl.data.tables import first_rows
+
+MOST_VALUES = 3
+"""Values that a message counts one by one."""
+
 
 def missing_per_column(dropped: Mapping[str, int]) -> str:
     """Columns with missing values, each with its number of rows.
@@ -37,3 +45,36 @@ def rows_left_out(n_input: int, n_used: int, dropped: Mapping[str, int]) -> str:
     return (
         f"{n_input - n_used:,} of {n_input:,} rows left out; missing values per column: {missing_per_column(dropped)}"
     )
+
+
+def each_value(values: pd.Series) -> str:
+    """The values of a column's rows, each with its own number of rows, the most frequent first.
+
+    Parameters
+    ----------
+    values : Series
+        The rows that the message is about, under their labels.
+
+    Examples
+    --------
+    >>> each_value(pd.Series(["hate", "no", "hate", "hate"]))
+    "'hate' in 3 rows (first: 0, 2, 3), 'no' in 1 row (first: 1)"
+    """
+    # missing values are a value here: they too have rows
+    codes, found = pd.factorize(values, use_na_sentinel=False)
+    counts = np.bincount(codes, minlength=len(found))
+    order = np.argsort(-counts, kind="stable")
+    shown = [f"{_written(found[j])} in {first_rows(codes == j, values.index)}" for j in order[:MOST_VALUES]]
+    rest = order[MOST_VALUES:]
+    if len(rest):
+        shown.append(f"{len(rest)} other value{'s' if len(rest) > 1 else ''} in {int(counts[rest].sum())} rows")
+    return ", ".join(shown)
+
+
+def _written(value: object) -> str:
+    """A value as messages write it: 2 and 0.5 rather than 2.0 and np.float64(0.5)."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return "missing"
+    if isinstance(value, float | np.floating):
+        return f"{value:g}"
+    return repr(value.item() if isinstance(value, np.generic) else value)

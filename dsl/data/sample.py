@@ -1,5 +1,6 @@
 """From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from dsl.data.fingerprint import column_fingerprints
 from dsl.data.kinds import Kind, as_float, complete, kind_of, standard, zero_one
 from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, r_levels, sampling_probabilities
 from dsl.data.messages import missing_per_column
-from dsl.data.tables import TableLike, check_usable, column_names, first_rows, is_category, recode, to_pandas
+from dsl.data.recoding import recode
+from dsl.data.tables import TableLike, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
@@ -131,7 +133,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         labeling=labeling,
         cluster=cluster,
         n_clusters=n_clusters,
-        absorbed=tuple(_codes(frame, name)[0] for name in columns.absorbed),
+        absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),
         features=features,
         feature_names=feature_names,
         dropped=dropped,
@@ -248,6 +250,16 @@ def _drop_unused_categories(frame: pd.DataFrame) -> tuple[str, ...]:
 def _codes(frame: pd.DataFrame, name: str) -> tuple[IntArray, int]:
     codes, levels = pd.factorize(frame[name], sort=True)
     return codes, len(levels)
+
+
+def _combinations(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:
+    """Codes of the combinations of several columns' values, (N,)."""
+    codes, _ = _codes(frame, names[0])
+    for name in names[1:]:
+        more, width = _codes(frame, name)
+        # numbered anew after every column: the product of many widths would leave the integers
+        codes, _ = pd.factorize(codes * width + more, sort=True)
+    return codes
 
 
 def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from narwhals.typing import IntoDataFrame
 
-from dsl._typing import AnyArray, BoolArray
+from dsl._typing import BoolArray
 from dsl.data.kinds import EXACT, Kind, kind_of, plain, unusable, zero_one
+from dsl.data.recoding import recode
 from dsl.exceptions import ArgumentError, ColumnTypeError, DesignError, MissingDependencyError
 
 TableLike: TypeAlias = IntoDataFrame | Mapping[str, object]
@@ -140,16 +141,6 @@ def categorical_dtype(column: pd.Series) -> pd.CategoricalDtype:
 def each_row(table: pd.DataFrame, *, labels: bool = False) -> Iterator[Any]:
     """Rows as named tuples: what a cell holds is known by its column's name. With `labels` the row's label is ``Index``."""
     yield from table.itertuples(index=labels)
-
-
-def recode(name: str, values: AnyArray) -> str:
-    """How to make numbers of a column with these values."""
-    if len(values) and pd.to_numeric(pd.Series(values, dtype=object).map(str), errors="coerce").notna().mean() >= 0.5:
-        return f"Convert it: data['{name}'] = pd.to_numeric(data['{name}'], errors='coerce'), which makes anything else missing"
-    if not 2 <= len(values) <= 10:
-        return f"Convert it to numbers, as data['{name}'].astype(float) does where it can"
-    codes = ", ".join(f"{value!r}: {j}" for j, value in enumerate(sorted(map(str, values[:2]))))
-    return f"Recode it, e.g. data['{name}'].map({{{codes}{', ...' if len(values) > 2 else ''}}}), keeping missing values missing"
 
 
 def first_rows(mask: BoolArray, labels: pd.Index, what: str = "row") -> str:

@@ -207,11 +207,16 @@ def _below(t: FloatArray, df: ArrayLike) -> FloatArray:
 def tails(alpha: float, alternative: str) -> tuple[float, float]:
     """Probabilities left below and above an interval of level 1 - `alpha`."""
     check_alternative(alternative)
-    if isinstance(alpha, bool) or not isinstance(alpha, float | int | np.number) or not 0.0 < alpha < 1.0:
-        raise ArgumentError(f"alpha must lie between 0 and 1 (0.05 for 95% intervals); found {alpha!r}")
+    check_alpha(alpha)
     if alternative == "two-sided":
         return alpha / 2.0, alpha / 2.0
     return (float(alpha), 0.0) if alternative == "larger" else (0.0, float(alpha))
+
+
+def check_alpha(alpha: object) -> None:
+    """Raise ArgumentError unless it is a number between 0 and 1."""
+    if isinstance(alpha, bool) or not isinstance(alpha, float | int | np.number) or not 0.0 < alpha < 1.0:
+        raise ArgumentError(f"alpha must lie between 0 and 1 (0.05 for 95% intervals); found {alpha!r}")
 
 
 def check_alternative(alternative: str) -> None:

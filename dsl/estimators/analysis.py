@@ -1,6 +1,6 @@
 """What every estimator works on: checked rows and design matrices. The one preparation of a call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +12,10 @@ from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.kinds import as_float
-from dsl.data.messages import rows_left_out
+from dsl.data.messages import each_value, rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
-from dsl.data.tables import TableLike, column_names, first_rows
+from dsl.data.tables import TableLike, column_names
 from dsl.engine.intervals import kish
 from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
@@ -126,7 +126,7 @@ def prepare_analysis(
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = [name for name in (call.labeled, call.sample_prob, call.cluster) if name is not None]
-    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *call.index, *single, *COLUMNS})
+    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *_parts(call.index), *single, *COLUMNS})
     columns = Columns(
         formula=parsed.variables,
         predicted=call.predicted_var,
@@ -135,7 +135,7 @@ def prepare_analysis(
         labeled=call.labeled,
         sample_prob=call.sample_prob,
         cluster=call.cluster,
-        absorbed=_absorbed(parsed, call),
+        absorbed=_absorbed(parsed, call, names),
     )
     sample = prepare(data, columns, call.design)
     if not quiet:
@@ -179,8 +179,8 @@ def _ordered(design: Design) -> list[str]:
     ]
 
 
-def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
-    """Columns of the fixed effects, from the formula's ``|`` part or from `index`."""
+def _absorbed(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """The fixed effects and their columns, from the formula's ``|`` part or from `index`."""
     index, fixed_effect = as_names(call.index, "index"), call.fixed_effect
     if fixed_effect not in FIXED_EFFECTS:
         raise ArgumentError(f"unknown fixed_effect {fixed_effect!r}: use one of {', '.join(FIXED_EFFECTS)}")
@@ -191,7 +191,7 @@ def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
             raise ArgumentError(
                 f"{where} names fixed effects, which model='{call.model}' does not have; use model={absorbing}"
             )
-        return ()
+        return {}
     if parsed.absorbed:
         if index and set(index) != set(parsed.absorbed):
             raise ArgumentError(
@@ -206,7 +206,13 @@ def _absorbed(parsed: ParsedFormula, call: Call) -> tuple[str, ...]:
             f"fixed_effect='{fixed_effect}' absorbs {count} column(s), but index names {len(index)}: {', '.join(index)}; "
             f"write 'y ~ x | {' + '.join(index)}', or fixed_effect='{'twoways' if len(index) == 2 else 'multiway'}'"
         )
-    return index
+    # "state^year" means here what it means behind the bar, unless a column has this name
+    return {name: (name,) if name in names else tuple(dict.fromkeys(name.split("^"))) for name in index}
+
+
+def _parts(index: Sequence[str]) -> set[str]:
+    """Names of fixed effects, and of the columns that interacted ones are made of."""
+    return {part for name in index for part in (name, *name.split("^"))}
 
 
 def _warn_about(sample: Sample) -> None:
@@ -262,8 +268,7 @@ def check_range(values: FloatArray, model: Model, name: str, labels: pd.Index) -
         return
     bad = (values < model.outcomes[0]) | (values > model.outcomes[1])
     if bad.any():
-        found = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:4])
+        found = each_value(pd.Series(values[bad], index=labels[bad]))
         raise OutcomeError(
-            f"model='{model.name}' needs {model.needs}; '{name}' is {found} in {first_rows(bad, labels)}. Recode it, or use "
-            "model='lm'"
+            f"model='{model.name}' needs {model.needs}; '{name}' is {found}. Recode it, or use model='lm'"
         )

@@ -39,7 +39,7 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
         params=estimate,
         vcov=vcov,
         df=np.full(len(estimate), np.nan),
-        call=replace(call, index=analysis.columns.absorbed),
+        call=replace(call, index=tuple(analysis.columns.absorbed)),
         sample=facts,
         splits=splits,
         predictor=Predictor(design.covariates.spec, mean, analysis.levels),

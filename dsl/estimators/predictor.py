@@ -10,6 +10,7 @@ from dsl._typing import FloatArray
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.formula.rlang.values import level_texts
 from dsl.data.formula.sides import CovariateSpec
+from dsl.data.messages import each_value
 from dsl.data.tables import TableLike, as_numbers, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, DataError
 
@@ -70,6 +71,6 @@ def _check_levels(column: pd.Series, known: tuple[str, ...]) -> None:
     new = ~np.isin(level_texts(column), known)
     if new.any():
         raise DataError(
-            f"column '{column.name}' is '{column[new].iloc[0]}' in {first_rows(new, column.index)}, a category that the "
-            f"analysis did not have; it had {', '.join(known[:6])}"
+            f"column '{column.name}' has categories that the analysis did not have: {each_value(column[new])}; it had "
+            f"{', '.join(map(repr, known[:6]))}{', ...' if len(known) > 6 else ''}"
         )

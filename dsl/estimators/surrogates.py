@@ -10,6 +10,7 @@ import pandas as pd
 from dsl._typing import FloatArray
 from dsl.data.formula.sides import Values
 from dsl.data.labels import category_codes
+from dsl.data.messages import each_value
 from dsl.data.sample import Sample
 from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
 from dsl.exceptions import ArgumentError, PredictionError
@@ -79,8 +80,9 @@ def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorica
     known = codes >= 0
     if not known.all():
         raise PredictionError(
-            f"prediction '{surrogate.name}' is {surrogate[~known].iloc[0]!r} in {first_rows(~known, surrogate.index)}, a "
-            f"category that the gold values of '{gold.name}' do not have; they have {', '.join(map(str, gold.cat.categories))}"
+            f"prediction '{surrogate.name}' has values that are no category of the gold values of '{gold.name}': "
+            f"{each_value(surrogate[~known])}; the gold values have {', '.join(repr(str(c)) for c in gold.cat.categories)}. "
+            "Write both alike"
         )
     return pd.Categorical.from_codes(codes, dtype=categorical_dtype(gold))
 

@@ -136,6 +136,12 @@ def reference_dsl(
         "index": as_names(index, "index") or absorbed,
         "feature": as_names(feature, "feature"),
     }
+    combined = [name for name in names["index"] if ("^" in name or ":" in name) and name not in column_names(data)]
+    if combined:
+        raise ArgumentError(
+            f"the reference has no fixed effects of combinations such as '{combined[0]}': make a column of them, and name it "
+            "behind '|'"
+        )
     if not isinstance(sl_method, str):
         raise ArgumentError(f"sl_method must be the name of one of R's learners; found {sl_method!r}")
     given: Record = {

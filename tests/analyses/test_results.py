@@ -140,6 +140,30 @@ def test_predict_new_rows(fit: dsl.DSLResults) -> None:
         fit.predict(new.assign(source="London"))
 
 
+def test_what_these_results_lack_is_said_and_hasattr_is_false(fit: dsl.DSLResults) -> None:
+    for name, words in {
+        "llf": "no likelihood", "aic": "no likelihood", "bic": "no likelihood", "resid": "labelled rows only",
+        "fittedvalues": "labelled rows only", "rsquared": "fit_quality", "fvalue": "wald_test_terms",
+    }.items():  # fmt: skip
+        assert not hasattr(fit, name)
+        with pytest.raises(dsl.exceptions.NoLikelihoodError, match=rf"no '{name}': .*{words}"):
+            getattr(fit, name)
+    assert not hasattr(fit, "parms")
+    assert (fit.df_model, fit.df_resid, fit.k_constant) == (4, 9385, 1)
+    with pytest.raises(dsl.exceptions.ArgumentError, match=r"predict\(\) needs data"):
+        fit.predict()
+
+
+@pytest.mark.parametrize("bad", ["negaton = 0", "negation = = 0", "", None, [1.0, 2.0], "negation", object()])
+def test_hypotheses_that_cannot_be_read(fit: dsl.DSLResults, bad: object) -> None:
+    if bad == "negation":  # patsy's shorthand for negation = 0
+        assert fit.t_test(bad).pvalue == pytest.approx(fit.pvalues["negation"])
+        return
+    for test in (fit.t_test, fit.wald_test, fit.f_test):
+        with pytest.raises(dsl.exceptions.ArgumentError, match=r"cannot be read; write it as 'x = 0'.*'negation'"):
+            test(bad)
+
+
 def test_predict_with_fixed_effects_is_linear_only() -> None:
     data = dsl.datasets.simulate_panel(seed=3)
     fit = dsl.dsl(data=data, sample_split=1, **data.attrs["call"])

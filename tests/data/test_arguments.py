@@ -57,7 +57,11 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     ),
     "unknown argument": ({"clusters": "cl"}, e.CallError, ["'clusters'", "did you mean 'cluster'"]),
     "argument spelt as in R": ({"sample.prob": "pi"}, e.CallError, ["'sample.prob'", "did you mean 'sample_prob'"]),
-    "argument of another package": ({"weights": "pi"}, e.CallError, ["'weights'", "did you mean 'sample_prob'"]),
+    "argument of another package": (
+        {"weights": "pi"},
+        e.CallError,
+        ["'weights'", "sample_prob is the probability, 1/weight"],
+    ),
     "argument like no other": ({"qqqq": 1}, e.CallError, ["'qqqq'", "formula, data, predicted_var"]),
     "folds of a wrong shape": ({"folds": [[0, 1]]}, e.FoldError, ["folds", "(S, 200)", "(1, 2)"]),
     "folds ragged": ({"folds": [[0, 1], [0, 1, 1]]}, e.FoldError, ["folds", "each row", "found 2, 3 entries"]),
@@ -136,3 +140,20 @@ def test_not_a_table(data: Any, words: list[str]) -> None:
 def test_other_words_lead_to_ours(function: Any, old: str, new: str) -> None:
     with pytest.raises(e.CallError, match=f"no argument '{old}'; did you mean '{new}'"):
         function(**{old: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("weights", "analysis weights.*sample_prob is the probability, 1/weight"),
+        ("sample_weight", "sample_prob is the probability, 1/weight"),
+        ("subset", "leave the rows out of the data"),
+        ("offset", "in the formula"),
+        ("outcome", "did you mean 'predicted_var'"),
+    ],
+)
+def test_arguments_of_other_packages_are_explained(name: str, words: str) -> None:
+    with pytest.raises(e.CallError, match=words):
+        run(posts(), **{name: "x"})
+    with pytest.raises(e.CallError, match="the arguments are"):
+        dsl.sampling.simple_random(weights="x")

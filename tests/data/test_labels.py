@@ -9,10 +9,21 @@ from dsl.exceptions import ColumnTypeError, LabelError, SampleProbabilityError
 from tests.posts import posts, run
 
 
-def test_at_most_four_values_are_listed() -> None:
+def test_every_value_is_shown_with_its_own_count() -> None:
     codes = np.arange(200) % 7
-    with pytest.raises(LabelError, match=r"must be 1 \(labelled\) or 0; found 2.0, 3.0, 4.0, 5.0 in 142 rows"):
+    words = (
+        r"must be 1 \(labelled\) or 0; found 2 in 29 rows \(first: 2, 9, 16\), 3 in 29 rows .*, 4 in 28 rows .*, "
+        "2 other values in 56 rows"
+    )
+    with pytest.raises(LabelError, match=words):
         run(posts().assign(lab=codes), labeled="lab")
+
+
+def test_text_that_says_labelled_or_not_is_recoded_in_its_own_direction() -> None:
+    data = posts()
+    data["L"] = np.where(data["lab"] == 1, "labeled", "unlabeled")
+    with pytest.raises(ColumnTypeError, match=r"\{'unlabeled': 0, 'labeled': 1\}"):
+        run(data, labeled="L")
 
 
 @pytest.mark.parametrize(
@@ -33,8 +44,23 @@ def test_probabilities(value: float, words: str) -> None:
 
 def test_percentages_are_recognised() -> None:
     data = posts()
-    with pytest.raises(SampleProbabilityError, match="percentages divided by 100"):
+    with pytest.raises(SampleProbabilityError, match="look like percentages: pass pi / 100"):
         run(data.assign(pi=100 * data["pi"]), sample_prob="pi")
+
+
+def test_inverse_probabilities_are_recognised() -> None:
+    data = posts().assign(w=lambda d: 1 / d["pi"])
+    with pytest.raises(SampleProbabilityError, match=r"look like weights \(inverse probabilities\): pass 1 / w,"):
+        run(data, sample_prob="w")
+    known = data.assign(w=data["w"].where(data["lab"] == 1))
+    with pytest.raises(SampleProbabilityError, match=r"missing in 120 rows .*look like weights"):
+        run(known, sample_prob="w")
+    # neither adds up to the labelled rows: both are named, none is claimed
+    with pytest.raises(SampleProbabilityError, match="if they are percentages, divide them by 100, of weights take"):
+        run(data.assign(w=9.0 + 90.0 * (data.index == 0)), sample_prob="w")
+    with pytest.raises(SampleProbabilityError) as slip:
+        run(data.assign(w=np.where(data.index == 0, 1.5, data["pi"])), sample_prob="w")
+    assert "percentages" not in str(slip.value)
 
 
 def test_text_is_categories_unless_half_of_it_are_numbers() -> None:

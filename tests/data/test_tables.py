@@ -11,7 +11,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from dsl.data.tables import recode
 from dsl.exceptions import ColumnTypeError
 from tests.posts import ROWS, posts, run
 
@@ -253,20 +252,3 @@ def test_dates_and_lists_of_other_tables(table: Callable[[pd.DataFrame], Any]) -
     with pytest.raises(ColumnTypeError, match=r"'v'.*several columns"):
         run(table(data), feature="v")
     same(run(table(data)), run(posts()))
-
-
-@pytest.mark.parametrize(
-    ("values", "advice"),
-    [
-        (["1", "2"], "Convert it: data['t'] = pd.to_numeric(data['t'], errors='coerce')"),
-        (["1", "x"], "Convert it: data['t'] = pd.to_numeric"),  # half of them
-        (["no", "yes"], "Recode it, e.g. data['t'].map({'no': 0, 'yes': 1}), keeping missing values missing"),
-        (["c", "b", "a"], "Recode it, e.g. data['t'].map({'b': 0, 'c': 1, ...}), keeping"),
-        (["only"], "Convert it to numbers, as data['t'].astype(float) does"),
-        ([f"w{j}" for j in range(10)], "Recode it, e.g. data['t'].map({'w0': 0, 'w1': 1, ...})"),
-        ([f"w{j}" for j in range(11)], "Convert it to numbers, as data['t'].astype(float) does"),
-        ([], "Convert it to numbers"),
-    ],
-)
-def test_advice_to_recode(values: list[str], advice: str) -> None:
-    assert recode("t", values).startswith(advice)

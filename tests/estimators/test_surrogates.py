@@ -28,3 +28,14 @@ def test_rows_of_impossible_probabilities_are_named(art: float, sport: float, wh
     with pytest.raises(PredictionError, match=rf"p_art, p_sport of 'topic' are {what} in .*post7.*post9"):
         run(data, "x ~ topic", **call)
     assert np.isfinite(run(topics(), "topic ~ x", **call).params).all()
+
+
+def test_labels_that_gold_does_not_have_are_counted_one_by_one() -> None:
+    data = topics()
+    data["label"] = np.where(data["llm"] == 1, "Art", np.where(data["z"] == 0, "music", "sport"))
+    art, music = (int((data["label"] == name).sum()) for name in ("Art", "music"))
+    call = {"predicted_var": "topic", "prediction": "label", "estimator": "ppi++"}
+    with pytest.raises(
+        PredictionError, match=rf"'Art' in {art} rows .*, 'music' in {music} rows .*have 'art', 'sport'"
+    ):
+        run(data, "topic ~ x", **call)

@@ -29,7 +29,7 @@ from formulaic.utils.code import sanitize_variable_names
 
 from dsl._typing import FloatArray
 from dsl.data.formula.rlang.evaluate import SHORT, Functions, is_constant
-from dsl.data.formula.rlang.matrix import check_finite
+from dsl.data.formula.rlang.matrix import TermBlock, check_finite
 from dsl.data.formula.rlang.values import Factor as Levels
 from dsl.data.formula.rlang.values import level_texts
 from dsl.data.formula.sides import Outcome, ParsedFormula, Part, Rows, TermColumns, check_size, outcome_columns
@@ -129,6 +129,22 @@ class FormulaicColumns:
             tuple((self.data_columns(factor), self.is_category(factor)) for factor in _factors([row.term]))
             for row in self.model_spec.structure
         )
+
+    @property
+    def blocks(self) -> tuple[TermBlock, ...]:
+        """The terms' columns."""
+        out: list[TermBlock] = []
+        for row in self.model_spec.structure:
+            start, name = (out[-1].stop if out else 0), "Intercept" if row.term == INTERCEPT else str(row.term)
+            block = TermBlock(name=name, r_name=name, start=start, stop=start + len(row.columns))
+            factors = _factors([row.term])
+            if len(factors) == 1 and self.is_category(factors[0]):
+                state = self.model_spec.factor_contrasts[factors[0]]
+                coding = state.get_coding_matrix(reduced_rank=len(row.columns) < len(state.levels))
+                labels = tuple(map(str, state.levels))
+                block = replace(block, labels=labels, coding=np.asarray(coding, dtype=float))
+            out.append(block)
+        return tuple(out)
 
     def data_columns(self, factor: Factor) -> frozenset[str]:
         """The data's columns that a factor uses."""
@@ -289,7 +305,8 @@ class FormulaicFormula(ParsedFormula):
         spec = self._fitted(self.outcome, rows)
         (factor,) = _factors(self.outcome.formula)
         if len(spec.column_names) != 1 or spec.is_category(factor):
-            raise outcome_columns(self.text, spec.column_names)
+            levels = next((found.labels for found in spec.kinds.values() if found is not None), ())
+            raise outcome_columns(self.text, spec.column_names, self.outcome_column, levels)
         variables = spec.data_columns(factor)
         changes = bool(variables & set(rows.predicted))
         values = _rowwise(spec, rows.data[rows.labeled] if changes else rows.filled)

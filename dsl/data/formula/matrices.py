@@ -36,7 +36,8 @@ def parse(
     Parameters
     ----------
     formula : str, formulaic.Formula or formulaic.ModelSpecs
-        ``y ~ x + factor(z)`` as R reads it, with ``| unit + year`` behind it for fixed effects. Objects of formulaic's are
+        ``y ~ x + factor(z)`` as R reads it, with ``| unit + year`` behind it for fixed effects, ``| unit^year`` for one of
+        each combination. Objects of formulaic's are
         evaluated by formulaic.
     columns : sequence of str
         Names of the data's columns.
@@ -56,7 +57,7 @@ def parse(
     --------
     >>> parsed = parse("y ~ log(x) + I(z^2) | unit", ["y", "x", "z", "unit"])
     >>> parsed.variables, parsed.absorbed
-    (('x', 'y', 'z'), ('unit',))
+    (('x', 'y', 'z'), {'unit': ('unit',)})
     """
     if isinstance(formula, str):
         return parse_string(formula, columns, caller or {}, outside_dot=outside_dot)

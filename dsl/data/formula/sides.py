@@ -14,8 +14,9 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.formula.rlang.evaluate import Functions
-from dsl.data.formula.rlang.matrix import TwoLevels
+from dsl.data.formula.rlang.matrix import TermBlock, TwoLevels
 from dsl.data.formula.rlang.values import Factor
+from dsl.data.recoding import recode, zero_and_one
 from dsl.exceptions import FormulaError
 
 Values: TypeAlias = Mapping[str, FloatArray | pd.Categorical]
@@ -54,6 +55,10 @@ class CovariateSpec(Protocol):
     @property
     def term_columns(self) -> tuple[TermColumns, ...]:
         """What each term is made of."""
+
+    @property
+    def blocks(self) -> tuple[TermBlock, ...]:
+        """The terms' columns, the intercept's first."""
 
     def columns(self, data: pd.DataFrame) -> FloatArray:
         """The design matrix of the rows of `data`, (N, k)."""
@@ -200,8 +205,8 @@ class ParsedFormula(ABC):
     """As printed."""
     variables: tuple[str, ...]
     """Data columns of outcome, covariates and offsets."""
-    absorbed: tuple[str, ...] = ()
-    """Columns after ``|``."""
+    absorbed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Fixed effects after ``|`` by name, and the columns of each: several for ``a^b``, an effect of each combination."""
     functions: Functions = field(repr=False)
     """What the formula uses of the caller's functions and numbers."""
 
@@ -250,9 +255,23 @@ def check_size(count: int, text: str, rows: int) -> None:
         )
 
 
-def outcome_columns(text: str, columns: Sequence[str], example: str = "") -> FormulaError:
-    """What is wrong with an outcome that is not one column of numbers."""
+def outcome_columns(text: str, columns: Sequence[str], name: str = "", levels: Sequence[str] = ()) -> FormulaError:
+    """What is wrong with an outcome that is not one column of numbers.
+
+    `name` and `levels` are the data's column and its categories, where it is a column of categories.
+    """
+    if name and levels:
+        return FormulaError(
+            f"the outcome '{name}' of '{text}' holds categories, and must be one column of numbers. "
+            f"{recode(name, np.array(levels, dtype=object))}. For one category alone write I({name} == {_yes(levels)!r}) ~ ..."
+        )
     return FormulaError(
         f"the outcome of '{text}' makes {len(columns)} columns ({', '.join(columns[:4])}); it must "
-        f"be one column of numbers: recode categories as 0/1{example}"
+        "be one column of numbers: recode categories as 0/1"
     )
+
+
+def _yes(levels: Sequence[str]) -> str:
+    """The category that an example names: of yes and no it is yes."""
+    pair = zero_and_one(np.array(levels, dtype=object))
+    return levels[-1] if pair is None else pair[1]

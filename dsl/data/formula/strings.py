@@ -89,13 +89,14 @@ class RFormula(ParsedFormula):
         )
 
     def _check_one_column(self, value: Value) -> None:
+        levels: tuple[str, ...] = ()
         if isinstance(value, Factor) or (isinstance(value, np.ndarray) and value.dtype.kind == "O"):
-            columns = [f"{self.outcome_name}[{label}]" for label in as_factor(value).used().labels]
+            levels = as_factor(value).used().labels
+            columns = [f"{self.outcome_name}[{label}]" for label in levels]
         else:
             columns = list(value.suffixes) if isinstance(value, Matrix) else [self.outcome_name]
-        if len(columns) != 1 or isinstance(value, Factor):
-            example = f"; for one category, I({self.outcome_name} == '...') ~ ..." if self.outcome_column else ""
-            raise outcome_columns(self.text, columns, example)
+        if len(columns) != 1 or levels:
+            raise outcome_columns(self.text, columns, self.outcome_column, levels)
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
         """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place."""
@@ -172,11 +173,12 @@ def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted
     changing = tuple(t for t, term in enumerate(spec.terms) if changed & set(term.variables))
     constant = tuple(t for t in range(len(spec.terms)) if t not in changing)
     predicted_index = [j for t in changing for j in range(starts[t], starts[t + 1])]
-    fixed_index = [j for j in range(starts[-1]) if j not in set(predicted_index)]
+    taken, every = set(predicted_index), spec.column_names
+    fixed_index = [j for j in range(starts[-1]) if j not in taken]
     known = {j: value for j, value in values.items() if j not in changed}
     fixed = spec.columns(rows.filled, constant, known=known)
-    check_finite(fixed, [spec.column_names[j] for j in fixed_index], rows.filled.index)
-    plain = tuple(spec.column_names[j] for j in predicted_index)
+    check_finite(fixed, [every[j] for j in fixed_index], rows.filled.index)
+    plain = tuple(every[j] for j in predicted_index)
     coded = {name for j in changed if spec.variables[j].levels is not None for name in names(spec.variables[j].node)}
     # columns that are predicted variables as they stand need no evaluation in the splits
     simple = all(len(spec.terms[t].variables) == 1 for t in changing) and set(plain) <= predicted
@@ -208,6 +210,16 @@ def parse_string(formula: str, columns: Sequence[str], caller: Functions, *, out
         raise FormulaError(
             f"formula '{formula}' has nothing behind '|'; name fixed effects, as in 'y ~ x | unit + year'"
         )
+    try:
+        return _parsed(formula, columns, caller, outside_dot)
+    except RecursionError:
+        raise FormulaError(
+            f"formula '{formula[:60]}...' is nested too deeply to be read; compute what is in its innermost parentheses as a "
+            "column first"
+        ) from None
+
+
+def _parsed(formula: str, columns: Sequence[str], caller: Functions, outside_dot: Container[str]) -> RFormula:
     outcome, right, absorbed = split_formula(parse_expression(formula), formula)
     _check_outcome(outcome, formula)
     covariates = expand(right, [name for name in columns if name not in outside_dot], outcome, formula)

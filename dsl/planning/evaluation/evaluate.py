@@ -16,6 +16,7 @@ from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
 from dsl.data.formula.text import FormulaLike, formula_identity, formula_text
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError, EvaluationWarning, LabelError, MissingColumnError
 from dsl.planning.evaluation.checkpoint import Checkpoint, Key
@@ -189,8 +190,7 @@ def _check_options(call: Arguments, *, target: str, alpha: float) -> None:
     if own is not None:
         raise ArgumentError(f"evaluate sets '{own}' itself: {OWN[own]}")
     check_target(target)
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < 1.0:
-        raise ArgumentError(f"alpha must be between 0 and 1, such as 0.05; found {alpha!r}")
+    check_alpha(alpha)
 
 
 def _table(data: TableLike) -> pd.DataFrame:

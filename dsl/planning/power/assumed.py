@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.messages import each_value
 from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, MissingColumnError, PredictionError
 
@@ -107,8 +108,8 @@ def _column(frame: pd.DataFrame, name: str) -> FloatArray:
     bad = ~((values >= 0.0) & (values <= 1.0))
     if bad.any():
         raise ArgumentError(
-            f"accuracy column '{name}' must hold probabilities of being right; found {values[bad][0]:g} in "
-            f"{first_rows(bad, frame.index)}"
+            f"accuracy column '{name}' must hold probabilities of being right; found "
+            f"{each_value(pd.Series(values, index=frame.index)[bad])}"
         )
     return values
 

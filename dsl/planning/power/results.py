@@ -11,6 +11,7 @@ from statsmodels.iolib.summary import Summary
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.data.arguments import Names, warn_caller
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.names import ESTIMATORS
 from dsl.exceptions import ArgumentError, PowerWarning
 from dsl.planning.power.curve import (
@@ -423,8 +424,7 @@ def _gold_curve(study: Study, gold_only: object) -> VarianceCurve:
 
 
 def _check_test(power: float | None, alpha: float) -> None:
-    if not _is_number(alpha) or not 0.0 < alpha < 1.0:
-        raise ArgumentError(f"alpha must lie between 0 and 1; found {alpha!r}")
+    check_alpha(alpha)
     if power is not None and (not _is_number(power) or not alpha < power < 1.0):
         raise ArgumentError(f"power must lie between alpha ({alpha:g}) and 1; found {power!r}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dsl._typing import Arguments
 from dsl.data.arguments import explain_calls
 from dsl.data.tables import TableLike
-from dsl.engine.intervals import tails
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.again import analysis_of
 from dsl.estimators.call import Execution
 from dsl.estimators.names import resolve_tune
@@ -75,7 +75,7 @@ def compare_fit(
     >>> compare_fit(fit, posts, estimators=["naive", "gold_only"]).table["estimator"].unique().tolist()
     ['naive', 'gold_only', 'dsl']
     """
-    tails(alpha, "two-sided")
+    check_alpha(alpha)
     own = fit_of(fit)
     analysis, name = analysis_of(own, data), own_name(own)
     notes: list[str] = []

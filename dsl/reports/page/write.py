@@ -11,7 +11,7 @@ from dsl._version import __version__
 from dsl.data.arguments import explain_calls
 from dsl.data.files import write_text
 from dsl.data.tables import TableLike
-from dsl.engine.intervals import tails
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.estimators.short import Estimators
@@ -158,7 +158,7 @@ def report_html(fit: Fit | HasFit, data: TableLike | None = None, **options: Any
 
 def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> str:
     fit = fit_of(results)
-    tails(options.alpha, "two-sided")
+    check_alpha(options.alpha)
     day = _date(options.date)
     _check_used(data, options)
     return page(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from dsl.data.arguments import explain_calls
-from dsl.engine.intervals import tails
+from dsl.engine.intervals import check_alpha
 from dsl.exceptions import ArgumentError
 from dsl.reports.tables.columns import Column, Regression, Regressions, column_of
 from dsl.reports.tables.regression import FORMATS, RegressionTable, Row
@@ -132,7 +132,7 @@ def _named(fits: Regressions, names: Sequence[str] | None) -> dict[str, Regressi
 
 
 def _check(*, stat: str, fmt: str, digits: int, alpha: float) -> None:
-    tails(alpha, "two-sided")
+    check_alpha(alpha)
     if stat not in STATS:
         raise ArgumentError(f"unknown stat {stat!r}: use one of {', '.join(STATS)}")
     if fmt not in FORMATS:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.messages import each_value
 from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, LabelError
 from dsl.sampling.adaptive.probabilities import combined
@@ -195,8 +196,7 @@ def _check_values(values: FloatArray, name: str, rows: pd.Index, codes: list[flo
             "batch was recorded"
         )
     if codes is not None and (bad := ~np.isin(values, codes)).any():
-        found = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:4])
         raise LabelError(
-            f"'{name}' is {found} in {first_rows(bad, rows)}, which the codebook does not have; it has "
+            f"'{name}' has labels outside the codebook: {each_value(pd.Series(values, index=rows)[bad])}; the codebook has "
             f"{', '.join(f'{code:g}' for code in codes)}. Nothing of this batch was recorded"
         )

@@ -78,7 +78,7 @@ def test_swapped_arguments() -> None:
         ("x ~ log(g) + y", FormulaError, ["`log(g)`", "cannot be evaluated", "holds numbers"]),
         ("x ~ poly(z, 'a') + y", FormulaError, ["`poly(z, 'a')`", "cannot be evaluated"]),
         ("x ~ broken(z) + y", FormulaError, ["`broken(z)`", "out of order"]),
-        ("g ~ y", FormulaError, ["makes 2 columns", "recode", "I(g == '...')"]),
+        ("g ~ y", FormulaError, ["outcome 'g'", "holds categories", "I(g == '"]),
         ("x ~ 0", FormulaError, ["'y' does not occur"]),
         ("y ~ 0", FormulaError, ["no columns on its right-hand side"]),
         ("x ~ log(y)", InfiniteValueError, ["'log(y)'", "log1p"]),

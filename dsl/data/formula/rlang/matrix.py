@@ -103,6 +103,23 @@ class Term:
     full: tuple[bool, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermBlock:
+    """The columns that one term makes."""
+
+    name: str
+    """In Python's spelling, as the coefficients' names begin."""
+    r_name: str
+    """The same in R."""
+    start: int
+    stop: int
+    """Places of its columns among all: from `start` up to, but not including, `stop`."""
+    labels: tuple[str, ...] = ()
+    """Categories, of a term that is a single category variable."""
+    coding: FloatArray | None = field(default=None, repr=False)
+    """(categories, columns) what stands for each of them."""
+
+
 def coded_terms(terms: Terms, categorical: Sequence[bool], *, intercept: bool) -> tuple[Term, ...]:
     """Coding of every factor in every term."""
     sets = [frozenset(term) for term in terms.terms]
@@ -160,6 +177,27 @@ class Spec:
         return [
             int(np.prod([len(self.variables[j].r_names(full)) for j, full in _places(term)])) for term in self.terms
         ]
+
+    @property
+    def blocks(self) -> tuple[TermBlock, ...]:
+        """The terms' columns, the intercept's first."""
+        out = [TermBlock(name="Intercept", r_name="(Intercept)", start=0, stop=1)] if self.intercept else []
+        for term, width in zip(self.terms, self.widths(), strict=True):
+            start = out[-1].stop if out else 0
+            parts = [self.variables[j] for j in term.variables]
+            # one variable alone: what each level stands for says which combinations compare two levels
+            alone = parts[0].levels if len(parts) == 1 else None
+            out.append(
+                TermBlock(
+                    name=":".join(part.python_name for part in parts),
+                    r_name=":".join(part.r_name for part in parts),
+                    start=start,
+                    stop=start + width,
+                    labels=() if alone is None else alone.labels,
+                    coding=None if alone is None else parts[0].coding(term.full[0]),
+                )
+            )
+        return tuple(out)
 
     def names_of(self, term: Term) -> set[str]:
         """Columns of the data, and constants, that a term uses."""

@@ -282,9 +282,12 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def walk(node: Node) -> Iterator[Node]:
     """An expression and all expressions inside it."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    # without recursion, which a sum of a thousand terms would exhaust
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting.extend(reversed(children(found)))
 
 
 def names(node: Node) -> list[str]:

@@ -90,13 +90,22 @@ class _Expander:
         return FormulaError(f"formula '{self.text}': {reason}")
 
     def terms(self, node: Node) -> list[int]:
+        # sums are walked down their left side without recursion: a spelled-out formula may have thousands of terms
+        right: list[Node] = []
+        while isinstance(node, Binary) and node.op == "+":
+            right.append(node.right)
+            node = node.left
+        out = self.addend(node)
+        for each in reversed(right):
+            out.extend(self.terms(each))
+        return out
+
+    def addend(self, node: Node) -> list[int]:
         match node:
             case Paren(arg=arg, braces=False):
                 return self.terms(arg)
             case Number():
                 return self.number(node)
-            case Binary(op="+"):
-                return [*self.terms(node.left), *self.terms(node.right)]
             case Binary(op="-"):
                 left = self.terms(node.left)
                 return self.without(left, node.right)
@@ -225,8 +234,8 @@ def _logical(node: Node) -> bool:
             return False
 
 
-def split_formula(formula: Node, text: str) -> tuple[Node, Node, tuple[str, ...]]:
-    """Outcome, covariates, and the columns behind ``|``.
+def split_formula(formula: Node, text: str) -> tuple[Node, Node, dict[str, tuple[str, ...]]]:
+    """Outcome, covariates, and the fixed effects behind ``|``: the columns of each, several for ``a^b``, by its name.
 
     Raises
     ------
@@ -241,8 +250,8 @@ def split_formula(formula: Node, text: str) -> tuple[Node, Node, tuple[str, ...]
         raise FormulaError(f"formula '{text}' has more than one '~'; write it as in 'y ~ x1 + x2'")
     right = formula.right
     if not isinstance(right, Binary) or right.op != "|":
-        return formula.left, right, ()
-    absorbed = _listed(right.right)
+        return formula.left, right, {}
+    absorbed = _effects(right.right)
     if isinstance(right.left, Binary) and right.left.op == "|":
         raise FormulaError(
             f"formula '{text}' has several parts behind '|'; only fixed effects go there, as in 'y ~ x | unit + year'. "
@@ -251,16 +260,26 @@ def split_formula(formula: Node, text: str) -> tuple[Node, Node, tuple[str, ...]
     if absorbed is None:
         raise FormulaError(
             f"formula '{text}': the part behind '|' must list the columns of the fixed effects, as in "
-            "'y ~ x | unit + year'; a logical 'or' goes inside I(), as in I(a | b)"
+            "'y ~ x | unit + year', or 'y ~ x | state^year' for an effect of each combination; a logical 'or' goes inside "
+            "I(), as in I(a | b)"
         )
-    return formula.left, right.left, tuple(dict.fromkeys(absorbed))
+    return formula.left, right.left, {"^".join(columns): columns for columns in absorbed}
 
 
-def _listed(node: Node) -> list[str] | None:
-    """Names joined by ``+``, or None if there is anything else."""
-    if isinstance(node, Name):
-        return [node.id]
-    if isinstance(node, Binary) and node.op == "+":
-        left, right = _listed(node.left), _listed(node.right)
-        return None if left is None or right is None else [*left, *right]
-    return None
+def _effects(node: Node) -> list[tuple[str, ...]] | None:
+    """Fixed effects joined by ``+``, the columns of each joined by ``^`` or ``:``, or None if there is anything else."""
+    match node:
+        case Name():
+            return [(node.id,)]
+        case Paren(braces=False):
+            return _effects(node.arg)
+        case Binary(op="+" | "^" | ":" as op):
+            left, right = _effects(node.left), _effects(node.right)
+            if left is None or right is None:
+                return None
+            if op == "+":
+                return [*left, *right]
+            # (a + b)^c is two combinations, as elsewhere in a formula
+            return [tuple(dict.fromkeys((*one, *other))) for one in left for other in right]
+        case _:
+            return None

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from dsl.data.formula.matrices import build, parse
+from dsl.data.formula.strings import parse_string
+from dsl.exceptions import FormulaError
 
 J = np.arange(24)
 DATA = pd.DataFrame({"y": J, "a": J % 2, "b": J // 2 % 2, "c": J // 4 % 2, "d": J % 3})
@@ -29,3 +31,16 @@ DATA = pd.DataFrame({"y": J, "a": J % 2, "b": J // 2 % 2, "c": J // 4 % 2, "d": 
 def test_columns(side: str, expected: list[str]) -> None:
     made = build(parse(f"y ~ {side}", list(DATA.columns), {}), DATA, np.ones(len(DATA), dtype=bool), ())
     assert list(made.covariates.names) == ["Intercept", *expected]
+
+
+def test_thousands_of_terms_written_out() -> None:
+    names = [f"x{j}" for j in range(5000)]
+    parsed = parse_string(f"y ~ {' + '.join(names)}", ["y", *names], {}, outside_dot=())
+    assert len(parsed.covariates.terms) == 5000
+    assert parsed.variables == tuple(sorted(["y", *names]))
+
+
+@pytest.mark.parametrize("right", ["(" * 3000 + "x" + ")" * 3000, f"I({'+'.join(['x'] * 3000)})", "!" * 3000 + "x"])
+def test_too_deep_a_formula_is_an_error_of_the_formula(right: str) -> None:
+    with pytest.raises(FormulaError, match="nested too deeply"):
+        parse_string(f"y ~ {right}", ["y", "x"], {}, outside_dot=())

@@ -115,9 +115,14 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
         lambda d: {"lab": d["lab"] + 1},
         {"labeled": "lab"},
         e.LabelError,
-        ["'lab'", "found 2.0", f"{LABELED} rows", "leave `labeled` out"],
+        ["'lab'", f"found 2 in {LABELED} rows", "leave `labeled` out"],
     ),
-    "labeled NaN": (first("lab", [4], np.nan), {"labeled": "lab"}, e.LabelError, ["'lab'", "nan", "1 row (first: 4)"]),
+    "labeled NaN": (
+        first("lab", [4], np.nan),
+        {"labeled": "lab"},
+        e.LabelError,
+        ["'lab'", "missing in 1 row (first: 4)"],
+    ),
     "labeled text": (
         lambda d: {"lab": np.where(d["lab"] == 1, "yes", "no")},
         {"labeled": "lab"},

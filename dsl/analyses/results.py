@@ -15,13 +15,12 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.stats.contrast import ContrastResults, MultiCompResult, WaldTestResults
 
 from dsl._typing import FloatArray, IntArray, Record
+from dsl.analyses.model import LACKING, DSLModel, holds_intercept
 from dsl.analyses.terms import t_test_pairwise, wald_test_terms
 from dsl.data.arguments import foreign_errors
 from dsl.data.columns import quoted
-from dsl.data.formula.rlang.matrix import TermBlock
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
-from dsl.estimators.predictor import Predictor
 from dsl.estimators.records import SampleFacts, Splits
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError, NoLikelihoodError
@@ -29,61 +28,6 @@ from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.page import write_report
 from dsl.reports.summary import summarize
-
-_LIKELIHOOD = (
-    "the estimates solve moment equations and maximise no likelihood; compare models by wald_test(), estimators by "
-    "fit.compare()"
-)
-_ROWS = (
-    "outcome or covariates are known on labelled rows only; see pseudo_outcomes and predictions, and predict(data) for rows "
-    "with known values"
-)
-_SHARE = "of variables that are known in part no share of variance is explained; fit_quality has the learner's out-of-fold R2"
-LACKING: dict[str, str] = {
-    **dict.fromkeys(
-        ("llf", "llnull", "llr", "llr_pvalue", "aic", "aicc", "bic", "deviance", "null_deviance"), _LIKELIHOOD
-    ),
-    **dict.fromkeys(("fittedvalues", "resid", "wresid", "resid_response", "resid_pearson", "ssr", "mse_resid"), _ROWS),
-    **dict.fromkeys(("rsquared", "rsquared_adj", "prsquared", "pseudo_rsquared"), _SHARE),
-    **dict.fromkeys(("fvalue", "f_pvalue"), "wald_test() and wald_test_terms() make the joint test"),
-}
-"""What other results of statsmodels have and these have not, and why."""
-
-
-class _Names:
-    """Labels for statsmodels' wrapper and tests."""
-
-    def __init__(self, names: tuple[str, ...], outcome: str) -> None:
-        self.xnames = self.param_names = self.cov_names = list(names)
-        self.ynames = outcome
-
-    def wrap_output(
-        self, values: FloatArray, how: str = "columns", names: object = None
-    ) -> pd.Series | pd.DataFrame | FloatArray:
-        if how == "cov":
-            return pd.DataFrame(values, index=self.xnames, columns=self.xnames)
-        if how == "columns":
-            return pd.Series(values, index=self.xnames)
-        return values
-
-
-def _holds_intercept(block: TermBlock) -> bool:
-    """Whether a term's columns add up to one: the intercept, or a category with all its levels."""
-    return block.name == "Intercept" or (block.coding is not None and block.coding.shape[0] == block.coding.shape[1])
-
-
-class DSLModel:
-    """The part of a statsmodels model that results need: names and a predictor."""
-
-    def __init__(self, names: tuple[str, ...], outcome: str, predictor: Predictor) -> None:
-        self.exog_names = list(names)
-        self.endog_names = outcome
-        self.data = _Names(names, outcome)
-        self._predictor = predictor
-
-    def predict(self, params: FloatArray, data: TableLike, which: str = "mean") -> pd.Series | pd.DataFrame:
-        """Fitted means (or linear predictors) for new rows."""
-        return self._predictor(params, data, which)
 
 
 class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
@@ -133,7 +77,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self._data = data
         self.nobs = core.nobs
         # as statsmodels counts: without the intercept, which is not what a model explains with
-        intercepts = int(any(_holds_intercept(block) for block in core.predictor.spec.blocks))
+        intercepts = int(any(holds_intercept(block) for block in core.predictor.spec.blocks))
         self.k_constant = intercepts
         self.df_model = len(core.params) - intercepts * max(len(core.predictor.levels), 1)
         self.df_resid = core.nobs - len(core.params)

@@ -6,11 +6,13 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import Any
 
 from dsl._version import __version__
 from dsl.cli import collect, compare, fit, power, sample
+from dsl.cli.words import arguments_of, in_words_of
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -52,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         module.add_arguments(each)
         each.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
         each.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        each.set_defaults(run=module.run)
+        each.set_defaults(run=module.run, words=arguments_of(each))
     return out
 
 
@@ -79,8 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(given)
     options.argv = ["dsl", *given]
+    with _printable():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command that was parsed, and turn what goes wrong into a message and an exit code."""
     try:
-        with _told(quiet=options.quiet) as options.warnings, _ended_by_signals():
+        with _told(options) as options.warnings, _ended_by_signals():
             # warnings are collected while the command runs, so that it can write them to its JSON file
             options.run(options)
             # a broken pipe shows here, inside the try, rather than at exit
@@ -92,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     # mistakes of the caller, which the message explains: no traceback
     except (DSLError, OSError) as error:
-        return _failed(f"error: {error}", options, WRONG)
+        return _failed(f"error: {in_words_of(options.words, str(error))}", options, WRONG)
     except Exception as error:
         return _failed(
             f"unexpected error: {type(error).__name__}: {error}\nThis should not happen; --debug shows where",
@@ -137,7 +145,23 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _told(*, quiet: bool) -> Iterator[list[str]]:
+def _printable() -> Iterator[None]:
+    """Signs that stdout or stderr cannot write as escapes, rather than an error: not every terminal is UTF-8."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            # a pipe that was closed meanwhile cannot be set back
+            with suppress(ValueError, OSError):
+                stream.reconfigure(errors=errors)
+
+
+@contextmanager
+def _told(options: argparse.Namespace) -> Iterator[list[str]]:
     """Warnings of this package on stderr, one line each, and in the list that is handed out."""
     said: list[str] = []
     with warnings.catch_warnings():
@@ -147,9 +171,10 @@ def _told(*, quiet: bool) -> Iterator[list[str]]:
             # other packages' warnings keep their own way
             if not issubclass(category, DSLWarning):
                 return other(message, category, *place, **more)
-            said.append(f"{category.__name__}: {message}")
-            if not quiet:
-                print(f"dsl: warning: {message}", file=sys.stderr)
+            text = in_words_of(options.words, str(message))
+            said.append(f"{category.__name__}: {text}")
+            if not options.quiet:
+                print(f"dsl: warning: {text}", file=sys.stderr)
             return None
 
         warnings.simplefilter("always", DSLWarning)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 HELP = "fit a regression"
 EPILOG = """\
-Messages name Python's arguments: sample_prob is --sample-prob, cross_fit is --folds, sample_split is --splits.
-
 examples:
   dsl fit posts.csv "y ~ x" --predicted y --prediction llm_y
   dsl fit posts.parquet "y ~ x + factor(party)" --predicted y --prediction llm_y --sample-prob pi --model logit \\

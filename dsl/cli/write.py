@@ -74,7 +74,17 @@ def write_all(contents: Mapping[str, str | Writer], fresh: Container[str] = ()) 
                 draft = drafts.enter_context(written_aside(path, replace=path not in fresh))
                 _write(draft, content)
     if STDOUT in contents:
-        sys.stdout.write(str(contents[STDOUT]))
+        _to_stdout(str(contents[STDOUT]))
+
+
+def _to_stdout(text: str) -> None:
+    """Write data to stdout: in UTF-8, as to files, whatever the terminal is."""
+    raw = getattr(sys.stdout, "buffer", None)
+    if raw is None:
+        sys.stdout.write(text)
+        return
+    sys.stdout.flush()
+    raw.write(text.encode("utf-8"))
 
 
 def _write(path: Path, content: str | Writer) -> None:

@@ -193,7 +193,12 @@ def _check_text(column: pd.Series, role: str) -> None:
         other = "" if numbers.all() else f" and some others ({', '.join(repr(v) for v in values[~numbers][:3])})"
         raise ColumnTypeError(
             f"column '{column.name}' ({role}) holds {int(numbers.sum())} different numbers{other} as text. "
-            f"{recode(str(column.name), values)}; if they are codes of categories, .astype('category')"
+            f"{recode(str(column.name), values)}; "
+            + (
+                f"codes of categories go into factor({column.name})"
+                if role == "formula"
+                else "of codes of categories make text"
+            )
         )
     if role != "feature" and len(values) > max(50, len(column) // 2):
         raise ColumnTypeError(

@@ -39,6 +39,8 @@ from dsl.engine.covariance import unit_sums
 # xgboost, lm and gam (appendix E, n = 500). A smaller margin than one standard error helped there and lost as much for
 # "llm + noise". "stack" is as good or better at n = 500, at several times the cost.
 CANDIDATES = ("ridge", "surface", "xgboost")  # simplest first
+SEARCHED = "cross-validated squared error"
+"""How the reason of a choice begins where candidates were compared."""
 
 
 class Learner(Protocol):
@@ -152,6 +154,6 @@ def choose(
     gaps = {name: unit_sums(error - errors[least], groups) for name, error in errors.items()}
     # sum of the gaps against sqrt(n) sd, which is the mean gap against its standard error
     chosen = next(n for n, gap in gaps.items() if n == least or gap.sum() <= np.sqrt(len(gap)) * gap.std(ddof=1))
-    reason = f"cross-validated squared error of {', '.join(losses)}: "
+    reason = f"{SEARCHED} of {', '.join(losses)}: "
     reason += "the smallest" if chosen == least else f"simplest within one standard error of the smallest ({least})"
     return AutoChoice(method=chosen, losses=losses, reason=reason)

@@ -1,6 +1,5 @@
 """What was done, in sentences for a paper, with the numbers of this analysis and the sources to cite."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,8 @@ import pandas as pd
 from dsl.data.messages import rows_left_out
 from dsl.data.tables import each_row
 from dsl.estimators.result import Fit
+from dsl.learners.auto import SEARCHED
+from dsl.learners.words import joined, learner_words
 from dsl.reports.comparison import Comparison
 from dsl.reports.page.sources import SOURCES, cite, cited
 from dsl.reports.summary import reference
@@ -87,11 +88,11 @@ def _labels(fit: Fit) -> Part:
     spec, sample, design = fit.call, fit.sample, fit.call.design
     verb = "was" if len(spec.predicted_var) == 1 else "were"
     words = (
-        f"{_list(spec.predicted_var)} {verb} labelled by experts on {sample.n_labeled:,} of them "
+        f"{joined(spec.predicted_var)} {verb} labelled by experts on {sample.n_labeled:,} of them "
         f"({sample.n_labeled / sample.nobs:.1%})"
     )
     if spec.prediction:
-        words += f" and predicted on all of them ({_list(spec.prediction)})"
+        words += f" and predicted on all of them ({joined(spec.prediction)})"
     if not fit.estimator.uses_labels:
         return f"{words}.", ()
     low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
@@ -150,11 +151,13 @@ def _learning(fit: Fit) -> Part:
         return "", ()
     sees = [*spec.prediction, *spec.feature]
     also = " and the observed variables of the analysis" if fit.estimator.imputes else ""
-    names = list(dict.fromkeys(splits.learners))
+    names = learner_words(splits.learners, spec.sl_method, spec.family) or ["their mean"]
+    if any(reason.startswith(SEARCHED) for reason in splits.learner_reasons):
+        names[-1] += ", chosen by cross-validation"
     times = len(splits.params)
     whole = "" if spec.cluster is None else " that keep clusters whole"
     folds = f"cross-fitted over {fit.cross_fit} folds{whole}"
-    words = f"Gold labels were predicted from {_list(sees)}{also} by {_list(names)}, {folds}"
+    words = f"Gold labels were predicted from {joined(sees)}{also} by {joined(names)}, {folds}"
     keys: tuple[str, ...] = ()
     if times > 1:
         words += f"; this was repeated with {times} divisions into folds, and medians are reported ({cite('DML')})"
@@ -207,7 +210,3 @@ def _results(fit: Fit, alpha: float) -> str:
         return "The intercept is in the table of estimates."
     more = f"; {len(rows) - MOST_RESULTS} more are in the table of estimates" if len(rows) > MOST_RESULTS else ""
     return f"Coefficients: {'; '.join(shown)}{more}."
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

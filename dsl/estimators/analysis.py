@@ -126,7 +126,9 @@ def prepare_analysis(
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = [name for name in (call.labeled, call.sample_prob, call.cluster) if name is not None]
-    parsed = parse(call.formula, names, functions, outside_dot={*call.prediction, *_parts(call.index), *single, *COLUMNS})
+    parsed = parse(
+        call.formula, names, functions, outside_dot={*call.prediction, *_parts(call.index), *single, *COLUMNS}
+    )
     columns = Columns(
         formula=parsed.variables,
         predicted=call.predicted_var,

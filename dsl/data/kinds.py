@@ -18,7 +18,7 @@ from collections.abc import Hashable, Iterable
 from decimal import Decimal
 from enum import Enum
 from numbers import Real
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -98,9 +98,10 @@ def plain(column: pd.Series) -> pd.Series:
     of two, as in R. Whole numbers with missing values are ``Int64`` (``UInt64``, Python's own) if floats would not be exact.
     """
     kind = column.dtype
-    # pyarrow's name for categories
+    # pyarrow's name for categories. Their order counts, and astype("category") fails on missing ones
     if isinstance(kind, pd.ArrowDtype) and str(kind).startswith("dictionary"):
-        return column.astype("category")
+        made = cast(Any, column.array).__arrow_array__().unify_dictionaries().to_pandas()
+        return pd.Series(made.array, index=column.index, name=column.name)
     if is_object_dtype(kind):
         return _plain_objects(column)
     if isinstance(kind, pd.CategoricalDtype | np.dtype | pd.PeriodDtype | pd.IntervalDtype | pd.DatetimeTZDtype):
@@ -141,7 +142,13 @@ def _plain_objects(column: pd.Series) -> pd.Series:
     if found == {"number"} and all(map(_is_whole, known)) and any(abs(v) > EXACT for v in known):
         return _large_integers(column)
     made = column.infer_objects()
-    return pd.to_numeric(column, errors="coerce").astype(float) if made.dtype == object else made
+    if not is_object_dtype(made.dtype):
+        return made
+    try:
+        numbers = column.to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:  # whole numbers beyond all floats
+        numbers = np.array([np.nan if pd.isna(v) else float(Decimal(v)) for v in column])
+    return pd.Series(numbers, index=column.index, name=column.name)
 
 
 def _is_whole(value: object) -> bool:

@@ -147,12 +147,14 @@ def column_value(column: pd.Series, known: Factor | Quantity | None = None) -> V
     if isinstance(known, Quantity):
         return _like(column, known)
     if isinstance(kind, pd.CategoricalDtype):
-        texts = level_texts(pd.Series(column.cat.categories))
+        categories = pd.Series(column.cat.categories)
+        if isinstance(categories.dtype, pd.IntervalDtype):
+            categories = categories.map(str)
+        texts = level_texts(categories)
         codes = column.cat.codes.to_numpy().astype(np.int64)
         if known is not None:
             return matched(texts[codes], known, str(column.name))
-        dated = is_dates(column_value(standard(pd.Series(column.cat.categories))))
-        labels = texts if dated else map(str, column.cat.categories)
+        labels = texts if is_dates(column_value(standard(categories))) else map(str, categories)
         return Factor(codes=codes, levels=tuple(texts), labels=tuple(labels), ordered=bool(column.cat.ordered))
     if known is not None:
         return matched(level_texts(column), known, str(column.name))

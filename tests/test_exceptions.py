@@ -192,10 +192,16 @@ DATA: dict[str, tuple[Change, dict[str, Any], type[Exception], list[str]]] = {
         ["'z' is 2 in", "Recode"],
     ),
     "gold numbers as text": (
-        lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("")},
+        lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("later")},
         {},
         e.ColumnTypeError,
         ["'y'", "pd.to_numeric(data['y'], errors='coerce')"],
+    ),
+    "gold numbers and blanks": (
+        lambda d: {"y": d["y"].map({0.0: "0", 1.0: "1"}).fillna("")},
+        {},
+        e.MissingCodeError,
+        ["'y' (predicted_var)", "is '' in 120 rows", "data['y'].mask(data['y'].str.strip() == '')"],
     ),
     "constant outcome": (lambda d: {"y": d["y"] * 0}, {}, e.OutcomeError, ["'y' is 0", "80 labelled rows"]),
     "constant column": (

@@ -7,19 +7,24 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.data.arguments import as_names
-from dsl.data.columns import named_columns
+from dsl.data.arguments import as_name, as_names, warn_caller
+from dsl.data.codes import check_codes
+from dsl.data.columns import NamedColumns, named_columns
 from dsl.data.design import SamplingDesign
 from dsl.data.sample import MANY_LEVELS
 from dsl.data.tables import TableLike, as_numbers, first_rows
-from dsl.exceptions import ArgumentError, DataError, LabelError, OutcomeError
+from dsl.exceptions import ArgumentError, CodingWarning, DataError, LabelError, OutcomeError
 
 
 def read_columns(
-    data: TableLike, gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
+    data: TableLike,
+    gold: str,
+    single: Mapping[str, str | None],
+    several: Mapping[str, tuple[str, ...]],
+    design: SamplingDesign | None,
 ) -> pd.DataFrame:
-    """The columns of the call, groups and time complete."""
-    if not isinstance(gold, str):
+    """The columns of the call, groups and time complete, gold labels without codes for missing."""
+    if as_name(gold, "gold") is None:
         raise ArgumentError(f"gold must be the name of the column with the expert labels; found {gold!r}")
     roles = {name: role for role, names in several.items() for name in names}
     roles |= {name: role for role, name in single.items() if name is not None} | {gold: "gold"}
@@ -36,7 +41,24 @@ def read_columns(
                 f"'{name}' ({roles[name]}) is missing in {first_rows(missing, frame.index)}: these rows belong to no cell; fill "
                 "it, e.g. with 'unknown', or leave them out"
             )
+    _check_codes(frame, gold, roles, single["labeled"], several["prediction"], design)
     return frame
+
+
+def _check_codes(
+    frame: pd.DataFrame,
+    gold: str,
+    roles: Mapping[str, str],
+    labeled: str | None,
+    predictions: tuple[str, ...],
+    design: SamplingDesign | None,
+) -> None:
+    """Codes for missing, before whole numbers become categories."""
+    pairs = {gold: predictions}
+    columns = NamedColumns(named=roles, predicted=(gold,), prediction=predictions, labeled=labeled, pairs=pairs)
+    stated = None if design is None and labeled is None else labeled_rows(frame, gold, labeled, design)
+    for said in check_codes(frame, columns, stated):
+        warn_caller(CodingWarning, said)
 
 
 def make_categories(frame: pd.DataFrame, gold: str, predictions: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from dsl.estimators.surrogates import raw_versions
 from dsl.exceptions import (
     AllLabeledWarning,
     ArgumentError,
+    CodingWarning,
     DroppedRowsWarning,
     LabelError,
     LeakError,
@@ -97,6 +98,7 @@ def read(
         labeled=as_name(labeled, "labeled"),
         sample_prob=as_name(sample_prob, "sample_prob"),
         cluster=as_name(cluster, "cluster"),
+        pairs=dict(zip(golds, ((name,) for name in predictions), strict=True)),
     )
     sample = prepare(data, columns, design)
     if sample.n_labeled < 2:
@@ -110,7 +112,7 @@ def read(
         warn_if_unused(data, gold=golds, design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     prob = sample.labeling.prob
     _check_certain(sample, sample_prob)
-    surrogates = raw_versions(_Rows(sample, golds), dict(zip(golds, ((p,) for p in predictions), strict=True)), "ppi")
+    surrogates = raw_versions(_Rows(sample, golds), columns.pairs, "ppi")
     certain = prob >= 1.0
     return Paired(
         sample=sample,
@@ -147,6 +149,8 @@ def _check_pairs(golds: tuple[str, ...], predictions: tuple[str, ...]) -> None:
 def _warn_about(sample: Sample) -> None:
     if sample.n_input > len(sample.data):
         warn_caller(DroppedRowsWarning, rows_left_out(sample.n_input, len(sample.data), sample.dropped))
+    for said in sample.codings:
+        warn_caller(CodingWarning, said)
     if sample.labeled.all():
         warn_caller(
             AllLabeledWarning, "every row is labelled: surrogates are not used, these are the gold values alone"

@@ -21,7 +21,7 @@ from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import check_alpha, kish, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
 from dsl.estimators.names import known_estimator
-from dsl.exceptions import ArgumentError, DroppedRowsWarning, FewLabelsWarning
+from dsl.exceptions import ArgumentError, CodingWarning, DroppedRowsWarning, FewLabelsWarning
 from dsl.learners.auto import Method
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def proportions(
         role: as_name(name, role)
         for role, name in (("cluster", cluster), ("sample_prob", sample_prob), ("labeled", labeled), ("time", time))
     }
-    frame = read_columns(data, gold, single, {"feature": extra, "prediction": predictions, "by": groups})
+    frame = read_columns(data, gold, single, {"feature": extra, "prediction": predictions, "by": groups}, design)
     make_categories(frame, gold, predictions)
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=extra, cluster=cluster)
     marked = labeled_rows(frame, gold, labeled, design)
@@ -160,6 +160,7 @@ def proportions(
     alone = used.sum() == 1
     with warnings.catch_warnings():
         # rows of blank cells: asked for, and said in the note
+        warnings.simplefilter("ignore", CodingWarning)  # said of the columns as they came
         warnings.filterwarnings("ignore", rf".*per column: '{cells.column}' \(\d+\)\.", DroppedRowsWarning)
         fit = dsl(
             f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),

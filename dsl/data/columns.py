@@ -24,6 +24,8 @@ class Columns:
     cluster: str | None = None
     absorbed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Fixed effects by name, and the columns whose combinations they are (most often one)."""
+    pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which predictions stand for which predicted variable, where that is known."""
 
     def roles(self) -> dict[str, str]:
         """Argument that names each column, for messages, and the first one where several do."""

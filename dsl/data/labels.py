@@ -93,7 +93,8 @@ def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
     gold = frame[list(columns.predicted)].notna().to_numpy()
     everything, something = np.asarray(gold.all(axis=1)), np.asarray(gold.any(axis=1))
-    if columns.labeled is None:
+    stated = stated_rows(frame, columns)
+    if stated is None:
         labeled = everything
         if (something & ~everything).any():
             part = first_rows(something & ~everything, frame.index)
@@ -102,7 +103,7 @@ def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
                 "all of them: complete them, or set the ones that are there to missing"
             )
     else:
-        labeled = _zero_one(frame[columns.labeled], columns.labeled).astype(bool)
+        labeled = stated
         yes, no = (f"with {columns.labeled} = {value}" for value in (1, 0))
         _check_labeled_gold(frame, columns, labeled, yes, no)
     if not labeled.any():
@@ -111,6 +112,11 @@ def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
             "every row; DSL needs gold labels for a random part of the rows"
         )
     return np.asarray(labeled)
+
+
+def stated_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray | None:
+    """Labelled rows as the column `labeled` has them, (N,), or None without one."""
+    return None if columns.labeled is None else _zero_one(frame[columns.labeled], columns.labeled).astype(bool)
 
 
 def _zero_one(column: pd.Series, name: str) -> FloatArray:

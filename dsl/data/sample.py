@@ -7,11 +7,20 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.codes import check_codes
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import SamplingDesign, aligned, whole_units
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.kinds import Kind, as_float, complete, kind_of, standard, zero_one
-from dsl.data.labels import check_predictions, gold_values, labeled_by, labeled_rows, r_levels, sampling_probabilities
+from dsl.data.labels import (
+    check_predictions,
+    gold_values,
+    labeled_by,
+    labeled_rows,
+    r_levels,
+    sampling_probabilities,
+    stated_rows,
+)
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
 from dsl.data.tables import TableLike, check_usable, column_names, first_rows, is_category, to_pandas
@@ -56,6 +65,8 @@ class Sample:
     notes: tuple[str, ...]
     two_levels: dict[str, tuple[str, str]]
     """R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R."""
+    codings: tuple[str, ...]
+    """What looks miscoded, a sentence each (`dsl.data.codes.doubts`)."""
     fingerprint: dict[str, str]
     """Hash of each column in the input, all rows (`dsl.data.fingerprint.column_fingerprints`)."""
 
@@ -82,24 +93,18 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     which `Sample.dropped` counts. Anything else that is missing or contradictory raises. A `design`
     (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
     """
-    check_columns_exist(columns, column_names(data))
-    names = list(columns.roles())
-    frame = to_pandas(data, names)
-    if frame.empty:
-        raise DataError("the data have no rows; look at the filter or join that made them")
-    check_usable(frame, columns.roles())
-    frame = pd.DataFrame({name: standard(frame[name]) for name in names}, index=frame.index)
-    _check_kinds(frame, columns)
+    frame = _columns_of(data, columns)
     # of the input as it came, all rows: before labels are read and rows dropped
     fingerprint = column_fingerprints(frame)
     two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
     notes = _read_zero_one(frame, columns)
+    labeling = None if design is None else aligned(design, frame.index)
+    codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
     # probabilities have a check of their own, whose message says more
     _check_finite(frame if columns.sample_prob is None else frame.drop(columns=columns.sample_prob))
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
-    labeling = None if design is None else aligned(design, frame.index)
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
     probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
@@ -114,7 +119,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     scaled = probability * (labeled.mean() / probability.mean())
     equal_prob = bool(np.ptp(probability) == 0.0)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
-    frame = pd.DataFrame({name: complete(frame[name]) for name in names}, index=frame.index)
+    frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
     notes += _drop_unused_categories(frame)
     cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
     if labeling is None:
@@ -140,8 +145,22 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         n_input=n_input,
         notes=notes,
         two_levels={name: two for name, two in two_levels.items() if not is_category(frame[name])},
+        codings=codings,
         fingerprint=fingerprint,
     )
+
+
+def _columns_of(data: TableLike, columns: Columns) -> pd.DataFrame:
+    """The columns of the analysis, every cell of a kind that its role can use."""
+    check_columns_exist(columns, column_names(data))
+    names = list(columns.roles())
+    frame = to_pandas(data, names)
+    if frame.empty:
+        raise DataError("the data have no rows; look at the filter or join that made them")
+    check_usable(frame, columns.roles())
+    frame = pd.DataFrame({name: standard(frame[name]) for name in names}, index=frame.index)
+    _check_kinds(frame, columns)
+    return frame
 
 
 MANY_LEVELS = 20
@@ -164,7 +183,7 @@ def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
 def _read_zero_one(frame: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
     """Make numbers of "0" and "1", and of categories 0 and 1, where labels and predictions are. Notes on those that were text."""
     notes = []
-    for name in (*columns.predicted, *columns.prediction, *([columns.labeled] if columns.labeled else [])):
+    for name in (*columns.predicted, *columns.prediction, *([] if columns.labeled is None else [columns.labeled])):
         numbers = zero_one(frame[name])
         if numbers is None:
             continue

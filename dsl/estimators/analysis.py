@@ -21,7 +21,14 @@ from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call
-from dsl.exceptions import AllLabeledWarning, ArgumentError, DroppedRowsWarning, FewLabelsWarning, OutcomeError
+from dsl.exceptions import (
+    AllLabeledWarning,
+    ArgumentError,
+    CodingWarning,
+    DroppedRowsWarning,
+    FewLabelsWarning,
+    OutcomeError,
+)
 
 FIXED_EFFECTS = {"oneway": 1, "twoways": 2, "multiway": None}
 """How many columns `index` may name."""
@@ -138,6 +145,7 @@ def prepare_analysis(
         sample_prob=call.sample_prob,
         cluster=call.cluster,
         absorbed=_absorbed(parsed, call, names),
+        pairs=call.pairs,
     )
     sample = prepare(data, columns, call.design)
     if not quiet:
@@ -225,6 +233,8 @@ def _warn_about(sample: Sample) -> None:
             f"{rows_left_out(sample.n_input, len(sample.data), sample.dropped)}. Fill them, or leave these rows out "
             "yourself, to silence this",
         )
+    for said in sample.codings:
+        warn_caller(CodingWarning, said)
     if sample.labeled.all():
         warn_caller(
             AllLabeledWarning, "every row is labelled: predictions are not used, this is an ordinary regression"

@@ -96,7 +96,12 @@ def fit_truth(setting: Setting) -> pd.Series:
     """Coefficients with the gold label of every row, (k,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllLabeledWarning)
-        params: pd.Series = call_dsl(setting, setting.data, {"estimator": "gold_only"}).params
+        marked = "_labeled"
+        while marked in setting.data:
+            marked = f"_{marked}"
+        # said, so that no label is taken for a code of unlabelled rows
+        given = {"estimator": "gold_only", "labeled": marked}
+        params: pd.Series = call_dsl(setting, setting.data.assign(**{marked: 1}), given).params
         return params
 
 

@@ -16,6 +16,7 @@ from dsl.estimators.short import SHORT, Estimators, resolve_estimators
 from dsl.exceptions import (
     AllLabeledWarning,
     ArgumentError,
+    CodingWarning,
     DroppedRowsWarning,
     EstimationError,
     FewLabelsWarning,
@@ -150,7 +151,7 @@ def fit_each(
         with warnings.catch_warnings():
             # every fit warns of the same rows: once is enough
             if quiet or fits or failed:
-                for said in (DroppedRowsWarning, AllLabeledWarning, FewLabelsWarning):
+                for said in (DroppedRowsWarning, AllLabeledWarning, CodingWarning, FewLabelsWarning):
                     warnings.simplefilter("ignore", said)
             # the naive fit uses no labels, and does not warn of how they were drawn
             if quiet or failed or any(one.estimator.uses_labels for one in fits.values()):

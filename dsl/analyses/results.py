@@ -16,6 +16,7 @@ from statsmodels.stats.contrast import ContrastResults, MultiCompResult, WaldTes
 
 from dsl._typing import FloatArray, IntArray, Record
 from dsl.analyses.model import LACKING, DSLModel, holds_intercept
+from dsl.analyses.stored import Stored
 from dsl.analyses.terms import t_test_pairwise, wald_test_terms
 from dsl.data.arguments import foreign_errors
 from dsl.data.columns import quoted
@@ -439,7 +440,7 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         return {**self.__dict__, "_data": None, "_core": core}
 
 
-class DSLResults(LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
+class DSLResults(Stored, LikelihoodResultsWrapper):  # type: ignore[misc]  # noqa: D101
     __doc__ = DSLEstimates.__doc__
     _wrap_attrs: ClassVar[dict[str, str]] = {
         **LikelihoodResultsWrapper._wrap_attrs,

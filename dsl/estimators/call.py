@@ -16,6 +16,8 @@ class Lost:
     """In the place of a learner that could not be written to a file."""
 
     described: str
+    stored: bool = False
+    """Whether the file has it, as code that nobody vouched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,11 @@ class Call:
     @property
     def learner(self) -> Method:
         """The learner. Raises ArgumentError if a file of results could not hold it."""
+        if isinstance(self.sl_method, Lost) and self.sl_method.stored:
+            raise ArgumentError(
+                f"the fit was read from a file that was not trusted, and its learner is code ({self.sl_method.described}): if "
+                "you trust whoever wrote the file, DSLResults.load(path, trusted=True) reads it"
+            )
         if isinstance(self.sl_method, Lost):
             raise ArgumentError(
                 f"the fit was read from a file, which could not hold its learner ({self.sl_method.described}): fit again, with a "

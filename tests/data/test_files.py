@@ -172,6 +172,7 @@ SAVERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "table txt": ("t.txt", lambda path: dsl.table(fitted()[0]).save(path)),
     "table html": ("t.html", lambda path: dsl.table(fitted()[0]).save(path)),
     "table docx": ("t.docx", lambda path: dsl.table(fitted()[0]).save(path)),
+    "fit": ("fit.dsl", lambda path: fitted()[0].save(path)),
     "report": ("r.html", lambda path: fitted()[0].report(path, compare=False, diagnose=False)),
 }
 
@@ -226,6 +227,7 @@ def test_all_writers_are_known() -> None:
         if pattern.search(line) and not line.lstrip().startswith(("...", ">>>"))
     }
     assert found == {
+        "analyses/stored.py",
         "cli/demo.py", "cli/power.py", "cli/write.py", "data/files.py", "datasets/real.py", "planning/evaluation/checkpoint.py",
         "reports/page/figures.py", "reports/page/write.py", "reports/tables/regression.py", "sampling/adaptive/log.py",
         "reports/tables/word.py", "sampling/coding/sheets.py", "sampling/storage.py",

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Container, Mapping
 from contextvars import ContextVar
 from types import FrameType, ModuleType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
 from dsl._typing import Arguments
 from dsl.data.formula.text import FormulaLike, formula_text
+from dsl.exceptions import FormulaError
 
 R = TypeVar("R")
 
@@ -34,6 +35,26 @@ def formula_names(depth: int) -> Mapping[str, object]:
     """What a formula may use: the names given to `call_among`, else those `depth` calls above the function that asks."""
     given = _NAMES.get()
     return names_at(sys._getframe(depth + 1)) if given is None else given
+
+
+class Absent:
+    """In the place of a function (or module) of a caller's that a file of results does not hold."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, attribute: str) -> "Absent":
+        """Whatever is asked of a module that is not there is not there either."""
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        return self
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise FormulaError."""
+        raise FormulaError(
+            f"the fit was read from a file, which holds no functions, and its formula uses '{self.name}': where that is defined, "
+            "DSLResults.load(path, trusted=True) lets the formula call it"
+        )
 
 
 def used_functions(formula: FormulaLike, columns: Container[str], caller: Mapping[str, object]) -> dict[str, object]:

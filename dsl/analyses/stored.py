@@ -1,0 +1,282 @@
+"""Fits in files: numbers, texts and arrays, which are read without running anything.
+
+A file is an ``.npz`` archive: the fit as JSON, its arrays, and, only where there is no other way, Python objects as a pickle.
+Reading a pickle can run any code, so that these are read for who says that the file is trusted, and for nobody else. Functions
+of the code that the formula stood in are in no file: a formula that was read finds them where a trusted file is loaded.
+"""
+
+import json
+import pickle
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, Protocol, Self, TypeVar
+
+import numpy as np
+
+from dsl._typing import AnyArray, Record
+from dsl._version import __version__
+from dsl.data.design import SamplingDesign
+from dsl.data.files import PathLike, as_path, written_aside
+from dsl.data.formula.caller import NOBODY, Absent, formula_names
+from dsl.data.formula.rlang import syntax
+from dsl.data.formula.rlang.contrasts import Contrast
+from dsl.data.formula.rlang.evaluate import Functions, is_constant
+from dsl.data.formula.rlang.matrix import Spec, Term, Variable
+from dsl.data.formula.rlang.values import Factor
+from dsl.data.packed import Json, Packer, Unpacker
+from dsl.engine.models import MODELS
+from dsl.estimators.call import Call, Lost
+from dsl.estimators.names import ESTIMATORS
+from dsl.estimators.predictor import Predictor
+from dsl.estimators.records import SampleFacts, Splits, Tuning
+from dsl.estimators.result import Fit, fit_of
+from dsl.exceptions import ArgumentError, FileError
+
+FORMAT = "dsl results"
+VERSION = 1
+CLASSES: Mapping[str, type] = {
+    "fit": Fit, "call": Call, "lost": Lost, "design": SamplingDesign, "sample": SampleFacts, "splits": Splits, "tuning": Tuning,
+    "predictor": Predictor, "spec": Spec, "variable": Variable, "term": Term, "factor": Factor, "contrast": Contrast,
+    "name": syntax.Name, "number": syntax.Number, "string": syntax.String, "constant": syntax.Constant, "unary": syntax.Unary,
+    "binary": syntax.Binary, "paren": syntax.Paren, "function": syntax.Call,
+}  # fmt: skip
+"""All that a file can make, besides numbers, texts, arrays and tables."""
+FACTS, OBJECTS = "facts", "objects"
+UNREADABLE = (
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, RuntimeError, RecursionError, MemoryError,
+    StopIteration, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, ImportError,
+)  # fmt: skip
+"""What is raised for files that are something else, or damaged."""
+
+
+class Face(Protocol):
+    """Results as what is saved of them and made again."""
+
+    @property
+    def core(self) -> Fit:
+        """The fit behind them."""
+
+    @classmethod
+    def of(cls, core: Fit) -> Self:
+        """Results of a fit."""
+
+    def remove_data(self) -> None:
+        """Drop everything of length N."""
+
+
+F = TypeVar("F", bound=Face)
+
+
+class Stored:
+    """Results that files can hold: those of `dsl.dsl`."""
+
+    def save(self: Face, fname: PathLike, remove_data: bool = False) -> None:
+        """Write the results to one file, which `load` reads. It holds numbers, texts and arrays, and no table of yours.
+
+        Parameters
+        ----------
+        fname : str or Path
+            Written as named.
+        remove_data : bool
+            Call ``remove_data()`` first, which leaves out what there is for every row.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written. One that was there is unchanged.
+        ArgumentError
+            The results hold objects that no file can hold.
+
+        Notes
+        -----
+        An estimator object that serves as learner, and a formula of formulaic's, are stored as Python objects beside the rest.
+
+        Examples
+        --------
+        >>> import dsl, tempfile, pathlib
+        >>> posts = dsl.datasets.simulate_linear(n=1000, n_labels=300, seed=1)
+        >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fit.save(pathlib.Path(folder) / "fit.dsl")
+        ...     again = dsl.DSLResults.load(pathlib.Path(folder) / "fit.dsl")
+        >>> bool((again.params == fit.params).all())
+        True
+        """
+        if remove_data:
+            self.remove_data()
+        save_fit(replace(self.core, call=self.core.call.portable()), fname)
+
+    @classmethod
+    def load(cls: type[F], fname: PathLike, *, trusted: bool = False) -> F:
+        """Read results that `save` wrote.
+
+        Parameters
+        ----------
+        fname : str or Path
+        trusted : bool
+            Whether you trust whoever wrote the file, which may then run code: Python objects in it are read (a pickle, as
+            earlier versions wrote throughout), and a formula that calls functions of yours finds them where `load` is called.
+            Without it, reading a file runs nothing: its formula finds R's functions and a list of numpy's
+            (`dsl.data.formula.rlang`).
+
+        Raises
+        ------
+        FileError
+            No such file, no results, damaged, written by another version, or Python objects that a formula needs.
+        """
+        return cls.of(load_fit(fname, trusted=trusted, names=formula_names(1) if trusted else NOBODY))
+
+
+def save_fit(fit: Fit, path: PathLike) -> None:
+    """Write a fit. See `dsl.DSLResults.save`."""
+    packer = Packer(
+        CLASSES, {Call: _pack_call, Spec: _pack_spec, Predictor: _pack_predictor, SamplingDesign: _pack_design}
+    )
+    facts = {"format": FORMAT, "version": VERSION, "made_by": __version__, "fit": packer.pack(fit)}
+    parts: dict[str, AnyArray] = {FACTS: _bytes(json.dumps(facts, allow_nan=False).encode()), **packer.arrays}
+    if packer.objects:
+        try:
+            parts[OBJECTS] = _bytes(pickle.dumps(packer.objects))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise ArgumentError(
+                f"the fit cannot be saved, since it holds {_described(packer.objects)} ({error}); write the formula as a string, "
+                "in R's language, with functions that it knows"
+            ) from error
+    # an open file, so that numpy adds no suffix
+    with written_aside(path) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **parts)  # type: ignore[arg-type]
+
+
+def _bytes(content: bytes) -> AnyArray:
+    return np.frombuffer(content, dtype=np.uint8)
+
+
+def _described(objects: list[object]) -> str:
+    return " and ".join(dict.fromkeys(f"a {type(each).__module__}.{type(each).__qualname__}" for each in objects))
+
+
+def _pack_call(packer: Packer, call: Call) -> Json:
+    """A call, with a learner that is an object apart from the rest."""
+    out = packer.fields(replace(call, sl_method="auto"))
+    before = len(packer.objects)
+    learner = packer.pack(call.sl_method)
+    if len(packer.objects) > before:
+        learner = {"learner": learner, "described": repr(call.sl_method)}
+    out["fields"]["sl_method"] = learner
+    return out
+
+
+def _pack_spec(packer: Packer, spec: Spec) -> Json:
+    """A formula's side, of the caller's functions the names alone."""
+    out = packer.fields(replace(spec, functions={}))
+    out["fields"]["functions"] = {
+        "functions": [
+            [name, packer.pack(value) if is_constant(value) else {"absent": name}]
+            for name, value in spec.functions.items()
+        ]
+    }
+    return out
+
+
+def _pack_predictor(packer: Packer, predictor: Predictor) -> Json:
+    """A predictor, its mean function by the name of a model that has it."""
+    names = [name for name, model in MODELS.items() if model.link.mean is predictor.mean]
+    spec, levels = packer.pack(predictor.spec), packer.pack(predictor.levels)
+    return {"mean": names[0] if names else None, "spec": spec, "levels": levels}
+
+
+def _pack_design(packer: Packer, design: SamplingDesign) -> Json:
+    """A labelling design, without what `dsl.sampling` adds to it."""
+    return packer.fields(design, SamplingDesign)
+
+
+def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit:
+    """Read a fit. See `dsl.DSLResults.load`.
+
+    `names` are those of the caller of a trusted file, among which its formula finds its functions.
+    """
+    file = as_path(path)
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(2)
+    except OSError as error:
+        raise FileError(error.errno, f"'{file}' cannot be read ({error.strerror}); look at the path") from error
+    if start[:1] == b"\x80":
+        return _load_pickle(file, trusted=trusted)
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        facts = json.loads(arrays.pop(FACTS).tobytes())
+        if facts["format"] != FORMAT:
+            raise ValueError("it holds something else")
+    except UNREADABLE as error:
+        raise FileError(
+            f"'{file}' is not a file of results, or is damaged ({error}); use one that fit.save wrote"
+        ) from error
+    if facts["version"] != VERSION:
+        raise FileError(
+            f"'{file}' has format {facts['version']}, written by dsl {facts.get('made_by')}; this version reads format {VERSION}"
+        )
+    objects = arrays.pop(OBJECTS, None)
+    made = Unpacker(
+        CLASSES,
+        arrays,
+        pickle.loads(objects.tobytes()) if trusted and objects is not None else (),
+        {
+            "learner": _lost_learner if not trusted else lambda made, value: made.unpack(value["learner"]),
+            "functions": lambda made, value: {name: _function(made, each, names) for name, each in value["functions"]},
+            "mean": _predictor,
+            "object": (lambda made, value: _refuse(file))
+            if not trusted
+            else lambda made, value: made.objects[value["object"]],
+        },
+    )
+    try:
+        fit: Fit = made.unpack(facts["fit"])
+        if not isinstance(fit, Fit) or fit.call.model not in MODELS or fit.call.estimator not in ESTIMATORS:
+            raise ValueError("it holds no fit that this version knows")
+    except UNREADABLE as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(
+            f"'{file}' was written by dsl {facts.get('made_by')} and cannot be read by {__version__}, or is damaged "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return fit
+
+
+def _load_pickle(file: Path, *, trusted: bool) -> Fit:
+    """Results of a version that wrote pickles."""
+    if not trusted:
+        _refuse(file)
+    try:
+        return fit_of(pickle.loads(file.read_bytes()))
+    except (*UNREADABLE, ArgumentError) as error:
+        raise FileError(f"'{file}' holds no results of dsl.dsl that this version can read ({error})") from error
+
+
+def _refuse(file: Path) -> NoReturn:
+    raise FileError(
+        f"'{file}' holds Python objects, as a pickle: reading them can run any code. If you trust whoever wrote the file, "
+        "DSLResults.load(path, trusted=True) reads it"
+    )
+
+
+def _lost_learner(made: Unpacker, value: Record) -> Lost:
+    return Lost(str(value["described"]), stored=True)
+
+
+def _function(made: Unpacker, value: Json, names: Functions) -> object:
+    """A constant of the formula's, or what a function's name stands for among `names`."""
+    if not (isinstance(value, dict) and "absent" in value):
+        return made.unpack(value)
+    name = str(value["absent"])
+    return names[name] if name in names else Absent(name)
+
+
+def _predictor(made: Unpacker, value: Record) -> Predictor:
+    mean = None if value["mean"] is None else MODELS[value["mean"]].link.mean
+    return Predictor(made.unpack(value["spec"]), mean, made.unpack(value["levels"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dsl.data.tables import first_rows
+from dsl.data.tables import first_rows, rounded_hint
 from dsl.exceptions import ArgumentError, DataError, DSLError, MissingColumnError, MissingDependencyError
 
 KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .sav (SPSS), .rds, .RData"
@@ -226,7 +226,9 @@ def _labelled_rows(data: pd.DataFrame, row_id: str | None) -> pd.DataFrame:
     labels = pd.Index(data[row_id])
     bad = labels.isna() | labels.duplicated(keep=False)
     if bad.any():
-        raise DataError(f"--id '{row_id}' is missing or repeated in {first_rows(bad, labels)}; it must tell rows apart")
+        raise DataError(
+            f"--id '{row_id}' is missing or repeated in {first_rows(bad, labels)}{rounded_hint(labels)}; it must tell rows apart"
+        )
     return data.set_axis(labels, axis=0)
 
 

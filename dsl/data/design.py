@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, IntArray
-from dsl.data.tables import first_rows
+from dsl.data.tables import first_rows, rounded_hint
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError
 
@@ -93,7 +93,7 @@ def _mismatch(design: SamplingDesign, labels: pd.Index, unknown: BoolArray) -> s
     found = f"the labelling design has {len(design.rows)} rows and the data {len(labels)}"
     absent = ~design.rows.isin(labels)
     if unknown.any():
-        found += f"; {first_rows(unknown, labels)} of the data are not in the design"
+        found += f"; {first_rows(unknown, labels)} of the data are not in the design{rounded_hint(labels)}"
     if absent.any():
         found += f"; {first_rows(absent, design.rows)} of the design are not in the data"
     numbered = labels.equals(pd.RangeIndex(len(labels)))

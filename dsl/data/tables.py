@@ -1,5 +1,6 @@
 """Any table -> named pandas columns of plain dtypes, and how messages speak of columns and rows."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -164,6 +165,28 @@ def check_unique(rows: pd.Index) -> None:
     if rows.hasnans or not rows.is_unique:
         bad = rows.isna() | rows.duplicated(keep=False)
         raise DesignError(
-            f"row labels are missing or repeated: {first_rows(np.asarray(bad), rows)}; a design finds rows by their label: "
-            "give every row its own, e.g. data.reset_index(drop=True)"
+            f"row labels are missing or repeated: {first_rows(np.asarray(bad), rows)}{rounded_hint(rows)}; a design finds rows "
+            "by their label: give every row its own, e.g. data.reset_index(drop=True)"
         )
+
+
+def rounded_hint(labels: pd.Index) -> str:
+    """What to say of row labels that look like identifiers which a spreadsheet, or a float, has rounded. Empty for others.
+
+    Examples
+    --------
+    >>> rounded_hint(pd.Index(["1.20000000000000E+18", "1.20000000000000E+18"]))[:50]
+    ' (identifiers that a spreadsheet has rounded to 15'
+    >>> rounded_hint(pd.Index(["a", "b"]))
+    ''
+    """
+    first = [label for label in labels[:1000] if isinstance(label, str | float)]
+    if not any(_is_rounded(label) for label in first):
+        return ""
+    return " (identifiers that a spreadsheet has rounded to 15 digits, or a float: export and read them as text)"
+
+
+def _is_rounded(label: str | float) -> bool:
+    if isinstance(label, str):
+        return bool(re.fullmatch(r"\d([.,]\d+)?[eE]\+1[5-9]", label.strip()))
+    return abs(label) > EXACT and label == label // 1

@@ -310,7 +310,9 @@ class LabelDesign(SamplingDesign):
     ) -> TableLike:
         """Read coders' files back and put their labels into a copy of the data, after checking all of it.
 
-        Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted. Nothing else is guessed.
+        Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted. Texts that were shown may come back as
+        spreadsheets of any country write them (dates, decimal commas, thousands, truth values), but not with other values, nor
+        with identifiers rounded to 15 digits.
 
         The result records the design: each row's probability of being labelled in the column ``sample_prob`` and, where units
         were drawn whole or first, the row's unit in ``sample_unit``. A call that is given the table without ``design=``,

@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import AnyArray
+from dsl.data.kinds import EXACT
 from dsl.exceptions import ArgumentError, CoderFileError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+LONG = re.compile(r"[+-]?0*[1-9]\d{15,}(\.0*)?")
+"""Whole numbers of more digits than spreadsheets and floats keep, such as identifiers."""
 GUARDED = re.compile(r"'+(?=\s*[=+\-@])")
 """Apostrophes that keep a spreadsheet from taking a text for a formula."""
 
@@ -29,13 +32,25 @@ def canonical(text: str, digits: int = 12) -> str:
     ('1', 'so so', '=SUM(1)')
     """
     # NFC: an accented letter typed as one character equals the same one typed as letter and accent
-    plain = " ".join(unicodedata.normalize("NFC", UNPRINTABLE.sub(" ", text)).split())
-    # only the apostrophe that guards a formula, at most once: others belong to the text
-    plain = GUARDED.sub("", plain, count=1).lstrip() if GUARDED.match(plain) else plain
+    plain = unguarded(" ".join(unicodedata.normalize("NFC", UNPRINTABLE.sub(" ", text)).split()))
+    if LONG.fullmatch(plain):
+        return str(int(plain.partition(".")[0]))
     if NUMBER.fullmatch(plain):
         # 1, 1.0 and 1e0 are one label, and 12 digits forgive a spreadsheet's rounding
         return f"{float(plain):.{digits}g}"
     return plain.casefold() if plain.casefold() in ("true", "false") else plain
+
+
+def unguarded(text: str) -> str:
+    """A text without the apostrophe that keeps spreadsheets from taking it for a formula.
+
+    Examples
+    --------
+    >>> unguarded("'=SUM(1)"), unguarded("'quoted'")
+    ('=SUM(1)', "'quoted'")
+    """
+    # at most once: other apostrophes belong to the text
+    return GUARDED.sub("", text, count=1).lstrip() if GUARDED.match(text) else text
 
 
 def is_number(text: str) -> bool:
@@ -50,7 +65,7 @@ CodebookLike: TypeAlias = Sequence[Code] | AnyArray | Mapping[str, str] | Mappin
 
 def quoted(label: Code) -> str:
     """A label for a message."""
-    return repr(label) if isinstance(label, str) else f"{label:g}"
+    return f"{label:g}" if isinstance(label, float) else repr(label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,9 @@ class Codebook:
                 f"{where}: {int(unknown.sum())} labels are not in the codebook: {listed}{hint}; first rows: {rows}. Allowed are "
                 f"{', '.join(map(quoted, self.codes[:10]))}: correct the file, or extend the codebook"
             )
-        return keys.map(dict(self.lookup)).astype(float if self.numeric else object)
+        # whole numbers beyond 2^53 stay whole
+        exact = self.numeric and all(abs(code) <= EXACT for code in self.codes if not isinstance(code, str))
+        return keys.map(dict(self.lookup)).astype(float if exact else object)
 
     @property
     def numeric(self) -> bool:
@@ -125,7 +142,9 @@ def read_labels(texts: pd.Series, codebook: Codebook | None, where: str) -> pd.S
         return codebook.read(texts, where)
     numeric = texts.map(is_number).to_numpy(dtype=bool)
     if numeric.all():
-        return texts.map(float)
+        long = any(LONG.fullmatch(text.strip()) for text in texts)
+        # identifiers, which floats would not tell apart, stay text
+        return texts.map(canonical).astype(object) if long else texts.map(float)
     # where most labels are numbers, the others are taken for slips
     if numeric.mean() > 0.5:
         odd = texts[~numeric]

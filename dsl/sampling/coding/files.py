@@ -15,15 +15,14 @@ from dsl.data.design import SamplingDesign
 from dsl.data.files import as_path, written_aside
 from dsl.data.recorded import COLUMNS as RECORDED
 from dsl.data.recorded import check_free, recorded
-from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
+from dsl.data.tables import TableLike, check_unique, column_names, first_rows, rounded_hint, to_pandas
 from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
 from dsl.sampling.coding.codebook import Codebook, CodebookLike, canonical, quoted, read_labels
-from dsl.sampling.coding.sheets import cell_text, check_suffix, read_sheet, write_sheet
+from dsl.sampling.coding.rewritten import DIGITS, same_value, was_rounded
+from dsl.sampling.coding.sheets import cell_text, check_suffix, heading, read_sheet, write_sheet
 from dsl.sampling.coding.votes import combine
 
 ROW, KEY = "row", "key"
-DIGITS = 6
-"""Significant digits of shown numbers that must come back: spreadsheets round."""
 
 
 def write_coder_file(
@@ -40,13 +39,7 @@ def write_coder_file(
     target, shown, name = as_path(path), as_names(columns, "columns"), _label_name(label)
     check_suffix(target, (".csv", ".xlsx"))
     book = None if codebook is None else Codebook.of(codebook)
-    taken = {ROW, KEY, name} & set(shown)
-    if taken or not shown:
-        raise ArgumentError(
-            f"columns names '{min(taken)}', which the file uses itself (row, {name}, key); rename that column"
-            if taken
-            else "columns names nothing for the coder to see; name the column with the text"
-        )
+    _check_shown(shown, name)
     if target.exists():
         raise CoderFileError(
             f"'{target}' is there already and may hold a coder's labels; choose another name, or delete it"
@@ -63,6 +56,22 @@ def write_coder_file(
     with written_aside(target, replace=False) as draft:
         write_sheet(draft, shown_rows, label=name, codebook=book)
     return sheet
+
+
+def _check_shown(shown: tuple[str, ...], label: str) -> None:
+    """Raise ArgumentError for columns that a coder's file could not hold under headings of their own."""
+    if not shown:
+        raise ArgumentError("columns names nothing for the coder to see; name the column with the text")
+    taken = {ROW, KEY, label} & set(shown)
+    if taken:
+        raise ArgumentError(
+            f"columns names '{min(taken)}', which the file uses itself (row, {label}, key); rename that column"
+        )
+    first: dict[str, str] = {}
+    for name in (*shown, label):
+        other = first.setdefault(heading(name), name)
+        if other != name:
+            raise ArgumentError(f"'{other}' and '{name}' are the same heading in a spreadsheet; rename one")
 
 
 def _label_name(label: object) -> str:
@@ -94,8 +103,8 @@ def _check_rows(design: SamplingDesign, index: pd.Index) -> None:
     absent = ~design.drawn_rows.isin(index)
     if absent.any():
         raise DesignError(
-            f"drawn {first_rows(absent, design.drawn_rows)} not in the data; pass the table that the design was drawn from, "
-            "under the same row labels"
+            f"drawn {first_rows(absent, design.drawn_rows)} not in the data{rounded_hint(index)}; pass the table that the design "
+            "was drawn from, under the same row labels"
         )
 
 
@@ -141,7 +150,7 @@ def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, enc
     cells = read_sheet(target, encoding)
     name = f"'{target.name}'"
     for column in (label, KEY):
-        found = int((cells.columns == column).sum())
+        found = int((cells.columns == heading(column)).sum())
         if found != 1:
             listed = ", ".join(f"'{c}'" for c in cells.columns[:10])
             raise CoderFileError(
@@ -190,7 +199,7 @@ def _check_positions(design: SamplingDesign, positions: IntArray, name: str, lin
 
 def sheet_labels(sheet: CoderSheet, *, label: str, codebook: Codebook | None) -> pd.Series:
     """Labels that the coder gave, by position in the design. Rows left blank are left out."""
-    typed = sheet.cells[label].str.strip()
+    typed = sheet.cells[heading(label)].str.strip()
     given = (typed != "").to_numpy()
     if not given.any():
         raise CoderFileError(f"{sheet.name} has no label at all in column '{label}'; was the right file saved?")
@@ -240,15 +249,14 @@ def path_list(path: str | Path | Sequence[str | Path]) -> list[str | Path]:
 
 def _check_texts(sheet: CoderSheet, table: pd.DataFrame, label: str) -> None:
     """Raise CoderFileError if the texts in the file, or those in the data, are not those that were shown."""
-    checked = set(_checked(table)) - {ROW, KEY, label}
-    shown = [name for name in sheet.cells.columns if name in checked]
+    names = {heading(name): name for name in _checked(table) if name not in (ROW, KEY, label)}
+    shown = [names[head] for head in sheet.cells.columns if head in names]
+    cells = sheet.cells.rename(columns=names)[shown]
     source = table[shown].reindex(sheet.cells.index).astype(object).map(cell_text)
     digests = np.array(sheet.digests)
     # hash of what came back, and of what the data say now, against the hash in the key
-    in_file = np.array(_digests(sheet.cells[shown], shown)) != digests
+    in_file = np.array(_digests(cells, shown)) != digests
     in_data = np.array(_digests(source, shown)) != digests
-    if not (in_file | in_data).any():
-        return
     rows = sheet.cells.index
     # a changed table looks like a changed file in every coder's file, so it is told apart first
     if in_data.any():
@@ -256,19 +264,42 @@ def _check_texts(sheet: CoderSheet, table: pd.DataFrame, label: str) -> None:
             f"the data have changed since {sheet.name} was written: columns {', '.join(shown)} differ in "
             f"{first_rows(in_data, rows)}; pass the table that to_coder was given, with the columns shown under their names then"
         )
-    first = int(in_file.argmax())
-    name = next(
-        (c for c in shown if canonical(sheet.cells[c].iloc[first]) != canonical(source[c].iloc[first])), shown[0]
-    )
-    was, now = source[name].iloc[first], sheet.cells[name].iloc[first]
+    if in_file.any():
+        _check_cells(sheet, source[in_file], cells[in_file])
+
+
+def _check_cells(sheet: CoderSheet, source: pd.DataFrame, cells: pd.DataFrame) -> None:
+    """Raise CoderFileError if cells differ from what was shown in more than a spreadsheet's way of writing them.
+
+    Parameters
+    ----------
+    sheet : CoderSheet
+    source, cells : DataFrame
+        What was shown and what came back, of the rows in question.
+    """
+    same = [[same_value(was, now) for was, now in zip(source[n], cells[n], strict=True)] for n in cells]
+    changed = ~np.array(same, dtype=bool).T
+    rows: BoolArray = np.asarray(changed.any(axis=1), dtype=bool)
+    if not rows.any():
+        return
+    i = int(rows.argmax())
+    j = int(changed[i].argmax())
+    was, now = str(source.iloc[i, j]), str(cells.iloc[i, j])
+    if was_rounded(was, now):
+        raise CoderFileError(
+            f"{sheet.name} has rounded numbers in {first_rows(changed[:, j], cells.index)}: '{cells.columns[j]}' was {was} and "
+            f"is {now}. A spreadsheet keeps 15 digits, so that identifiers are no longer told apart. Import the file with this "
+            "column as text, send an .xlsx file, whose cells are text, or leave the column out of columns="
+        )
     raise CoderFileError(
-        f"{sheet.name} has other texts than were sent out in {first_rows(in_file, rows)}: '{name}' was {was[:40]!r} and is "
-        f"{now[:40]!r}, so that labels may belong to other rows. {_changed_advice(in_file, was, now)}"
+        f"{sheet.name} has other texts than were sent out in {first_rows(rows, cells.index)}: '{cells.columns[j]}' was "
+        f"{was[:40]!r} and is {now[:40]!r}, so that labels may belong to other rows. "
+        f"{_changed_advice(bool(rows.sum() > 0.5 * len(sheet.cells)), was)}"
     )
 
 
-def _changed_advice(changed: BoolArray, was: str, now: str) -> str:
-    if was.isascii() and changed.mean() > 0.5:
+def _changed_advice(most: bool, was: str) -> str:
+    if was.isascii() and most:
         return "Perhaps one column was sorted without the others: restore the order, or send the file out again"
     if not was.isascii():
         return "Perhaps it was saved in another encoding: save it as 'CSV UTF-8' or .xlsx, or pass encoding="

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from dsl.data.kinds import EXACT
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError, DataError, MissingDependencyError
-from dsl.sampling.coding.codebook import GUARDED, UNPRINTABLE, Codebook, is_number
+from dsl.sampling.coding.codebook import GUARDED, UNPRINTABLE, Codebook, is_number, unguarded
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
+    from openpyxl.cell import Cell
 
 CELL = 32_767
 """Characters that a spreadsheet cell holds."""
@@ -32,7 +34,8 @@ def cell_text(value: object) -> str:
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(cast(str, value))):  # a scalar of any type
         return ""
     if isinstance(value, float):
-        return f"{value:.12g}"
+        # whole numbers in full, as far as a float holds them
+        return f"{value:.0f}" if value.is_integer() and abs(value) < EXACT else f"{value:.12g}"
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
     text = str(value).replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
@@ -44,11 +47,20 @@ def write_sheet(path: Path, frame: pd.DataFrame, *, label: str, codebook: Codebo
     table = frame.reset_index()
     if path.suffix.lower() == ".csv":
         # an apostrophe keeps spreadsheets from running the text as a formula. `canonical` takes it off again
-        guarded = table.map(lambda text: f"'{text}" if _formula_like(text) else text)
+        guarded = table.map(_guarded).rename(columns=_guarded)
         # the byte order mark tells Excel that the file is UTF-8
         guarded.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     else:
         _write_xlsx(path, table, frame.index, label=label, codebook=codebook)
+
+
+def heading(name: str) -> str:
+    """A column's name as headings are compared: without blanks around it, and without a guard against formulas."""
+    return unguarded(name.strip())
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if _formula_like(text) else text
 
 
 def _formula_like(text: str) -> bool:
@@ -74,15 +86,15 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
     sheet = book.active
     sheet.title = "labels"
     for j, name in enumerate(table.columns, start=1):
-        sheet.cell(1, j, name).font = Font(bold=True)
+        _fill(sheet.cell(1, j), name)
+        sheet.cell(1, j).font = Font(bold=True)
         shown = name not in (label, *WIDTHS)
         sheet.column_dimensions[get_column_letter(j)].width = 60 if shown else WIDTHS.get(name, 14)
         for i, text in enumerate(table[name], start=2):
             cell = sheet.cell(i, j)
             cell.number_format = "@"  # text: nothing typed becomes a date
             if text:
-                # data type "s": openpyxl would take a text that begins with "=" for a formula
-                cell.value, cell.data_type, cell.quotePrefix = text, "s", _formula_like(text)
+                _fill(cell, text)
             if shown:
                 cell.alignment = Alignment(wrap_text=True, vertical="top")
     sheet.freeze_panes = "A2"
@@ -93,6 +105,12 @@ def _write_xlsx(path: Path, table: pd.DataFrame, rows: pd.Index, *, label: str, 
     path.write_bytes(packed.getvalue())
 
 
+def _fill(cell: "Cell", text: str) -> None:
+    """Put a text into a cell, as text."""
+    # data type "s": openpyxl would take a text that begins with "=" for a formula
+    cell.value, cell.data_type, cell.quotePrefix = text, "s", _formula_like(text)
+
+
 def _add_codebook(book: "Workbook", codebook: Codebook, *, column: int, last: int) -> None:
     """A second sheet with the labels and what they mean, offered in each cell of the label column."""
     from openpyxl.utils import get_column_letter
@@ -101,9 +119,9 @@ def _add_codebook(book: "Workbook", codebook: Codebook, *, column: int, last: in
     explained = book.create_sheet("codebook")
     explained.append(["label", "meaning"])
     for i, code in enumerate(codebook.codes, start=2):
-        explained.cell(i, 1, cell_text(code)).data_type = "s"
+        _fill(explained.cell(i, 1), cell_text(code))
         if codebook.meanings:
-            explained.cell(i, 2, codebook.meanings[i - 2]).data_type = "s"
+            _fill(explained.cell(i, 2), codebook.meanings[i - 2])
     offer = DataValidation(type="list", formula1=f"codebook!$A$2:$A${len(codebook.codes) + 1}", allow_blank=True)
     offer.showErrorMessage = True
     offer.error = "This label is not in the codebook (second sheet)."
@@ -131,7 +149,7 @@ def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
     filled = [row for row in cells if any(row)]
     if not filled:
         raise CoderFileError(f"'{path.name}' is empty")
-    names = [name.strip() for name in filled[0]]
+    names = [heading(name) for name in filled[0]]
     width = max(len(row) for row in filled)
     # spreadsheets drop trailing empty cells, so that rows may differ in width
     names += [f"unnamed {j + 1}" for j in range(len(names), width)]

@@ -10,6 +10,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.codes import check_codes
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.design import SamplingDesign, aligned, whole_units
+from dsl.data.duplicates import duplicate_notes
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.kinds import Kind, as_float, complete, kind_of, standard, zero_one
 from dsl.data.labels import (
@@ -97,7 +98,9 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     # of the input as it came, all rows: before labels are read and rows dropped
     fingerprint = column_fingerprints(frame)
     two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
-    notes = _read_zero_one(frame, columns)
+    marks = {*columns.predicted, columns.labeled, columns.sample_prob}
+    notes = duplicate_notes(data, frame, [name for name in frame if name not in marks])
+    notes += _read_zero_one(frame, columns)
     labeling = None if design is None else aligned(design, frame.index)
     codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)
     for name in columns.predicted:

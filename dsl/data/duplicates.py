@@ -1,0 +1,177 @@
+"""Rows that are copies of others: a note where that cannot well be chance.
+
+Equal rows are normal where all columns have few values. They are told from copies by what makes chance unlikely: a column of
+numbers with many digits, a column of texts, or a row label that comes back with the same values.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.tables import TableLike, column_names, first_rows
+
+SAMPLE = 1000
+"""Rows by which columns are judged before all rows are looked at."""
+DIGITS = 6
+"""Significant digits beyond which a number is a measurement or a score, and no entry of a scale."""
+LONG_TEXT = 20
+"""Mean length of texts that no two rows share by chance."""
+MOST = 0.9
+"""Share of repeated row labels whose rows are equal at which these rows are taken for copies."""
+Hash = NDArray[np.uint64]
+
+
+def duplicate_notes(data: TableLike, frame: pd.DataFrame, compared: Sequence[str]) -> tuple[str, ...]:
+    """What to note about rows that are copies of others.
+
+    Parameters
+    ----------
+    data : data frame
+        As the user has it.
+    frame : DataFrame
+        The call's columns of it, under its row labels.
+    compared : sequence of str
+        Those by which rows are compared: all but the gold labels, which a copy may lack.
+    """
+    detailed = [name for name in compared if _detailed(frame[name])]
+    unique, text = frame.index.is_unique, _text_column(data)
+    if not compared or (not detailed and unique and text is None):
+        return ()
+    same = _repeated(_row_hashes(frame, compared))
+    if not same.any():
+        return ()
+    if any(frame[name].nunique() >= len(frame) / 2 for name in detailed):
+        return (_note(same, frame.index, "in all columns of the call, labels apart"),)
+    copies = np.zeros_like(same) if unique else _same_label(data, frame.index, same)
+    if copies.any():
+        return (_note(copies, frame.index, "in row label and all columns of the data"),)
+    copies = np.zeros_like(same) if text is None else _whole_rows(data, text, same)
+    return (_note(copies, frame.index, "in all columns of the data"),) if copies.any() else ()
+
+
+def _note(copies: BoolArray, labels: pd.Index, where: str) -> str:
+    return f"{first_rows(copies, labels)} equal others {where}: if they are copies, keep one of each"
+
+
+def _repeated(hashes: Hash) -> BoolArray:
+    """Rows whose hash another row has, (N,)."""
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    # most tables have none
+    return pd.Series(hashes).isin(twice).to_numpy() if len(twice) else np.zeros(len(hashes), dtype=bool)
+
+
+def _row_hashes(frame: pd.DataFrame, names: Sequence[str]) -> Hash:
+    """A number for each row that equal rows share, (N,)."""
+    out = np.zeros(len(frame), dtype=np.uint64)
+    for name in names:
+        column, values = frame[name], _numbers(frame[name])
+        if values is not None:
+            # plus zero: 0 and -0 have one bit pattern
+            own = (values + 0.0).view(np.int64)
+        elif isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+            own = column.to_numpy().astype(np.int64)
+        else:
+            # codes of text, categories and dates. Missing values are -1
+            own = pd.factorize(column)[0].astype(np.int64)
+        out = _mixed(out * np.uint64(31) + _mixed(own.view(np.uint64)))
+    return out
+
+
+def _mixed(values: Hash) -> Hash:
+    """Bits spread over the whole word (Stafford's variant 13 of the finaliser of MurmurHash3)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _numbers(column: pd.Series) -> FloatArray | None:
+    """Floats of a column of numbers, one bit pattern for missing. None for anything else, and for whole numbers."""
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return None
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    missing = np.isnan(values)
+    return np.where(missing, np.nan, values) if missing.any() else values
+
+
+def _detailed(column: pd.Series) -> bool:
+    """Whether most of a column's numbers have more than `DIGITS` significant digits."""
+    values = _numbers(column)
+    found = np.zeros(0) if values is None else values[np.isfinite(values) & (values != 0.0)][:SAMPLE]
+    if not len(found):
+        return False
+    scaled = found * 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(found))))
+    return bool((np.abs(scaled - np.round(scaled)) > 1e-6).mean() > 0.5)
+
+
+def _same_label(data: TableLike, labels: pd.Index, same: BoolArray) -> BoolArray:
+    """Rows that share their label with others and are equal to them in all columns of the data."""
+    repeated = labels.duplicated(keep=False)
+    out, rows = np.zeros(len(same), dtype=bool), np.flatnonzero(same & repeated)
+    table = _rows_of(data, column_names(data), rows).reset_index(drop=True)
+    out[rows] = _equal(table.assign(**{_free(table): pd.Series(labels[rows])}))
+    # labels of groups (countries, users) repeat too, but some of their rows differ
+    return out if out.sum() >= MOST * repeated.sum() else np.zeros_like(out)
+
+
+def _free(table: pd.DataFrame) -> str:
+    """A name that no column has."""
+    name = "label"
+    while name in table:
+        name = f"_{name}"
+    return name
+
+
+def _whole_rows(data: TableLike, text: str, same: BoolArray) -> BoolArray:
+    """Rows among `same` that are equal in all columns of the data, of which `text` holds texts."""
+    out, rows = np.zeros(len(same), dtype=bool), np.flatnonzero(same)
+    # identifiers first: a few numbers and the text leave few rows for the other columns
+    first = _rows_of(data, column_names(data), np.arange(min(len(same), SAMPLE)))
+    whole = [str(name) for name in first if pd.api.types.is_integer_dtype(first[name].infer_objects().dtype)]
+    for each in (whole, [text], column_names(data)):
+        if each and len(rows):
+            rows = rows[_equal(_rows_of(data, each, rows))]
+    out[rows] = True
+    return out
+
+
+def _text_column(data: TableLike) -> str | None:
+    """The first column that holds texts, mostly different ones, in the first rows."""
+    first = _rows_of(data, column_names(data), np.arange(SAMPLE))
+    return next((str(name) for name in first if _is_text(first[name])), None)
+
+
+def _equal(table: pd.DataFrame) -> BoolArray:
+    """Rows that equal another one, (N,)."""
+    try:
+        return table.duplicated(keep=False).to_numpy()
+    # lists and arrays in the cells
+    except TypeError:
+        return table.map(repr).duplicated(keep=False).to_numpy()
+
+
+def _is_text(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    values = [value for value in column if isinstance(value, str)]
+    long = len(values) > len(column) / 2 and float(np.mean([len(value) for value in values])) >= LONG_TEXT
+    return long and len(set(values)) > len(values) / 2
+
+
+def _rows_of(data: TableLike, names: Sequence[str], rows: IntArray) -> pd.DataFrame:
+    """Some rows of some columns, in whatever types they have. Positions beyond the last row are left out."""
+    if isinstance(data, pd.DataFrame):
+        places = [place for place, name in enumerate(data.columns) if str(name) in set(names)]
+        part = data.iloc[:, places]
+        return part.iloc[rows[rows < len(part)]].set_axis([str(name) for name in part.columns], axis=1)
+    if isinstance(data, Mapping):
+        columns = {str(name): pd.Series(column) for name, column in data.items() if str(name) in set(names)}
+        return pd.DataFrame({name: column.iloc[rows[rows < len(column)]] for name, column in columns.items()})
+    native = nw.from_native(cast(Any, data), eager_only=True)
+    kept = rows[rows < len(native)].tolist()
+    return pd.DataFrame({name: pd.Series(native[name][kept].to_list(), dtype=object) for name in names})

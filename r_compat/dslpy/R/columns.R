@@ -9,6 +9,7 @@ frame_to_python <- function(data, places = seq_along(data)) {
 
 column_to_python <- function(x, name, rows) {
   if (is.matrix(x) && ncol(x) == 1 && !is.object(x)) x <- as.vector(x) # as scale() makes
+  if (inherits(x, "POSIXlt")) x <- as.POSIXct(x)
   kind <- column_kind(x)
   if (is.null(kind) || length(x) != rows) {
     return(list(name = name, kind = "none", what = describe(x)))

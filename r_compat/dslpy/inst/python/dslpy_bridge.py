@@ -6,7 +6,7 @@ whereas arrays need one that was built for the numpy that is installed.
 
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -151,8 +151,7 @@ def fit(formula: str, table: dict[str, Any], arguments: dict[str, Any], variable
     if "folds" in given:
         given["folds"] = _folds(given["folds"])
     # the engine looks names up where it is called: there they are
-    data = _numeric_gold(frame(table), given.get("predicted_var", ()))
-    scope = {**variables, "_dsl": dsl.dsl, "_formula": formula, "_data": data, "_given": given}
+    scope = {**variables, "_dsl": dsl.dsl, "_formula": formula, "_data": frame(table), "_given": given}
     return _plain(eval("_dsl(_formula, _data, **_given)", scope))
 
 
@@ -164,16 +163,6 @@ def _check_sent(table: dict[str, Any], arguments: dict[str, Any]) -> None:
                 f"column '{column['name']}' is {column['what']}; it must hold one number, text, logical, factor or date in "
                 "each row"
             )
-
-
-def _numeric_gold(table: pd.DataFrame, predicted: Iterable[str]) -> pd.DataFrame:
-    """Predicted variables that are factors of numbers ("0", "1") as these numbers."""
-    for name in {*predicted} & {*table.columns}:
-        if isinstance(table[name].dtype, pd.CategoricalDtype):
-            levels = pd.to_numeric(pd.Series(list(table[name].cat.categories), dtype=object), errors="coerce")
-            if levels.notna().all():
-                table[name] = np.append(levels.to_numpy(dtype=float), np.nan)[table[name].cat.codes]
-    return table
 
 
 def _folds(sent: dict[str, Any]) -> Any:

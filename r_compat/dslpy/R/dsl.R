@@ -88,6 +88,7 @@ dsl_result <- function(found, columns, spec) {
     matrix(unlist(values), ncol = length(names), byrow = TRUE, dimnames = list(NULL, names))
   }
   predicted <- as.character(unlist(found$predicted_var))
+  targets <- as.character(unlist(found$targets)) # each category has a learner of its own
   internal <- c(
     spec,
     list(
@@ -97,7 +98,7 @@ dsl_result <- function(found, columns, spec) {
       num_clusters = found$n_clusters, num_input = found$n_input, dropped = unlist(found$dropped),
       prob_range = unlist(found$prob_range), cross_fit = found$cross_fit, sample_split = found$sample_split,
       estimator = found$estimator, vcov_type = found$vcov_type, converged = found$converged,
-      learner = as.character(unlist(found$learners)), learner_reason = as.character(unlist(found$learner_reasons)),
+      target = targets, learner = as.character(unlist(found$learners)), learner_reason = as.character(unlist(found$learner_reasons)),
       r2 = as.numeric(unlist(found$r2)), notes = as.character(unlist(found$notes)),
       split_coefficients = per_split(found$split_coefficients, terms),
       split_vcov = aperm(array(unlist(found$split_vcov), c(k, k, found$sample_split)), c(3, 2, 1)),
@@ -110,7 +111,7 @@ dsl_result <- function(found, columns, spec) {
       coefficients = setNames(as.numeric(unlist(found$coefficients)), terms),
       standard_errors = sqrt(diag(vcov)),
       vcov = vcov,
-      RMSE = if (!is.null(found$rmse)) t(per_split(found$rmse, predicted)),
+      RMSE = if (!is.null(found$rmse)) t(per_split(found$rmse, targets)),
       internal = internal
     ),
     class = c("dslpy", "dsl")

@@ -69,7 +69,7 @@ print.summary.dslpy <- function(x, digits = attr(x, "digits"), ...) {
   printCoefmat(table, digits = digits, cs.ind = integer(), tst.ind = integer(), P.values = TRUE, has.Pvalue = TRUE,
                eps.Pvalue = 10^-digits)
   cat("\n", 100 * attr(x, "ci"), "% confidence intervals (CI) are reported. P values are two-sided.\n", sep = "")
-  notes <- c(sprintf("Learner for %s: %s.", spec$predicted_var, spec$learner_reason)[nzchar(spec$learner_reason)],
+  notes <- c(sprintf("Learner for %s: %s.", spec$target, spec$learner_reason)[nzchar(spec$learner_reason)],
              if (length(spec$dropped)) {
                paste0("Rows left out for missing values, per column: ",
                       paste0(names(spec$dropped), " (", spec$dropped, ")", collapse = ", "), ".")
@@ -93,7 +93,8 @@ specification_lines <- function(spec) {
     paste0("Predicted Variables:  ", joined(spec$predicted_var)),
     paste0("Prediction:  ", joined(spec$prediction)),
     if (length(spec$learner)) {
-      paste0("Learner:  ", paste0(spec$learner, ifelse(is.na(spec$r2), "", sprintf(" (R2 out of fold %.3f)", spec$r2)),
+      quality <- ifelse(is.na(spec$r2), "", sprintf(" (R2 out of fold %.3f)", spec$r2))
+      paste0("Learner:  ", paste0(spec$learner, if (length(spec$learner) > 1) paste(" for", spec$target), quality,
                                   collapse = ", "))
     }, "",
     paste0("Number of Observations:  ", spec$num_data),

@@ -190,6 +190,7 @@ def _plain(result: Any) -> dict[str, Any]:
         "sample_split": len(result.splits.params),
         "split_coefficients": _floats(result.splits.params),
         "split_vcov": _floats(result.splits.vcovs),
+        "targets": list(result.splits.targets),
         "learners": list(result.splits.learners),
         "learner_reasons": list(result.splits.learner_reasons),
         "notes": [str(note) for note in sample.notes],

@@ -108,6 +108,15 @@ mixed$code <- factor(as.integer(mixed$gold))
 mixed$z <- scale(mixed$X1)
 mixed$odd.name <- i %% 7
 mixed[["two words"]] <- i %% 9
+mixed$grade <- factor(findInterval(mixed$Y, c(-0.5, 1)))
+mixed$pred_grade <- factor(findInterval(mixed$pred_Y, c(-0.5, 1)))
+mixed$steps <- factor(mixed$grade, ordered = TRUE)
+mixed$hot <- mixed$Y > 0
+mixed$pred_hot <- mixed$pred_Y > 0
+mixed$bit <- factor(as.integer(mixed$hot))
+mixed$spss <- structure(ifelse(is.na(mixed$Y), -9, mixed$Y), na_values = -9,
+                        class = c("haven_labelled_spss", "haven_labelled", "vctrs_vctr", "double"))
+mixed$broken <- as.POSIXlt(mixed$at)
 mixed$junk <- lapply(i, identity)
 limit <- 3
 """
@@ -130,6 +139,15 @@ def mixed() -> pd.DataFrame:
     data["at"] = pd.Timestamp("2024-03-31 00:30", tz="Europe/Berlin") + pd.to_timedelta(i % 4, unit="h")
     data["gold"] = data["code"] = (data["Y"] > 0).astype(float).where(data["Y"].notna())
     data["z"] = (data["X1"] - data["X1"].mean()) / data["X1"].std()
+    for name, source in (("grade", "Y"), ("pred_grade", "pred_Y")):
+        level = np.searchsorted([-0.5, 1.0], data[source], side="right").astype(str)
+        data[name] = pd.Categorical(np.where(data[source].notna(), level, None), ["0", "1", "2"])
+    data["steps"] = data["grade"].cat.as_ordered()
+    data["hot"] = (data["Y"] > 0).astype("boolean").where(data["Y"].notna())
+    data["pred_hot"] = data["pred_Y"] > 0
+    data["bit"] = data["hot"].astype("Int64").astype("category")
+    data["spss"] = data["Y"]
+    data["broken"] = data["at"]
     data["odd.name"] = i % 7
     data["two words"] = i % 9
     return data
@@ -138,6 +156,8 @@ def mixed() -> pd.DataFrame:
 LINEAR = {"predicted_var": "Y", "prediction": "pred_Y", "sl_method": "lm", "sample_split": 3}
 SENTIMENT = {"predicted_var": "human_positive", "prediction": "vader_positive", "model": "logit", "sl_method": "lm"}
 PANEL = {"predicted_var": "x", "prediction": "pred_x", "model": "felm", "sl_method": "lm", "formula": "y ~ x + z"}
+GRADE = {"predicted_var": "grade", "prediction": "pred_grade"}
+HOT = {"predicted_var": "hot", "prediction": "pred_hot"}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "bundled": ("sentiment", SENTIMENT | {"formula": "human_positive ~ negation * hedge + log1p(n_words) + source"}),
     "bundled, clusters": ("sentiment", SENTIMENT | {"formula": "human_positive ~ hedge + source", "cluster": "doc_id"}),
@@ -179,6 +199,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "logical gold": ("mixed", LINEAR | {"formula": "gold ~ z + odd.name", "predicted_var": "gold", "model": "logit"}),
     "factor gold": ("mixed", LINEAR | {"formula": "code ~ z + `two words`", "predicted_var": "code", "model": "logit"}),
+    "predicted factor of numbers": ("mixed", LINEAR | GRADE | {"formula": "X1 ~ grade + X2"}),
+    "predicted ordered factor": ("mixed", LINEAR | GRADE | {"formula": "X1 ~ steps", "predicted_var": "steps"}),
+    "predicted factor as outcome": ("mixed", LINEAR | GRADE | {"formula": "grade ~ X1"}),
+    "predicted logical": ("mixed", LINEAR | HOT | {"formula": "X1 ~ hot * X2 + young"}),
+    "predicted logical, both levels": ("mixed", LINEAR | HOT | {"formula": "X1 ~ hot - 1"}),
+    "predicted factor of 0 and 1": ("mixed", LINEAR | HOT | {"formula": "X1 ~ bit", "predicted_var": "bit"}),
+    "declared missing": ("mixed", LINEAR | {"formula": "X1 ~ spss", "predicted_var": "spss"}),
+    "days and times": ("mixed", LINEAR | {"formula": "Y ~ day + at"}),
+    "broken-down times": ("mixed", LINEAR | {"formula": "Y ~ broken"}),
     "learner's factors": ("mixed", LINEAR | {"formula": "Y ~ X1", "feature": ["party", "place", "young", "day"]}),
 }
 EMIT = """
@@ -258,6 +287,25 @@ def assert_same(names: list[str], found: np.ndarray, fit: Any) -> None:
     assert np.abs(found - expected).max() <= SAME * np.abs(expected).max()
     gap = found[: len(names)] - fit.params.to_numpy()
     assert np.abs(gap / fit.bse.to_numpy()).max() <= SAME
+
+
+def test_a_factor_of_numbers_is_the_category_that_it_is_in_lm(rscript: Callable[..., str]) -> None:
+    """Every row labelled: the numbers and names are those of R's lm."""
+    code = """
+    library(dslpy)
+    data <- dsl_data("linear", n = 600, n_labels = "all", seed = 1)
+    data$grade <- factor(findInterval(data$Y, c(-0.5, 1)))
+    data$hot <- data$Y > 0
+    data$bit <- factor(as.integer(data$hot))
+    for (formula in c(X1 ~ grade, X1 ~ hot * X2, X1 ~ bit, X1 ~ bit - 1, X1 ~ X2:hot)) {
+      name <- intersect(all.vars(formula), c("grade", "hot", "bit"))
+      fit <- suppressWarnings(dsl(formula = formula, predicted_var = name, prediction = name, data = data, sl_method = "lm"))
+      expected <- coef(lm(formula, data))
+      stopifnot(identical(names(coef(fit)), names(expected)), max(abs(coef(fit) - expected) / fit$standard_errors) < 1e-9)
+    }
+    cat("done")
+    """
+    assert rscript(code) == "done"
 
 
 def test_folds_from_r(rscript: Callable[..., str]) -> None:

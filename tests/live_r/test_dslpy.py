@@ -299,7 +299,7 @@ def test_a_factor_of_numbers_is_the_category_that_it_is_in_lm(rscript: Callable[
     data$bit <- factor(as.integer(data$hot))
     for (formula in c(X1 ~ grade, X1 ~ hot * X2, X1 ~ bit, X1 ~ bit - 1, X1 ~ X2:hot)) {
       name <- intersect(all.vars(formula), c("grade", "hot", "bit"))
-      fit <- suppressWarnings(dsl(formula = formula, predicted_var = name, prediction = name, data = data, sl_method = "lm"))
+      fit <- suppressWarnings(dsl(formula = formula, predicted_var = name, feature = "pred_Y", data = data, sl_method = "lm"))
       expected <- coef(lm(formula, data))
       stopifnot(identical(names(coef(fit)), names(expected)), max(abs(coef(fit) - expected) / fit$standard_errors) < 1e-9)
     }

@@ -70,15 +70,12 @@ def category_codes(column: pd.Series, gold: pd.Series) -> IntArray:
 
 def r_levels(column: pd.Series) -> tuple[str, str] | None:
     """The two levels that R gives a logical, or a category or text of 0 and 1; None for any other column."""
-    if pd.api.types.is_bool_dtype(column.dtype):
-        return "FALSE", "TRUE"
-    if not is_category(column) and not pd.api.types.is_string_dtype(column.dtype):
+    logical = pd.api.types.is_bool_dtype(column.dtype)
+    if not logical and zero_one(column) is None:
         return None
-    values = list(column.cat.categories if is_category(column) else column.dropna().unique())
-    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").tolist()
-    if sorted(numbers) != [0, 1]:
-        return None
-    return ("FALSE", "TRUE") if all(isinstance(value, bool | np.bool_) for value in values) else ("0", "1")
+    categories = list(column.cat.categories) if is_category(column) else []
+    logical = logical or any(isinstance(level, bool | np.bool_) for level in categories)
+    return ("FALSE", "TRUE") if logical else ("0", "1")
 
 
 def labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> BoolArray:

@@ -5,6 +5,7 @@ larger by m'theta. Sums of products of uncentred years lose as many digits as th
 of centred years lose none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,6 +92,11 @@ def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centri
         return None
     means = np.where(far, means, 0.0)
     return Centring(fixed=fixed - means, means=means, intercept=intercept)
+
+
+def place_of_intercept(names: Sequence[str]) -> int | None:
+    """Position of the column of ones, None where there is none."""
+    return names.index("Intercept") if "Intercept" in names else None
 
 
 def shared_columns(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
 from dsl.engine.blocks import Block
-from dsl.engine.centre import Centring, shared_columns
+from dsl.engine.centre import Centring, place_of_intercept, shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
@@ -31,8 +31,7 @@ class _Common:
         """From the first split. Raises CollinearityError."""
         own_gram = shared_gram(blocks[0].fixed)
         check_columns(blocks[0], problem.names, own_gram)
-        intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
-        gram, centring = shared_columns(blocks[0].fixed, intercept, own_gram)
+        gram, centring = shared_columns(blocks[0].fixed, place_of_intercept(problem.names), own_gram)
         # a row's design weights add up to one, other weights need not: then the Gram matrix is part of every split's
         # Jacobian
         if problem.link.slope is None and problem.weights is design_weights:

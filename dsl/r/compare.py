@@ -1,5 +1,6 @@
 """A fitted model against the reference R package, both on the reference's folds and predictions."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,16 +8,19 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.formula.rlang.matrix import TwoLevels
 from dsl.data.formula.text import require_text
+from dsl.data.kinds import standard
+from dsl.data.labels import gold_values
 from dsl.data.sample import Sample
-from dsl.data.tables import TableLike
+from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.combine import combine_splits
-from dsl.engine.fit import SplitFit, fit_split
 from dsl.estimators.again import analysis_of
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.result import Fit, HasFit, fit_of
-from dsl.exceptions import ArgumentError, DSLError
+from dsl.estimators.splits import fit_splits
+from dsl.exceptions import ArgumentError, DSLError, JacobianWarning
 from dsl.learners.crossfit import cross_predict
 from dsl.r.reference import ReferenceResult, r_words, reference_dsl
 from dsl.r.session import RError
@@ -25,6 +29,10 @@ from dsl.r.verdict import SplitCheck, check_split, judge
 SAME_ALGEBRA = 1e-8
 """Least squares predictions, relative to their spread."""
 
+NEAREST = (
+    "to rounding error R's covariance is not positive definite, and R takes the nearest one that is (nearPD), with other "
+    "standard errors; ours keeps them"
+)
 UNBALANCED = "R subtracts additive means, which absorb two-way effects on balanced panels only; ours equals dummies"
 
 
@@ -100,12 +108,14 @@ def cross_check(fit: Fit | HasFit, data: TableLike, *, sl_method: str | None = N
     _check_comparable(own)
     analysis = analysis_of(own, data)
     learner = sl_method or _learner(own)
-    reference = _run_reference(own, data, learner)
+    # with fixed effects the reference looks for columns by their names in the formula, and finds no gTRUE
+    flags = analysis.sample.two_levels if own.call.index else {}
+    reference = _run_reference(own, _with_numbers(data, flags), learner)
     _check_same_rows(reference, analysis)
-    places = pair_terms(analysis.design.covariates.r_names, list(reference.params.index))
+    places = pair_terms(_number_names(own.names_r, flags), list(reference.params.index))
     solved = _solve(reference, analysis, places)
     table = _table(own, reference, analysis, solved, places)
-    table.attrs["notes"] = _notes(own, reference, analysis, solved, learner)
+    table.attrs["notes"] = _notes(own, reference, analysis, solved, learner, places)
     table.attrs["versions"] = dict(reference.versions)
     if show:
         print(_printed(own, table))
@@ -132,6 +142,20 @@ def _learner(fit: Fit) -> str:
     return str(used.pop()) if len(used) == 1 and used <= known else "lm"
 
 
+def _with_numbers(data: TableLike, flags: TwoLevels) -> TableLike:
+    """The data with 0 and 1 in the predicted columns that are logical, or a category of these, in R."""
+    if not flags:
+        return data
+    frame = to_pandas(data, column_names(data))
+    return frame.assign(**{name: gold_values(standard(frame[name])) for name in flags})
+
+
+def _number_names(names: Sequence[str], flags: TwoLevels) -> list[str]:
+    """R's names of terms where such columns are numbers: g:x for gTRUE:x."""
+    plain = {name + second: name for name, (_, second) in flags.items()}
+    return [":".join(plain.get(part, part) for part in name.split(":")) for name in names]
+
+
 def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     spec = fit.call
     try:
@@ -154,7 +178,8 @@ def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     except RError as error:
         raise RError(
             f"the reference cannot run this call: {error}. (It has no predicted variables with categories, and no "
-            "learner whose R package is missing: try sl_method='lm'.)"
+            "learner whose R package is missing: try sl_method='lm'. It fails where a predicted logical has a coefficient for "
+            "FALSE too, as without an intercept.)"
         ) from error
     if not reference.splits:
         raise RError(f"dsl {reference.versions.get('dsl')} for R does not show its stages; version 0.1.0 does")
@@ -207,13 +232,14 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     # the block's place of each of R's terms, and the way back
     order = analysis.design.order[places]
     back = np.argsort(order)
-    fits: list[SplitFit] = []
-    checks = []
-    for split in reference.splits:
-        block = blocks.dsl(split.predictions)
-        fits.append(fit_split(block, problem))
-        theirs = split.params[back], split.vcov[np.ix_(back, back)]
-        checks.append(check_split(block, problem, fits[-1].params, *theirs).at(order))
+    split_blocks = [blocks.dsl(split.predictions) for split in reference.splits]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JacobianWarning)  # the fit has warned
+        fits, _ = fit_splits(problem, ([block] for block in split_blocks))
+    checks = [
+        check_split(block, problem, fit.params, split.params[back], split.vcov[np.ix_(back, back)]).at(order)
+        for block, fit, split in zip(split_blocks, fits, reference.splits, strict=True)
+    ]
     return _Solved(
         params=np.stack([fit.params[order] for fit in fits]),
         vcovs=np.stack([fit.vcov[np.ix_(order, order)] for fit in fits]),
@@ -250,6 +276,7 @@ def _table(
         solved.checks,
         combination_gap=_combination_gap(reference, solved),
         known=UNBALANCED if _unbalanced(analysis.sample) else "",
+        combined=NEAREST if reference.nearest else "",
     )
     return table.join(judged.set_index(table.index)).assign(fit=fit.params[places])
 
@@ -271,17 +298,19 @@ def _unbalanced(sample: Sample) -> bool:
     return bool(cells.min() != cells.max())
 
 
-def _notes(fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _Solved, learner: str) -> list[str]:
+def _notes(
+    fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _Solved, learner: str, places: list[int]
+) -> list[str]:
     notes = [
-        f"Moments are means in scaled columns, the largest of {len(solved.params)} splits. Two solutions of one equation differ "
-        "by what the moments leave."
+        f"Moments are means in centred and scaled columns, the largest of {len(solved.params)} splits. Two solutions of one "
+        "equation differ by what the moments leave."
     ]
     if learner == "lm":
         gap = _prediction_gap(reference, analysis, fit.call.family)
         same = "as R's do" if gap <= SAME_ALGEBRA else "NOT as R's do"
         notes.append(f"On R's folds our least squares predict {same} (largest gap {gap:.1e} of their spread).")
     notes += _repeated_splits(reference) + _zero_folds(reference)
-    moved = float(np.abs((fit.params - _in_our_order(fit, reference)) / fit.bse).max())
+    moved = float(np.abs((fit.params - reference.params.to_numpy()[np.argsort(places)]) / fit.bse).max())
     notes.append(
         f"Your fit has its own folds{_other_learner(fit, learner)}: it is up to {moved:.2f} of its standard errors "
         "from R's estimates, by the chance of the splits."
@@ -299,12 +328,6 @@ def _notes(fit: Fit, reference: ReferenceResult, analysis: Analysis, solved: _So
 def _other_learner(fit: Fit, learner: str) -> str:
     used = ", ".join(dict.fromkeys(fit.splits.learners))
     return "" if used == learner else f" and learner ({used}; R: {learner})"
-
-
-def _in_our_order(fit: Fit, reference: ReferenceResult) -> FloatArray:
-    out = np.empty(len(reference.params))
-    out[pair_terms(list(fit.names_r), list(reference.params.index))] = reference.params.to_numpy()
-    return out
 
 
 def _prediction_gap(reference: ReferenceResult, analysis: Analysis, family: str) -> float:

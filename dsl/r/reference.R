@@ -15,7 +15,7 @@ run_reference <- function(arguments, power) {
   out <- eval(as.call(c(list(quote(dsl::dsl)), called)), env)
   elapsed <- proc.time()[["elapsed"]] - began
   list(
-    out = out, elapsed = elapsed, splits = record$fits, folds = record$folds,
+    out = out, vcov = as.matrix(of_nearest(out$vcov)), nearest = inherits(out$vcov, "nearPD"), elapsed = elapsed, splits = record$fits, folds = record$folds,
     staged = length(wrapped) > 0L,
     summary = utils::capture.output(summary(out)),
     power = if (power) dsl::power_dsl(dsl_out = out)[c("labeled_size", "predicted_se")],
@@ -45,8 +45,11 @@ wrap_steps <- function(record) {
   original
 }
 
+# Where a covariance is not positive definite the package gives the nearest one, inside the whole value of Matrix::nearPD.
+of_nearest <- function(x) if (inherits(x, "nearPD")) x$mat else x
+
 stage <- function(given, result) {
-  plain <- function(x) unname(as.matrix(x))
+  plain <- function(x) unname(as.matrix(of_nearest(x)))
   predicted <- given$data_pred
   list(
     rows = as.integer(rownames(given$data_orig)), predictions = as.list(predicted),

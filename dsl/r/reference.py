@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from dsl._typing import FloatArray, IntArray, Record
 from dsl.data.arguments import Names, Pairs, as_names, pair_surrogates
 from dsl.data.formula.text import FormulaLike, require_text
+from dsl.data.kinds import Kind, kind_of, standard
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import ArgumentError
 from dsl.r.convert import to_sexp
@@ -42,6 +43,8 @@ class ReferenceResult:
     params: pd.Series
     bse: pd.Series
     vcov: pd.DataFrame
+    nearest: bool
+    """Whether the covariance of the splits together was not positive definite, and R gives the nearest one that is."""
     rmse: pd.DataFrame  # (S, q)
     nobs: int
     n_labeled: int
@@ -185,7 +188,13 @@ def _columns_for(formula: str, data: TableLike, named: list[str]) -> pd.DataFram
     wanted = (
         every if "." in words else [name for name in every if name in words or name in named or f"`{name}`" in formula]
     )
-    return to_pandas(data, wanted).reset_index(drop=True)
+    frame = to_pandas(data, wanted).reset_index(drop=True)
+    return pd.DataFrame({name: _as_in_formulas(frame[name]) for name in frame.columns})
+
+
+def _as_in_formulas(column: pd.Series) -> pd.Series:
+    """The column as our formulas read it: dates without a time of day are days, whatever type holds them."""
+    return column if kind_of(column) is not Kind.DATE else standard(column).dt.date
 
 
 def _result(value: Sexp, warned: tuple[str, ...], predicted: tuple[str, ...], n_input: int) -> ReferenceResult:
@@ -202,7 +211,8 @@ def _result(value: Sexp, warned: tuple[str, ...], predicted: tuple[str, ...], n_
     return ReferenceResult(
         params=params,
         bse=from_sexp(names["standard_errors"]),
-        vcov=pd.DataFrame(np.asarray(from_sexp(names["vcov"])), index=terms, columns=terms),
+        vcov=pd.DataFrame(np.asarray(from_sexp(parts["vcov"])), index=terms, columns=terms),
+        nearest=bool(from_sexp(parts["nearest"])[0]),
         rmse=_rmse(from_sexp(names["RMSE"]), predicted),
         nobs=int(from_sexp(internal["num_data"])[0]),
         n_labeled=int(from_sexp(internal["num_expert"])[0]),

@@ -17,14 +17,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
+from dsl.engine.centre import place_of_intercept, shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.sums import Problem, column_scale, moment_sums, row_scores, score_sums, unit_scores
 
 SAME_EQUATION = 1e-9
 """Covariances at the same parameters, relative to the standard errors: the same sums in another order."""
+LOST = 100.0 * np.finfo(float).eps
+"""The same for each unit of the Jacobian's condition number: what two ways of solving may lose."""
 ROUNDING = 1e-7
 """Differences below this, in standard errors or relative, need no reason."""
 UNEXPLAINED = 1e-3
@@ -43,13 +46,15 @@ class SplitCheck:
     """The reference's parameters in our moment equation, one split."""
 
     moment: FloatArray
-    """(k,) mean moment at our parameters, in scaled columns."""
+    """(k,) mean moment at our parameters, in centred and scaled columns."""
     their_moment: FloatArray
     """(k,) the same at R's."""
     unexplained: FloatArray
     """(k,) part of the difference that R's moment does not explain, in R's standard errors."""
     covariance_gap: float
     """Largest difference of our covariance at R's parameters from R's, relative to its standard errors."""
+    rounding: float
+    """What rounding may make of it."""
 
     def at(self, places: IntArray) -> "SplitCheck":
         """The check with the terms at `places`."""
@@ -77,12 +82,16 @@ def check_split(
     their_vcov : (k, k) array
         R's covariance.
     """
-    # in columns of root mean square one, in which products and solutions lose least
-    n, scale = len(block.outcome), column_scale(block)
-    bse = np.sqrt(np.diag(their_vcov)) / scale
-    moment, jacobian = _scaled(moment_sums(block, problem, params), scale, n)
-    their_moment, their_jacobian = _scaled(moment_sums(block, problem, their_params), scale, n)
-    rows = row_scores(block, problem, their_params, problem.weights, augmentation_weights)
+    n, bse = len(block.outcome), np.sqrt(np.diag(their_vcov))
+    # in centred columns of root mean square one, in which products and solutions lose least
+    _, centring = shared_columns(block.fixed, place_of_intercept(problem.names))
+    block = block if centring is None else centring.apply(block)
+    scale = column_scale(block)
+    back = (np.eye(len(bse)) if centring is None else centring.back(len(bse))) * scale
+    ours, theirs = np.linalg.solve(back, params), np.linalg.solve(back, their_params)
+    moment, jacobian = _scaled(moment_sums(block, problem, ours * scale), scale, n)
+    their_moment, their_jacobian = _scaled(moment_sums(block, problem, theirs * scale), scale, n)
+    rows = row_scores(block, problem, theirs * scale, problem.weights, augmentation_weights)
     _, meat = score_sums(unit_scores(rows, problem), len(params))
     # J^-1 Omega J^-T / N, as means
     vcov = sandwich(their_jacobian, meat * np.outer(scale, scale) / n) / n
@@ -91,8 +100,9 @@ def check_split(
     return SplitCheck(
         moment=moment,
         their_moment=their_moment,
-        unexplained=((params - their_params) / scale - step) / bse,
-        covariance_gap=float(np.abs((vcov - their_vcov / np.outer(scale, scale)) / np.outer(bse, bse)).max()),
+        unexplained=back @ (ours - theirs - step) / bse,
+        rounding=SAME_EQUATION + LOST * float(np.linalg.cond(their_jacobian)),
+        covariance_gap=float(np.abs((back @ vcov @ back.T - their_vcov) / np.outer(bse, bse)).max()),
     )
 
 
@@ -103,7 +113,13 @@ def _scaled(sums: tuple[FloatArray, FloatArray], scale: FloatArray, n: int) -> t
 
 
 def judge(
-    size: ArrayLike, se_size: ArrayLike, checks: list[SplitCheck], *, combination_gap: float, known: str = ""
+    size: ArrayLike,
+    se_size: ArrayLike,
+    checks: list[SplitCheck],
+    *,
+    combination_gap: float,
+    known: str = "",
+    combined: str = "",
 ) -> pd.DataFrame:
     """Verdict and reason of every term.
 
@@ -116,8 +132,9 @@ def judge(
         Of every split, terms in the order of `size`.
     combination_gap : float
         How far R's results are from those that our combination makes of R's splits, in standard errors.
-    known : str
-        Why the reference solves another equation on these data, if it is known to.
+    known, combined : str
+        Why the reference solves another equation on these data, and why it combines its splits otherwise, if it is known
+        to.
 
     Returns
     -------
@@ -126,42 +143,46 @@ def judge(
     size, se_size = np.asarray(size, dtype=float), np.asarray(se_size, dtype=float)
     ours = np.abs([check.moment for check in checks])
     theirs = np.abs([check.their_moment for check in checks])
-    problem = _problem(checks, combination_gap)
     left = np.abs([check.unexplained for check in checks]).max(axis=0)
-    explained: BoolArray = left <= UNEXPLAINED * size + ROUNDING
-    rounding = (size <= ROUNDING) & (se_size <= ROUNDING)
-    why = f"R's optimiser stopped at a mean moment of {theirs.max():.1e}, ours is {ours.max():.1e}, which explains the difference"
-    verdict, reason = [], []
+    # of all terms together
+    whole = _of_equations(checks, known)
+    if not combination_gap <= ROUNDING and not combined:
+        why = f"R combines its splits otherwise, by {combination_gap:.1e} standard errors: please report it"
+        whole = whole or (DIFFERS, why)
+    early = (
+        f"R's optimiser stopped at a mean moment of {theirs.max():.1e}, ours is {ours.max():.1e}, which explains the "
+        "difference"
+    )
+    found = []
     for j in range(len(size)):
-        if rounding[j]:
-            verdict.append(AGREES)
-            reason.append("")
-        elif problem:
-            verdict.append(KNOWN if known else DIFFERS)
-            reason.append(known or problem)
-        elif not explained[j]:
-            verdict.append(DIFFERS)
-            reason.append(f"R's remaining moment explains all but {left[j]:.1e} standard errors: please report it")
+        if size[j] <= ROUNDING and se_size[j] <= ROUNDING:
+            found.append((AGREES, ""))
+        elif whole:
+            found.append(whole)
+        elif left[j] > UNEXPLAINED * size[j] + ROUNDING:
+            why = f"R's remaining moment explains all but {left[j]:.1e} standard errors: please report it"
+            found.append((DIFFERS, why))
+        elif combination_gap > ROUNDING:
+            found.append((KNOWN, f"{combined}; {early}"))
         else:
-            verdict.append(EARLY if size[j] <= FAR else KNOWN)
-            reason.append(why)
-    columns = {"moment_ours": ours.max(axis=0), "moment_r": theirs.max(axis=0)}
-    return pd.DataFrame({**columns, "verdict": verdict, "reason": reason})
+            found.append((EARLY if size[j] <= FAR else KNOWN, early))
+    verdict, reason = zip(*found, strict=True)
+    moments = {"moment_ours": ours.max(axis=0), "moment_r": theirs.max(axis=0)}
+    return pd.DataFrame({**moments, "verdict": verdict, "reason": reason})
 
 
-def _problem(checks: list[SplitCheck], combination_gap: float) -> str:
-    """What speaks against an early stop, empty if nothing does."""
-    gap = max(check.covariance_gap for check in checks)
+def _of_equations(checks: list[SplitCheck], known: str) -> tuple[str, str] | None:
+    """Verdict and reason where the packages solve different equations, or ours is solved worse."""
     # NaN included, hence not "above"
-    if not gap <= SAME_EQUATION:
-        return (
+    if not all(check.covariance_gap <= check.rounding for check in checks):
+        gap = max(check.covariance_gap for check in checks)
+        why = (
             f"at R's parameters our covariance is off R's by {gap:.1e} of its standard errors, so that the two packages solve "
             "different equations: please report it"
         )
-    if not combination_gap <= ROUNDING:
-        return f"R combines its splits otherwise, by {combination_gap:.1e} standard errors: please report it"
+        return (KNOWN, known) if known else (DIFFERS, why)
     for check in checks:
         ours, theirs = np.abs(check.moment).max(), np.abs(check.their_moment).max()
         if ours > theirs:
-            return f"our mean moment {ours:.1e} is larger than R's {theirs:.1e}: please report it"
-    return ""
+            return DIFFERS, f"our mean moment {ours:.1e} is larger than R's {theirs:.1e}: please report it"
+    return None

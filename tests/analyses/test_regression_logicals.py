@@ -61,13 +61,21 @@ def test_a_logical_has_the_numbers_of_zero_and_one_and_its_name_in_r(kind: str) 
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
+        ("category of text", ["(Intercept)", "g1", "x"]),
+        ("text", ["(Intercept)", "g1", "x"]),
         ("category of numbers", ["(Intercept)", "g1", "x"]),
         ("numbers", ["(Intercept)", "g", "x"]),
     ],
 )
 def test_a_category_of_zero_and_one(kind: str, names: list[str]) -> None:
     data = numbers()
-    column = {"category of numbers": data["g"].astype("category"), "numbers": data["g"]}[kind]
+    text = data["g"].map({0.0: "0", 1.0: "1"})
+    column = {
+        "category of text": text.astype("category"),
+        "text": text,
+        "category of numbers": data["g"].astype("category"),
+        "numbers": data["g"],
+    }[kind]
     found = fit(data.assign(g=column), "y ~ g + x")
     np.testing.assert_allclose(found.params, fit(data, "y ~ g + x").params, rtol=1e-12)
     assert list(found.params_r.index) == names

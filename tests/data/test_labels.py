@@ -119,7 +119,7 @@ def test_categories() -> None:
         (pd.Series(pd.Categorical(["1", "2"])), None),
         (pd.Series(pd.Categorical(["0", "1", "2"])), None),
         (pd.Series(["no", "yes"]), None),
-        (pd.Series(["1", "1"]), None),
+        (pd.Series(pd.Categorical(["0", "1"], ordered=True)), None),
     ],
 )
 def test_levels_in_r(column: pd.Series, levels: tuple[str, str] | None) -> None:

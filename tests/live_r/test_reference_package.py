@@ -21,8 +21,9 @@ from dsl.estimators.blocks import Blocks
 from dsl.exceptions import ArgumentError, DSLWarning
 from dsl.r import ReferenceResult, RLearner, cross_check, from_r, reference_dsl, to_r
 from dsl.r.session import run
-from dsl.r.verdict import AGREES, DIFFERS, EARLY
+from dsl.r.verdict import AGREES, DIFFERS, EARLY, KNOWN
 from tests.live_r.r import r
+from tests.r import seeds
 from tests.reference.cases import (
     CASES,
     NAMES,
@@ -43,6 +44,8 @@ DRIFT = 1e-8
 """Relative: the same package, R and data; another BLAS adds in another order."""
 DRIFT_OPTIMISER = 1e-6
 """The same for what an optimiser that stops early returns, in standard errors or relative."""
+SLIGHTLY = 1e-3
+"""Standard errors."""
 POWER = 2e-3
 """Predicted standard errors, relative, from Jacobians at parameters that are off by `R_OPTIM`."""
 
@@ -197,21 +200,83 @@ def test_cross_check_names_a_known_difference() -> None:
 
 
 def test_cross_check_sees_a_wrong_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check is able to fail: estimates moved by ten times the tolerance are not agreed with."""
+    """The check is able to fail: estimates that are off by less than early stops are not agreed with."""
     from dsl.r import compare
 
-    right = compare.fit_split
+    right = compare.fit_splits
 
-    def wrong(block: Any, problem: Any) -> Any:
-        from dataclasses import replace
+    def wrong(problem: Any, blocks: Any) -> Any:
+        fits, _ = right(problem, blocks)
+        return [replace(fit, params=fit.params + SLIGHTLY * np.sqrt(np.diag(fit.vcov))) for fit in fits], []
 
-        fit = right(block, problem)
-        return replace(fit, params=fit.params + 10 * R_OPTIM * np.sqrt(np.diag(fit.vcov)))
-
-    monkeypatch.setattr(compare, "fit_split", wrong)
+    monkeypatch.setattr(compare, "fit_splits", wrong)
     name = "logit_cluster_lm"
     table = cross_check(fitted(name), load_table(BY_NAME[name]["data"]), show=False)
     assert (table["verdict"] == DIFFERS).all()
+
+
+def logicals() -> pd.DataFrame:
+    """A predicted logical, and the same as 0 and 1 in other types; a logical covariate, days, levels that are numbers."""
+    rng = np.random.default_rng(1)
+    rows, x = 800, rng.normal(size=800)
+    truth = rng.random(rows) < 0.3
+    data = pd.DataFrame(
+        {"x": x, "b": x > 0, "llm": truth ^ (rng.random(rows) < 0.1), "y": truth + rng.normal(size=rows)}
+    )
+    data["g"] = pd.Series(truth, dtype="boolean").where(rng.random(rows) < 0.4)
+    data["f"] = data["g"].astype("Int64").astype("category")
+    data["level"] = pd.Categorical(rng.choice(["3", "1", "2"], rows), ["3", "1", "2"])
+    data["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, rows), unit="D")
+    data["month"] = rng.integers(1, 13, rows)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("formula", "terms", "more"),
+    [
+        ("y ~ g * x", ["(Intercept)", "gTRUE", "x", "gTRUE:x"], {}),
+        ("y ~ as.numeric(g) + b", ["(Intercept)", "as.numeric(g)", "bTRUE"], {}),
+        ("y ~ g * b", ["(Intercept)", "gTRUE", "bTRUE", "gTRUE:bTRUE"], {}),
+        ("y ~ g * level", ["(Intercept)", "gTRUE", "level1", "level2", "gTRUE:level1", "gTRUE:level2"], {}),
+        ("g ~ x + b", ["(Intercept)", "x", "bTRUE"], {"model": "logit"}),
+        ("y ~ f + x", ["(Intercept)", "f1", "x"], {"predicted_var": "f"}),
+        ("y ~ g + day", ["(Intercept)", "gTRUE", "day"], {}),
+        ("y ~ g + b | month", ["g", "bTRUE"], {"model": "felm"}),
+        ("y ~ x + b", ["(Intercept)", "x", "bTRUE"], {"predicted_var": "y", "prediction": "b"}),
+    ],
+)
+def test_cross_check_of_logicals_categories_and_days(formula: str, terms: list[str], more: dict[str, Any]) -> None:
+    data = logicals()
+    if more.get("predicted_var") == "y":
+        data["y"] = data["y"].where(data["g"].notna())
+    call = {"predicted_var": "g", "prediction": "llm", "sl_method": "lm", "sample_split": 2} | more
+    table = cross_check(dsl.dsl(formula, data, **call), data, show=False)
+    assert list(table.index) == terms
+    assert set(table["verdict"]) <= {AGREES, EARLY}, table
+
+
+def test_cross_check_says_where_the_reference_never_left_its_start() -> None:
+    """A year and its square: its optimiser stops 1.6 standard errors from the root of the equation that both have."""
+    rng = np.random.default_rng(1)
+    data = logicals().assign(year=rng.integers(2000, 2010, 800))
+    fit = dsl.dsl("y ~ g + year + I(year^2)", data, predicted_var="g", prediction="llm", sl_method="lm", sample_split=2)
+    table = cross_check(fit, data, show=False)
+    assert (table["difference_se"].abs() > 0.5).any()
+    assert set(table["verdict"]) <= {EARLY, KNOWN}, table
+    assert table["reason"].str.contains("optimiser stopped").all()
+
+
+@pytest.mark.parametrize("model", seeds.MODELS)
+def test_seeds_are_as_frozen(model: str) -> None:
+    """What the tests without R take for the reference's results, predictions included."""
+    for seed in list(seeds.SEEDS)[:2]:
+        found = reference_dsl(seeds.FORMULA, seeds.table(seed), model=model, sample_split=seeds.SPLITS, **seeds.CALL)
+        frozen = seeds.reference(model, seed)
+        for live_split, split in zip(found.splits, frozen.splits, strict=True):
+            assert (live_split.folds == split.folds).all()
+            assert_close(live_split.predictions["y"], split.predictions["y"], DRIFT)
+            assert np.abs((live_split.params - split.params) / split.bse).max() <= DRIFT_OPTIMISER
+            assert_close(live_split.vcov, split.vcov, DRIFT_OPTIMISER)
 
 
 def test_cross_check_refuses_what_r_cannot_do() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dsl.engine.fit import fit_split
+from dsl.estimators.splits import fit_splits
 from dsl.r.verdict import AGREES, DIFFERS, EARLY, KNOWN, ROUNDING, SAME_EQUATION, SplitCheck, check_split, judge
 from tests.reference.cases import NAMES
 from tests.reference.test_reference import Stage
@@ -135,6 +136,30 @@ def test_splits_that_are_combined_otherwise() -> None:
     judged = judge(size, size, [honest], combination_gap=SLIGHT)
     assert (judged["verdict"] == DIFFERS).all()
     assert judged["reason"].str.contains("combines its splits otherwise").all()
+    # where it is known why, and what is left is explained
+    assert (judge(size, size, [honest], combination_gap=SLIGHT, combined="nearPD")["verdict"] == KNOWN).all()
+    wrong = replace(check, unexplained=size)
+    assert (judge(size, size, [wrong], combination_gap=SLIGHT, combined="nearPD")["verdict"] == DIFFERS).all()
+
+
+def test_a_design_that_is_nearly_collinear_is_judged_by_what_rounding_leaves() -> None:
+    """A calendar year and its square: the covariance is known to fewer digits, and the check asks for no more."""
+    case = frozen("lm_outcome_lm")
+    check = case.check()
+    assert SAME_EQUATION < check.rounding < 2 * SAME_EQUATION
+    block, problem = case.stage.block, case.stage.problem
+    year = 2000.0 + np.arange(len(block.outcome)) % 10
+    columns = np.column_stack([np.ones(len(year)), year, year**2])
+    block = replace(block, fixed=columns, offset=None)
+    problem = replace(problem, names=("Intercept", "year", "year2"))
+    (fit,), _ = fit_splits(problem, [[block]])
+    # the parameters of the same fit with the year counted from 2004
+    shifted = np.column_stack([np.ones(len(year)), year - 2004.0, (year - 2004.0) ** 2])
+    there = fit_split(replace(block, fixed=shifted), problem)
+    back = np.array([[1.0, -2004.0, 2004.0**2], [0.0, 1.0, -2.0 * 2004.0], [0.0, 0.0, 1.0]])
+    found = check_split(block, problem, fit.params, back @ there.params, back @ there.vcov @ back.T)
+    assert found.covariance_gap * 1e3 > SAME_EQUATION
+    assert found.covariance_gap <= found.rounding <= 1e-5
 
 
 def test_one_split_of_several_counts() -> None:

@@ -31,7 +31,7 @@ import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
-from dsl.engine.centre import shared_columns
+from dsl.engine.centre import place_of_intercept, shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.models.model import Link
@@ -99,7 +99,7 @@ def two_sample(
     Angelopoulos, Duchi and Zrnic, "PPI++: efficient prediction-powered inference" (2023), algorithms 1 to 3.
     """
     _check(block, lam)
-    intercept = names.index("Intercept") if "Intercept" in names else None
+    intercept = place_of_intercept(names)
     gram, centring = shared_columns(block.fixed, intercept, gram)
     centred = block if centring is None else centring.apply(block)
     samples = Samples(

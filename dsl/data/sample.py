@@ -99,7 +99,7 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     fingerprint = column_fingerprints(frame)
     two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
     marks = {*columns.predicted, columns.labeled, columns.sample_prob}
-    notes = duplicate_notes(data, frame, [name for name in frame if name not in marks])
+    notes = duplicate_notes(data, frame, [str(name) for name in frame if name not in marks])
     notes += _read_zero_one(frame, columns)
     labeling = None if design is None else aligned(design, frame.index)
     codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)

@@ -131,7 +131,7 @@ def _whole_rows(data: TableLike, text: str, same: BoolArray) -> BoolArray:
     """Rows among `same` that are equal in all columns of the data, of which `text` holds texts."""
     out, rows = np.zeros(len(same), dtype=bool), np.flatnonzero(same)
     # identifiers first: a few numbers and the text leave few rows for the other columns
-    first = _rows_of(data, column_names(data), np.arange(min(len(same), SAMPLE)))
+    first = _once(_rows_of(data, column_names(data), np.arange(min(len(same), SAMPLE))))
     whole = [str(name) for name in first if pd.api.types.is_integer_dtype(first[name].infer_objects().dtype)]
     for each in (whole, [text], column_names(data)):
         if each and len(rows):
@@ -142,8 +142,13 @@ def _whole_rows(data: TableLike, text: str, same: BoolArray) -> BoolArray:
 
 def _text_column(data: TableLike) -> str | None:
     """The first column that holds texts, mostly different ones, in the first rows."""
-    first = _rows_of(data, column_names(data), np.arange(SAMPLE))
+    first = _once(_rows_of(data, column_names(data), np.arange(SAMPLE)))
     return next((str(name) for name in first if _is_text(first[name])), None)
+
+
+def _once(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns whose name no other column has."""
+    return table.loc[:, ~table.columns.duplicated(keep=False)]
 
 
 def _equal(table: pd.DataFrame) -> BoolArray:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from dsl._typing import FloatArray
 from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
 from dsl.analyses.paired import fixed_lambda, read
-from dsl.data.arguments import check_counts, explain_calls, warn_caller
+from dsl.data.arguments import MOST_REPLICATIONS, check_counts, check_most, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
@@ -312,4 +312,7 @@ def _check_arguments(fn: object, tune: object, n_boot: object) -> float | None:
         pass
     if isinstance(n_boot, bool) or not isinstance(n_boot, int | np.integer) or n_boot < LEAST_DRAWS:
         raise ArgumentError(f"n_boot must be a whole number of at least {LEAST_DRAWS}; found {n_boot!r}")
+    check_most(
+        "n_boot", int(n_boot), MOST_REPLICATIONS, "a few thousand draws give an interval's ends to its third digit"
+    )
     return fixed_lambda(tune, TUNES)

@@ -67,6 +67,10 @@ EXPLAINED = {
 words to fit."""
 
 
+MOST_SPLITS, MOST_FOLDS, MOST_JOBS, MOST_REPLICATIONS = 10_000, 100_000, 10_000, 1_000_000
+"""Far above what is of use: larger numbers are slips, and would fill the memory before anything else fails."""
+
+
 def warn_caller(category: type[Warning], message: str) -> None:
     """Warn at the line that called this package."""
     # up to the first frame outside this package: its line is one that the user can change
@@ -148,6 +152,15 @@ def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -
             raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
         raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+    check_most("sample_split", sample_split, MOST_SPLITS, "medians over a few dozen splits hardly move any more")
+    check_most("cross_fit", cross_fit, MOST_FOLDS, "5 or 10 folds are usual, and each needs labelled rows")
+    check_most("n_jobs", abs(n_jobs), MOST_JOBS, "-1 uses all processors")
+
+
+def check_most(name: str, value: int, most: int, advice: str) -> None:
+    """Raise ArgumentError for a number that no computer gets done, before anything is allocated for it."""
+    if value > most:
+        raise ArgumentError(f"{name} is {value:,}, and {most:,} is the most; {advice}")
 
 
 def check_choice(name: str, value: object, known: Sequence[str]) -> None:

@@ -10,10 +10,10 @@ is to take a missing or unknown category for the base level, the other are terms
 (``x / x.mean()``).
 """
 
-import ast
 import builtins
+import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from inspect import ismodule
@@ -25,14 +25,23 @@ from formulaic.errors import DataMismatchWarning, FormulaicError
 from formulaic.parser.types import Factor, Term
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import Contrasts
-from formulaic.utils.code import sanitize_variable_names
 
 from dsl._typing import FloatArray
+from dsl.data.formula.formulaic_factors import factors_of, names_in
+from dsl.data.formula.rlang.basis import most_columns
 from dsl.data.formula.rlang.evaluate import SHORT, Functions, is_constant
 from dsl.data.formula.rlang.matrix import TermBlock, check_finite
 from dsl.data.formula.rlang.values import Factor as Levels
 from dsl.data.formula.rlang.values import level_texts
-from dsl.data.formula.sides import Outcome, ParsedFormula, Part, Rows, TermColumns, check_size, outcome_columns
+from dsl.data.formula.sides import (
+    Outcome,
+    ParsedFormula,
+    Part,
+    Rows,
+    TermColumns,
+    check_size,
+    outcome_columns,
+)
 from dsl.data.formula.text import FormulaObject, Side, formula_text, side_text, structure_of, terms_of
 from dsl.data.tables import is_category
 from dsl.exceptions import CollinearityError, DataError, FormulaError, InfiniteValueError
@@ -41,43 +50,6 @@ INTERCEPT = Term([Factor("1", eval_method="literal")])
 CATEGORICAL = Factor.Kind.CATEGORICAL
 ROUNDING = 1e-8
 """Relative difference of a row's values that computing them alone may make."""
-
-
-def _factors(terms: Iterable[Term]) -> list[Factor]:
-    """Factors of terms but for numbers, each once."""
-    return [f for f in dict.fromkeys(f for term in terms for f in term.factors) if f.eval_method.value != "literal"]
-
-
-def _uses(factor: Factor, text: str) -> dict[str, bool]:
-    """All names in a factor, before it is fitted, and whether they are called (or have an attribute that is).
-
-    `Factor.required_variables` leaves some out: those in ``bs(x)`` and ``(x + z).abs()``.
-    """
-    if factor.eval_method.value == "literal":
-        return {}
-    if factor.eval_method.value == "lookup":
-        return {str(factor.expr): False}
-    aliases: dict[str, str] = {}
-    try:
-        tree = ast.parse(sanitize_variable_names(factor.expr, {}, aliases).strip(), mode="eval")
-    except SyntaxError as error:
-        raise FormulaError(
-            f"formula '{text}': '{factor.expr}' is not an expression of Python's ({error.msg})"
-        ) from None
-    nodes = list(ast.walk(tree))
-    # arguments of lambdas and variables of comprehensions are the expression's own
-    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
-    own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    called = {_root(node.func) for node in nodes if isinstance(node, ast.Call)}
-    read = {node.id for node in nodes if isinstance(node, ast.Name)} - own
-    return {aliases.get(name, name): name in called for name in sorted(read)}
-
-
-def _root(node: ast.expr) -> str:
-    """The name that an expression such as ``np.linalg.norm`` starts with, empty if it is none."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +98,7 @@ class FormulaicColumns:
     def term_columns(self) -> tuple[TermColumns, ...]:
         """For each expression of each term: the data's columns that it uses, and whether it makes categories of them."""
         return tuple(
-            tuple((self.data_columns(factor), self.is_category(factor)) for factor in _factors([row.term]))
+            tuple((self.data_columns(factor), self.is_category(factor)) for factor in factors_of([row.term]))
             for row in self.model_spec.structure
         )
 
@@ -137,7 +109,7 @@ class FormulaicColumns:
         for row in self.model_spec.structure:
             start, name = (out[-1].stop if out else 0), "Intercept" if row.term == INTERCEPT else str(row.term)
             block = TermBlock(name=name, r_name=name, start=start, stop=start + len(row.columns))
-            factors = _factors([row.term])
+            factors = factors_of([row.term])
             if len(factors) == 1 and self.is_category(factors[0]):
                 state = self.model_spec.factor_contrasts[factors[0]]
                 coding = state.get_coding_matrix(reduced_rank=len(row.columns) < len(state.levels))
@@ -150,7 +122,7 @@ class FormulaicColumns:
         """The data's columns that a factor uses."""
         known = set(self.columns_used)
         found = {v if v in known else v.root for v in self.model_spec.factor_variables.get(factor, ())}
-        return frozenset(str(name) for name in {*found, *_uses(factor, factor.expr)} if name in known)
+        return frozenset(str(name) for name in {*found, *names_in(factor, factor.expr)} if name in known)
 
     def is_category(self, factor: Factor) -> bool:
         """Whether a factor is coded by contrasts."""
@@ -249,7 +221,7 @@ class FormulaicFormula(ParsedFormula):
 
     @property
     def _outcome_lookup(self) -> str:
-        factors = _factors(self.outcome.formula)
+        factors = factors_of(self.outcome.formula)
         return str(factors[0].expr) if factors[0].eval_method.value == "lookup" else ""
 
     @property
@@ -270,12 +242,25 @@ class FormulaicFormula(ParsedFormula):
         return tuple(sorted(mixed - alone - set(predicted)))
 
     def _columns_of(self, factor: Factor) -> set[str]:
-        return set(_uses(factor, self.text)) & set(self.variables)
+        return set(names_in(factor, self.text)) & set(self.variables)
+
+    def _check_levels(self, side: ModelSpec, rows: Rows) -> None:
+        """Raise FormulaError for more columns of categories than can be, before formulaic makes them."""
+        levels = {factor: 1 for factor in factors_of(side.formula)}
+        for factor in levels:
+            names = self._columns_of(factor)
+            coded = factor.expr.startswith("C(") or (len(names) == 1 and is_category(rows.data[min(names)]))
+            if coded and len(names) == 1:
+                levels[factor] = max(int(rows.data[min(names)].nunique()), 1)
+        widths = [math.prod(levels.get(factor, 1) for factor in term.factors) for term in side.formula]
+        if sum(widths) > most_columns(len(rows.data)):
+            check_size(sum(widths), self.text, len(rows.data), {str(factor.expr): n for factor, n in levels.items()})
 
     def _fitted(self, side: ModelSpec, rows: Rows) -> FormulaicColumns:
         """A side with its levels, scales and knots, unless it has them."""
         if side.structure is None:
-            factors, predicted = _factors(side.formula), set(rows.predicted)
+            self._check_levels(side, rows)
+            factors, predicted = factors_of(side.formula), set(rows.predicted)
             known = [factor for factor in factors if not self._columns_of(factor) & predicted]
             if len(known) == len(factors):
                 _, side = _evaluate(side, rows.filled[list(self.variables)], self.functions)
@@ -303,7 +288,7 @@ class FormulaicFormula(ParsedFormula):
                 data=rows.data,
             )
         spec = self._fitted(self.outcome, rows)
-        (factor,) = _factors(self.outcome.formula)
+        (factor,) = factors_of(self.outcome.formula)
         if len(spec.column_names) != 1 or spec.is_category(factor):
             levels = next((found.labels for found in spec.kinds.values() if found is not None), ())
             raise outcome_columns(self.text, spec.column_names, self.outcome_column, levels)
@@ -359,7 +344,7 @@ def _part(spec: FormulaicColumns, rows: Rows) -> Part:
     _rowwise(moving, rows.data[rows.labeled])
     coded = {
         name
-        for factor in _factors(moving.model_spec.formula)
+        for factor in factors_of(moving.model_spec.formula)
         if spec.is_category(factor)
         for name in spec.data_columns(factor)
     }
@@ -406,7 +391,7 @@ def parse_object(formula: FormulaObject, columns: Sequence[str], caller: Functio
     """Read one of formulaic's objects (see `dsl.data.formula.matrices.parse`)."""
     text = formula_text(formula)
     outcome, covariates = _sides(formula, text)
-    variables, functions = _resolve(_factors([*outcome.formula, *covariates.formula]), columns, caller, text)
+    variables, functions = _resolve(factors_of([*outcome.formula, *covariates.formula]), columns, caller, text)
     return FormulaicFormula(text=text, variables=variables, functions=functions, outcome=outcome, covariates=covariates)
 
 
@@ -430,7 +415,7 @@ def _sides(formula: FormulaObject, text: str) -> tuple[ModelSpec, ModelSpec]:
             f"formula '{text}' must have one right-hand side; what is behind '|' in a string, name in index: "
             "model='felm', index='unit'"
         )
-    if len(parts["lhs"]) != 1 or len(_factors(terms_of(parts["lhs"][0]))) != 1 or len(terms_of(parts["lhs"][0])) != 1:
+    if len(parts["lhs"]) != 1 or len(factors_of(terms_of(parts["lhs"][0]))) != 1 or len(terms_of(parts["lhs"][0])) != 1:
         raise FormulaError(
             f"formula '{text}' must have one outcome on the left of '~'; for the sum of columns write {{y + x}}"
         )
@@ -457,7 +442,7 @@ def _resolve(
     """Columns that factors need, and what they use of the caller's functions and numbers."""
     known, variables, functions = set(columns), set[str](), dict[str, object]()
     for factor in factors:
-        for name, called in _uses(factor, text).items():
+        for name, called in names_in(factor, text).items():
             formulaics = name in TRANSFORMS and caller.get(name, TRANSFORMS[name]) is TRANSFORMS[name]
             if called and formulaics:  # scale(x), whatever column is called scale
                 continue

@@ -4,6 +4,7 @@ A parsed formula (`ParsedFormula`) is a string in R's language (`dsl.data.formul
 (`dsl.data.formula.formulaic_spec`). Each evaluates its own expressions. Estimators see columns of numbers only.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.formula.rlang.basis import most_columns
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import TermBlock, TwoLevels
 from dsl.data.formula.rlang.values import Factor
@@ -245,10 +247,26 @@ class ParsedFormula(ABC):
         """
 
 
-def check_size(count: int, text: str, rows: int) -> None:
-    """Raise FormulaError unless the formula makes some columns, fewer than there are rows."""
+def check_size(count: int, text: str, rows: int, levels: Mapping[str, int] | None = None) -> None:
+    """Raise FormulaError unless the formula makes some columns, fewer than there are rows and than memory holds.
+
+    `levels` counts the levels of its categories, by name.
+    """
     if not count:
         raise FormulaError(f"formula '{text}' has no columns on its right-hand side")
+    most = most_columns(rows)
+    if count > most:
+        name, size = max((levels or {}).items(), key=lambda each: each[1], default=("", 0))
+        # the column in factor(id) and C(id, contr.sum)
+        column = re.sub(r"^[\w.]+\(\s*|\s*[,)].*$", "", name)
+        advice = (
+            f"'{name}' has {size:,} levels: absorb them as fixed effects, model='felm' with 'y ~ x | {column}', or merge levels"
+            if 10 * size > most
+            else "leave terms out, or merge categories"
+        )
+        raise FormulaError(
+            f"formula '{text}' makes {count:,} coefficients for {rows:,} rows, and {most:,} are the most; {advice}"
+        )
     if count >= rows:
         raise FormulaError(
             f"formula '{text}' makes {count} coefficients for {rows} rows; leave terms out, or merge categories"

@@ -128,7 +128,8 @@ class RFormula(ParsedFormula):
             functions=self.functions,
             states=states,
         )
-        check_size(int(spec.intercept) + sum(spec.widths()), self.text, len(rows.data))
+        levels = {v.r_name: len(v.levels.levels) for v in variables if v.levels is not None}
+        check_size(int(spec.intercept) + sum(spec.widths()), self.text, len(rows.data), levels)
         return _part(spec, rows, changed, values)
 
 

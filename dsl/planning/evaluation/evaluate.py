@@ -10,7 +10,15 @@ import pandas as pd
 
 from dsl._typing import Arguments, Record
 from dsl._version import __version__
-from dsl.data.arguments import check_counts, check_target, explain_calls, pair_surrogates, warn_caller
+from dsl.data.arguments import (
+    MOST_REPLICATIONS,
+    check_counts,
+    check_most,
+    check_target,
+    explain_calls,
+    pair_surrogates,
+    warn_caller,
+)
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
@@ -146,6 +154,7 @@ def evaluate(
     # one row less than all: with every row labelled there is nothing to compare
     counts = _counts(n_labels, "n_labels", most=len(table) - 1)
     _counts([replications], "replications", least=2)
+    check_most("replications", replications, MOST_REPLICATIONS, "coverage of 0.95 is known to 0.7% from 1,000")
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)  # the first two are checked by dsl.dsl
     shared = {"predicted_var": predicted_var, "prediction": prediction, **call}
     functions = used_functions(formula, table.columns, names)

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from dsl._typing import Arguments, FloatArray, Record
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import Names, Pairs, explain_calls, pair_surrogates, warn_caller
+from dsl.data.arguments import MOST_REPLICATIONS, Names, Pairs, check_most, explain_calls, pair_surrogates, warn_caller
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import TableLike, column_names, to_pandas
@@ -308,6 +308,7 @@ def _check_rest(arguments: Arguments, replications: object) -> None:
             raise ArgumentError(f"plan_dsl takes no {name}: {why}")
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
         raise ArgumentError(f"replications must be a whole number of at least 1; found {replications!r}")
+    check_most("replications", replications, MOST_REPLICATIONS, "medians over 20 hardly move any more")
 
 
 def _pass_on(caught: list[warnings.WarningMessage]) -> None:

@@ -6,7 +6,17 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from dsl._typing import Record
-from dsl.data.arguments import Names, Pairs, as_name, as_names, check_choice, check_count, check_counts, pair_surrogates
+from dsl.data.arguments import (
+    Names,
+    Pairs,
+    as_name,
+    as_names,
+    check_choice,
+    check_count,
+    check_counts,
+    check_most,
+    pair_surrogates,
+)
 from dsl.data.formula.text import is_formulaic, require_text
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
@@ -15,6 +25,7 @@ from dsl.learners.names import check_method
 
 BATCHES = 4
 """Batches by default, the burn-in included."""
+MOST_BATCHES = 10_000
 LEAST_BURN_IN = 20
 """Smallest burn-in: an error model needs something to learn from."""
 CRITERIA = ("worst", "mean")
@@ -190,6 +201,7 @@ def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: 
         number = BATCHES if batches is None else check_count(batches, name="batches", least=2)
         usual = total // number
     else:
+        number = 0
         usual = check_count(batch_size, name="batch_size", least=1)
     first = max(smallest, usual) if burn_in is None else check_count(burn_in, name="burn_in", least=smallest)
     if first >= total:
@@ -198,6 +210,8 @@ def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: 
             f"{smallest}, or lower burn_in (at least {smallest}); for one simple random sample use dsl.sampling.simple_random"
         )
     rest = total - first
+    count = number - 1 if batch_size is None else -(-rest // usual)
+    check_most("the number of batches", count + 1, MOST_BATCHES, "each is drawn anew from all labels before it")
     return [first, *(_evenly(rest, number - 1) if batch_size is None else _filled(rest, usual))]
 
 

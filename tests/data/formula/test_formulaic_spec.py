@@ -9,7 +9,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from formulaic import Formula
-from statsmodels.iolib.smpickle import load_pickle
 
 import dsl
 from dsl.data.formula.formulaic_spec import FormulaicColumns
@@ -318,7 +317,7 @@ def test_saved_results_predict_for_new_rows(tmp_path: Any) -> None:
     fit = run(posts(), Formula("x ~ y * C(g, contr.sum) + scale(words) + np.sqrt(words) + g:np.log(words)"))
     assert pickle.loads(pickle.dumps(run(posts(), Formula("x ~ y + I(np.pi * words)")))).nobs == ROWS
     fit.save(str(tmp_path / "fit.pickle"))
-    again = load_pickle(str(tmp_path / "fit.pickle"))
+    again = dsl.DSLResults.load(str(tmp_path / "fit.pickle"), trusted=True)
     new = posts().iloc[[5, 3]].assign(y=[0.0, 1.0])
     np.testing.assert_array_equal(again.predict(new), fit.predict(new))
     whole = fit.predict(posts().assign(y=np.resize([0.0, 1.0], ROWS)))

@@ -15,6 +15,11 @@ from dsl.data.formula.rlang.contrasts import orthogonal_polynomials, polynomials
 from dsl.data.formula.rlang.values import Matrix, Value, Vector, numbers, one, whole
 from dsl.exceptions import FormulaError
 
+MOST_DEGREE = 100
+"""Degree of splines, whose time goes with its square."""
+MOST_COLUMNS, MOST_CELLS = 5_000, 2**31
+MOST_WITHOUT_COUNTING = 20
+"""Columns of one variable that need no look at its values."""
 State = Record
 """What a function remembers of the rows on which the formula was fitted: means, knots, levels."""
 
@@ -28,11 +33,15 @@ def poly(state: State, x: Value, degree: Value = None, raw: Value = None, simple
     del simple
     values = numbers(x, "poly()")
     count = 1 if degree is None else whole(degree, "the degree of poly()")
-    if raw is not None and one(raw, "raw in poly()"):
-        return _numbered(values[:, None] ** np.arange(1, count + 1))
     if count < 1:
         raise FormulaError("the degree of poly() must be at least 1")
+    if raw is not None and one(raw, "raw in poly()"):
+        if not state:
+            check_columns(count, values, "poly()")
+            state["degree"] = count
+        return _numbered(values[:, None] ** np.arange(1, count + 1))
     if not state:
+        check_columns(count, values, "poly()")
         # what R keeps as the attribute "coefs": enough to make the same polynomials of other values
         _, state["alpha"], state["norm2"] = orthogonal_polynomials(values, count)
     return _numbered(polynomials_at(values, state["alpha"], state["norm2"]))
@@ -70,6 +79,23 @@ def standardize(
     return scale(state, x, center, rescale, ddof=0 if ddof is None else whole(ddof, "ddof in standardize()"))
 
 
+def check_columns(count: int, values: FloatArray, what: str) -> None:
+    """Raise FormulaError for more columns than a variable has different values, before they are made."""
+    # most variables have enough values, and need not be counted
+    if count <= MOST_WITHOUT_COUNTING:
+        return
+    different = len(np.unique(values))
+    if count > min(different, most_columns(len(values))):
+        raise FormulaError(
+            f"{what} is asked for {count:,} columns of a variable with {different:,} different values; ask for fewer"
+        )
+
+
+def most_columns(rows: int) -> int:
+    """The most columns that a design matrix may have: what a computer's memory holds of them, and of their covariances."""
+    return min(MOST_COLUMNS, MOST_CELLS // max(rows, 1))
+
+
 def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value, spare: int, what: str) -> None:
     """Put boundary and inner knots into an empty state. `spare` parameters are not for inner knots."""
     if state:
@@ -83,6 +109,7 @@ def _knots(state: State, x: FloatArray, df: Value, given: Value, boundary: Value
         count = 0 if df is None else whole(df, f"df of {what}") - spare
         if count < 0:
             raise FormulaError(f"df of {what} is too small; it must be at least {spare}")
+        check_columns(count + spare, x, what)
         # inner knots at equally spaced quantiles of what lies between the boundary knots, as in R
         within = x[(x >= limits[0]) & (x <= limits[1])]
         inner = np.quantile(within, np.linspace(0.0, 1.0, count + 2)[1:-1])
@@ -116,6 +143,8 @@ def bs(
     """B-splines, R's ``bs``. `include_intercept` and bounds are formulaic's names of the same arguments."""
     values = numbers(x, "bs()")
     order = 3 if degree is None else whole(degree, "degree of bs()")
+    if order > MOST_DEGREE:
+        raise FormulaError(f"degree of bs() is {order:,}, and {MOST_DEGREE} is the most; 3 is usual")
     chosen = intercept if intercept is not None else include_intercept
     full = chosen is not None and bool(one(chosen, "intercept in bs()"))
     if lower_bound is not None or upper_bound is not None:

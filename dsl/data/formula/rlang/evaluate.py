@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import Record
-from dsl.data.formula.rlang.basis import State
+from dsl.data.formula.rlang.basis import State, most_columns
 from dsl.data.formula.rlang.contrasts import KINDS, Contrast
 from dsl.data.formula.rlang.functions import (
     COMPARE,
@@ -327,11 +327,20 @@ class Evaluator:
         positional = [self.argument(arg) for label, arg in node.args if label is None]
         named = {label: self.argument(arg) for label, arg in node.args if label is not None}
         if node.function in WITH_STATE:
+            self.check_knots(node.function, [*positional[1:2], named.get("df")])
             # formulaic's own protocol: empty at the first call, filled there
             named["_state"] = self.states.setdefault(r_text(node), {})
         if not callable(function):
             raise FormulaError(f"'{node.function}' is no function")
         return from_python(function(*positional, **named))
+
+    def check_knots(self, function: str, counts: Sequence[object]) -> None:
+        """Raise FormulaError where a function of formulaic's would make more knots than there are rows."""
+        most = max((count for count in counts if isinstance(count, int | float)), default=0)
+        if most > min(self.rows, most_columns(self.rows)):
+            raise FormulaError(
+                f"{function}() is asked for {most:,} columns, and there are {self.rows:,} rows; ask for fewer"
+            )
 
     def argument(self, node: Node) -> object:
         """A value as Python functions expect it: a Series of a column, a number, a list."""

@@ -21,6 +21,9 @@ from dsl.data.formula.rlang.values import (
 )
 from dsl.exceptions import FormulaError
 
+MOST_LEVELS = 1_000_000
+"""Levels that a factor may have before those without rows are left out."""
+
 
 def factor(
     state: State, x: Value, levels: Value = None, labels: Value = None, exclude: Value = None, ordered: Value = None
@@ -159,6 +162,8 @@ def _breaks(x: Vector, breaks: Vector) -> Vector:
     count = int(breaks.item())
     if count < 2:
         raise FormulaError("cut() needs at least 2 intervals")
+    if count > max(len(x), MOST_LEVELS):
+        raise FormulaError(f"cut() is asked for {count:,} intervals of {len(x):,} rows; ask for fewer")
     low, high = float(x.min()), float(x.max())
     width = high - low or abs(low) or 1.0
     if high == low:
@@ -199,6 +204,11 @@ def interaction(*factors: Value, sep: Value = None, drop: Value = None, lex_orde
     out = parts[0]
     for part in parts[1:]:
         count, more = len(out.levels), len(part.levels)
+        if count * more > MOST_LEVELS:
+            raise FormulaError(
+                f"interaction() makes {count * more:,} combinations of levels, and {MOST_LEVELS:,} are the most; merge levels, "
+                "or absorb them as fixed effects, model='felm' with 'y ~ x | a^b'"
+            )
         # pairs of codes as one number: position in the list of combinations
         codes = out.codes + count * part.codes if slow_last else out.codes * more + part.codes
         pairs = (

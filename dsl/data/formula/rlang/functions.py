@@ -111,9 +111,20 @@ def is_in(left: Value, right: Value) -> Vector:
     return np.isin(numbers(left, "'%in%'"), numbers(right, "'%in%'"))
 
 
+MOST_VALUES = 1_000_000
+"""Values that a list in a formula may have."""
+
+
+def _check_length(count: float, what: str) -> None:
+    # NaN, too
+    if not count <= MOST_VALUES:
+        raise FormulaError(f"{what} makes a list of {count:.6g} values, and {MOST_VALUES:,} are the most")
+
+
 def span(left: Value, right: Value) -> Vector:
     """R's ``from:to``."""
     low, high = float(numbers(left, "':'").item()), float(numbers(right, "':'").item())
+    _check_length(abs(high - low), "':'")
     # R's fuzz of 1e-10, for ends that rounding moved
     out = low + np.arange(int(abs(high - low) + 1e-10) + 1) * (1.0 if high >= low else -1.0)
     return out.astype(np.int64) if low.is_integer() else out
@@ -223,12 +234,15 @@ def seq(start: Value, to: Value, by: Value = None, length_out: Value = None) -> 
     """R's ``seq(from, to, by)`` or ``seq(from, to, length.out = )``."""
     low, high = (float(numbers(v, "seq()").item()) for v in (start, to))
     if length_out is not None:
-        return np.linspace(low, high, whole(length_out, "length.out of seq()"))
+        count = whole(length_out, "length.out of seq()")
+        _check_length(count, "seq()")
+        return np.linspace(low, high, count)
     if by is None:
         return span(start, to)
     step = float(numbers(by, "by of seq()").item())
     if step == 0.0 or (high - low) / step < 0.0:
         raise FormulaError("by of seq() has the wrong sign")
+    _check_length((high - low) / step, "seq()")
     # R's fuzz of 1e-10: 0.3 / 0.1 is a little less than 3
     return low + step * np.arange(int((high - low) / step + 1e-10) + 1)
 

@@ -5,6 +5,7 @@ contrasts if the term without it is empty or part of an earlier term, and one co
 intercept the first factor of the first term that has one gets all its levels.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -130,8 +131,8 @@ def coded_terms(terms: Terms, categorical: Sequence[bool], *, intercept: bool) -
         for j in term:
             # the term without the factor. Once its columns are there, all levels would be collinear with them.
             margin = sets[t] - {j}
-            contrasts = not margin or any(margin <= earlier for earlier in sets[:t])
-            full.append(categorical[j] and not contrasts)
+            contrasts = not (categorical[j] and margin) or any(margin <= earlier for earlier in sets[:t])
+            full.append(not contrasts)
         # no intercept yet: the first factor in sight spans it with all its levels
         first = next((p for p, j in enumerate(term) if categorical[j]), None)
         if free and first is not None:
@@ -174,9 +175,7 @@ class Spec:
 
     def widths(self) -> list[int]:
         """Number of columns of each term."""
-        return [
-            int(np.prod([len(self.variables[j].r_names(full)) for j, full in _places(term)])) for term in self.terms
-        ]
+        return [math.prod(len(self.variables[j].r_names(full)) for j, full in _places(term)) for term in self.terms]
 
     @property
     def blocks(self) -> tuple[TermBlock, ...]:
@@ -248,7 +247,7 @@ class Spec:
             values[j] = fitted_value(self.variables[j], evaluate(self.variables[j].node))
         codings = [[self.variables[j].coding(full) for j, full in _places(term)] for term in chosen]
         widths = [int(self.intercept if intercept is None else intercept)]
-        widths += [int(np.prod([self._width(j, full) for j, full in _places(term)])) for term in chosen]
+        widths += [math.prod(self._width(j, full) for j, full in _places(term)) for term in chosen]
         ends = np.cumsum(widths)
         out = np.empty((len(data), int(ends[-1])))
         out[:, : widths[0]] = 1.0

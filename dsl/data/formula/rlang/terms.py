@@ -37,6 +37,8 @@ RANDOM_EFFECTS = (
     "'y ~ x | g' with model='felm', or factor(g). A logical 'or' goes inside I(), as in I(a | b)"
 )
 SUMS = ("+", "-", "*", "/", ":", "^", "%in%")
+MOST_TERMS = 10_000
+"""Terms that a formula may have: each takes time and memory before the data are looked at."""
 
 
 def expand(formula: Node, columns: Sequence[str], outcome: Node, text: str) -> Terms:
@@ -152,6 +154,7 @@ class _Expander:
                     f"'%in%' between terms is a nesting of factors; membership goes inside I(), as in I({r_text(node)})"
                 )
             left, right = self.terms(node.left), self.terms(node.right)
+            self.check_size(len(left) + len(right) + (len(right) if node.op == "%in%" else len(left) * len(right)))
             out = {
                 "*": lambda: [*left, *right, *_cross(left, right)],
                 ":": lambda: _cross(left, right),
@@ -172,8 +175,19 @@ class _Expander:
         out = base
         # higher degrees add nothing: a product of terms is the union of their variables
         for _ in range(min(int(exponent.value), 1 + len(base)) - 1):
-            out = list(dict.fromkeys(_cross(out, base)))
+            found = list(dict.fromkeys(_cross(out, base)))
+            self.check_size(len(found))
+            if len(found) == len(out):
+                break
+            out = found
         return out
+
+    def check_size(self, count: int) -> None:
+        if count > MOST_TERMS:
+            raise self.error(
+                f"crossing makes {count:,} terms or more, and {MOST_TERMS:,} are the most; '*' crosses everything on its sides, "
+                "(a + b + c)^2 stops at pairs, and single interactions are written a:b"
+            )
 
     def variable(self, node: Node) -> list[int]:
         if node == Name("."):

@@ -107,7 +107,6 @@ def read(
         )
     _warn_about(sample)
     if not sample.labeled.all():
-        # not for a finite target: there, nothing but the design says what was drawn together
         clusters = target != "finite"
         warn_if_unused(data, gold=golds, design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     prob = sample.labeling.prob

@@ -154,7 +154,8 @@ def proportions(
     entry = known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
     if entry.uses_labels and not marked.all():
-        warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster)
+        clusters = target != "finite"
+        warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     learnt = cells.features(time) if entry.learns else {}
     # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1

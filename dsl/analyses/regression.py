@@ -215,7 +215,14 @@ def dsl(
     check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
     analysis = prepare_analysis(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
-        warn_if_unused(data, gold=call.predicted_var, design=design, sample_prob=call.sample_prob, cluster=call.cluster)
+        warn_if_unused(
+            data,
+            gold=call.predicted_var,
+            design=design,
+            sample_prob=call.sample_prob,
+            cluster=call.cluster,
+            clusters=target != "finite",
+        )
     fit = run(call, analysis, Execution(n_jobs=n_jobs, progress=progress))
     return DSLResults.of(fit, data)
 

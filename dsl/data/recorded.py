@@ -139,7 +139,7 @@ def warn_if_unused(
     design, sample_prob, cluster
         As in the call.
     clusters : bool
-        Whether the call could take `cluster` for the units.
+        Whether `cluster` serves for the units: not for a finite target, where the design alone says what was drawn together.
 
     Warns
     -----
@@ -158,7 +158,7 @@ def warn_if_unused(
         if record is not None and record.unequal if prob is None else _differ(prob):
             problems.append(_said(prob is not None, name, SAMPLE_PROB, UNEQUAL))
             columns += [] if prob is None else [f"sample_prob='{SAMPLE_PROB}'"]
-    if cluster is None:
+    if cluster is None or not clusters:
         unit = _found(data, names, SAMPLE_UNIT)
         if unit is not None or (record is not None and record.units):
             problems.append(_said(unit is not None, name, SAMPLE_UNIT, TOGETHER))

@@ -103,9 +103,11 @@ def test_calls(call: str) -> None:
 
 def test_what_a_finite_target_needs_is_the_design() -> None:
     data, _ = labelled("clusters")
-    (message,) = said(lambda: CALLS["ppi_quantile"](data, target="finite"))
-    assert "design=" in message
-    assert "cluster=" not in message
+    clustered = {"dsl": {"cluster": "cl"}, "proportions": {"cluster": "cl"}, "ppi_quantile": {}, "ppi_statistic": {}}
+    for call, more in clustered.items():
+        (message,) = said(lambda call=call, more=more: CALLS[call](data, target="finite", **more))
+        assert "design=" in message
+        assert "cluster=" not in message
 
 
 def test_the_record_alone_is_noticed_too() -> None:

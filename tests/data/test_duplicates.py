@@ -120,3 +120,12 @@ def test_no_note_on_the_packages_own_tables(name: str) -> None:
     marks = {*([gold] if isinstance(gold, str) else gold), "sample_prob"}
     for compared in ([c for c in data if c not in marks], [c for c in data if c not in marks][:3]):
         assert not duplicate_notes(data, data, compared)
+
+
+def test_columns_of_one_name_are_passed_over() -> None:
+    data = copied(
+        posts().assign(text=[f"what somebody wrote in post number {row}" for row in range(200)])[["text", "llm", "z"]]
+    )
+    odd = pd.concat([data, data[["text"]]], axis=1)
+    assert not duplicate_notes(odd, data, ["llm", "z"])
+    assert not duplicate_notes(odd.set_axis([0] * 210), data.set_axis([0] * 210), ["llm", "z"])

@@ -24,7 +24,7 @@ from dsl.data.labels import (
 )
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
-from dsl.data.tables import TableLike, check_usable, column_names, first_rows, is_category, to_pandas
+from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
@@ -171,13 +171,10 @@ MANY_LEVELS = 20
 
 
 def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
-    """Raise ColumnTypeError for text that cannot be meant as categories, and for dates as predictions."""
-    for name in columns.prediction:
+    """Raise ColumnTypeError for text that cannot be meant as categories, and for dates as labels or predictions."""
+    for name in (*columns.predicted, *columns.prediction):
         if kind_of(frame[name]).dated:
-            raise ColumnTypeError(
-                f"column '{name}' (prediction) holds dates such as {frame[name].dropna().iloc[0]}, which stand for no gold "
-                "value; a date tells the learners something as feature="
-            )
+            as_numbers(frame[name], columns.roles()[name])
     for name, role in columns.roles().items():
         if role in ("formula", "feature", "prediction") and kind_of(frame[name]) is Kind.TEXT:
             _check_text(frame[name], role)

@@ -118,8 +118,9 @@ def as_numbers(column: pd.Series, role: str) -> pd.Series:
     values = column.dropna().unique()
     found = ", ".join(repr(value) for value in values[:4])
     if kind.dated:
+        first = str(column.dropna().iloc[0]).removesuffix(" 00:00:00")
         raise ColumnTypeError(
-            f"column '{column.name}' ({role}) must hold numbers; found dates such as {column.dropna().iloc[0]}. Dates serve as "
+            f"column '{column.name}' ({role}) must hold numbers; found dates such as {first}. Dates serve as "
             f"covariates, features, clusters and fixed effects; (pd.to_datetime(data['{column.name}']) - "
             "pd.Timestamp('1970-01-01')).dt.days is a number"
         )

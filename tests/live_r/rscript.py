@@ -61,7 +61,7 @@ def rscript(code: str, *args: str) -> str:
     """Standard output of an R program, in the C locale."""
     program = shutil.which("Rscript")
     assert program is not None, "Rscript is not on the path; install R (r-base-core)"
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LC_COLLATE": "C"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LC_COLLATE": "C", "TZ": "UTC"}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "program.R")
         file.write_text(code, encoding="utf-8")
@@ -107,7 +107,8 @@ def _write(frame: pd.DataFrame, i: int, folder: Path) -> None:
             levels.append(f"{quoted(str(name))} = c({listed})")
             ordered += [quoted(str(name))] if column.cat.ordered else []
         else:
-            kinds = {"b": "logical", "i": "integer", "f": "numeric"}
+            dates = "Date" if column.dtype == "datetime64[s]" else "POSIXct"
+            kinds = {"b": "logical", "i": "integer", "f": "numeric", "M": dates}
             classes.append(kinds.get(column.dtype.kind, "character"))
     listing = ", ".join(quoted(kind) for kind in classes)
     code = f"classes <- c({listing})\nlevels <- list({', '.join(levels)})\nordered <- c({', '.join(ordered)})\n"

@@ -43,6 +43,8 @@ def frame(seed: int = 0, rows: int = 60, missing: float = 0.0) -> pd.DataFrame:
             "digits": rng.choice(["1", "2", "10"], size=rows),
             "my var": rng.normal(size=rows),
             "log.words": rng.uniform(1, 9, size=rows),
+            "day": np.datetime64("2019-12-30", "s") + rng.integers(0, 9, size=rows) * np.timedelta64(13, "D"),
+            "at": np.datetime64("1969-12-31T22:00", "ms") + rng.integers(0, 5, size=rows) * np.timedelta64(91, "m"),
         }
     )
     for name in data.columns[1:]:
@@ -120,7 +122,14 @@ x + `x` | x + x | log(z) + log( z ) | C(f, contr.sum) | C(f, contr.helmert) | C(
 C(f, contr.treatment, base = 2) | C(factor(g), contr.sum):x | C(o, contr.treatment) | b + g - 1 | g + f + b - 1
 b*g - 1 | z:x + x | f:x + g:x | x + g:f:x | as.logical(k > 2) | xor(b, x > 3) | I(x)^2 | exp(x)^2 | I(x^2):g
 I(x > 3):g | (x > 3):z | k:g | year:g | factor(k):z | mixed:x | factor(half):x - 1 | I(as.numeric(f) * x)
-I(pi * x) | I(T * x)
+I(pi * x) | I(T * x) | day | at | factor(day) | factor(format(at, "%H:%M")) | I(day - 1) | I(day > "2020-02-01")
+day >= as.Date("2020-02-01") | I(day %in% as.Date(c("2019-12-30", "2020-01-12"))) | day == "2020-01-12"
+day == as.Date("2020/1/12") | as.numeric(day) | as.numeric(day - min(day)) | I(as.numeric(at) / 3600) | as.integer(day) | format(day, "%Y-%m") | format(day)
+weekdays(day) | months(day) | quarters(day) | weekdays(at) | months(at) | format(at, "%d %b") | poly(day, 2) | ns(day, 3)
+scale(day) | bs(day, df = 4) | day:g | day*x | at:g | as.Date(at) | factor(as.Date(at)) | at > "1970-01-01 00:30"
+ifelse(day < "2020-02-01", x, 0) | substr(day, 1, 7) | paste(g, day > "2020-02-01") | as.numeric(format(day, "%m"))
+relevel(factor(day), ref = "2020-01-12") | factor(as.character(day)) | interaction(months(day), b)
+I(day - as.Date("2020-01-01")) | as.numeric(max(day) - day) | pmin(x, as.numeric(day))
 """.replace("\n", " | ")
 DOTS = ["y ~ .", "y ~ . - x", "y ~ .^2", "log(z) ~ . + x:g", "y ~ x*.", "y ~ (.)^2 - x:z"]
 OUTCOMES = [

@@ -43,8 +43,9 @@ from dsl.data.formula.sides import (
     outcome_columns,
 )
 from dsl.data.formula.text import FormulaObject, Side, formula_text, side_text, structure_of, terms_of
+from dsl.data.kinds import kind_of
 from dsl.data.tables import is_category
-from dsl.exceptions import CollinearityError, DataError, FormulaError, InfiniteValueError
+from dsl.exceptions import CollinearityError, ColumnTypeError, DataError, FormulaError, InfiniteValueError
 
 INTERCEPT = Term([Factor("1", eval_method="literal")])
 CATEGORICAL = Factor.Kind.CATEGORICAL
@@ -172,11 +173,20 @@ def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Functions) -> tupl
         Formulaic cannot evaluate it.
     """
     text = side_text(spec)
+    for factor in _factors(spec.formula):
+        name = str(factor.expr)
+        if factor.eval_method.value == "lookup" and name in data.columns and kind_of(data[name]).dated:
+            raise ColumnTypeError(
+                f"column '{name}' (formula) holds dates, of which formulaic makes no numbers; pass the formula as a string, in "
+                "which they are days (with a time of day, seconds) since 1970, as in R"
+            )
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # formulaic warns of an unknown category, and codes it as the base level: here that is an error
             warnings.simplefilter("error", DataMismatchWarning)
             matrix = spec.get_model_matrix(_with_plain_text(data), context=functions)
+        if any(kind.kind in "mM" for kind in matrix.dtypes):
+            raise TypeError("a term is dates or durations, which are no numbers; .dt.days makes numbers of durations")
     except DataMismatchWarning as problem:
         found = str(problem).partition(": ")[2].partition(".")[0]
         raise DataError(
@@ -186,7 +196,7 @@ def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Functions) -> tupl
     except FormulaicError as error:
         power = ". '^' is Python's exclusive or there; a power is '**'" if "xor" in str(error) else ""
         raise FormulaError(f"formulaic cannot evaluate '{text}': {error}{power}") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if "null values" not in str(error):
             raise FormulaError(f"formulaic cannot evaluate '{text}': {error}") from error
         name = str(error).split("`")[1]

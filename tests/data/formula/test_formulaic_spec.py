@@ -17,6 +17,7 @@ from dsl.exceptions import (
     AllLabeledWarning,
     ArgumentError,
     CollinearityError,
+    ColumnTypeError,
     DataError,
     DroppedRowsWarning,
     DSLError,
@@ -42,6 +43,17 @@ def table() -> pd.DataFrame:
         guess=guess,
         **{"a.b": rng.normal(size=ROWS), "my col": rng.normal(size=ROWS)},
     )
+
+
+def test_dates_are_no_numbers_of_formulaic() -> None:
+    data = posts().assign(day=pd.date_range("2020-01-01", periods=ROWS))
+    with pytest.raises(ColumnTypeError, match=r"'day' \(formula\) holds dates, of which formulaic makes no numbers"):
+        run(data, Formula("x ~ y + day"))
+    with pytest.raises(FormulaError, match="formulaic cannot evaluate.*durations"):
+        run(data, Formula("x ~ y + I(day - day.min())"))
+    data["month"] = data["day"].dt.to_period("M")
+    same = run(data, "x ~ y + factor(month)")
+    np.testing.assert_allclose(run(data, Formula("x ~ y + C(month)")).params, same.params, rtol=1e-9)
 
 
 def design(formula: Any, predicted: tuple[str, ...] = ("y",), **caller: Any) -> Design:

@@ -11,6 +11,8 @@ Works, with R's columns, order and names:
 - ``I()`` and any expression with ``+ - * / ^ %% %/% == != < > <= >= & | ! %in% from:to``,
 - ``factor as.factor ordered as.ordered relevel cut interaction droplevels C`` (treatment, sum, helmert, poly, SAS),
 - ``as.numeric as.integer as.double as.character as.logical ifelse xor c seq cbind paste paste0 nchar substr toupper``,
+- dates, which are days (seconds, where there is a time of day) since 1970: ``as.Date format months weekdays quarters``,
+  differences, comparisons with text,
 - ``poly bs ns scale`` and ``mean sd var median min max sum quantile`` inside expressions, with their state kept,
 - ``log log2 log10 log1p exp expm1 sqrt abs round floor ceiling trunc sign pmin pmax sin cos tan ...``, ``offset``,
 - numpy's functions of rows, ``np.log1p(x)`` and the others in ``python.NUMPY``, and formulaic's ``C(g, Treatment('b'))``,
@@ -27,5 +29,7 @@ Different from R:
 - Rows with missing values go before anything is evaluated, as do unused levels. A variable that the formula removes
   again (``. - x``) may be missing.
 - Text as first argument of ``relevel`` and ``C`` is a factor.
+- Whole numbers of more than 15 digits are told apart as levels of ``factor()``.
+- ``months`` and ``weekdays`` are English, times of day are written in full, ``cut`` is not for dates.
 - A constant or undefined term is an error.
 """

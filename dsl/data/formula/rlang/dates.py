@@ -28,8 +28,8 @@ def refused(value: Value, function: str) -> Value:
 
 
 def difference(op: str, left: Value, right: Value) -> Vector:
-    """Dates less dates, or dates and a number of days (of seconds, where there is a time of day)."""
-    if op not in ("+", "-") or (op == "+" and is_dates(left) and is_dates(right)) or (op == "-" and not is_dates(left)):
+    """Dates less dates (``max(day)`` is a number), or dates and a number of days (seconds, where there is a time of day)."""
+    if op not in ("+", "-") or (op == "+" and is_dates(left) and is_dates(right)):
         raise FormulaError(
             f"'{op}' is not defined for dates, as in R; a difference is, as in I(day - as.Date('2020-01-01')), and "
             "as.numeric(day) is a number"

@@ -163,7 +163,7 @@ Role = tuple[str, dict[str, Any]]
 ROLES: dict[str, Role] = {
     "covariate": ("x ~ y + k", {}),
     "factor": ("x ~ y + factor(k)", {}),
-    "fixed effects": ("x ~ y", {"absorbed": ("k",)}),
+    "fixed effects": ("x ~ y", {"absorbed": {"k": ("k",)}}),
     "cluster": ("x ~ y", {"cluster": "k"}),
     "feature": ("x ~ y + z", {"feature": ("k",)}),
     "prediction": ("x ~ y", {"prediction": ("k",)}),

@@ -21,7 +21,7 @@ COLUMNS = Columns(
     labeled="lab",
     sample_prob="pi",
     cluster="cl",
-    absorbed=("z",),
+    absorbed={"z": ("z",)},
 )
 
 

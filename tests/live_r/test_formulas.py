@@ -124,7 +124,8 @@ b*g - 1 | z:x + x | f:x + g:x | x + g:f:x | as.logical(k > 2) | xor(b, x > 3) | 
 I(x > 3):g | (x > 3):z | k:g | year:g | factor(k):z | mixed:x | factor(half):x - 1 | I(as.numeric(f) * x)
 I(pi * x) | I(T * x) | day | at | factor(day) | factor(format(at, "%H:%M")) | I(day - 1) | I(day > "2020-02-01")
 day >= as.Date("2020-02-01") | I(day %in% as.Date(c("2019-12-30", "2020-01-12"))) | day == "2020-01-12"
-day == as.Date("2020/1/12") | as.numeric(day) | as.numeric(day - min(day)) | I(as.numeric(at) / 3600) | as.integer(day) | format(day, "%Y-%m") | format(day)
+day == as.Date("2020/1/12") | as.numeric(day) | as.numeric(day - min(day)) | I(as.numeric(at) / 3600) | as.integer(day)
+format(day, "%Y-%m") | format(day)
 weekdays(day) | months(day) | quarters(day) | weekdays(at) | months(at) | format(at, "%d %b") | poly(day, 2) | ns(day, 3)
 scale(day) | bs(day, df = 4) | day:g | day*x | at:g | as.Date(at) | factor(as.Date(at)) | at > "1970-01-01 00:30"
 ifelse(day < "2020-02-01", x, 0) | substr(day, 1, 7) | paste(g, day > "2020-02-01") | as.numeric(format(day, "%m"))

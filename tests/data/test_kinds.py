@@ -240,7 +240,7 @@ def refused_as(column: Column, role: str) -> str | None:
         return r"outside \(0, 1\]|zero"
     if role.startswith("predicted"):
         return column.predicted
-    return "holds dates" if dated and role == "prediction" else None
+    return "found dates" if dated and role == "prediction" else None
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

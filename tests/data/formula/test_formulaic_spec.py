@@ -49,7 +49,7 @@ def test_dates_are_no_numbers_of_formulaic() -> None:
     data = posts().assign(day=pd.date_range("2020-01-01", periods=ROWS))
     with pytest.raises(ColumnTypeError, match=r"'day' \(formula\) holds dates, of which formulaic makes no numbers"):
         run(data, Formula("x ~ y + day"))
-    with pytest.raises(FormulaError, match="formulaic cannot evaluate.*durations"):
+    with pytest.raises(FormulaError, match=r"formulaic cannot evaluate.*durations"):
         run(data, Formula("x ~ y + I(day - day.min())"))
     data["month"] = data["day"].dt.to_period("M")
     same = run(data, "x ~ y + factor(month)")

@@ -173,7 +173,7 @@ def _evaluate(spec: ModelSpec, data: pd.DataFrame, functions: Functions) -> tupl
         Formulaic cannot evaluate it.
     """
     text = side_text(spec)
-    for factor in _factors(spec.formula):
+    for factor in factors_of(spec.formula):
         name = str(factor.expr)
         if factor.eval_method.value == "lookup" and name in data.columns and kind_of(data[name]).dated:
             raise ColumnTypeError(

@@ -62,7 +62,8 @@ def formula_code(formula: FormulaLike) -> tuple[list[str], str]:
                 return ["import formulaic"], f"formulaic.Formula({text!r})"
         except FormulaicError:  # names that need quotes
             pass
-    return [f"formula = ...  # your formulaic {type(formula).__name__}: {text}"], "formula"
+    # in one line, so that no name of a column ends the comment
+    return [f"formula = ...  # your formulaic {type(formula).__name__}: {' '.join(text.split())}"], "formula"
 
 
 def formula_identity(formula: FormulaLike) -> object:

@@ -189,7 +189,8 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     if learner != "auto" and fit.estimator.learns:
         arguments["sl_method"] = learner
     if learner == "learner":
-        yours["learner"] = f"the learner that was used: {', '.join(fit.splits.learners)}"
+        # in one line, so that no name ends the comment
+        yours["learner"] = f"the learner that was used: {' '.join(', '.join(fit.splits.learners).split())}"
     if call.design is not None:
         arguments["design"] = "design"
         yours["design"] = "the labelling design, as in dsl.sampling.LabelDesign.load('design.npz')"

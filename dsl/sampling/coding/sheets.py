@@ -187,12 +187,13 @@ def _xlsx_cells(path: Path) -> list[list[str]]:
 
     try:
         book = load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
+            # cells are read as they are asked for
+            return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        finally:
+            book.close()
     except Exception as error:  # openpyxl raises whatever the broken part of the file does
         raise CoderFileError(
             f"'{path.name}' cannot be read as an XLSX file ({error}); save it again from the spreadsheet, as .xlsx or .csv"
         ) from None
-    try:
-        sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
-        return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-    finally:
-        book.close()

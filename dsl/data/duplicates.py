@@ -39,10 +39,7 @@ def duplicate_notes(data: TableLike, frame: pd.DataFrame, compared: Sequence[str
         Those by which rows are compared: all but the gold labels, which a copy may lack.
     """
     detailed = [name for name in compared if _detailed(frame[name])]
-    names = column_names(data)
-    # columns of one name, which no call can name, cannot be looked at by it
-    clear = len(set(names)) == len(names)
-    unique, text = frame.index.is_unique or not clear, _text_column(data) if clear else None
+    unique, text = frame.index.is_unique, _text_column(data)
     if not compared or (not detailed and unique and text is None):
         return ()
     same = _repeated(_row_hashes(frame, compared))

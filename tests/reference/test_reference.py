@@ -56,7 +56,7 @@ class Stage:
             feature=tuple(case.get("feature", ())),
             sample_prob=case.get("sample_prob"),
             cluster=case.get("cluster"),
-            absorbed=index,
+            absorbed={name: (name,) for name in index},
         )
         self.sample = prepare(data, columns)
         self.design = build(parsed, self.sample.data, self.sample.labeled, columns.predicted, absorbed=bool(index))

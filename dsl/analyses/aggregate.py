@@ -7,7 +7,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.paired import Paired, read
-from dsl.data.arguments import as_name, as_names, explain_calls, warn_caller
+from dsl.data.arguments import as_name, as_names, check_choice, explain_calls, warn_caller
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
 from dsl.data.recorded import warn_if_unused
@@ -179,9 +179,8 @@ def _singles(labeled: object, sample_prob: object) -> dict[str, str | None]:
 
 def _check_choice(statistic: str, at_least: object) -> int | None:
     """Labelled posts that a unit needs, or None for all."""
-    if statistic not in STATISTICS:
-        raise ArgumentError(f"unknown statistic {statistic!r}: use one of {', '.join(STATISTICS)}")
-    if at_least == "all" or (at_least is None and statistic == "any"):
+    check_choice("statistic", statistic, STATISTICS)
+    if (isinstance(at_least, str) and at_least == "all") or (at_least is None and statistic == "any"):
         return None
     least = 1 if at_least is None else at_least
     if isinstance(least, bool) or not isinstance(least, int | np.integer) or least < 1:
@@ -258,7 +257,7 @@ def _add_values(
     # posts and labelled posts (U,) of each unit
     rows, labels = np.bincount(code), np.bincount(code[labeling.drawn], minlength=len(units))
     # units with fewer posts than `least` need all that they have
-    needed = rows if least is None else np.minimum(rows, least)
+    needed = rows if least is None else np.minimum(rows, min(least, len(code)))
     counted = labels >= needed
     if not counted.any():
         raise LabelError(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.data.arguments import as_name, as_names, check_target, warn_caller
+from dsl.data.arguments import as_lambda, as_name, as_names, check_target, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.sides import Values
@@ -178,9 +178,10 @@ def fixed_lambda(tune: object, kinds: tuple[str, ...]) -> float | None:
     """The number that `tune` is, or None where it is one of `kinds`: lambda is then chosen from the data."""
     if isinstance(tune, str) and tune in kinds:
         return None
-    if isinstance(tune, bool) or not isinstance(tune, int | float | np.number) or not np.isfinite(tune):
+    number = as_lambda(tune)
+    if number is None:
         raise ArgumentError(
             f"tune must be {' or '.join(map(repr, kinds))}, or a number (1: plain prediction-powered inference, 0: the labelled "
             f"rows alone); found {tune!r}"
         )
-    return float(tune)
+    return number

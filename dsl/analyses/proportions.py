@@ -14,7 +14,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import Names, as_name, as_names, explain_calls, warn_caller
+from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, is_category
@@ -398,8 +398,7 @@ def share_intervals(
 def _check_options(alpha: float, interval: str, empty: str) -> None:
     check_alpha(alpha)
     for name, value, known in (("interval", interval, INTERVALS), ("empty", empty, EMPTY)):
-        if value not in known:
-            raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
+        check_choice(name, value, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

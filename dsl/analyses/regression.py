@@ -213,6 +213,7 @@ def dsl(
         use_t=use_t,
     )
     check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
+    execution = Execution(n_jobs=n_jobs, progress=progress)
     analysis = prepare_analysis(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
         warn_if_unused(
@@ -223,7 +224,7 @@ def dsl(
             cluster=call.cluster,
             clusters=target != "finite",
         )
-    fit = run(call, analysis, Execution(n_jobs=n_jobs, progress=progress))
+    fit = run(call, analysis, execution)
     return DSLResults.of(fit, data)
 
 

@@ -1,7 +1,7 @@
 """What `dsl.dsl` returns: a statsmodels results object, the face of a frozen `Fit`."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from dsl._typing import FloatArray, IntArray, Record
 from dsl.analyses.model import LACKING, DSLModel, holds_intercept
 from dsl.analyses.stored import Stored
 from dsl.analyses.terms import t_test_pairwise, wald_test_terms
-from dsl.data.arguments import foreign_errors
+from dsl.data.arguments import check_choice, check_flags, check_texts, foreign_errors
 from dsl.data.columns import quoted
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
@@ -306,6 +306,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         self, r_matrix: ArrayLike, choose: Callable[[FloatArray], FloatArray | np.floating], use_t: bool | None
     ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
         """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
+        if use_t is not None:
+            check_flags(use_t=use_t)
         # patsy reads statsmodels' ways of writing a hypothesis: text, a matrix R, or a pair (R, q)
         with foreign_errors(
             f"hypothesis {r_matrix!r} cannot be read; write it as 'x = 0', as 'x = z, w = 1', or as a matrix with "
@@ -357,7 +359,15 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             ``"larger"``: bounded from below only, ``"smaller"``: from above only.
         """
         out = self._core.conf_int(alpha, alternative)
-        return out if cols is None else out[np.asarray(cols)]
+        return out if cols is None else out[self._places(cols)]
+
+    def _places(self, cols: Sequence[int]) -> list[int]:
+        """Positions of coefficients, checked."""
+        count = len(self._core.names)
+        listed = list(cols) if isinstance(cols, Iterable) else [cols]
+        if not all(isinstance(j, int | np.integer) and -count <= j < count for j in listed):
+            raise ArgumentError(f"cols must be positions of coefficients, 0 to {count - 1}; found {cols!r}")
+        return [int(j) for j in listed]
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
         """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``.
@@ -405,8 +415,8 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         statsmodels.iolib.summary.Summary
             Prints as text and is shown as HTML in notebooks. ``as_html()``, ``as_latex()`` and ``as_csv()`` export it.
         """
-        if names not in ("python", "r"):
-            raise ArgumentError(f"names must be 'python' or 'r'; found {names!r}")
+        check_choice("names", names, ("python", "r"))
+        check_texts(title=title)
         terms = self._core.names if names == "python" else self._core.names_r
         return summarize(self._core, alpha=alpha, title=title, terms=list(terms))
 
@@ -458,7 +468,7 @@ class DSLResults(Stored, LikelihoodResultsWrapper):  # type: ignore[misc]  # noq
     ) -> pd.DataFrame:
         """Confidence intervals at level 1 - `alpha`, two-sided or one-sided, (k, 2), columns 0 and 1."""
         names = self._results.model.exog_names
-        index = names if cols is None else [names[j] for j in cols]
+        index = names if cols is None else [names[j] for j in self._results._places(cols)]
         return pd.DataFrame(self._results.conf_int(alpha, cols, alternative), index=index)
 
     def cov_params(self, *args: object, **kwargs: object) -> pd.DataFrame | FloatArray:

@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike
 from dsl._typing import FloatArray
 from dsl.analyses.bootstrap import Components, Statistic, name_of, replicates
 from dsl.analyses.paired import fixed_lambda, read
-from dsl.data.arguments import MOST_REPLICATIONS, check_counts, check_most, explain_calls, warn_caller
+from dsl.data.arguments import (
+    MOST_REPLICATIONS,
+    check_choice,
+    check_counts,
+    check_execution,
+    check_most,
+    explain_calls,
+    warn_caller,
+)
 from dsl.data.design import SamplingDesign
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
@@ -132,6 +140,7 @@ def ppi_statistic(
     """
     fixed = _check_arguments(fn, tune, n_boot)
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)
+    check_execution(n_jobs, progress)
     paired = read(
         data,
         gold=gold,
@@ -236,8 +245,7 @@ class StatisticResults:
         DataFrame, (k, 2)
             Columns ``conf_low`` and ``conf_high``.
         """
-        if method not in METHODS:
-            raise ArgumentError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
+        check_choice("method", method, METHODS)
         if method == "normal":
             values = wald_interval(self.params.to_numpy(), self.bse.to_numpy(), alpha, alternative)
         else:

@@ -12,7 +12,7 @@ from statsmodels.stats.contrast import ContrastResults, MultiCompResult, WaldTes
 from statsmodels.stats.multitest import multipletests, multitest_alias
 
 from dsl._typing import FloatArray
-from dsl.data.arguments import as_names, check_choice
+from dsl.data.arguments import as_names, as_texts, check_choice, check_flags, check_texts, foreign_errors
 from dsl.data.columns import quoted
 from dsl.data.formula.rlang.matrix import TermBlock
 from dsl.engine.intervals import check_alpha
@@ -62,6 +62,7 @@ def wald_test_terms(
     scalar: bool,
 ) -> WaldTestResults:
     """Joint test of each term's coefficients (see `dsl.analyses.results.DSLEstimates.wald_test_terms`)."""
+    check_flags(skip_single=skip_single, scalar=scalar)
     identity = np.eye(len(results.core.params))
     terms = [(block.name, identity[block.start : block.stop]) for block in term_blocks(results.core)]
     tests: list[tuple[str, ArrayLike]] = [
@@ -72,7 +73,11 @@ def wald_test_terms(
         if not found:
             raise ArgumentError(f"no term has {part!r} in its name; the terms are {quoted(name for name, _ in terms)}")
         tests.append((part, np.vstack(found)))
-    tests.extend(extra_constraints or ())
+    if extra_constraints is not None:
+        with foreign_errors("extra_constraints must be a list of pairs (name, matrix)"):
+            tests.extend(
+                (str(name), np.atleast_2d(np.asarray(matrix, dtype=float))) for name, matrix in extra_constraints
+            )
     rows = []
     for _, matrix in tests:
         test = results.wald_test(matrix, scalar=scalar)
@@ -91,11 +96,12 @@ def t_test_pairwise(
 ) -> MultiCompResult:
     """Differences between all pairs of a term's categories (see `dsl.analyses.results.DSLEstimates.t_test_pairwise`)."""
     check_alpha(alpha)
-    methods = [method] if isinstance(method, str) else list(method)
+    check_texts(term_name=term_name)
+    methods = as_texts(method, "method")
     for each in methods:
         check_choice("method", each, tuple(multitest_alias))
     block, coding = _category_term(results.core, term_name)
-    labels = block.labels if factor_labels is None else tuple(map(str, factor_labels))
+    labels = block.labels if factor_labels is None else as_texts(factor_labels, "factor_labels")
     if len(labels) != len(block.labels):
         raise ArgumentError(
             f"factor_labels has {len(labels)} labels; '{block.name}' has {len(block.labels)} categories"

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dsl.data.files import as_path, read_from
 from dsl.data.tables import first_rows, rounded_hint
-from dsl.exceptions import ArgumentError, DataError, DSLError, MissingColumnError, MissingDependencyError
+from dsl.exceptions import ArgumentError, DataError, MissingColumnError, MissingDependencyError
 
 KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .sav (SPSS), .rds, .RData"
 PACKED = (".gz", ".bz2", ".xz", ".zst")
@@ -61,9 +62,7 @@ def read_table(path: str, reading: Reading) -> Table:
     MissingDependencyError
         A package is needed to read it.
     """
-    target = Path(path)
-    if not target.is_file():
-        raise DataError(f"no file '{path}'" + (" (it is a folder)" if target.is_dir() else ""))
+    target = as_path(path, "the data")
     # the last two endings: posts.csv.gz is a .csv
     suffixes = [suffix.lower() for suffix in target.suffixes[-2:]]
     kind = suffixes[0] if len(suffixes) == 2 and suffixes[1] in PACKED else (suffixes or [""])[-1]
@@ -78,16 +77,11 @@ def read_table(path: str, reading: Reading) -> Table:
         ".rdata": lambda: _coded(_r(target), reading.na),
         ".rda": lambda: _coded(_r(target), reading.na),
     }
-    if kind not in readers:
-        raise DataError(f"'{path}' has an unknown ending; files must be {KINDS}. Export it, e.g. as CSV")
-    try:
-        data = readers[kind]()
-    except (ValueError, OSError) as error:
-        # errors of our own say what is wrong already
-        if isinstance(error, DSLError):
-            raise
-        raise DataError(f"'{path}' cannot be read as {kind}: {str(error).strip() or type(error).__name__}") from error
-    return Table(data=_labelled_rows(data, reading.row_id), path=path, sha256=_hash(target))
+    with read_from(path, kind, DataError):
+        if kind not in readers:
+            raise DataError(f"'{path}' has an unknown ending; files must be {KINDS}. Export it, e.g. as CSV")
+        data, digest = readers[kind](), _hash(target)
+    return Table(data=_labelled_rows(data, reading.row_id), path=path, sha256=digest)
 
 
 def _text(path: Path, sep: str, reading: Reading) -> pd.DataFrame:

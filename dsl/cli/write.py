@@ -15,7 +15,7 @@ import pandas as pd
 from dsl._typing import Record
 from dsl._version import __version__
 from dsl.cli.read import PACKED
-from dsl.data.files import written_aside
+from dsl.data.files import resolved, written_aside
 from dsl.exceptions import ArgumentError
 
 Writer = Callable[[Path], object]
@@ -32,12 +32,12 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[str | None
     outputs : mapping of option to path
     inputs : paths that must not be overwritten
     """
-    taken = {Path(path).resolve(): "an input" for path in inputs if path is not None}
+    taken = {resolved(path, "an input"): "an input" for path in inputs if path is not None}
     for option, path in outputs.items():
         if path is None or path == STDOUT:
             continue
         # resolved, so that one file under two names is found
-        target = Path(path).resolve()
+        target = resolved(path, option)
         if target.is_dir() or not target.parent.is_dir():
             what = "is a folder" if target.is_dir() else f"is in no folder: there is no '{target.parent}'"
             raise ArgumentError(f"{option} '{path}' {what}; name a file in an existing folder")

@@ -3,7 +3,7 @@
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from dsl._typing import AnyArray, FloatArray
 from dsl.exceptions import ArgumentError, CallError, DSLError, FoldError, SampleProbabilityError
 
+LARGEST_LAMBDA = 1e6
+MOST_COUNT = 2**53
 TARGETS = ("superpopulation", "finite")
 """What intervals are about."""
 Names: TypeAlias = str | Iterable[str]
@@ -95,7 +97,8 @@ def foreign_errors(
 
 def in_one_line(error: BaseException) -> str:
     """An error's words in one line, or its kind where it has none."""
-    text = " ".join(str(getattr(error, "message", error)).split())
+    words = getattr(error, "message", None) or getattr(error, "strerror", None) or error
+    text = " ".join(str(words).split())
     return text or type(error).__name__
 
 
@@ -150,11 +153,9 @@ def check_counts(*, cross_fit: int, sample_split: int, seed: int, n_jobs: int) -
         # True is an int in Python, but a slip here
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ArgumentError(f"{name} must be a whole number of at least {least}; found {value!r}")
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+    check_execution(n_jobs)
     check_most("sample_split", sample_split, MOST_SPLITS, "medians over a few dozen splits hardly move any more")
     check_most("cross_fit", cross_fit, MOST_FOLDS, "5 or 10 folds are usual, and each needs labelled rows")
-    check_most("n_jobs", abs(n_jobs), MOST_JOBS, "-1 uses all processors")
 
 
 def check_most(name: str, value: int, most: int, advice: str) -> None:
@@ -163,12 +164,48 @@ def check_most(name: str, value: int, most: int, advice: str) -> None:
         raise ArgumentError(f"{name} is {value:,}, and {most:,} is the most; {advice}")
 
 
-def check_choice(name: str, value: object, known: Sequence[str]) -> None:
+def check_execution(n_jobs: object, progress: object = False) -> None:
+    """Raise ArgumentError unless a number of processes, and whether to show a progress bar, make sense."""
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        raise ArgumentError(f"n_jobs must be a whole number other than 0 (-1: all processors); found {n_jobs!r}")
+    check_most("n_jobs", abs(int(n_jobs)), MOST_JOBS, "-1 uses all processors")
+    check_flags(progress=progress)
+
+
+def check_choice(name: str, value: object, known: Collection[str]) -> None:
     """Raise ArgumentError unless the argument `name` has one of the known values."""
-    if value not in known:
+    # text only: an array or a list cannot be looked up
+    if not isinstance(value, str) or value not in known:
         close = get_close_matches(str(value), known, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise ArgumentError(f"unknown {name} {value!r}: use one of {', '.join(known)}{hint}")
+
+
+def check_flags(**flags: object) -> None:
+    """Raise ArgumentError unless all are True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ArgumentError(f"{name} must be True or False; found {value!r}")
+
+
+def as_lambda(value: object) -> float | None:
+    """A lambda that was given as a number, or None for anything else.
+
+    Raises
+    ------
+    ArgumentError
+        It is infinite, missing, or so large that nothing but rounding would be left of an estimate.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return None
+    # whole numbers of Python's may be larger than any float
+    number = np.inf if isinstance(value, int) and abs(value) > LARGEST_LAMBDA else float(value)
+    if not abs(number) <= LARGEST_LAMBDA:
+        raise ArgumentError(
+            f"tune is a lambda, 0 for the labelled rows alone and 1 for the plain estimator, and no larger than "
+            f"{LARGEST_LAMBDA:g}; found {value!r}"
+        )
+    return number
 
 
 def check_target(target: object) -> None:
@@ -186,6 +223,22 @@ def as_names(value: object, argument: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(names))
     check_not_empty(found, argument)
     return found
+
+
+def as_texts(value: object, argument: str) -> tuple[str, ...]:
+    """One text or several, in order, none left out."""
+    texts = [value] if isinstance(value, str) else value
+    found = tuple(texts) if isinstance(texts, Iterable) else (None,)
+    if not all(isinstance(text, str) for text in found):
+        raise ArgumentError(f"{argument} must be text or a list of texts; found {value!r}")
+    return found
+
+
+def check_texts(**texts: object) -> None:
+    """Raise ArgumentError unless all are text or None."""
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(f"{name} must be text; found {type(value).__name__}")
 
 
 def as_name(value: object, argument: str) -> str | None:
@@ -243,6 +296,9 @@ def check_count(value: object, *, name: str, least: int = 0) -> int:
         raise ArgumentError(f"{name} must be a whole number, not {value!r}.")
     if value < least:
         raise ArgumentError(f"{name} is {value}; it must be at least {least}.")
+    # what indexes arrays has 64 bits
+    if value > MOST_COUNT:
+        raise ArgumentError(f"{name} is {value}; it must be at most {MOST_COUNT}.")
     return int(value)
 
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from dsl.exceptions import ArgumentError, FileError
+from dsl.data.arguments import in_one_line
+from dsl.exceptions import ArgumentError, DSLError, FileError
 
 PathLike: TypeAlias = str | os.PathLike[str]
 PATIENCE = 10.0
@@ -37,6 +38,48 @@ def as_path(path: object, name: str = "path") -> Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or "\0" in str(path):
         raise ArgumentError(f"{name} must name a file, as text or a pathlib.Path; found {path!r}")
     return Path(os.fsdecode(path))
+
+
+def resolved(path: object, name: str = "path") -> Path:
+    """The file that a path stands for in the end: links followed, as far as they lead somewhere."""
+    return Path(os.path.realpath(as_path(path, name)))
+
+
+@contextmanager
+def read_from(path: object, kind: str, category: type[DSLError] = FileError) -> Iterator[Path]:
+    """The path of a file that is there, to read in the block, where whatever a reader raises says that the file is damaged.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        What the file should be, for the message: "a saved design".
+    category : type
+        The error that is raised.
+
+    Examples
+    --------
+    >>> with read_from("nothing.rds", "a data file of R"):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    dsl.exceptions.FileError: there is no file 'nothing.rds'
+    """
+    target = as_path(path)
+    try:
+        mode = target.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise category(f"'{target}' is a folder; name a file in it")
+        if not os.access(target, os.R_OK):
+            raise PermissionError(errno.EACCES, "it may not be read")
+        yield target
+    except DSLError:
+        raise
+    # readers of packed files raise whatever the broken part does: zlib.error, EOFError, KeyError, struct.error, ...
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOENT:
+            raise category(f"there is no file '{target}'") from None
+        raise category(f"'{target}' cannot be read as {kind}: {in_one_line(error)}") from error
 
 
 @contextmanager
@@ -75,7 +118,7 @@ def written_aside(path: PathLike, *, replace: bool = True) -> Iterator[Path]:
         if str(wanted).startswith("/dev/") or (before is not None and not stat.S_ISREG(before.st_mode)):
             yield wanted
             return
-        target = Path(os.path.realpath(wanted))
+        target = resolved(wanted)
         if before is not None and not replace:
             raise FileExistsError(errno.EEXIST, "it is there already")
         if before is not None and not os.access(target, os.W_OK):
@@ -138,7 +181,7 @@ def _sync(draft: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make the file's entry in its folder survive a crash, where the system can."""
     try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY)
+        folder = os.open(resolved(path).parent, os.O_RDONLY)
     except OSError:  # Windows opens no folders
         return
     try:

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl.data.arguments import Seed, check_probabilities, explain_calls, random_generator
+from dsl.data.arguments import Seed, check_probabilities, explain_calls, foreign_errors, random_generator
 from dsl.datasets.labels import Labels, draw_fixed, hide_gold
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
@@ -103,7 +103,8 @@ def load_sentiment(
     else:
         # a design may depend only on what is known before labelling: a callable never sees gold columns
         known = frame.drop(columns=list(SENTIMENT_GOLD))
-        given = sample_prob(known) if callable(sample_prob) else sample_prob
+        with foreign_errors("sample_prob failed on the data"):
+            given = sample_prob(known) if callable(sample_prob) else sample_prob
         prob = check_probabilities(given, n_rows=len(frame))
         frame["sample_prob"] = prob
         shown = draw_bernoulli(prob=prob, rng=rng)

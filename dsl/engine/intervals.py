@@ -221,7 +221,7 @@ def check_alpha(alpha: object) -> None:
 
 def check_alternative(alternative: str) -> None:
     """Raise ArgumentError unless it is one of `ALTERNATIVES`."""
-    if alternative in ALTERNATIVES:
+    if isinstance(alternative, str) and alternative in ALTERNATIVES:
         return
     meant = {"greater": "larger", "less": "smaller", "lower": "smaller"}.get(str(alternative))
     close = [meant] if meant else get_close_matches(str(alternative), ALTERNATIVES, n=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.data.arguments import as_names, warn_caller
+from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
@@ -192,8 +192,7 @@ def _ordered(design: Design) -> list[str]:
 def _absorbed(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     """The fixed effects and their columns, from the formula's ``|`` part or from `index`."""
     index, fixed_effect = as_names(call.index, "index"), call.fixed_effect
-    if fixed_effect not in FIXED_EFFECTS:
-        raise ArgumentError(f"unknown fixed_effect {fixed_effect!r}: use one of {', '.join(FIXED_EFFECTS)}")
+    check_choice("fixed_effect", fixed_effect, tuple(FIXED_EFFECTS))
     if not MODELS[call.model].absorbs:
         if parsed.absorbed or index:
             where = "index" if index else "the formula's part behind '|'"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dsl._typing import IntArray
+from dsl.data.arguments import check_execution
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.exceptions import ArgumentError
@@ -92,3 +93,7 @@ class Execution:
 
     n_jobs: int = 1
     progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Both must make sense."""
+        check_execution(self.n_jobs, self.progress)

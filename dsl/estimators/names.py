@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dsl.data.arguments import check_choice
+from dsl.data.arguments import as_lambda, check_choice
 from dsl.engine.tuning import KINDS
 from dsl.estimators.cross_fitted import DSL, DSL_PLUS
 from dsl.estimators.estimator import Estimator
@@ -31,16 +31,14 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
         The estimator has nothing to tune in this way.
     """
     entry = ESTIMATORS[estimator]
-    # True is an int in Python, but no Lambda
-    number = float(tune) if isinstance(tune, int | float | np.number) and not isinstance(tune, bool) else np.nan
-    is_number = bool(np.isfinite(number))
-    if tune is not None and not is_number and not (isinstance(tune, str) and tune in KINDS):
+    number = as_lambda(tune)
+    if tune is not None and number is None and not (isinstance(tune, str) and tune in KINDS):
         raise ArgumentError(f"tune must be None, {', '.join(map(repr, KINDS))} or a number; found {tune!r}")
     if tune is None:
         return entry.default_tune
-    if not (entry.numbers if is_number else tune in entry.kinds):
+    if not (tune in entry.kinds if number is None else entry.numbers):
         raise ArgumentError(f"tune={tune!r}: {entry.advice}")
-    return number if is_number else str(tune)
+    return str(tune) if number is None else number
 
 
 def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.arguments import check_choice
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.formula.rlang.values import level_texts
 from dsl.data.formula.sides import CovariateSpec
@@ -27,8 +28,7 @@ class Predictor:
 
     def __call__(self, params: FloatArray, data: TableLike, which: str) -> pd.Series | pd.DataFrame:
         """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`, a column per category."""
-        if which not in ("mean", "linear"):
-            raise ArgumentError(f"which must be 'mean' or 'linear'; found {which!r}")
+        check_choice("which", which, ("mean", "linear"))
         mean = self.mean if which == "mean" else _same
         if mean is None:
             raise ArgumentError(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
+from dsl.data.arguments import check_flags
 from dsl.engine.combine import median_bread
 from dsl.engine.covariance import unit_sums
 from dsl.engine.intervals import degrees_of_freedom, kish, wald_interval, wald_pvalue
@@ -202,6 +203,7 @@ class Fit:
 
     def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
         """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``."""
+        check_flags(conf_int=conf_int)
         table = pd.DataFrame(
             {
                 "term": self.names,

@@ -317,7 +317,7 @@ def check_method(sl_method: Method, family: str) -> None:
     ...
     dsl.exceptions.ArgumentError: unknown sl_method 'rangr'. Did you mean 'ranger'? Valid names: auto, lm, ...
     """
-    if family not in get_args(Family):
+    if not isinstance(family, str) or family not in get_args(Family):
         raise ArgumentError(f"family must be 'gaussian' or 'binomial'; found {family!r}")
     kind = _kind(sl_method)
     if isinstance(sl_method, list | tuple):

@@ -9,12 +9,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from dsl._typing import IntArray
+from dsl.data.arguments import check_choice, check_count, check_counts, check_texts, explain_calls, foreign_errors
 from dsl.data.formula.rlang.collate import collation_key
 from dsl.exceptions import ArgumentError
 
 WORDS = 624
 """Words in the state of the Mersenne Twister."""
 CHUNK = 4096
+MOST_ROWS = 100_000_000
 SAME_EVERY_SPLIT = ("grf",)
 """Learners whose fit leaves R's generator where ``set.seed(seed)`` puts it."""
 
@@ -75,6 +77,7 @@ class RSample:
         return out
 
 
+@explain_calls
 def folds_like_r(
     units: int | ArrayLike,
     *,
@@ -125,10 +128,12 @@ def folds_like_r(
     >>> folds_like_r(7, cross_fit=3, sample_split=1, seed=1234).tolist()
     [[2, 1, 3, 1, 2, 1, 3]]
     """
+    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=1)
+    check_texts(learner=learner)
     unit, count = _units(units, collate)
-    if cross_fit < 2 or sample_split < 1:
+    if sample_split * len(unit) > MOST_ROWS:
         raise ArgumentError(
-            f"cross_fit must be at least 2 and sample_split at least 1; found {cross_fit}, {sample_split}"
+            f"{sample_split} splits of {len(unit)} rows are more than {MOST_ROWS} folds; ask for fewer splits"
         )
     if count < cross_fit:
         raise ArgumentError(f"{count} units cannot be spread over cross_fit={cross_fit} folds")
@@ -148,11 +153,17 @@ def folds_like_r(
 
 def _units(units: int | ArrayLike, collate: str) -> tuple[IntArray, int]:
     """Position of every row's unit among the sorted units, and their number."""
-    if collate not in ("locale", "C"):
-        raise ArgumentError(f"collate must be 'locale' or 'C'; found {collate!r}")
+    check_choice("collate", collate, ("locale", "C"))
     if isinstance(units, int | np.integer):
-        return np.arange(int(units)), int(units)
-    labels = pd.Series(units)
+        count = check_count(units, name="units", least=2)
+        if count > MOST_ROWS:
+            raise ArgumentError(f"units is {count}; R's folds of more than {MOST_ROWS} rows are not drawn")
+        return np.arange(count), count
+    with foreign_errors("units must be a number of rows, or the cluster of each row"):
+        labels = pd.Series(np.asarray(units) if not isinstance(units, pd.Series | pd.Categorical) else units)
+        labels.unique()
+    if not len(labels):
+        raise ArgumentError("units is empty; pass a number of rows, or the cluster of each row")
     if labels.isna().any():
         raise ArgumentError("units has missing clusters; leave out the rows that the analysis drops")
     if isinstance(labels.dtype, pd.CategoricalDtype):
@@ -176,7 +187,8 @@ def _last_training(folds: IntArray, labeled: ArrayLike | None, learner: str, row
         raise ArgumentError(
             f"learner='{learner}' draws random numbers of its own: splits after the first need labeled="
         )
-    known = np.asarray(labeled, dtype=bool)
+    with foreign_errors("labeled must be True and False, one for each row"):
+        known = np.asarray(labeled, dtype=bool)
     if known.shape != (rows,):
         raise ArgumentError(f"labeled must have one value for each of the {rows} rows; found shape {known.shape}")
     return int((known & (folds != folds.max())).sum())

@@ -3,12 +3,12 @@
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import AnyArray, Arguments, FloatArray
+from dsl.data.files import read_from
 from dsl.exceptions import DataError, MissingDependencyError
 from dsl.r.labelled import CLASSES as LABELLED
 from dsl.r.labelled import user_missing
@@ -73,16 +73,11 @@ def _read(path: FilePath) -> object:
         raise MissingDependencyError(
             "reading R's data files needs the package rdata: pip install 'dsl[r]', or pip install rdata"
         ) from error
-    if not Path(path).exists():
-        raise FileNotFoundError(f"no file '{path}'")
     constructors = dict(rdata.conversion.DEFAULT_CLASS_MAP) | _CONSTRUCTORS
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # classes and encodings that it passes through unchanged
-            parsed = rdata.parser.parse_file(path)
-            return rdata.conversion.convert(parsed, constructors, default_encoding="utf8")
-    except (ValueError, NotImplementedError, EOFError, OSError) as error:
-        raise DataError(f"'{path}' cannot be read as a data file of R: {error}") from error
+    with read_from(path, "a data file of R", DataError) as target, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # classes and encodings that it passes through unchanged
+        parsed = rdata.parser.parse_file(target)
+        return rdata.conversion.convert(parsed, constructors, default_encoding="utf8")
 
 
 def _frame(values: object, attributes: Arguments) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
 from dsl.data.messages import rows_left_out
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
@@ -22,6 +23,7 @@ def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) ->
     left += [("", "")] * (rows - len(left))
     right += [("", "")] * (rows - len(right))
     body = [[lv, rn, rv] for (_, lv), (rn, rv) in zip(left, right, strict=True)]
+    check_alpha(alpha)
     table = SimpleTable(
         body,
         stubs=[name for name, _ in left],

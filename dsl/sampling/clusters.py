@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dsl._typing import IntArray
-from dsl.data.arguments import Seed, check_count, explain_calls, random_generator
+from dsl.data.arguments import Seed, check_choice, check_count, explain_calls, random_generator
 from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError
 from dsl.sampling.design import LabelDesign
@@ -131,8 +131,7 @@ def two_stage(
     count = _check_clusters(n_clusters, len(found))
     # m_c = min(per_cluster, M_c), (C,)
     sizes = np.minimum(check_count(per_cluster, name="per_cluster", least=1), rows)
-    if first not in ("size", "equal"):
-        raise ArgumentError(f"unknown first {first!r}: use 'size' (clusters by their number of rows) or 'equal'")
+    check_choice("first", first, ("size", "equal"))
     rng = random_generator(seed)
     # size M_c, or 1 for all
     measure = rows.astype(float) if first == "size" else np.ones(len(rows))

@@ -14,6 +14,7 @@ from narwhals.typing import IntoDataFrameT
 from numpy.typing import ArrayLike
 
 from dsl._typing import AnyArray, FloatArray, Record
+from dsl.data.arguments import check_flags
 from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.data.tables import TableLike, check_unique, first_rows
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
@@ -143,7 +144,7 @@ class LabelDesign(SamplingDesign):
         Every row keeps the probability :math:`\pi_i` that it had, its stratum and its unit, so that estimates for the part are
         those of any domain. The number drawn in a stratum that is cut is no longer fixed: of n rows drawn, m happen to be in
         the part. The variance over repeated labelling (``target="finite"``) of a sum of their scores c is then that of all n
-        with scores of zero outside, :math:`(1 - \pi) rac{n}{n-1} (\sum c^2 - (\sum c)^2 / n)`, where a whole stratum has
+        with scores of zero outside, :math:`(1 - \pi) \frac{n}{n-1} (\sum c^2 - (\sum c)^2 / n)`, where a whole stratum has
         :math:`(\sum c)^2 / m`. Rows that are dropped for missing values are treated alike. Without strata and units the m rows
         are a simple random sample of the part, given m. Independent draws remain independent.
 
@@ -160,6 +161,7 @@ class LabelDesign(SamplingDesign):
         >>> design.subset(part.index)
         <LabelDesign stratified: 470 of 6638 rows drawn, probabilities 0.0316 to 0.489>
         """
+        check_flags(renumber=renumber)
         place = places(self, part)
         labeling = self.at(place)
         return LabelDesign(

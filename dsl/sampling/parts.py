@@ -22,7 +22,9 @@ def places(design: SamplingDesign, part: Part) -> IntArray:
         raise ArgumentError(
             f"part must be a mask, or the labels of rows such as part.index; found {type(part).__name__}"
         )
-    given = part if isinstance(part, pd.Series | pd.Index) else pd.Series(np.asarray(part))
+    given = part if isinstance(part, pd.Series | pd.Index) else pd.Series(np.atleast_1d(np.asarray(part)).tolist())
+    if not all(pd.api.types.is_hashable(label) for label in given):
+        raise DesignError(f"a part is a mask of True and False over design.rows, or labels of its rows; found {part!r}")
     if isinstance(given, pd.Series) and len(given) > 0 and given.map(_is_truth).all():
         found = _masked(design, given, part)
     else:

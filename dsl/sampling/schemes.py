@@ -195,7 +195,7 @@ def stratified(
     each = check_count(least, name="least", least=1)
     if isinstance(allocation, Mapping):
         sizes = _given_sizes(allocation, strata, rows, n_labels)
-    elif allocation not in ALLOCATIONS:
+    elif not isinstance(allocation, str) or allocation not in ALLOCATIONS:
         raise ArgumentError(
             f"unknown allocation {allocation!r}: use one of {', '.join(ALLOCATIONS)}, or a dict of the size of each stratum"
         )

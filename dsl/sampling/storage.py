@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +10,11 @@ import pandas as pd
 
 from dsl._typing import AnyArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
-from dsl.data.files import written_aside
+from dsl.data.files import read_from, written_aside
 from dsl.exceptions import DesignError
 
 FORMAT = "dsl label design"
 VERSION = 1
-UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise for files that are something else, or damaged."""
 
 
 def save_design(design: SamplingDesign, path: str | Path) -> None:
@@ -42,7 +38,12 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
 
 def load_parts(path: str | Path) -> Record:
     """The parts of a saved design, by the names under which `LabelDesign` takes them. See `LabelDesign.load`."""
-    parts = _read(Path(path))
+    with read_from(path, "a saved design", DesignError) as target:
+        return _parts(target)
+
+
+def _parts(path: Path) -> Record:
+    parts = _read(path)
     text = str(parts.pop("facts"))
     checksum = str(parts.pop("checksum"))
     facts = _facts(text, path)
@@ -58,22 +59,19 @@ def load_parts(path: str | Path) -> Record:
 
 def _read(path: Path) -> dict[str, AnyArray]:
     """Arrays of the file."""
-    if not path.exists():
-        raise DesignError(f"there is no file '{path}'; a design is written by design.save(path)")
-    try:
-        # no pickle: reading a file from somebody else must not run code
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            parts = {name: stored[name] for name in stored.files}
-        # all that must be there, and nothing else
-        if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *ARRAYS}:
-            return parts
-        problem = f"it holds {', '.join(parts) or 'nothing'}"
-    except UNREADABLE as error:
-        problem = str(error)
-    raise DesignError(f"'{path}' is not a saved design, or is damaged ({problem}); use the file that design.save wrote")
+    # no pickle: reading a file from somebody else must not run code
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        parts = {name: stored[name] for name in stored.files}
+    # all that must be there, and nothing else
+    if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *ARRAYS}:
+        return parts
+    raise DesignError(
+        f"'{path}' is not a saved design, or is damaged (it holds {', '.join(parts) or 'nothing'}); use the file that "
+        "design.save wrote"
+    )
 
 
-def _facts(text: str, path: str | Path) -> Record:
+def _facts(text: str, path: Path) -> Record:
     try:
         facts: Record = json.loads(text)
         version = facts["version"] if facts["format"] == FORMAT else None

@@ -194,7 +194,7 @@ def test_separators_and_encodings(capsys: pytest.CaptureFixture[str]) -> None:
 
 BAD: dict[str, tuple[list[str], list[str]]] = {
     "no file": (["nope.csv", "y ~ x", *QUICK], ["no file 'nope.csv'"]),
-    "folder": ([".", "y ~ x", *QUICK], ["it is a folder"]),
+    "folder": ([".", "y ~ x", *QUICK], ["is a folder"]),
     "unknown ending": (["notes.doc", "y ~ x", *QUICK], ["unknown ending", ".parquet"]),
     "empty": (["empty.csv", "y ~ x", *QUICK], ["'empty.csv' is empty"]),
     "not Parquet": (["text.parquet", "y ~ x", *QUICK], ["'text.parquet' cannot be read as .parquet"]),

@@ -1,5 +1,9 @@
 """Tables from files: what is missing and what is not, numbers in full, R's files without R."""
 
+import bz2
+import gzip
+import io
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import rdata
 
 from dsl.cli.read import Reading, read_table
 from dsl.exceptions import ArgumentError, DataError
+from tests.posts import posts
 
 FRAME = pd.DataFrame({"y": [1.0, 2.0], "llm": [0.0, 1.0]})
 
@@ -138,3 +143,55 @@ def test_stata_s_extended_missing_values(tmp_path: Path, value_labels: bool) -> 
     found = read(path, value_labels=value_labels).data
     assert found["y"].isna().tolist() == [False, False, True, True]
     assert found["y"].tolist()[:2] == (["no", "yes"] if value_labels else [0, 1])
+
+
+def _packed(kind: str) -> bytes:
+    """Posts as a file of some kind."""
+    text = posts().to_csv(index=False).encode()
+    packers = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    if kind in packers:
+        return packers[kind](text)
+    raw = io.BytesIO()
+    if kind == ".parquet":
+        posts().to_parquet(raw)
+    else:
+        posts().to_stata(raw)
+    return raw.getvalue()
+
+
+@pytest.mark.parametrize("kind", [".gz", ".bz2", ".xz", ".parquet", ".dta"])
+def test_damaged_files_are_errors_of_the_data(kind: str, tmp_path: Path) -> None:
+    whole, rng = _packed(kind), np.random.default_rng(5)
+    path = tmp_path / ("posts" + (f".csv{kind}" if kind in (".gz", ".bz2", ".xz") else kind))
+    path.write_bytes(whole)
+    assert len(read_table(str(path), Reading()).data) == 200
+    refused = 0
+    for j in range(30):
+        # cut anywhere, or bytes changed anywhere
+        cut = whole[: int(rng.integers(1, len(whole)))]
+        changed = bytearray(whole)
+        for place in rng.integers(0, len(whole), 8):
+            changed[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(cut if j % 2 else bytes(changed))
+        try:
+            read_table(str(path), Reading())
+        except DataError:
+            refused += 1
+    # Stata's data have no checksum: a changed byte is another number there
+    assert refused >= (15 if kind == ".dta" else 20)
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    for name, words in {"folder.csv": "is a folder", "absent.csv": "there is no file"}.items():
+        with pytest.raises(DataError, match=words):
+            read_table(str(tmp_path / name), Reading())
+    with pytest.raises(ArgumentError, match="must name a file"):
+        read_table("", Reading())
+    loop = tmp_path / "loop.csv"
+    try:
+        loop.symlink_to(loop)
+    except OSError:  # Windows lets administrators alone do this
+        return
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(str(loop), Reading())

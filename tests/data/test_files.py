@@ -6,6 +6,7 @@ import re
 import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 import dsl
 from dsl import exceptions as e
-from dsl.data.files import locked, write_text, written_aside
+from dsl.data.files import locked, read_from, write_text, written_aside
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links of POSIX")
 
@@ -260,3 +261,22 @@ for _ in range(25):
     running = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
     assert [each.wait(60) for each in running] == [0] * 4
     assert path.read_bytes() == b"100"
+
+
+def test_whatever_a_reader_raises_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"")
+    for raised in (zlib.error("bad block"), EOFError(), KeyError("x"), RecursionError("too deep"), OSError("gone")):
+        with (
+            pytest.raises(e.DesignError, match=r"a.bin' cannot be read as a saved design: .+") as caught,
+            read_from(path, "a saved design", e.DesignError),
+        ):
+            raise raised
+        assert caught.value.__cause__ is raised
+    with pytest.raises(e.LabelError, match="mine"), read_from(path, "a saved design", e.DesignError):
+        raise e.LabelError("mine")
+    for wrong in (None, "", 3, "a\0b"):
+        with pytest.raises(e.ArgumentError, match="must name a file"), read_from(wrong, "a design"):
+            pass
+    with pytest.raises(e.FileError, match="is a folder"), read_from(tmp_path, "a design"):
+        pass

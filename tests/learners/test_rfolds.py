@@ -65,11 +65,11 @@ def test_forest_splits_coincide() -> None:
     ("call", "words"),
     [
         ({"units": 3}, "3 units cannot be spread over cross_fit=5"),
-        ({"units": 30, "cross_fit": 1}, "cross_fit must be at least 2"),
+        ({"units": 30, "cross_fit": 1}, "cross_fit must be a whole number of at least 2"),
         ({"units": 30, "learner": "lm"}, "need labeled="),
         ({"units": 30, "learner": "lm", "labeled": [1, 0]}, "each of the 30 rows"),
         ({"units": ["a", None, "b"]}, "missing clusters"),
-        ({"units": 30, "collate": "de"}, "'locale' or 'C'"),
+        ({"units": 30, "collate": "de"}, "unknown collate 'de': use one of locale, C"),
     ],
 )
 def test_arguments(call: dict[str, object], words: str) -> None:

@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from dsl._typing import Arguments
-from dsl.data.formula.text import FormulaLike, formula_text
+from dsl.data.formula.text import FormulaLike, check_formula, formula_text
 from dsl.exceptions import FormulaError
 
 R = TypeVar("R")
@@ -65,6 +65,7 @@ def used_functions(formula: FormulaLike, columns: Container[str], caller: Mappin
     >>> used_functions("y ~ np.log(x) + shifted(z, by)", ["y", "x", "z"], {"np": np, "by": 2.0, "x": 1, "w": 3})
     {'by': 2.0, 'np': <module 'numpy' ...>}
     """
+    check_formula(formula)
     names = sorted(set(re.findall(r"[^\W\d]\w*", formula_text(formula))))
     found = {name: caller[name] for name in names if name in caller and name not in columns}
     kinds = (ModuleType, str, int, float, np.generic)

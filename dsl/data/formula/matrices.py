@@ -17,9 +17,9 @@ from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import NO_LEVELS, TwoLevels
 from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
-from dsl.data.formula.text import FormulaLike, is_formulaic
+from dsl.data.formula.text import FormulaLike, check_formula
 from dsl.data.tables import is_category
-from dsl.exceptions import ArgumentError, FormulaError
+from dsl.exceptions import FormulaError
 
 __all__ = ["Design", "Outcome", "ParsedFormula", "Part", "build", "build_each", "parse"]
 
@@ -61,12 +61,8 @@ def parse(
     """
     if isinstance(formula, str):
         return parse_string(formula, columns, caller or {}, outside_dot=outside_dot)
-    if is_formulaic(formula):
-        return parse_object(formula, columns, caller or {})
-    found = f"found {type(formula).__name__}" + ("; pass its .model_spec" if hasattr(formula, "model_spec") else "")
-    raise ArgumentError(
-        f"formula must be a string such as 'y ~ x1 + x2', or formulaic's Formula or ModelSpecs; {found}"
-    )
+    check_formula(formula)
+    return parse_object(formula, columns, caller or {})
 
 
 def build(

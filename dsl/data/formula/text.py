@@ -6,7 +6,7 @@ from formulaic import Formula, ModelSpec, ModelSpecs, SimpleFormula, StructuredF
 from formulaic.errors import FormulaicError
 from formulaic.parser.types import Term
 
-from dsl.exceptions import FormulaError
+from dsl.exceptions import ArgumentError, FormulaError
 
 FormulaObject: TypeAlias = Formula | ModelSpec | ModelSpecs
 FormulaLike: TypeAlias = str | FormulaObject
@@ -23,6 +23,16 @@ def is_formulaic(formula: object) -> TypeGuard[FormulaObject]:
 def is_formula(value: object) -> TypeGuard[FormulaLike]:
     """Whether a value can be the argument `formula`."""
     return isinstance(value, str) or is_formulaic(value)
+
+
+def check_formula(formula: object) -> None:
+    """Raise ArgumentError unless a value can be the argument `formula`."""
+    if is_formula(formula):
+        return
+    found = f"found {type(formula).__name__}" + ("; pass its .model_spec" if hasattr(formula, "model_spec") else "")
+    raise ArgumentError(
+        f"formula must be a string such as 'y ~ x1 + x2', or formulaic's Formula or ModelSpecs; {found}"
+    )
 
 
 def formula_text(formula: FormulaLike) -> str:

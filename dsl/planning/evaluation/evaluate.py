@@ -13,6 +13,7 @@ from dsl._version import __version__
 from dsl.data.arguments import (
     MOST_REPLICATIONS,
     check_counts,
+    check_execution,
     check_most,
     check_target,
     explain_calls,
@@ -20,6 +21,7 @@ from dsl.data.arguments import (
     warn_caller,
 )
 from dsl.data.columns import Columns, check_columns_exist
+from dsl.data.files import as_path
 from dsl.data.fingerprint import fingerprint, table_fingerprint
 from dsl.data.formula.caller import formula_names, used_functions
 from dsl.data.formula.text import FormulaLike, formula_identity, formula_text
@@ -156,6 +158,7 @@ def evaluate(
     _counts([replications], "replications", least=2)
     check_most("replications", replications, MOST_REPLICATIONS, "coverage of 0.95 is known to 0.7% from 1,000")
     check_counts(cross_fit=2, sample_split=1, seed=seed, n_jobs=n_jobs)  # the first two are checked by dsl.dsl
+    check_execution(n_jobs, progress)
     shared = {"predicted_var": predicted_var, "prediction": prediction, **call}
     functions = used_functions(formula, table.columns, names)
     strategies = resolve_designs(designs, {"formula": formula, **shared}, functions)
@@ -295,7 +298,7 @@ def _run(
     progress: bool,
 ) -> dict[Key, Record]:
     """Records of all cells of the plan, those of the checkpoint included."""
-    with Checkpoint(path=None if path is None else Path(path), header=header) as checkpoint:
+    with Checkpoint(path=None if path is None else as_path(path, "checkpoint"), header=header) as checkpoint:
         open_cells = [cell for cell in plan if cell.key not in checkpoint.finished]
         finished = run_cells(setting, open_cells, n_jobs)
         if progress:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
+from dsl.data.columns import NamedColumns, check_columns_exist
 from dsl.data.messages import each_value
 from dsl.data.tables import as_numbers, first_rows
 from dsl.exceptions import ArgumentError, MissingColumnError, PredictionError
@@ -92,6 +93,7 @@ def predictive_values(positive: float, sensitivity: float, specificity: float) -
 
 
 def _surrogates(frame: pd.DataFrame, name: str) -> FloatArray:
+    check_columns_exist(NamedColumns(named={name: "prediction"}), [str(column) for column in frame.columns])
     values: FloatArray = as_numbers(frame[name], "prediction").to_numpy()
     missing = np.isnan(values)
     if missing.any():

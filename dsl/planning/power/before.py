@@ -12,7 +12,17 @@ from tqdm.auto import tqdm
 
 from dsl._typing import Arguments, FloatArray, Record
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import MOST_REPLICATIONS, Names, Pairs, check_most, explain_calls, pair_surrogates, warn_caller
+from dsl.data.arguments import (
+    MOST_REPLICATIONS,
+    Names,
+    Pairs,
+    check_count,
+    check_flags,
+    check_most,
+    explain_calls,
+    pair_surrogates,
+    warn_caller,
+)
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import TableLike, column_names, to_pandas
@@ -144,6 +154,8 @@ def plan_dsl(
     draw_rows, planned = _drawing(design, labeled_size, len(frame))
     errors = _errors(predicted, pairs, accuracy, rmse)
     _check_rest(arguments, replications)
+    check_count(seed, name="seed")
+    check_flags(progress=progress)
     named = {"predicted_var": list(predicted), "prediction": list(listed), **arguments}
     fitting = partial(call_dsl, formula_names(2), formula, **named)
     out: list[Replicate] = []

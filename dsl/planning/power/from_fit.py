@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from dsl._typing import Record
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
-from dsl.data.arguments import explain_calls
+from dsl.data.arguments import check_choice, explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.rlang.evaluate import Functions
-from dsl.data.formula.text import FormulaLike, is_formula
+from dsl.data.formula.text import FormulaLike, formula_text, is_formula
 from dsl.data.tables import TableLike
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import Labeling
@@ -141,6 +141,8 @@ def _fit_of(fit: object, data: TableLike | None, arguments: Record, names: Funct
         raise ArgumentError(
             f"power_dsl needs a fit of dsl.dsl, or a formula with the arguments of dsl.dsl; found {found}"
         )
+    if "formula" in arguments:
+        raise ArgumentError(f"two formulas are given, {formula_text(fit)!r} and {arguments['formula']!r}; give one")
     return fit_of(call_dsl(names, fit, data, **arguments))
 
 
@@ -152,8 +154,7 @@ def call_dsl(names: Functions, formula: FormulaLike, data: TableLike | None, **a
 def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
     """What a fit says about the study that is planned."""
     spec, sample = fit.call, fit.sample
-    if drawn not in DRAWN:
-        raise ArgumentError(f"unknown drawn {drawn!r}: use one of {', '.join(DRAWN)}")
+    check_choice("drawn", drawn, DRAWN)
     planned = _check_nobs(nobs, fit)
     curve = rescaled(curve_of(fit, drawn), nobs=fit.nobs, planned=planned)
     how = "" if spec.cluster is None else f"; {drawn} are drawn"

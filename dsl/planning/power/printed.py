@@ -13,6 +13,7 @@ from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.planning.power.study import Study
 from dsl.reports.escaping import EscapedSummary
+from dsl.reports.plots.style import given_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,6 +89,7 @@ def draw(
     unknown = [term for term in chosen if term not in study.terms]
     if unknown:
         raise ArgumentError(f"terms names '{unknown[0]}', which is no coefficient; they are {', '.join(study.terms)}")
+    ax = given_axes(ax)
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
     sizes = predicted_se.index.to_numpy(dtype=float)

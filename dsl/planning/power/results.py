@@ -118,7 +118,7 @@ class PowerResults:
             Smallest coefficients, in absolute value, that differ from zero at level `alpha` with probability `power`,
             in either tail.
         """
-        _check_test(power, alpha)
+        _check_test(power, alpha, needed=True)
         return self._framed(minimum_effect(self.predicted_se.to_numpy(), power=power, alpha=alpha))
 
     def power(self, effect: ByTerm, alpha: float = 0.05) -> pd.DataFrame:
@@ -165,6 +165,7 @@ class PowerResults:
             raise ArgumentError(
                 "give the standard error to reach (se=0.05) or the effect to find (effect=0.1), one of both"
             )
+        check_alpha(alpha)
         if effect is None:
             assert se is not None
             target = self._by_term(se, "se")
@@ -300,6 +301,7 @@ class PowerResults:
         -------
         statsmodels.iolib.summary.Summary
         """
+        _check_test(power, alpha, needed=True)
         effects = f"Minimum detectable effects (power {power:g}, level {alpha:g})", self.mde(power=power, alpha=alpha)
         return summarize(self.study, self.predicted_se, self.extrapolated, effects)
 
@@ -311,6 +313,8 @@ class PowerResults:
         if isinstance(value, Mapping | pd.Series):
             out = pd.Series(dict(value), dtype=object)
         else:
+            if not _is_number(value):
+                raise ArgumentError(f"{name} must be a number other than zero, or one for each term; found {value!r}")
             out = pd.Series(value, index=list(self.study.terms), dtype=object)
         unknown = [term for term in out.index if term not in self.study.terms]
         if unknown:
@@ -423,9 +427,11 @@ def _gold_curve(study: Study, gold_only: object) -> VarianceCurve:
     return other.curve
 
 
-def _check_test(power: float | None, alpha: float) -> None:
+def _check_test(power: float | None, alpha: float, *, needed: bool = False) -> None:
     check_alpha(alpha)
-    if power is not None and (not _is_number(power) or not alpha < power < 1.0):
+    if power is None and not needed:
+        return
+    if power is None or not _is_number(power) or not alpha < power < 1.0:
         raise ArgumentError(f"power must lie between alpha ({alpha:g}) and 1; found {power!r}")
 
 

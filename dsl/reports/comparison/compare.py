@@ -126,7 +126,7 @@ def side_by_side(
 def reference_of(reference: str | None, chosen: Mapping[str, Arguments]) -> str:
     """Name of the estimator that others are judged by."""
     if reference is not None:
-        if reference not in chosen:
+        if not isinstance(reference, str) or reference not in chosen:
             raise ArgumentError(f"reference={reference!r} is not among the estimators {', '.join(chosen)}")
         return reference
     valid = [name for name in chosen if chosen[name].get("estimator", "dsl") != INVALID]

@@ -142,7 +142,7 @@ class Diagnostics:
         ArgumentError
             There is none of that name.
         """
-        if name not in self.details:
+        if not isinstance(name, str) or name not in self.details:
             raise ArgumentError(f"there is no table '{name}' here; there are {', '.join(self.details)}")
         return self.details[name]
 

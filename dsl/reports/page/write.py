@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsl._version import __version__
-from dsl.data.arguments import explain_calls
+from dsl.data.arguments import check_execution, check_flags, check_texts, explain_calls
 from dsl.data.files import write_text
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import check_alpha
@@ -159,6 +159,9 @@ def report_html(fit: Fit | HasFit, data: TableLike | None = None, **options: Any
 def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> str:
     fit = fit_of(results)
     check_alpha(options.alpha)
+    check_texts(title=options.title)
+    check_flags(compare=options.compare, diagnose=options.diagnose)
+    check_execution(options.n_jobs, options.progress)
     day = _date(options.date)
     _check_used(data, options)
     return page(

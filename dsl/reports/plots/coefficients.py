@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import pandas as pd
 
-from dsl.data.arguments import as_names, explain_calls
+from dsl.data.arguments import as_names, explain_calls, foreign_errors
 from dsl.estimators.result import Fit, HasFit
 from dsl.exceptions import ArgumentError
-from dsl.reports.plots.style import REFERENCE, dress, legend_outside, look, new_axes
+from dsl.reports.plots.style import REFERENCE, dress, given_axes, legend_outside, look, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,6 +103,7 @@ def coefficients(
     unknown = [term for term in shown if term not in known]
     if unknown:
         raise ArgumentError(f"terms names '{unknown[0]}', which is no coefficient; they are {', '.join(known)}")
+    ax = given_axes(ax)
     if ax is None:
         # room for the axis, for each coefficient, and for each estimator under it
         ax = new_axes(height=1.4 + 0.3 * len(shown) + 0.13 * len(shown) * len(labelled))
@@ -173,7 +174,8 @@ def _estimator(fit: object) -> str:
 
 def _mark(ax: "Axes", place: pd.Series, truth: Mapping[str, float]) -> None:
     """A dotted line across each coefficient's band at its known value."""
-    values = pd.Series(dict(truth), dtype=float)
+    with foreign_errors("truth must map coefficients to numbers"):
+        values = pd.Series(dict(truth), dtype=float)
     own = [term for term in place.index if term in values.index]
     if not own:
         raise ArgumentError(f"truth names none of the coefficients drawn: {', '.join(place.index)}")

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from dsl._typing import FloatArray
-from dsl.data.arguments import explain_calls
-from dsl.engine.intervals import kish
+from dsl.data.arguments import check_count, check_texts, explain_calls
+from dsl.engine.intervals import check_alpha, kish
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
-from dsl.reports.plots.style import REFERENCE, dress, legend_inside, new_axes
+from dsl.reports.plots.style import REFERENCE, dress, given_axes, legend_inside, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ LOG_RANGE = 20.0
 """Largest weight over smallest from which the axis is logarithmic."""
 HEIGHT = 0.18
 """Share of the axes that the histogram under a calibration plot takes."""
+MOST_BINS = 1000
 
 
 @explain_calls
@@ -56,6 +57,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     >>> weights(dsl.dsl(data=data, sl_method="lm", **data.attrs["call"])).get_ylabel()
     'labelled rows'
     """
+    _check_bins(bins)
     sample = fit_of(fit).sample
     labeled = sample.labeled
     if not len(labeled):
@@ -64,6 +66,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     weight = 1.0 / sample.sample_prob[labeled]
     relative = weight / weight.mean()
     effective = float(kish(weight))
+    ax = given_axes(ax)
     if ax is None:
         ax = new_axes(6.0, 3.6)
     wide = relative.max() / relative.min()
@@ -86,6 +89,11 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     ax.annotate(text, (0.98, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize="small")
     dress(ax, grid="y")
     return ax
+
+
+def _check_bins(bins: object) -> None:
+    if check_count(bins, name="bins", least=1) > MOST_BINS:
+        raise ArgumentError(f"bins is {bins}; it must be at most {MOST_BINS}")
 
 
 def _edges(values: FloatArray, bins: int) -> FloatArray:
@@ -144,9 +152,13 @@ def calibration(
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ArgumentError(f"bins must be a whole number, 1 or more; found {bins!r}")
     core = fit_of(fit)
+    _check_bins(bins)
+    check_alpha(alpha)
+    check_texts(variable=variable)
     name, predicted, gold = _one_target(core, variable)
     labeled, weight = core.sample.labeled, 1.0 / core.sample.sample_prob[core.sample.labeled]
     x, y, half = _binned(predicted[labeled], gold, weight, bins, alpha)
+    ax = given_axes(ax)
     if ax is None:
         ax = new_axes(4.8, 4.4)
     # the axes hold all predictions, and the intervals of the bins

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.exceptions import ArgumentError, MissingDependencyError
+from dsl.reports.plots.style import given_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +42,9 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
     -------
     matplotlib.axes.Axes
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ArgumentError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
+    ax = given_axes(ax)
     if ax is None:
         ax = _new_axes()
     counts = sorted(table["n_labels"].unique())

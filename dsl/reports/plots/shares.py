@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import AnyArray, FloatArray
-from dsl.data.arguments import Names, as_names, explain_calls
+from dsl.data.arguments import Names, as_names, check_texts, explain_calls
 from dsl.exceptions import ArgumentError
-from dsl.reports.plots.style import MARKERS, dress, legend_outside, look, new_axes
+from dsl.reports.plots.style import MARKERS, dress, given_axes, legend_outside, look, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,6 +83,10 @@ def proportions(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('year', 'share of Y')
     """
+    if not isinstance(getattr(shares, "table", None), pd.DataFrame):
+        raise ArgumentError(f"shares must be what dsl.proportions returns; found {type(shares).__name__}")
+    check_texts(label=label)
+    ax = given_axes(ax)
     table = _chosen(shares, categories, groups)
     # results that the axes hold already have taken the first looks
     before = 0 if ax is None else len(ax.containers)

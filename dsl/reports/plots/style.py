@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from dsl._typing import Record
-from dsl.exceptions import MissingDependencyError
+from dsl.exceptions import ArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +14,19 @@ COLORS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 2)), (0, (3, 1)))
 REFERENCE: Record = {"color": "0.6", "linewidth": 1.0, "zorder": 0}
 """Zero lines, diagonals."""
+
+
+def given_axes(ax: "Axes | None") -> "Axes | None":
+    """The axes to draw on, if some were given. Raises ArgumentError for anything else."""
+    if ax is None:
+        return None
+    try:
+        from matplotlib.axes import Axes
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
+    if not isinstance(ax, Axes):
+        raise ArgumentError(f"ax must be matplotlib Axes, such as plt.subplots() makes; found {type(ax).__name__}")
+    return ax
 
 
 def new_axes(width: float = 7.5, height: float = 4.2) -> "Axes":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from dsl.data.arguments import explain_calls
+from dsl.data.arguments import as_texts, check_choice, check_texts, explain_calls
 from dsl.engine.intervals import check_alpha
 from dsl.exceptions import ArgumentError
 from dsl.reports.tables.columns import Column, Regression, Regressions, column_of
@@ -96,6 +96,7 @@ def table(
     naive: predictions taken for the truth; not valid unless they make no errors.
     """
     _check(stat=stat, fmt=fmt, digits=digits, alpha=alpha)
+    check_texts(title=title)
     levels = _levels(stars)
     columns = [column_of(fit, name, alpha) for name, fit in _named(fits, names).items()]
     shown = _shown(columns, terms)
@@ -107,7 +108,7 @@ def table(
         names=tuple(column.name for column in columns),
         outcomes=tuple(column.outcome for column in columns),
         rows=(*rows, *_facts(columns)),
-        notes=(*_notes(columns, shown, stat, levels, alpha), *notes),
+        notes=(*_notes(columns, shown, stat, levels, alpha), *as_texts(notes, "notes")),
         title=title,
         fmt=fmt,
     )
@@ -123,7 +124,7 @@ def _named(fits: Regressions, names: Sequence[str] | None) -> dict[str, Regressi
     if not listed:
         raise ArgumentError("fits is empty; pass the results of dsl.dsl, e.g. table([first, second])")
     if names is not None:
-        heads = [names] if isinstance(names, str) else [str(name) for name in names]
+        heads = list(as_texts(names, "names"))
         if len(heads) != len(listed):
             raise ArgumentError(f"names has {len(heads)} entries for {len(listed)} fits: {', '.join(heads)}")
     if len(set(heads)) < len(heads):
@@ -133,10 +134,9 @@ def _named(fits: Regressions, names: Sequence[str] | None) -> dict[str, Regressi
 
 def _check(*, stat: str, fmt: str, digits: int, alpha: float) -> None:
     check_alpha(alpha)
-    if stat not in STATS:
-        raise ArgumentError(f"unknown stat {stat!r}: use one of {', '.join(STATS)}")
-    if fmt not in FORMATS:
-        hint = "; for Word use .save('table.docx')" if fmt in ("docx", "word") else ""
+    check_choice("stat", stat, STATS)
+    if not isinstance(fmt, str) or fmt not in FORMATS:
+        hint = "; for Word use .save('table.docx')" if str(fmt) in ("docx", "word") else ""
         raise ArgumentError(f"unknown fmt {fmt!r}: use one of {', '.join(FORMATS)}{hint}")
     if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 15:
         raise ArgumentError(f"digits must be a whole number from 1 to 15; found {digits!r}")
@@ -164,7 +164,7 @@ def _shown(columns: list[Column], terms: Sequence[str] | Mapping[str, str] | Non
     every = list(dict.fromkeys(term for column in columns for term in column.terms))
     if terms is None:
         return {term: term for term in every}
-    listed = [terms] if isinstance(terms, str) else list(terms)
+    listed = as_texts(terms, "terms")
     unknown = [str(term) for term in listed if term not in every]
     if unknown or not listed:
         what = f"terms names '{unknown[0]}', which no fit has" if unknown else "terms is empty"

@@ -20,7 +20,7 @@ import numpy as np
 
 from dsl._typing import FloatArray, Record
 from dsl.data.arguments import warn_caller
-from dsl.data.files import locked, sync_folder
+from dsl.data.files import as_path, locked, sync_folder
 from dsl.exceptions import LogError, LogWarning
 
 FORMAT = 2
@@ -51,7 +51,7 @@ class Log:
     @classmethod
     def create(cls, path: str | Path, header: Record) -> "Log":
         """Start a new log. The file must not exist."""
-        log = cls(Path(path))
+        log = cls(as_path(path, "log"))
         try:
             # "x": fails if the file exists, in one step, so that two processes cannot both begin it
             with log.path.open("xb"):
@@ -80,7 +80,7 @@ class Log:
         LogError
             No such file, not a log, written by a newer version, or changed or damaged.
         """
-        file = Path(path)
+        file = as_path(path, "log")
         try:
             # nobody is in the middle of a line while this one reads, and perhaps cuts off what a crash left behind
             with _opened(file) as stream, locked(stream):

@@ -146,7 +146,7 @@ def open_coder_file(design: SamplingDesign, path: str | Path, *, label: str, enc
     CoderFileError
         Columns are missing, or rows have no key, another design's, or the same one twice.
     """
-    target = Path(path)
+    target = as_path(path)
     cells = read_sheet(target, encoding)
     name = f"'{target.name}'"
     for column in (label, KEY):
@@ -241,7 +241,7 @@ def read_coder_files(
 
 def path_list(path: str | Path | Sequence[str | Path]) -> list[str | Path]:
     """One path or several as a list."""
-    paths = [path] if isinstance(path, str | Path) else list(path)
+    paths = list(path) if isinstance(path, Sequence) and not isinstance(path, str | bytes) else [path]
     if not paths or len({str(p) for p in paths}) < len(paths):
         raise ArgumentError(f"name each coder's file once; found {[str(p) for p in paths]}")
     return paths

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from dsl.data.files import read_from
 from dsl.data.kinds import EXACT
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError, DataError, MissingDependencyError
@@ -143,9 +144,9 @@ def require_excel() -> None:
 def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
     """All cells of a file as text, empty where blank. Rows without anything in them are left out."""
     check_suffix(path, (".csv", ".xlsx", ".txt", ".tsv"))
-    if not path.exists():
-        raise CoderFileError(f"there is no file '{path}'")
-    cells = _xlsx_cells(path) if path.suffix.lower() == ".xlsx" else _csv_cells(path, encoding)
+    again = "a coder's file (save it again from the spreadsheet, as .xlsx or .csv)"
+    with read_from(path, again, CoderFileError) as target:
+        cells = _xlsx_cells(target) if path.suffix.lower() == ".xlsx" else _csv_cells(target, encoding)
     filled = [row for row in cells if any(row)]
     if not filled:
         raise CoderFileError(f"'{path.name}' is empty")
@@ -185,15 +186,10 @@ def _xlsx_cells(path: Path) -> list[list[str]]:
     require_excel()
     from openpyxl import load_workbook
 
+    book = load_workbook(path, read_only=True, data_only=True)
     try:
-        book = load_workbook(path, read_only=True, data_only=True)
-        try:
-            sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
-            # cells are read as they are asked for
-            return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-        finally:
-            book.close()
-    except Exception as error:  # openpyxl raises whatever the broken part of the file does
-        raise CoderFileError(
-            f"'{path.name}' cannot be read as an XLSX file ({error}); save it again from the spreadsheet, as .xlsx or .csv"
-        ) from None
+        sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
+        # cells are read as they are asked for
+        return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    finally:
+        book.close()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dsl.data.arguments import check_choice
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError
 from dsl.sampling.coding.codebook import quoted
@@ -29,10 +30,8 @@ def combine(given: Sequence[pd.Series], *, rows: pd.Index, rule: str, ties: str)
     Series
         By position in the design.
     """
-    if rule not in RULES or ties not in TIES:
-        raise ArgumentError(
-            f"rule must be one of {', '.join(RULES)} and ties one of {', '.join(TIES)}; found {rule!r} and {ties!r}"
-        )
+    check_choice("rule", rule, RULES)
+    check_choice("ties", ties, TIES)
     if len(given) == 1:
         return given[0]
     every = pd.concat(given)

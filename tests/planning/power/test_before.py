@@ -243,7 +243,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         "no better than chance; their sum must be above 1",
     ),
     "no such column": ({"accuracy": "confidence"}, MissingColumnError, "'confidence', named in accuracy"),
-    "column of percents": ({"accuracy": "cl"}, ArgumentError, r"'cl' must hold probabilities.*found 2 in 3980 rows"),
+    "column of percents": (
+        {"accuracy": "cl"},
+        ArgumentError,
+        r"'cl' must hold probabilities.*found 2 in 10 rows .*, 395 other values in 3950 rows",
+    ),
     "other variable": ({"accuracy": {"y": 0.8, "z": 0.7}}, ArgumentError, "about 'z', which is no predicted variable"),
     "two surrogates": ({"accuracy": 0.8, "prediction": ["llm", "big"]}, ArgumentError, "one surrogate for each"),
     "no surrogate": ({"accuracy": 0.8, "prediction": None}, ArgumentError, "'y': 'its_surrogate'"),

@@ -440,7 +440,7 @@ def test_other_kinds_of_file(tmp_path: Path) -> None:
     with pytest.raises(e.CoderFileError, match="there is no file"):
         design.from_coder(tmp_path / "coder.csv", posts())
     (tmp_path / "fake.xlsx").write_text("row,gold,key")
-    with pytest.raises(e.CoderFileError, match=r"'fake.xlsx' cannot be read as an XLSX file"):
+    with pytest.raises(e.CoderFileError, match=r"fake.xlsx' cannot be read as a coder's file .save it again"):
         design.from_coder(tmp_path / "fake.xlsx", posts())
     (tmp_path / "open.csv").write_text('row,gold,key\n1,"2,3\n')
     with pytest.raises(e.CoderFileError, match=r"'open.csv' cannot be read as CSV"):

@@ -50,7 +50,7 @@ class ColumnTypeError(DataError):
 
 
 class InfiniteValueError(DataError):
-    """A column, or a term built from it, has infinite or undefined values."""
+    """A column, or a term built from it, has infinite or undefined values, or values too large or small to be squared."""
 
 
 class LabelError(DataError):

@@ -161,6 +161,8 @@ def proportions(
     alone = used.sum() == 1
     with warnings.catch_warnings():
         # rows of blank cells: asked for, and said in the note
+        # shares that rest on few labels are named below, as cells
+        warnings.filterwarnings("ignore", "fewer than .* labelled rows are behind", FewLabelsWarning)
         warnings.simplefilter("ignore", CodingWarning)  # said of the columns as they came
         warnings.filterwarnings("ignore", rf".*per column: '{cells.column}' \(\d+\)\.", DroppedRowsWarning)
         fit = dsl(

@@ -15,19 +15,25 @@ from dsl.data.arguments import (
     check_counts,
     explain_calls,
     pair_surrogates,
+    warn_caller,
 )
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike
+from dsl.engine.behind import FEW
 from dsl.estimators.analysis import prepare_analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
 from dsl.estimators.options import OPTIONS, check_options
+from dsl.estimators.result import Fit
 from dsl.estimators.run import run
-from dsl.exceptions import ArgumentError, LeakError
+from dsl.exceptions import ArgumentError, FewLabelsWarning, LeakError
 from dsl.learners.auto import Method
+
+MOST_NAMED = 6
+"""Coefficients that a warning names."""
 
 
 @explain_calls
@@ -225,7 +231,27 @@ def dsl(
             clusters=target != "finite",
         )
     fit = run(call, analysis, execution)
+    _warn_about_few(fit)
     return DSLResults.of(fit, data)
+
+
+def _warn_about_few(fit: Fit) -> None:
+    """Name coefficients whose labelled rows are too few to show a variance, where no predictions stand beside them in full."""
+    chosen = isinstance(fit.call.tune, str)
+    if not fit.estimator.uses_labels or (fit.estimator.uses_surrogates and not chosen):
+        return
+    few = [f"'{name}' ({count:.1f})" for name, count in fit.labels_behind.items() if count < FEW]
+    if few:
+        units = " (a cluster counts as one)" if fit.sample.n_clusters is not None else ""
+        of = "any coefficient" if fit.estimator.two_sample else "these coefficients"
+        more = f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else ""
+        warn_caller(
+            FewLabelsWarning,
+            f"fewer than {FEW:.0f} labelled rows are behind {', '.join(few[:MOST_NAMED])}{more}: "
+            + (f"no lambda is chosen for {of} (predictions count in full, lambda = 1), and " if chosen else "")
+            + f"their intervals may be too short{units}; label more rows that bear on them (dsl.sampling.targeted), or merge "
+            "rare categories",
+        )
 
 
 def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names | None, **given: Any) -> Call:

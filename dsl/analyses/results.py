@@ -209,10 +209,10 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
 
     @property
     def labels_behind(self) -> pd.Series:
-        """How many labelled rows carry the variance of each coefficient, (k,).
+        """How many labelled rows are behind each coefficient, (k,).
 
-        (sum c^2)^2 / sum c^4 over the rows' contributions c: their number if all contribute alike, few where some
-        dominate. Normal intervals need a few dozen, and `df` is what t intervals make of them.
+        The effective number of those that have what the other columns leave of its own: of a 0/1 covariate about the labelled
+        rows with the rarer value. Normal intervals need a few dozen.
         """
         return self._core.labels_behind
 

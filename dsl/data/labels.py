@@ -14,6 +14,8 @@ from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionErr
 
 NEAR_TOTAL = 0.7
 """Difference in logs, a factor of two, between a sum of probabilities and the number of labelled rows that still fits."""
+LEAST_PROBABILITY = 1e-12
+"""Probability of a labelled row below which it is none: one such row would stand for more than there are."""
 
 
 def gold_values(column: pd.Series) -> pd.Series:
@@ -208,6 +210,7 @@ def sampling_probabilities(frame: pd.DataFrame, columns: Columns, labeled: BoolA
         (np.isnan(values), "missing", "row"),
         (labeled & (values == 0.0), "zero", "labelled row"),
         ((values <= 0.0) | (values > 1.0), "outside (0, 1]", "row"),
+        (labeled & (values < LEAST_PROBABILITY), f"below {LEAST_PROBABILITY:g}", "labelled row"),
     ):
         if bad.any():
             raise SampleProbabilityError(

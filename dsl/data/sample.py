@@ -25,6 +25,7 @@ from dsl.data.labels import (
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
+from dsl.engine.checks import check_size
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
     ColumnTypeError,
@@ -229,11 +230,14 @@ def _check_text(column: pd.Series, role: str) -> None:
 def _check_finite(frame: pd.DataFrame) -> None:
     for name in frame.columns:
         values = frame[name].to_numpy()
-        if values.dtype.kind == "f" and np.isinf(values).any():
+        if values.dtype.kind != "f":
+            continue
+        if np.isinf(values).any():
             raise InfiniteValueError(
                 f"column '{name}' is infinite in {first_rows(np.isinf(values), frame.index)}; "
                 "set these values to missing, or correct them"
             )
+        check_size(values, f"column '{name}'")
 
 
 def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:

@@ -10,7 +10,13 @@ from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
 from dsl.engine.solve import Root
 from dsl.engine.sums import Problem, column_squares, shared_gram
-from dsl.exceptions import CollinearityError, ConvergenceError, SeparationError, SingularJacobianError
+from dsl.exceptions import (
+    CollinearityError,
+    ConvergenceError,
+    InfiniteValueError,
+    SeparationError,
+    SingularJacobianError,
+)
 
 DEPENDENT = 1e-9
 """Relative size of a column's own part, given the others, below which it is a linear combination."""
@@ -70,6 +76,30 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
+SIZES = (1e-60, 1e60)
+"""Largest values of a column between which squares of products neither overflow nor vanish."""
+
+
+def check_size(values: FloatArray, what: str) -> None:
+    """Raise InfiniteValueError unless the largest of some finite (or missing) values is of a size to compute with. Zeros pass."""
+    size = float(np.nanmax(np.abs(values), initial=0.0))
+    if size == 0.0 or SIZES[0] <= size <= SIZES[1]:
+        return
+    raise InfiniteValueError(
+        f"{what} has values of up to {size:.1e}, too {'small' if size < 1.0 else 'large'} to be computed with; give it other "
+        "units, or standardise it"
+    )
+
+
+def _check_sizes(block: Block, names: tuple[str, ...]) -> None:
+    """`check_size` of all columns and the outcome."""
+    count = block.fixed.shape[1]
+    for j, name in enumerate(names):
+        columns = (block.fixed[:, j],) if j < count else (block.predicted[:, j - count], block.gold[:, j - count])
+        check_size(np.concatenate(columns), f"'{name}'")
+    check_size(np.concatenate([block.outcome, block.gold_outcome]), "the outcome")
+
+
 def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
     """Raise CollinearityError, naming columns, unless all columns are linearly independent.
 
@@ -85,6 +115,7 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
     fixed_gram : (f, f) array, optional
         `shared_gram` of the fixed columns, where the caller has it.
     """
+    _check_sizes(block, names)
     if block.absorbed is not None:
         _check_absorbed(block, names)
         return

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dsl._typing import FloatArray
+from dsl.engine.covariance import inverse
 
 
 def combine_splits(params: FloatArray, vcovs: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -50,7 +51,7 @@ def median_bread(jacobians: FloatArray) -> FloatArray:
     (k, k) array
         Its row j times a row's score is that row's influence on coefficient j.
     """
-    return np.asarray(np.linalg.inv(np.median(jacobians, axis=0)))
+    return inverse(np.median(jacobians, axis=0))
 
 
 def nearest_covariance(vcov: FloatArray, *, floor: float = 1e-8, max_iterations: int = 1000) -> FloatArray:
@@ -67,9 +68,9 @@ def nearest_covariance(vcov: FloatArray, *, floor: float = 1e-8, max_iterations:
     -------
     (k, k) array
     """
-    sd = np.sqrt(np.diag(vcov))
-    if not np.all(sd > 0.0):
+    if not np.all(np.diag(vcov) > 0.0):
         return vcov
+    sd = np.sqrt(np.diag(vcov))
     target = vcov / sd[:, None] / sd
     if np.linalg.eigvalsh(target)[0] > 0.0:
         return vcov

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from dsl._typing import FloatArray, IntArray
+from dsl.exceptions import SingularJacobianError
 
 SMALL_SAMPLE = ("robust", "HC0", "HC1", "CR0", "CR1")
 """Names understood by `small_sample_factor`."""
@@ -82,6 +83,49 @@ def variance_of_sum(parts: FloatArray, unit: IntArray | None = None) -> FloatArr
     return np.asarray((unit_sums(parts, unit) ** 2).sum(axis=0))
 
 
+def _units(matrix: FloatArray) -> FloatArray:
+    """Powers of two (k,) that bring the diagonal of a matrix near one: scaling by them rounds nothing."""
+    size = np.abs(np.diag(matrix))
+    known = (size > 0.0) & np.isfinite(size)
+    return np.asarray(np.exp2(-np.round(np.log2(np.where(known, size, 1.0)) / 2.0)))
+
+
+def solve(jacobian: FloatArray, right: FloatArray) -> FloatArray:
+    """A^-1 B, to the same accuracy in any units of the columns.
+
+    The solver chooses its pivots by size, which units decide. It is therefore given A with a diagonal near one.
+
+    Parameters
+    ----------
+    jacobian : (k, k) array
+    right : (k,) or (k, q) array
+
+    Raises
+    ------
+    SingularJacobianError
+
+    Examples
+    --------
+    >>> solve(np.diag([4.0, 1e-20]), np.array([2.0, 1e-20]))
+    array([0.5, 1. ])
+    """
+    units = _units(jacobian)
+    across = units if right.ndim == 1 else units[:, None]
+    try:
+        # S (S A S)^-1 S B
+        return np.asarray(across * np.linalg.solve(jacobian * units[:, None] * units, across * right))
+    except np.linalg.LinAlgError:
+        raise SingularJacobianError(
+            "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell the coefficients apart; label "
+            "more rows, or take columns out of the formula"
+        ) from None
+
+
+def inverse(jacobian: FloatArray) -> FloatArray:
+    """A^-1, as `solve` has it."""
+    return solve(jacobian, np.eye(len(jacobian)))
+
+
 def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:
     """A^-1 B A^-T for the summed Jacobian A and the summed meat B.
 
@@ -97,8 +141,8 @@ def sandwich(jacobian: FloatArray, meat: FloatArray) -> FloatArray:
     (k, k) symmetric array
     """
     # A^-1 B, then A^-1 (A^-1 B)' = A^-1 B A^-T, as B is symmetric. The mean with the transpose takes off rounding.
-    half = np.linalg.solve(jacobian, meat)
-    vcov = np.linalg.solve(jacobian, half.T)
+    half = solve(jacobian, meat)
+    vcov = solve(jacobian, half.T)
     out: FloatArray = (vcov + vcov.T) / 2.0
     return out
 

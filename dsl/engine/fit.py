@@ -103,7 +103,9 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
 
 def _tolerance(block: Block, link: Link) -> float:
     """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
-    size = float(np.sqrt(column_squares(block.outcome[:, None])[0] / len(block.outcome)))
+    # gold values too: surrogates may be on a smaller scale
+    pair = (block.outcome, block.gold_outcome)
+    size = max(float(np.sqrt(column_squares(y[:, None])[0] / max(len(y), 1))) for y in pair)
     return TOLERANCE * (size**link.degree or 1.0)
 
 

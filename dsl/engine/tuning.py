@@ -16,9 +16,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
-from dsl.engine.covariance import sandwich
+from dsl.engine.covariance import inverse, sandwich, solve
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
 from dsl.engine.moments import augmentation_weights
@@ -26,10 +26,12 @@ from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score
 from dsl.exceptions import EstimationError
 
 FAR = 1.0
-"""Distance of the tuned estimate from the pilot, in its standard errors (root mean square over coefficients), from which
+"""Distance of the tuned estimate from the pilot, in its standard errors (root mean square over slopes), from which
 another pilot is taken. A surrogate that is a coin toss (simulation A) never came so far in 300 draws."""
 NOTHING = 1e-20
 """Variance of what useless predictions add, relative to that of the rest, that rounding can make."""
+DEGENERATE = 1e-10
+"""Eigenvalue of a correlation matrix, relative to the largest, below which a direction is none."""
 KINDS = ("scalar", "coef", "matrix")
 """One number for all coefficients, one for each, or a full matrix."""
 
@@ -56,6 +58,7 @@ def fit_tuned(
     tune: str | float,
     start: FloatArray | None = None,
     basis: FloatArray | None = None,
+    few: BoolArray | None = None,
 ) -> tuple[SplitFit, Tuned]:
     """Solve at a pilot estimate, choose Lambda there, and take one step to the root of the moment at this Lambda.
 
@@ -74,6 +77,8 @@ def fit_tuned(
         Where Newton's method begins.
     basis : (k, k) array, optional
         Matrix that takes the block's parameters to the reported ones (`dsl.engine.centre`), the identity by default.
+    few : (k,) bool array, optional
+        Coefficients with too few labelled rows behind them (`dsl.engine.behind`) to show a variance, whose Lambda stays 1.
 
     Returns
     -------
@@ -81,42 +86,63 @@ def fit_tuned(
     """
     k = block.shape[1]
     basis = np.eye(k) if basis is None else basis
+    few = np.zeros(k, dtype=bool) if few is None else few
     if not isinstance(tune, str):
         fit = fit_split(block, replace(problem, tuning=tune * np.eye(k)), start=start)
-        pilot = _Pilot.at(block, problem, fit, basis)
+        pilot = _Pilot.at(block, problem, fit, basis, few)
         return fit, replace(pilot.tuned(tune * np.eye(k)), at=fit.params)
+    found = None
     try:
-        fit, choice = _Pilot.at(block, problem, fit_split(block, problem, start=start), basis).choose(tune)
-        if _distance(fit, choice) <= FAR:
-            return fit, choice
+        found = _Pilot.at(block, problem, fit_split(block, problem, start=start), basis, few).choose(tune)
+        if _distance(*found, problem.names) <= FAR:
+            return found
     except EstimationError:
         pass
-    alone = fit_split(block, replace(problem, tuning=np.zeros((k, k))))
-    return _Pilot.at(block, problem, alone, basis).choose(tune)
+    try:
+        alone = fit_split(block, replace(problem, tuning=np.zeros((k, k))))
+        return _Pilot.at(block, problem, alone, basis, few).choose(tune)
+    except EstimationError:
+        # labelled rows alone need not determine the coefficients, where a pilot far away is better than none
+        if found is None:
+            raise
+        return found
 
 
-def _distance(fit: SplitFit, choice: Tuned) -> float:
-    """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations."""
+def _distance(fit: SplitFit, choice: Tuned, names: tuple[str, ...]) -> float:
+    """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations.
+
+    That of the slopes: an intercept is another quantity, with another Lambda, where a column has another origin.
+    """
     assert choice.at is not None
-    # pinv: the covariance is singular where coefficients move together, and such directions do not count
-    step = fit.params - choice.at
-    square = float(step @ np.linalg.pinv(fit.vcov, hermitian=True) @ step)
+    slopes = np.array([name != "Intercept" for name in names]) if names != ("Intercept",) else np.ones(1, dtype=bool)
+    step, vcov = (fit.params - choice.at)[slopes], fit.vcov[np.ix_(slopes, slopes)]
+    se = np.sqrt(np.maximum(np.diag(vcov), 0.0))
+    se = np.where(se > 0.0, se, 1.0)
+    # of correlations and steps in standard errors, so that no column's units count. pinv: coefficients may move together,
+    # and such directions do not count
+    inner = np.linalg.pinv(vcov / se[:, None] / se, rcond=DEGENERATE, hermitian=True)
+    square = float((step / se) @ inner @ (step / se))
     return float(np.sqrt(max(square, 0.0) / len(step)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Pilot:
-    """Sums over units of the scores s at Lambda = I and of the augmentation h = (1 - w) m_hat, at one estimate."""
+    """Sums over units of the scores' parts g + Lambda h, with the augmentation h = (1 - w) m_hat, at one estimate.
+
+    g is what is left of the score at Lambda = I without h. It and h are kept apart, since their sum would lose the digits of g
+    where predictions are on a scale far from that of the gold values.
+    """
 
     block: Block
     problem: Problem
     fit: SplitFit
     basis: FloatArray
-    total: FloatArray  # (2k,) sum of (s, h)
+    few: BoolArray
+    total: FloatArray  # (2k,) sum of (g, h)
     second: FloatArray  # (2k, 2k) variance of these sums
 
     @classmethod
-    def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray) -> "_Pilot":
+    def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "_Pilot":
         k, params = len(fit.params), fit.params
         within = block if block.within is None else block.within
         rows = zip(
@@ -124,41 +150,52 @@ class _Pilot:
             row_scores(within, problem, params, augmentation_weights, augmentation_weights),
             strict=True,
         )
-        total, second = score_sums(unit_scores((np.hstack(pair) for pair in rows), problem), 2 * k)
+        parts = (np.hstack([score - own, own]) for score, own in rows)
+        total, second = score_sums(unit_scores(parts, problem), 2 * k)
         if problem.labeling is not None:
             # finite population: the labelled rows' parts are w (m - m_hat) of s, and -w m_hat = own - gold of h
             own = label_scores(block, problem, params)
             gold = label_scores(block, replace(problem, tuning=np.zeros((k, k))), params)
-            second = finite_meat(np.hstack([own, own - gold]), problem.labeling)
-        return cls(block, problem, fit, basis, total, second)
+            second = finite_meat(np.hstack([gold, own - gold]), problem.labeling)
+        return cls(block, problem, fit, basis, few, total, second)
 
     @property
     def bread(self) -> FloatArray:
-        return np.asarray(self.basis @ np.linalg.inv(self.fit.jacobian))
+        return np.asarray(self.basis @ inverse(self.fit.jacobian))
 
     def choose(self, tune: str) -> tuple[SplitFit, Tuned]:
         """The fit at the best Lambda, to first order from this one."""
-        tuning = np.eye(len(self.fit.params)) + best_change(tune, self.second, self.bread)
+        tuning = best_tuning(tune, self.second, self.bread, self.few, self._centre())
         return self.step(tuning), self.tuned(tuning)
+
+    def _centre(self) -> FloatArray:
+        """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
+        names, k = self.problem.names, len(self.few)
+        out = np.eye(k)
+        if "Intercept" in names:
+            means = [part.mean(axis=0) for part in (self.block.fixed, self.block.predicted)]
+            # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta
+            centred = np.eye(k)
+            centred[names.index("Intercept")] = np.concatenate(means)
+            out = centred @ (2.0 * np.eye(k) - self.basis)
+        return out
 
     def meat(self, tuning: FloatArray) -> FloatArray:
         """Meat at Lambda."""
-        k = len(tuning)
-        # psi = s + (Lambda - I) h = [I, Lambda - I] (s, h), (k, 2k) times (2k,)
-        both = np.hstack([np.eye(k), tuning - np.eye(k)])
+        # psi = g + Lambda h = [I, Lambda] (g, h), (k, 2k) times (2k,)
+        both = np.hstack([np.eye(len(tuning)), tuning])
         return np.asarray(both @ self.second @ both.T)
 
     def step(self, tuning: FloatArray) -> SplitFit:
         """The fit at Lambda, to first order from this one."""
-        k = len(tuning)
-        both = np.hstack([np.eye(k), tuning - np.eye(k)])
+        both = np.hstack([np.eye(len(tuning)), tuning])
         problem = replace(self.problem, tuning=tuning)
         meat = self.meat(tuning)
         on_labels = label_scores(self.block, problem, self.fit.params)
         return replace(
             self.fit,
             # (1 - w) m_hat has expectation zero at every theta, its Jacobian too: the pilot's serves every Lambda
-            params=self.fit.params + np.linalg.solve(self.fit.jacobian, both @ self.total),
+            params=self.fit.params + solve(self.fit.jacobian, both @ self.total),
             vcov=sandwich(self.fit.jacobian, meat),
             meat=meat,
             label_scores=on_labels,
@@ -171,7 +208,7 @@ class _Pilot:
         plain, without = (np.diag(bread @ self.meat(end) @ bread.T) for end in (np.eye(k), np.zeros((k, k))))
         return Tuned(
             # Lambda acts on moments, J^-1 Lambda J on coefficients
-            lambdas=np.diag(bread @ tuning @ np.linalg.inv(bread)),
+            lambdas=np.diag(bread @ tuning @ inverse(bread)),
             plain=plain,
             without=without,
             tuning=tuning,
@@ -202,7 +239,9 @@ def best_lambda(
     added: ArrayLike,
     *,
     together: bool = False,
+    relative: FloatArray | None = None,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    useless: float = 0.0,
 ) -> FloatArray:
     r"""Lambda that makes the variance of a + Lambda b smallest.
 
@@ -211,8 +250,8 @@ def best_lambda(
     Here a is an estimate (its error, or a row's score), and b is what the predictions can take from it or add to it, which has
     expectation zero. Every choice of Lambda in the package is a case of this, with its own a and b:
 
-    - `best_change`: a the influence of the scores at Lambda = I on a coefficient, b that of (1 - w) m_hat. The result is the
-      change from I, without bounds. Its ``"matrix"`` is the same for vectors a and b, where Var(b) is a matrix to be solved.
+    - `best_tuning`: b the influence of (1 - w) m_hat on a coefficient, a that of the rest of the score. Without bounds. Its
+      ``"matrix"`` is the same for vectors a and b, where Var(b) is a matrix to be solved.
     - `dsl.engine.two_sample.fit.best_lam`: a and b the means of the two samples' scores, and each variance the trace of the
       covariance matrix of the coefficients. In [0, 1].
     - `dsl.engine.quantile`: a the share of gold values up to t, b the difference of the two shares of surrogates. In [0, 1].
@@ -225,13 +264,17 @@ def best_lambda(
         Var(a), Cov(a, b) and Var(b) of each of k estimates.
     together : bool
         One Lambda for all estimates, which makes the sum of their variances smallest, each relative to its Var(a).
+    relative : (k,) array, optional
+        What they are relative to instead.
     bounds : (float, float)
         Where Lambda must lie: the variance is a parabola in it, so that the nearest bound is best if the vertex lies outside.
+    useless : float
+        Lambda where Var(b) is no more than rounding makes of nothing.
 
     Returns
     -------
     (k,) array, or a number for numbers and with `together`
-        Zero (within the bounds) where Var(b) is no more than rounding makes of nothing.
+        Within the bounds.
 
     References
     ----------
@@ -249,37 +292,65 @@ def best_lambda(
     """
     own, cross, square = (np.asarray(part, dtype=float) for part in (variance, covariance, added))
     if together:
-        scale = np.where(own > 0.0, own, 1.0)
+        scale = own if relative is None else relative
+        scale = np.where(scale > 0.0, scale, 1.0)
         own, cross, square = ((part / scale).sum() for part in (own, cross, square))
     useful = square > NOTHING * own
     # where(useful, square, 1): the other branch is computed too, and must not divide by zero
-    vertex = np.where(useful, -cross / np.where(useful, square, 1.0), 0.0)
+    vertex = np.where(useful, -cross / np.where(useful, square, 1.0), useless)
     return np.asarray(np.clip(vertex, *bounds) + 0.0)  # no minus zero
 
 
-def best_change(tune: str, second: FloatArray, bread: FloatArray) -> FloatArray:
-    """Lambda - I that makes the variance of s + (Lambda - I) h smallest, by `best_lambda` but for a matrix. (k, k) array.
+def best_tuning(
+    tune: str, second: FloatArray, bread: FloatArray, few: BoolArray | None = None, centre: FloatArray | None = None
+) -> FloatArray:
+    """Lambda that makes the variance of g + Lambda h smallest, by `best_lambda` but for a matrix. (k, k) array.
 
-    ``"matrix"``: minus the regression of s on h. ``"coef"``: the same for each coefficient's influence alone.
+    ``"matrix"``: minus the regression of g on h, in coefficients. ``"coef"``: the same for each coefficient's influence alone.
     ``"scalar"``: one number, for the sum of the variances, each relative to its value at Lambda = I.
 
     Parameters
     ----------
     tune : {"scalar", "coef", "matrix"}
     second : (2k, 2k) array
-        Sum over units of (s, h)(s, h)', s the scores at Lambda = I and h = (1 - w) m_hat.
+        Sum over units of (g, h)(g, h)', h = (1 - w) m_hat and g the rest of the score.
     bread : (k, k) array
         Takes scores to the influence on the reported coefficients.
+    few : (k,) bool array, optional
+        Coefficients that are left at Lambda = 1, and that choose nothing for others.
+    centre : (k, k) array, optional
+        Takes the coefficients to those whose variances ``"scalar"`` adds up.
     """
     k = len(bread)
+    few = np.zeros(k, dtype=bool) if few is None else few
+    if few.all():
+        return np.eye(k)
+    parts = (second[:k, :k], second[:k, k:], second[k:, k:])
+    own, cross, added = (bread @ part @ bread.T for part in parts)
     if tune == "matrix":
-        # Lambda - I = -Cov(s, h) Var(h)^-1. Least squares of minimum norm where h is degenerate (useless predictions).
-        return np.asarray(-np.linalg.lstsq(second[k:, k:], second[k:, :k], rcond=None)[0].T)
-    variance, covariance, own = (
-        np.diag(bread @ part @ bread.T) for part in (second[:k, :k], second[:k, k:], second[k:, k:])
-    )
-    change = best_lambda(variance, covariance, own, together=tune == "scalar")
-    if tune == "scalar":
-        return np.eye(k) * change
-    # J diag(c) J^-1: each coefficient's influence gets its own c, and bread is J^-1 in reported coefficients
-    return np.asarray(np.linalg.solve(bread, change[:, None] * bread))
+        out = np.eye(k)
+        kept = np.ix_(~few, ~few)
+        out[kept] = _regression(cross[kept], added[kept])
+    elif tune == "coef":
+        each = best_lambda(np.diag(own), np.diag(cross), np.diag(added), useless=1.0)
+        out = np.diag(np.where(few, 1.0, each))
+    else:
+        turn = np.eye(k) if centre is None else centre
+        a, b, c = (np.diag(turn @ part @ turn.T)[~few] for part in (own, cross, added))
+        one = best_lambda(a, b, c, together=True, relative=a + 2.0 * b + c, useless=1.0)
+        if not few.any():
+            return np.eye(k) * one
+        out = np.diag(np.where(few, 1.0, one))
+    # in coefficients so far, J diag(c) J^-1 in scores: each coefficient's influence has its own c
+    return np.asarray(solve(bread, out @ bread))
+
+
+def _regression(cross: FloatArray, added: FloatArray) -> FloatArray:
+    """Minus Cov(g, h) Var(h)^-1. In directions in which h does not vary (useless predictions) the identity."""
+    size = np.sqrt(np.diag(added))
+    size = np.where(size > 0.0, size, 1.0)
+    # of the correlations: which directions are none must not depend on units
+    inner = np.linalg.pinv(added / size[:, None] / size, rcond=DEGENERATE, hermitian=True)
+    slope = -(cross / size) @ inner / size
+    idle = np.eye(len(size)) - (added / size[:, None] / size) @ inner
+    return np.asarray(slope + size[:, None] * idle / size)

@@ -62,6 +62,7 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
         label_meats=_in_order([fit.label_meat for fit in fits], order),
         # (n, k): linear in the scores, so that the mean over splits is all that influences need
         label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
+        behind=estimation.behind[order],
         tuning=_tuning(estimation, order, factor),
         moment_norms=np.array([fit.moment_norm for fit in fits]),
         iterations=np.array([fit.iterations for fit in fits]),

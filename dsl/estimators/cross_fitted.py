@@ -40,9 +40,16 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
     fitted = cross_predict(sample.features, gold.to_numpy(), sample.labeled, folds, family=call.family, **options)
     targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
-    fits, tuned = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
-    n, n_clusters = len(sample.data), sample.n_clusters
-    return Estimation(n=n, n_clusters=n_clusters, fits=fits, tuned=tuned, folds=folds, targets=targets)
+    solved = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
+    return Estimation(
+        n=len(sample.data),
+        n_clusters=sample.n_clusters,
+        fits=solved.fits,
+        tuned=solved.tuned,
+        behind=solved.behind,
+        folds=folds,
+        targets=targets,
+    )
 
 
 def fit_imputed(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
@@ -57,12 +64,13 @@ def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, feat
         _support(analysis), gold, features, sample.labeled, folds, family=call.family, **options
     )
     equations = analysis.blocks(tuned=call.tune is not None)
-    fits, tuned = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
+    solved = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
     return Estimation(
         n=len(sample.data),
         n_clusters=sample.n_clusters,
-        fits=fits,
-        tuned=tuned,
+        fits=solved.fits,
+        tuned=solved.tuned,
+        behind=solved.behind,
         folds=folds,
         targets=found.targets(gold),
         averaged=found.support.size > 1,

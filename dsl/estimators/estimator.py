@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from dsl._typing import IntArray
+from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
 from dsl.engine.moments import design_weights
@@ -23,6 +23,8 @@ class Estimation:
     n: int
     """Rows that enter the moments."""
     n_clusters: int | None
+    behind: FloatArray
+    """Labelled rows behind each parameter (`dsl.engine.behind.labels_behind`)."""
     tuned: list[Tuned] = field(default_factory=list)
     folds: IntArray | None = None
     targets: Targets | None = None

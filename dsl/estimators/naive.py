@@ -13,8 +13,9 @@ from dsl.estimators.surrogates import raw_versions
 
 def fit_naive(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum m_hat = 0 at the raw surrogates."""
-    fits, _ = fit_splits(analysis.problem(), [_blocks(analysis, call)])
-    return Estimation(fits=fits, n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters)
+    solved = fit_splits(analysis.problem(), [_blocks(analysis, call)])
+    n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
+    return Estimation(fits=solved.fits, behind=solved.behind, n=n, n_clusters=n_clusters)
 
 
 def naive_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

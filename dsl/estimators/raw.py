@@ -13,8 +13,9 @@ from dsl.estimators.surrogates import raw_versions
 
 def fit_raw(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m + Lambda (1 - w) m_hat = 0 at the raw surrogates."""
-    fits, tuned = fit_splits(analysis.problem(), [adjusted(analysis, call)], call.tune)
-    return Estimation(fits=fits, n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters, tuned=tuned)
+    solved = fit_splits(analysis.problem(), [adjusted(analysis, call)], call.tune)
+    n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
+    return Estimation(fits=solved.fits, tuned=solved.tuned, behind=solved.behind, n=n, n_clusters=n_clusters)
 
 
 def raw_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

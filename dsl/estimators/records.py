@@ -38,14 +38,14 @@ class Tuning:
     """How much each coefficient relies on the predictions, and what that gains."""
 
     lambdas: FloatArray = field(repr=False)
-    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.tuning.best_change` (0: labelled rows alone, 1: plain DSL).
+    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.tuning.best_tuning` (0: labelled rows alone, 1: plain DSL).
     In the two-sample form that of `dsl.engine.two_sample.fit.best_lam`."""
     plain: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 1, of the same scores (`dsl.engine.tuning.fit_tuned`), or None if they were not computed."""
     without: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 0 (`dsl.engine.tuning.fit_tuned`)."""
     matrices: FloatArray | None = field(default=None, repr=False)
-    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_change`), or None in the two-sample form."""
+    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_tuning`), or None in the two-sample form."""
     at: FloatArray | None = field(default=None, repr=False)
     """(S, k) estimates at which the scores were taken (`dsl.engine.tuning.fit_tuned`)."""
 
@@ -68,6 +68,8 @@ class Splits:
     label_scores: FloatArray = field(repr=False)
     """(n, k) what each labelled row adds to the moment, w (m - Lambda m_hat) (`dsl.engine.sums.label_scores`), mean over
     splits."""
+    behind: FloatArray = field(repr=False)
+    """(k,) labelled rows behind each coefficient (`dsl.engine.behind.labels_behind`), in the first split."""
     tuning: Tuning | None = field(repr=False)
     """Lambdas, where they were chosen."""
     moment_norms: FloatArray

@@ -10,7 +10,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import check_flags
 from dsl.engine.combine import median_bread
 from dsl.engine.covariance import unit_sums
-from dsl.engine.intervals import degrees_of_freedom, kish, wald_interval, wald_pvalue
+from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
 from dsl.engine.models import MODELS, Model
 from dsl.engine.moments import pseudo_values
 from dsl.estimators.call import Call
@@ -144,7 +144,7 @@ class Fit:
     def tuning(self) -> pd.DataFrame:
         """How much each coefficient relies on the predictions, and the gain: medians over splits.
 
-        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_change`), ``se_without`` and
+        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_tuning`), ``se_without`` and
         ``se_plain`` (standard errors at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the
         estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone.
         """
@@ -166,12 +166,12 @@ class Fit:
 
     @property
     def labels_behind(self) -> pd.Series:
-        """How many labelled rows carry the variance of each coefficient, (k,).
+        """How many labelled rows are behind each coefficient, (k,).
 
-        Kish's effective number (`dsl.engine.intervals.kish`) of the rows' squared contributions c^2,
-        (sum c^2)^2 / sum c^4: their number if all contribute alike, few where some dominate.
+        The effective number of those that have what the other columns leave of its own
+        (`dsl.engine.behind.labels_behind`): of a 0/1 covariate about the labelled rows with the rarer value. Zero without labels.
         """
-        return pd.Series(kish(self.contributions() ** 2), index=list(self.names))
+        return pd.Series(self.splits.behind, index=list(self.names))
 
     def contributions(self) -> FloatArray:
         """What each labelled row adds to the estimates' errors, J^-1 w (m - Lambda m_hat), mean over splits, (n, k).

@@ -12,7 +12,7 @@ from dsl.estimators.call import Call, Execution, Lost
 from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t
 from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
-from dsl.exceptions import ArgumentError
+from dsl.exceptions import ArgumentError, EstimationError
 
 FIXED = (
     "formula",
@@ -29,10 +29,42 @@ FIXED = (
 """What decides the analysis: refits on the same rows cannot change it."""
 
 
+ADVICE = "give columns units in which their values are neither huge nor tiny, label more rows, or take columns out of the formula"
+
+
 def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> Fit:
-    """Fit the named estimator in every split and put the splits together."""
+    """Fit the named estimator in every split and put the splits together.
+
+    Raises
+    ------
+    EstimationError
+        No estimate, or one that is not a number.
+    """
     entry = ESTIMATORS[call.estimator]
-    return assemble(analysis, entry.fit(analysis, call, execution or Execution()), call)
+    try:
+        # what overflows or is undefined is found in the numbers themselves
+        with np.errstate(all="ignore"):
+            fit = assemble(analysis, entry.fit(analysis, call, execution or Execution()), call)
+    except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError, OverflowError) as error:
+        raise EstimationError(f"the computation broke down ({error}); {ADVICE}") from error
+    _check_numbers(fit)
+    return fit
+
+
+def _check_numbers(fit: Fit) -> None:
+    """Raise EstimationError unless every number of the fit is one."""
+    variance = np.diag(fit.vcov)
+    bad = ~(np.isfinite(fit.params) & np.isfinite(fit.vcov).all(axis=1) & (variance >= 0.0) & np.isfinite(fit.df))
+    if bad.any():
+        names = ", ".join(f"'{name}'" for name, each in zip(fit.names, bad, strict=True) if each)
+        raise EstimationError(f"no finite estimate and variance of {names} can be computed; {ADVICE}")
+    # all of a finite population labelled: nothing is random
+    known = fit.call.target == "finite" and fit.n_labeled == fit.nobs
+    if (variance == 0.0).all() and not known:
+        raise EstimationError(
+            "all standard errors are zero: the outcome or its predictions are the same in all rows, or follow from the "
+            "covariates without any error; look for a mistake in coding them"
+        )
 
 
 def rerun(fit: Fit, analysis: Analysis, arguments: Arguments, execution: Execution | None = None) -> Fit:

@@ -3,19 +3,36 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
+from dsl.engine.behind import FEW, labels_behind
 from dsl.engine.blocks import Block
 from dsl.engine.centre import Centring, place_of_intercept, shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.moments import augmentation_weights, design_weights
-from dsl.engine.sums import Problem, row_scores, shared_gram
+from dsl.engine.sums import Problem, label_scores, row_scores, shared_gram
 from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
-from dsl.exceptions import JacobianWarning
+from dsl.exceptions import EstimationError, JacobianWarning
 
 Tune = str | float | None
+NO_ERROR = 1e-9
+"""Difference of moments at gold values and at predictions, relative to the former, that rounding makes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """The equations of every split, solved."""
+
+    fits: list[SplitFit]
+    """One for each split, with parameters in the blocks' order, equation after equation."""
+    tuned: list[Tuned]
+    """The same of the chosen Lambdas. Empty without."""
+    behind: FloatArray
+    """Labelled rows behind each parameter (`dsl.engine.behind.labels_behind`), in the first split."""
 
 
 @dataclass(slots=True)
@@ -24,6 +41,8 @@ class _Common:
 
     problem: Problem
     centring: Centring | None
+    behind: FloatArray
+    """(k,) `labels_behind` of one equation: all have the same columns."""
     starts: list[FloatArray | None] = field(default_factory=list)
 
     @classmethod
@@ -34,19 +53,19 @@ class _Common:
         gram, centring = shared_columns(blocks[0].fixed, place_of_intercept(problem.names), own_gram)
         # a row's design weights add up to one, other weights need not: then the Gram matrix is part of every split's
         # Jacobian
+        first = blocks[0] if centring is None else centring.apply(blocks[0])
+        behind = labels_behind(first, problem, _basis(centring, problem))
         if problem.link.slope is None and problem.weights is design_weights:
             problem = replace(problem, fixed_gram=gram)
-        return cls(problem, centring, [None] * len(blocks))
-
-    @property
-    def basis(self) -> FloatArray | None:
-        """Takes the parameters of centred columns to the reported ones."""
-        return None if self.centring is None else self.centring.back(len(self.problem.names))
+        return cls(problem, centring, behind, [None] * len(blocks))
 
 
-def fit_splits(
-    problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune = None
-) -> tuple[list[SplitFit], list[Tuned]]:
+def _basis(centring: Centring | None, problem: Problem) -> FloatArray | None:
+    """Takes the parameters of centred columns to the reported ones."""
+    return None if centring is None else centring.back(len(problem.names))
+
+
+def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune = None) -> Solved:
     """Fit the equations of every split, each from where the first split's ended.
 
     Parameters
@@ -55,14 +74,8 @@ def fit_splits(
     splits : iterable of lists of Block
         A block for each equation, in every split.
     tune : str, float or None
-        As in `dsl.engine.tuning.fit_tuned`. None solves at Lambda = I.
-
-    Returns
-    -------
-    fits : list of SplitFit
-        One for each split, with parameters in the blocks' order, equation after equation.
-    tuned : list of Tuned
-        The same of the chosen Lambdas. Empty without `tune`.
+        As in `dsl.engine.tuning.fit_tuned`. None solves at Lambda = I. Lambda is chosen for coefficients with enough labelled
+        rows behind them, and is one for others.
     """
     fits: list[SplitFit] = []
     tuned: list[Tuned] = []
@@ -75,6 +88,8 @@ def fit_splits(
         each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
         rows = [_scores(block, common.problem, *fitted) for block, fitted in zip(own, each, strict=True)]
         joint = join([fit for fit, _ in each], rows, own[0], common.problem)
+        if problem.labeling is not None:
+            _check_errors(own, joint, common.problem)
         choices = [choice for _, choice in each if choice is not None]
         # later splits start at the first one's estimates, which are close: their predictions differ by other folds only
         if not fits:
@@ -85,13 +100,15 @@ def fit_splits(
             choice = side_by_side(choices)
             tuned.append(choice if centring is None else centring.undo_tuned(choice, len(blocks)))
     _warn_if_weak(fits)
-    return fits, tuned
+    behind = np.empty(0) if common is None else np.tile(common.behind, len(common.starts))
+    return Solved(fits=fits, tuned=tuned, behind=behind)
 
 
 def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
     if tune is None:
         return fit_split(block, common.problem, start=start), None
-    return fit_tuned(block, common.problem, tune, start=start, basis=common.basis)
+    basis = _basis(common.centring, common.problem)
+    return fit_tuned(block, common.problem, tune, start=start, basis=basis, few=common.behind < FEW)
 
 
 def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
@@ -100,6 +117,22 @@ def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None)
     at = fit.params if choice is None or choice.at is None else choice.at
     tuned = replace(problem, tuning=None if choice is None else choice.tuning)
     return row_scores(block, tuned, at, problem.weights, augmentation_weights)
+
+
+def _check_errors(blocks: Sequence[Block], fit: SplitFit, problem: Problem) -> None:
+    """Raise EstimationError if labelled rows show no error of the predictions, all that a finite population varies by."""
+    n, labeled, k = len(blocks[0].outcome), len(blocks[0].gold_rows), len(problem.names)
+    if labeled in (0, n):
+        return
+    alone, params = replace(problem, tuning=np.zeros((k, k))), fit.params.reshape(len(blocks), k)
+    # what the labelled rows add to each coefficient's error, with the predictions and without
+    gold = np.hstack([label_scores(block, alone, own) for block, own in zip(blocks, params, strict=True)])
+    if np.all(np.abs(fit.label_scores).max(axis=0) <= NO_ERROR * np.abs(gold).max(axis=0)):
+        raise EstimationError(
+            f"the predictions equal the gold labels on all {labeled} labelled rows: nothing shows what errors they make on the "
+            f"other {n - labeled}, and with target='finite' standard errors would be zero; look whether a prediction is a copy "
+            "of the labels, label more rows, or use target='superpopulation'"
+        )
 
 
 def _warn_if_weak(fits: list[SplitFit]) -> None:

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from dsl._typing import FloatArray
+from dsl.engine.behind import FEW, labels_behind
 from dsl.engine.blocks import Block
+from dsl.engine.centre import shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
@@ -30,7 +33,11 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
     problem = analysis.problem()
     gram = shared_gram(block.fixed)
     check_columns(block, problem.names, gram)
+    behind = _behind(block, problem, gram)
     lam = None if isinstance(call.tune, str) else call.tune
+    if lam is None and (behind < FEW).any():
+        # one lambda for all: the sum of variances that chooses it would rest on one that the labels do not show
+        lam = 1.0
     fit = two_sample(
         block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters, gram=gram
     )
@@ -38,7 +45,15 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
     if problem.labeling is not None:
         fit = _finite(block, problem, fit)
     sample = analysis.sample
-    return Estimation(fits=[fit], n=len(sample.data), n_clusters=sample.n_clusters, tuned=[chosen])
+    return Estimation(fits=[fit], n=len(sample.data), n_clusters=sample.n_clusters, behind=behind, tuned=[chosen])
+
+
+def _behind(block: Block, problem: Problem, gram: FloatArray) -> FloatArray:
+    intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
+    _, centring = shared_columns(block.fixed, intercept, gram)
+    if centring is None:
+        return labels_behind(block, problem)
+    return labels_behind(centring.apply(block), problem, centring.back(len(problem.names)))
 
 
 def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:

@@ -155,8 +155,8 @@ def _tuning_notes(fit: Fit) -> list[str]:
     few = [f"{name} ({count:.0f})" for name, count in behind.items() if count < FEW_BEHIND]
     if few:
         notes.append(
-            f"Caution: few labelled rows carry the variance of {', '.join(few)}, which makes its estimate and a lambda chosen "
-            "from it uncertain. Label more rows there, or use tune=None."
+            f"Caution: few labelled rows are behind {', '.join(few)}, which makes estimates and a lambda chosen from them "
+            "uncertain. Label more rows there, or use tune=None."
         )
     k = len(behind)
     if isinstance(fit.call.tune, str) and fit.n_labeled < FEW_PER_LAMBDA * k:

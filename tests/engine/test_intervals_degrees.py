@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 import dsl
-from dsl.engine.intervals import ALTERNATIVES, degrees_of_freedom, wald_interval, wald_pvalue
+from dsl.engine.intervals import ALTERNATIVES, degrees_of_freedom, kish, wald_interval, wald_pvalue
 from dsl.exceptions import ArgumentError
 from tests.posts import posts, run
 
@@ -98,7 +98,7 @@ def test_finite_population_knows_no_rest() -> None:
     """Only the labelled rows are random, so that their own degrees of freedom are all there are."""
     fit = run(posts(), tune="coef", target="finite")
     n = fit.n_labeled
-    expected = np.minimum(2 / (1 / fit.labels_behind - 1 / n), n - 1)
+    expected = np.minimum(2 / (1 / kish(fit.core.contributions() ** 2) - 1 / n), n - 1)
     np.testing.assert_allclose(fit.df, expected, rtol=ALGEBRA)
 
 

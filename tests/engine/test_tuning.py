@@ -137,9 +137,13 @@ def test_scalar_minimises_the_sum_of_relative_variances(data: pd.DataFrame, case
     np.testing.assert_allclose(chosen, chosen[0], rtol=ROUNDING)
     assert_fit(fit, *sums.estimate((chosen[0] - 1) * np.eye(3)))
 
+    at_means = np.eye(3)  # the intercept is that of columns less their means, so that no origin counts
+    at_means[0, 1:] = data[["x", "z"]].mean()
+
     def total(lam: float) -> float:
         vcov = sums.estimate((lam - 1) * np.eye(3))[1]
-        return float((np.diag(vcov) / np.diag(plain.cov_params())).sum())
+        ratio = np.diag(at_means @ vcov @ at_means.T) / np.diag(at_means @ plain.cov_params().to_numpy() @ at_means.T)
+        return float(ratio.sum())
 
     step = 0.1  # total() is a parabola: differences are exact
     slope = (total(chosen[0] + step) - total(chosen[0] - step)) / (2 * step)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsl.estimators.names import ESTIMATORS
 from tests.engine.test_blocks import CALLS, FEW, NEWTON, ROUNDING, ROWS, SEEDS, assert_same, fit, table
 
 pytestmark = pytest.mark.numeric
@@ -51,14 +52,11 @@ def test_units_of_a_covariate(model: str, seed: int, scale: float, tune: str | f
 
 
 @pytest.mark.parametrize("model", ["lm", "logit"])
-@pytest.mark.parametrize("tune", ["coef", "matrix", 0.4])
+@pytest.mark.parametrize("tune", TUNES)
 @FEW
 @given(seed=SEEDS, shift=st.sampled_from([-7.0, 30.0, 2000.0]))
 def test_origin_of_a_covariate(model: str, tune: str | float, seed: int, shift: float) -> None:
-    """A year counted from another origin: the same slopes and fitted values; of "coef", the slopes' own lambdas too.
-
-    ("scalar" weighs the intercept, which is another quantity then.)
-    """
+    """A year counted from another origin: the same slopes and fitted values; of "coef", the slopes' own lambdas too."""
     data, folds = table(seed)
     original = fit(data, "y ~ x + z", model=model, folds=folds[:1], tune=tune)
     moved = fit(data.assign(x=data["x"] + shift), "y ~ x + z", model=model, folds=folds[:1], tune=tune)
@@ -112,3 +110,48 @@ def test_rows_twice(kind: str) -> None:
     twice = fit(pd.concat([data, data], ignore_index=True), "y ~ x + z", **call | {"folds": np.hstack([folds, folds])})
     assert_same(twice, once, NEWTON)
     np.testing.assert_allclose(lambdas(twice), lambdas(once), rtol=NEWTON)
+
+
+ALL: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "scalar": {"tune": "scalar"},
+    "coef": {"tune": "coef"},
+    "matrix": {"tune": "matrix"},
+    "dsl+": {"estimator": "dsl+"},
+    "cdi": {"estimator": "cdi"},
+    "gold_only": {"estimator": "gold_only"},
+    "naive": {"estimator": "naive"},
+    "ppi": {"estimator": "ppi"},
+    "finite": {"tune": "matrix", "target": "finite"},
+}
+"""All but "ppi++", whose lambda minimises the sum of the coefficients' variances in their units, as the paper has it."""
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lm": ("y ~ x + z + pi", {}),
+    "logit": ("y ~ x + z + pi", {"model": "logit"}),
+    "felm": ("y ~ x + z | unit", {"model": "felm"}),
+    "predicted covariate": ("z ~ x + y", {}),
+}
+WITHIN = 1e-6
+"""In standard errors: how far other coefficients may move."""
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", ALL)
+@settings(FEW, max_examples=4)
+@given(seed=SEEDS, scale=st.sampled_from([1e-8, -1.0, 1e8]), shift=st.sampled_from([0.0, -3.0, 40.0]))
+def test_other_coefficients_do_not_move(model: str, kind: str, seed: int, scale: float, shift: float) -> None:
+    """With x replaced by scale (x + shift): other slopes and their errors as before, its own over the scale."""
+    if model == "felm" and kind == "ppi":
+        return  # absorbs no effects
+    formula, arguments = MODELS[model]
+    data, folds = table(seed)
+    given_ = {**arguments, **ALL[kind]}
+    if ESTIMATORS[given_.get("estimator", "dsl")].learns:
+        given_["folds"] = folds
+    original = fit(data, formula, **given_)
+    moved = fit(data.assign(x=scale * (data["x"] + shift)), formula, **given_)
+    back = np.where(original.params.index == "x", scale, 1.0)
+    slopes = original.params.index != "Intercept"
+    size = original.bse[slopes]
+    np.testing.assert_allclose((moved.params * back - original.params)[slopes] / size, 0.0, atol=WITHIN)
+    np.testing.assert_allclose((moved.bse * np.abs(back))[slopes], size, rtol=WITHIN)

@@ -22,8 +22,9 @@ from tests.posts import posts, run
 
 def fit_half(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Raw surrogates, counted by half."""
-    fits, tuned = fit_splits(analysis.problem(), [adjusted(analysis, call)], 0.5)
-    return Estimation(fits=fits, n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters, tuned=tuned)
+    solved = fit_splits(analysis.problem(), [adjusted(analysis, call)], 0.5)
+    n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
+    return Estimation(fits=solved.fits, n=n, n_clusters=n_clusters, behind=solved.behind, tuned=solved.tuned)
 
 
 def half_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

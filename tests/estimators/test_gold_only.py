@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from dsl.exceptions import FewLabelsWarning
 from tests.posts import posts, run
 
 
@@ -15,7 +16,8 @@ def test_clusters_are_those_with_labelled_rows(vcov: str, corrected: bool) -> No
     data["y"] = data["y"].where(data["lab"] == 1)
     labeled = data[data["lab"] == 1]
     assert labeled["cl"].nunique() == 13
-    fit = run(data, estimator="gold_only", labeled="lab", sample_prob="pi", cluster="cl", vcov=vcov)
+    with pytest.warns(FewLabelsWarning, match=r"behind 'x' \(\d\.\d\).*cluster counts as one"):
+        fit = run(data, estimator="gold_only", labeled="lab", sample_prob="pi", cluster="cl", vcov=vcov)
     truth = sm.WLS(labeled["y"], sm.add_constant(labeled[["x"]]), weights=1.0 / labeled["pi"]).fit(
         cov_type="cluster", cov_kwds={"groups": labeled["cl"], "use_correction": corrected}
     )

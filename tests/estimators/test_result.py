@@ -68,8 +68,8 @@ def test_every_number_names_the_function_that_computes_it() -> None:
     [
         ("vcov", "dsl.engine.covariance.sandwich"),
         ("df", "dsl.engine.intervals.degrees_of_freedom"),
-        ("tuning", "dsl.engine.tuning.best_change"),
-        ("labels_behind", "dsl.engine.intervals.kish"),
+        ("tuning", "dsl.engine.tuning.best_tuning"),
+        ("labels_behind", "dsl.engine.behind.labels_behind"),
     ],
 )
 def test_well_known_numbers(number: str, function: str) -> None:

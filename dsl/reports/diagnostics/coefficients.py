@@ -103,7 +103,7 @@ def _carried(case: Case) -> Findings:
             float(behind.min()),
             limits.BEHIND if case.fit.call.tune is None else limits.BEHIND_TUNED,
             about=few,
-            finding=f"{behind.min():.0f} labelled rows carry the variance of {few}, the fewest of {len(terms)} coefficients",
+            finding=f"{behind.min():.0f} labelled rows are behind {few}, the fewest of {len(terms)} coefficients",
             remedy="label more rows that bear on it (dsl.sampling.targeted, AdaptiveDesign), and be wary of tuning",
         ),
         judged(

@@ -22,6 +22,10 @@ HEIGHT = 0.18
 MOST_BINS = 1000
 
 
+BARS = 30
+"""Bars of the histogram under it."""
+
+
 @explain_calls
 def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "Axes":
     """Weights of the labelled rows, 1 / sampling probability, relative to their mean.
@@ -156,6 +160,7 @@ def calibration(
     check_alpha(alpha)
     check_texts(variable=variable)
     name, predicted, gold = _one_target(core, variable)
+    _check_spread(name, predicted)
     labeled, weight = core.sample.labeled, 1.0 / core.sample.sample_prob[core.sample.labeled]
     x, y, half = _binned(predicted[labeled], gold, weight, bins, alpha)
     ax = given_axes(ax)
@@ -167,7 +172,7 @@ def calibration(
     room = 0.05 * (high - low or 1.0)
     bottom = low - room - HEIGHT * (high - low)
     ax.plot([low, high], [low, high], linestyle="--", **REFERENCE)
-    counts, edges = np.histogram(predicted, bins=30)
+    counts, edges = np.histogram(predicted, bins=BARS)
     # the tallest bar has the height set aside below the plot
     heights = HEIGHT * (high - low) * counts / counts.max()
     ax.bar(
@@ -192,6 +197,17 @@ def calibration(
     legend_inside(ax)
     dress(ax)
     return ax
+
+
+def _check_spread(name: str, predicted: FloatArray) -> None:
+    """Raise ArgumentError if numbers of this size have no digits left to tell bars apart."""
+    size, span = float(np.abs(predicted).max()), float(np.ptp(predicted))
+    # of one value only, the bars span one
+    if (span or 1.0) / BARS < 10.0 * np.spacing(size):
+        raise ArgumentError(
+            f"the predictions of '{name}' lie within {span:.3g} of {predicted.mean():.3g}, too close together for numbers of "
+            "that size to be drawn: subtract a constant from the variable, and fit again"
+        )
 
 
 def _one_target(fit: Fit, variable: str | None) -> tuple[str, FloatArray, FloatArray]:

@@ -83,6 +83,7 @@ def test_influences_make_the_covariance_of_every_estimator(data: pd.DataFrame, n
     check_influences(run(data, "y ~ x + z", **{**QUICK, **ESTIMATORS[name], **grouped}), data)
 
 
+@pytest.mark.filterwarnings("ignore:fewer than 8 labelled rows:dsl.exceptions.FewLabelsWarning")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("estimator", ["dsl", "dsl+", "naive"])
 def test_influences_make_the_covariance_of_every_model(data: pd.DataFrame, name: str, estimator: str) -> None:

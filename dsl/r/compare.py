@@ -235,7 +235,7 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     split_blocks = [blocks.dsl(split.predictions) for split in reference.splits]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", JacobianWarning)  # the fit has warned
-        fits, _ = fit_splits(problem, ([block] for block in split_blocks))
+        fits = fit_splits(problem, ([block] for block in split_blocks)).fits
     checks = [
         check_split(block, problem, fit.params, split.params[back], split.vcov[np.ix_(back, back)]).at(order)
         for block, fit, split in zip(split_blocks, fits, reference.splits, strict=True)

@@ -247,7 +247,7 @@ def test_names_as_in_r(fit: dsl.DSLResults) -> None:
     assert list(fit.params_r.index) == names
     np.testing.assert_array_equal(fit.params_r, fit.params)
     assert "sourcetweets " in str(fit.summary(names="r"))
-    with pytest.raises(dsl.exceptions.ArgumentError, match="names must be"):
+    with pytest.raises(dsl.exceptions.ArgumentError, match="unknown names"):
         fit.summary(names="stata")
 
 

@@ -336,7 +336,7 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
     "two-stage first": (
         lambda d: sampling.two_stage(d, 5, 2, by="author", first="pps"),
         e.ArgumentError,
-        ["unknown first 'pps'", "'size'", "'equal'"],
+        ["unknown first 'pps'", "use one of size, equal"],
     ),
 }
 

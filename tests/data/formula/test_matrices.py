@@ -199,5 +199,5 @@ def test_prediction_for_new_rows() -> None:
             fit.predict(wrong)
     with pytest.raises(DataError, match="categories outside"):
         run(data, "y ~ x + factor(z)").predict(new.assign(z=[0, 9]))
-    with pytest.raises(ArgumentError, match="which must be 'mean' or 'linear'"):
+    with pytest.raises(ArgumentError, match="unknown which .*: use one of mean, linear"):
         fit.predict(new, which="mu")

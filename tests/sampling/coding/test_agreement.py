@@ -50,7 +50,7 @@ def test_double_coding(tmp_path: Path) -> None:
         e.CoderFileError, match=rf"without a majority in 2 rows .*{rows[0]}.* was given [01] and [01]\..*ties='first'"
     ):
         labels(paths[:2])
-    with pytest.raises(e.ArgumentError, match="rule must be one of majority, mean"):
+    with pytest.raises(e.ArgumentError, match="unknown rule 'median': use one of majority, mean"):
         labels(paths, rule="median")
     with pytest.raises(e.ArgumentError, match="name each coder's file once"):
         labels([first, first])

@@ -190,7 +190,11 @@ def test_prediction_for_new_rows() -> None:
     expected = [b["Intercept"] + b["kind[T.1]"], b["Intercept"] + b["x"] + b["kind[T.2]"]]
     pd.testing.assert_series_equal(fit.predict(new), pd.Series(expected, index=["a", "b"]))
     for wrong, error, words in (
-        (new.assign(kind=[1, 7]), DataError, r"'kind' is '7' in 1 row \(first: b\).*it had 0, 1, 2"),
+        (
+            new.assign(kind=[1, 7]),
+            DataError,
+            r"'kind' has categories .*: 7 in 1 row \(first: b\); it had '0', '1', '2'",
+        ),
         (new.assign(x=["low", "high"]), ColumnTypeError, r"'x' \(data\) must hold numbers"),
         (new.drop(columns="x"), DataError, r"'x', named in formula, is not in the data"),
         (new.assign(x=[np.nan, 1]), DataError, r"missing values in 1 row \(first: a\)"),
@@ -199,5 +203,5 @@ def test_prediction_for_new_rows() -> None:
             fit.predict(wrong)
     with pytest.raises(DataError, match="categories outside"):
         run(data, "y ~ x + factor(z)").predict(new.assign(z=[0, 9]))
-    with pytest.raises(ArgumentError, match="unknown which .*: use one of mean, linear"):
+    with pytest.raises(ArgumentError, match=r"unknown which .*: use one of mean, linear"):
         fit.predict(new, which="mu")

@@ -177,6 +177,16 @@ class Cells:
             "to leave these shares missing"
         )
 
+    def marker(self, used: BoolArray, refusals: str) -> tuple[str, ...]:
+        """The feature that leaves the rows of other cells out, where one cell is used: it is missing there."""
+        if used.all():
+            return ()
+        if refusals == "indicator":
+            raise ArgumentError(
+                "empty='blank' leaves a single cell, with which refusals='indicator' does not go; pass that cell's rows alone"
+            )
+        return (self.column,)
+
     def factor(self, used: BoolArray) -> pd.Categorical:
         """Each row's cell, missing in cells that are not used."""
         code = np.where(self.complete & used[self.code], self.code, -1)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 INTERVALS = ("logit", "normal")
 EMPTY = ("raise", "blank")
-"""Estimators whose learner sees groups and time."""
 FEWEST = 20
 """Degrees of freedom of a share's standard error (`DSLResults.df`) below which its interval is doubtful. Where one
 error of the surrogate is to be expected in the sample, one sample in three has none, and an interval that is far too short."""
@@ -50,6 +49,7 @@ def proportions(
     design: SamplingDesign | None = None,
     cluster: str | None = None,
     feature: str | Sequence[str] | None = None,
+    refusals: str = "raise",
     estimator: str = "dsl",
     tune: str | float | None = None,
     target: str = "superpopulation",
@@ -88,6 +88,8 @@ def proportions(
     feature : str or list of str, optional
         Further columns for the learner. It sees time (in order) and groups (up to 20 in a column) in any case, since
         surrogates err more in some periods than in others.
+    refusals : {"raise", "indicator"}
+        What to do about missing predictions and features, as in ``dsl.dsl``.
     estimator, tune, target
         As in ``dsl.dsl``. ``target="finite"`` is for an archive: shares of these very rows.
     alpha : float
@@ -149,7 +151,8 @@ def proportions(
     }
     frame = read_columns(data, gold, single, {"feature": extra, "prediction": predictions, "by": groups}, design)
     make_categories(frame, gold, predictions)
-    cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=extra, cluster=cluster)
+    needed = () if refusals == "indicator" else extra
+    cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=needed, cluster=cluster)
     marked = labeled_rows(frame, gold, labeled, design)
     entry = known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
@@ -169,7 +172,8 @@ def proportions(
             f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),
             frame.assign(**{cells.column: cells.factor(used)}, **learnt),
             predicted_var={gold: list(predictions)},
-            feature=[*extra, *learnt, *([cells.column] if alone and not used.all() else [])],  # leaves out the others
+            feature=[*extra, *learnt, *(cells.marker(used, refusals) if alone else ())],
+            refusals=refusals,
             labeled=labeled,
             sample_prob=sample_prob,
             design=design,

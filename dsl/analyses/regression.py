@@ -51,6 +51,7 @@ def dsl(
     fixed_effect: str = "oneway",
     sl_method: Method = "auto",
     feature: str | Sequence[str] | None = None,
+    refusals: str = "raise",
     family: str = "gaussian",
     cross_fit: int = 5,
     sample_split: int = 10,
@@ -108,6 +109,12 @@ def dsl(
         chooses among a few by cross-validation.
     feature : str or list of str, optional
         Further columns for the learner.
+    refusals : {"raise", "indicator"}
+        What to do about missing predictions, and missing values in `feature`. ``"raise"``: missing predictions are an error (rows
+        with missing features are left out). ``"indicator"``: no row is left out for them. The learner sees an indicator of
+        these rows, and the mean in the place of a missing number. That biases nothing, whatever the reason they are missing
+        for. The estimators that take predictions as they are (``"naive"``, ``"ppi"``, ``"ppi++"``, ``"cdi"``) cannot do without
+        them, and ``"gold_only"`` needs none.
     family : {"gaussian", "binomial"}
         ``"binomial"`` keeps the learner's predictions in [0, 1].
     cross_fit : int
@@ -206,6 +213,7 @@ def dsl(
         fixed_effect=fixed_effect,
         sl_method=sl_method,
         feature=feature,
+        refusals=refusals,
         family=family,
         cross_fit=cross_fit,
         sample_split=sample_split,

@@ -15,6 +15,7 @@ CALL = (
     "sample_prob",
     "cluster",
     "fixed_effect",
+    "refusals",
     "family",
     "cross_fit",
     "sample_split",
@@ -113,6 +114,9 @@ def _add_variables(parser: ArgumentParser) -> None:
     )
     group.add_argument("--prediction", action="append", metavar="COL", help="surrogate labels, on every row")
     group.add_argument("--feature", action="append", metavar="COL", help="further column for the learner")
+    group.add_argument(
+        "--refusals", default="raise", help="missing predictions and features: raise, or indicator (default: raise)"
+    )
     group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
     group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")

@@ -42,6 +42,8 @@ def in_words_of(options: Mapping[str, str], message: str) -> str:
     'leave these rows out in the file, if they are few'
     """
     text = ADVICE.sub(" in the file", CODES.sub(lambda found: f" in the file ({found['codes']})", message))
+    if "na" in options:
+        text = text.replace("Make it missing in the file", f"Make it missing ({options['na']} CODE, or in the file)")
     # longer names first, so that none is taken for the end of another
     for name in sorted(options, key=len, reverse=True):
         text = _with_option(text, name, options[name])

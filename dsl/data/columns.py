@@ -26,6 +26,8 @@ class Columns:
     """Fixed effects by name, and the columns whose combinations they are (most often one)."""
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Which predictions stand for which predicted variable, where that is known."""
+    refusals: str = "raise"
+    """What to do about missing predictions and features (`dsl.data.refusals.REFUSALS`)."""
 
     def roles(self) -> dict[str, str]:
         """Argument that names each column, for messages, and the first one where several do."""

@@ -259,7 +259,9 @@ def as_float(column: pd.Series) -> FloatArray | None:
 
 
 def complete(column: pd.Series) -> pd.Series:
-    """A column without missing values in numpy's dtype, where only these asked for another one."""
+    """A column without missing values in numpy's dtype, where only these asked for another one. One with some as it is."""
+    if column.isna().any():
+        return column
     if isinstance(column.dtype, pd.BooleanDtype):
         return column.astype(bool)
     if isinstance(column.dtype, pd.Int64Dtype):

@@ -10,7 +10,7 @@ from dsl.data.kinds import Kind, kind_of, zero_one
 from dsl.data.messages import each_value
 from dsl.data.tables import as_numbers, first_rows, is_category
 from dsl.engine.labeling import Labeling
-from dsl.exceptions import ColumnTypeError, LabelError, LeakError, PredictionError, SampleProbabilityError
+from dsl.exceptions import ColumnTypeError, LabelError, LeakError, SampleProbabilityError
 
 NEAR_TOTAL = 0.7
 """Difference in logs, a factor of two, between a sum of probabilities and the number of labelled rows that still fits."""
@@ -150,7 +150,7 @@ def _check_labeled_gold(frame: pd.DataFrame, columns: Columns, labeled: BoolArra
 
 
 def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray) -> None:
-    """Raise PredictionError for missing predictions, LeakError for copies of the gold labels."""
+    """Raise LeakError for copies of the gold labels."""
     for name in (*columns.prediction, *columns.feature):
         _check_not_filled(frame, name, columns, labeled)
         missing = frame[name].isna().to_numpy()
@@ -164,14 +164,6 @@ def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray)
                     f"{role} '{name}' equals the gold label '{gold}' on all labelled rows and is missing elsewhere: it "
                     "is a copy of the gold label, not a surrogate. Pass the labels that the model gave to every row"
                 )
-        if name not in columns.prediction:
-            continue  # its rows are dropped
-        only = ", all of them unlabelled" if not missing[labeled].any() else ""
-        raise PredictionError(
-            f"prediction '{name}' is missing in {first_rows(missing, frame.index)}{only}; predictions are needed for "
-            f"all rows: get them from the model, or leave these rows out yourself, data.dropna(subset=['{name}']), if they "
-            "are not part of the population that you study"
-        )
 
 
 def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:

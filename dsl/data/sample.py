@@ -1,6 +1,6 @@
 """From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from dsl.data.labels import (
 )
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
+from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.engine.checks import check_size
 from dsl.engine.labeling import Labeling
@@ -69,6 +70,8 @@ class Sample:
     """R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R."""
     codings: tuple[str, ...]
     """What looks miscoded, a sentence each (`dsl.data.codes.doubts`)."""
+    refused: dict[str, BoolArray]
+    """(N,) rows in which a prediction or feature is missing, of the columns that miss any."""
     fingerprint: dict[str, str]
     """Hash of each column in the input, all rows (`dsl.data.fingerprint.column_fingerprints`)."""
 
@@ -92,7 +95,8 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     """Check the data and cut them to the rows of the analysis.
 
     Rows are dropped only for missing values in covariates, features, clusters and fixed effects,
-    which `Sample.dropped` counts. Anything else that is missing or contradictory raises. A `design`
+    which `Sample.dropped` counts. Missing predictions are `Sample.refused`, for whoever needs them to refuse or to do without.
+    Anything else that is missing or contradictory raises. A `design`
     (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
     """
     frame = _columns_of(data, columns)
@@ -132,7 +136,8 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
     if labeling.unit is not None:
         cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
-    features, feature_names = feature_matrix(frame, columns)
+    refused = refused_rows(frame, columns)
+    features, feature_names = feature_matrix(frame, columns, refused)
     return Sample(
         data=frame,
         rows=np.flatnonzero(keep),
@@ -147,9 +152,10 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         feature_names=feature_names,
         dropped=dropped,
         n_input=n_input,
-        notes=notes,
+        notes=notes + notes_on(refused, columns),
         two_levels={name: two for name, two in two_levels.items() if not is_category(frame[name])},
         codings=codings,
+        refused=refused,
         fingerprint=fingerprint,
     )
 
@@ -242,8 +248,9 @@ def _check_finite(frame: pd.DataFrame) -> None:
 
 def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:
     keep, dropped = np.ones(len(frame), dtype=bool), {}
+    kept = may_be_missing(columns)
     for name in frame.columns:
-        if name in columns.predicted:
+        if name in columns.predicted or name in kept:
             continue
         missing = frame[name].isna().to_numpy()
         if missing.any():
@@ -290,15 +297,17 @@ def _combinations(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:
     return codes
 
 
-def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, tuple[str, ...]]:
-    """What the learners see: predictions, then features, categories as dummies without the first level."""
+def feature_matrix(
+    frame: pd.DataFrame, columns: Columns, refused: Mapping[str, BoolArray]
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """What the learners see: predictions, then features, categories as dummies without the first level, then indicators."""
     parts: list[FloatArray] = []
     names: list[str] = []
     for name in dict.fromkeys((*columns.prediction, *columns.feature)):
         column = frame[name]
         numbers = as_float(column)
         if numbers is not None:
-            parts.append(numbers[:, None])
+            parts.append(filled(numbers)[:, None])
             names.append(name)
             continue
         dummies = pd.get_dummies(column.astype("category"), prefix=name, drop_first=True, dtype=float)
@@ -309,6 +318,10 @@ def feature_matrix(frame: pd.DataFrame, columns: Columns) -> tuple[FloatArray, t
             )
         parts.append(dummies.to_numpy())
         names.extend(dummies.columns)
+    if refused:
+        flags, flag_names = indicators(refused)
+        parts.append(flags)
+        names.extend(flag_names)
     if not parts:
         return np.zeros((len(frame), 0)), ()
     return (parts[0] if len(parts) == 1 else np.hstack(parts)), tuple(names)

@@ -146,6 +146,7 @@ def prepare_analysis(
         cluster=call.cluster,
         absorbed=_absorbed(parsed, call, names),
         pairs=call.pairs,
+        refusals=call.refusals,
     )
     sample = prepare(data, columns, call.design)
     if not quiet:

@@ -45,6 +45,8 @@ class Call:
     index: tuple[str, ...] = ()
     """Columns of the absorbed fixed effects."""
     fixed_effect: str = "oneway"
+    refusals: str = "raise"
+    """What is done about missing predictions and features (`dsl.data.refusals.REFUSALS`)."""
     sl_method: Method | Lost = "auto"
     family: str = "gaussian"
     cross_fit: int = 5

@@ -1,6 +1,7 @@
 """Options of a call that are checked without the data: each by itself, and against the others."""
 
 from dsl.data.arguments import TARGETS, check_choice
+from dsl.data.refusals import REFUSALS
 from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
@@ -8,18 +9,27 @@ from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 
-OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family")
+OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals")
 """What `check_options` looks at."""
 
 
 def check_options(
-    *, model: str, estimator: str, vcov: str, target: str, cluster: str | None, sl_method: Method, family: str
+    *,
+    model: str,
+    estimator: str,
+    vcov: str,
+    target: str,
+    cluster: str | None,
+    sl_method: Method,
+    family: str,
+    refusals: str,
 ) -> None:
     """Raise ArgumentError unless the options are known and go together."""
     check_choice("model", model, tuple(MODELS))
     check_choice("estimator", estimator, tuple(ESTIMATORS))
     check_choice("vcov", vcov, SMALL_SAMPLE)
     check_choice("target", target, TARGETS)
+    check_choice("refusals", refusals, REFUSALS)
     if vcov.startswith("CR") and cluster is None:
         raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use 'HC0' or 'HC1'")
     if vcov.startswith("HC") and cluster is not None:

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from dsl._typing import Arguments, Record
+from dsl.data.refusals import check_not_refused
 from dsl.data.sample import Sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
@@ -25,6 +26,7 @@ FIXED = (
     "design",
     "cluster",
     "index",
+    "refusals",
 )
 """What decides the analysis: refits on the same rows cannot change it."""
 
@@ -41,6 +43,9 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         No estimate, or one that is not a number.
     """
     entry = ESTIMATORS[call.estimator]
+    if entry.learns and call.refusals == "raise":
+        sample = analysis.sample
+        check_not_refused(sample.refused, sample.labeled, sample.labels)
     try:
         # what overflows or is undefined is found in the numbers themselves
         with np.errstate(all="ignore"):

@@ -7,13 +7,15 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.sides import Values
 from dsl.data.labels import category_codes
 from dsl.data.messages import each_value
+from dsl.data.refusals import check_as_is
 from dsl.data.sample import Sample
+from dsl.data.scales import by_case_only, case_message, scale_advice, scale_problem
 from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
-from dsl.exceptions import ArgumentError, PredictionError
+from dsl.exceptions import ArgumentError, PredictionError, ScaleError
 
 SUM_TOLERANCE = 0.005 + 1e-9
 """Rounding of each of a row's probabilities, two decimals, up to which they may miss one in sum."""
@@ -45,7 +47,9 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     ArgumentError
         A variable without surrogate of its own, or with several that are not the probabilities of its categories.
     PredictionError
-        Labels that the gold values do not have, probabilities outside [0, 1] or that do not sum to one.
+        Missing values, labels that the gold values do not have, probabilities outside [0, 1] or that do not sum to one.
+    ScaleError
+        Numbers on another scale than the gold values, or labels that differ from them by case or blanks only.
     """
     sample = analysis.sample
     # versions so far: each variable with probabilities multiplies their number by that of its categories
@@ -54,9 +58,11 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
         column, names = sample.data[gold], pairs.get(gold, ())
         category = is_category(column)
         if len(names) == 1 or (names and not category):
-            one = _labels(sample.data[names[0]], column)
+            one = _labels(sample.data[names[0]], column, sample.labeled)
             out = [({**values, gold: one}, share) for values, share in out]
         elif names and len(names) == len(column.cat.categories):
+            for name in names:
+                check_as_is(sample.data[name], sample.labeled)
             each = _probabilities(sample.data[list(names)], column)
             out = [
                 # product of the probabilities: nothing is known about how the errors in two variables go together
@@ -72,19 +78,37 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     return out
 
 
-def _labels(surrogate: pd.Series, gold: pd.Series) -> FloatArray | pd.Categorical:
+def _labels(surrogate: pd.Series, gold: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:
     """One surrogate column in the kind of the gold values, (N,)."""
+    check_as_is(surrogate, labeled)
     if not is_category(gold):
-        return as_numbers(surrogate, "prediction").to_numpy()
+        numbers = np.asarray(as_numbers(surrogate, "prediction"), dtype=float)
+        _check_scale(gold[labeled], numbers, str(surrogate.name))
+        return numbers
     codes = category_codes(surrogate, gold)
     known = codes >= 0
     if not known.all():
+        unknown = surrogate[~known].unique()
+        other = by_case_only(unknown, gold.cat.categories)
+        if len(other) == len(unknown):
+            raise ScaleError(case_message(surrogate, str(gold.name), other))
         raise PredictionError(
             f"prediction '{surrogate.name}' has values that are no category of the gold values of '{gold.name}': "
             f"{each_value(surrogate[~known])}; the gold values have {', '.join(repr(str(c)) for c in gold.cat.categories)}. "
             "Write both alike"
         )
     return pd.Categorical.from_codes(codes, dtype=categorical_dtype(gold))
+
+
+def _check_scale(gold: pd.Series, surrogate: FloatArray, name: str) -> None:
+    """Raise ScaleError unless a surrogate that is used as it is has the scale of the gold labels."""
+    labels = gold.to_numpy(dtype=float)
+    found = scale_problem(labels, surrogate)
+    if found:
+        raise ScaleError(
+            f"prediction '{name}' is on another scale than '{gold.name}', whose place it takes as it is: {found}. "
+            f"{scale_advice(labels, surrogate, name)}"
+        )
 
 
 def _probabilities(columns: pd.DataFrame, gold: pd.Series) -> list[tuple[pd.Categorical, FloatArray]]:

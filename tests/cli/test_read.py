@@ -13,8 +13,10 @@ import pyreadstat
 import pytest
 import rdata
 
+from dsl.cli import main
 from dsl.cli.read import Reading, read_table
 from dsl.exceptions import ArgumentError, DataError
+from tests.command_line import QUICK
 from tests.posts import posts
 
 FRAME = pd.DataFrame({"y": [1.0, 2.0], "llm": [0.0, 1.0]})
@@ -91,6 +93,19 @@ def test_codes_for_missing(tmp_path: Path) -> None:
         assert found.isna().to_numpy().tolist() == [[True, True, True], [False, False, False]], name
         assert pd.api.types.is_numeric_dtype(found["i"].dtype)
         assert not read(tmp_path / name).data.isna().to_numpy().any()
+
+
+def test_a_code_among_the_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the option, which then does it."""
+    path = tmp_path / "d.csv"
+    posts().assign(y=posts()["y"].map({0.0: "no", 1.0: "yes"}).fillna("NA")).to_csv(path, index=False)
+    command = ["fit", str(path), "y ~ x", *QUICK, "--model", "logit"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "column 'y' (--predicted) is 'NA' in 120 rows (first: " in said
+    assert "Make it missing (--na CODE, or in the file)." in said
+    assert "data[" not in said
+    assert main([*command, "--na", "NA", "--quiet"]) == 0
 
 
 def test_whole_numbers_without_loss(tmp_path: Path) -> None:

@@ -145,12 +145,12 @@ def test_a_level_that_vanishes_with_the_dropped_rows() -> None:
 def test_features_are_numbers_then_dummies() -> None:
     data = posts().assign(flag=lambda d: d["x"] > 0)
     columns = Columns(formula=(), predicted=(), prediction=("llm",), feature=("flag", "g", "llm"))
-    matrix, names = feature_matrix(to_pandas(data, ["llm", "flag", "g"]), columns)
+    matrix, names = feature_matrix(to_pandas(data, ["llm", "flag", "g"]), columns, {})
     assert names == ("llm", "flag", "g_b", "g_c")
     np.testing.assert_array_equal(
         matrix, np.column_stack([data["llm"], data["flag"], data["g"] == "b", data["g"] == "c"])
     )
-    assert feature_matrix(data, Columns(formula=(), predicted=()))[0].shape == (ROWS, 0)
+    assert feature_matrix(data, Columns(formula=(), predicted=()), {})[0].shape == (ROWS, 0)
 
 
 def test_helpers() -> None:

@@ -20,6 +20,7 @@ from dsl.exceptions import (
     DroppedRowsWarning,
     EstimationError,
     FewLabelsWarning,
+    PredictionError,
     UnusedDesignWarning,
 )
 from dsl.reports.comparison.difference import Difference, difference
@@ -144,7 +145,7 @@ def fit_each(
     required: str | None = None,
     quiet: bool = False,
 ) -> tuple[dict[str, Fit], dict[str, str]]:
-    """Fits, and why others have no solution. What every fit warns of is said once (not at all if `quiet`)."""
+    """Fits, and why others have none. What every fit warns of is said once (not at all if `quiet`)."""
     fits: dict[str, Fit] = {}
     failed: dict[str, str] = {}
     for name, own in chosen.items():
@@ -158,7 +159,8 @@ def fit_each(
                 warnings.simplefilter("ignore", UnusedDesignWarning)
             try:
                 fits[name] = fit(own)
-            except EstimationError as error:
+            # predictions on another scale, or missing, matter to the estimators that take them as they are
+            except (EstimationError, PredictionError) as error:
                 # without the estimator that judges there is no comparison
                 if name == required:
                     raise

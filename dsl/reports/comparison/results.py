@@ -41,7 +41,7 @@ class Comparison:
     fits : dict
         The fits, by name.
     failed : dict
-        Estimators that had no solution, and why.
+        Estimators that had no solution, or whose surrogates cannot be used as they are, and why.
     notes : tuple of str
     alpha : float
         One minus the level of intervals and conclusions.
@@ -80,8 +80,12 @@ class Comparison:
     def sentences(self) -> list[str]:
         """What happens to the conclusion about each coefficient, in a sentence or two."""
         if self.conclusions is None:
+            why = next(
+                (f": {name} has no estimate ({why})" for name, why in self.failed.items() if name == INVALID), ""
+            )
             raise ArgumentError(
-                f"there is nothing to conclude without 'naive' and '{self.reference}'; compare with both among the estimators"
+                f"there is nothing to conclude without 'naive' and '{self.reference}'"
+                + (why or "; compare with both among the estimators")
             )
         return list(self.conclusions["sentence"])
 

@@ -175,6 +175,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "cluster": call.cluster,
         "index": None if behind else _short(call.index),
         "fixed_effect": "oneway" if behind else call.fixed_effect,
+        "refusals": call.refusals,
         "family": call.family,
         "vcov": call.vcov,
         "use_t": None if default_t else call.use_t,

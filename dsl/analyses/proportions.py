@@ -163,11 +163,7 @@ def proportions(
     # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1
     with warnings.catch_warnings():
-        # rows of blank cells: asked for, and said in the note
-        # shares that rest on few labels are named below, as cells
-        warnings.filterwarnings("ignore", "fewer than .* labelled rows are behind", FewLabelsWarning)
-        warnings.simplefilter("ignore", CodingWarning)  # said of the columns as they came
-        warnings.filterwarnings("ignore", rf".*per column: '{cells.column}' \(\d+\)\.", DroppedRowsWarning)
+        _keep_quiet(cells.column)
         fit = dsl(
             f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),
             frame.assign(**{cells.column: cells.factor(used)}, **learnt),
@@ -399,6 +395,13 @@ def share_intervals(
         p, se = share[inside], std_error[inside]
         ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
     return ends, edge
+
+
+def _keep_quiet(column: str) -> None:
+    """Ignore what the call says itself: of rows in blank cells, of shares with few labels, of columns before they are recoded."""
+    warnings.filterwarnings("ignore", rf".*per column: '{column}' \(\d+\)\.", DroppedRowsWarning)
+    warnings.filterwarnings("ignore", "fewer than .* labelled rows are behind", FewLabelsWarning)
+    warnings.simplefilter("ignore", CodingWarning)
 
 
 def _check_options(alpha: float, interval: str, empty: str) -> None:

@@ -143,6 +143,7 @@ def test_categories_that_look_like_codes() -> None:
             fit(data.assign(gold=data["gold"].where(rng.random(ROWS) < 0.3)), "x ~ gold")
     signs = pd.Series(rng.choice(["+", "-"], ROWS))
     check_gold(Gold(signs, "gold", None, [signs]))
+    check_gold(Gold(signs.where(signs == "-"), "gold", None, [signs]))
 
 
 def test_codes_on_a_few_labelled_rows() -> None:

@@ -333,6 +333,7 @@ def test_all_rows_labelled_is_the_ordinary_regression() -> None:
     np.testing.assert_allclose(fit.params, ordinary, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # probabilities by which nothing was drawn
 def test_uneven_weights_warn() -> None:
     data = posts()
     rare = labeled_rows(data)[:2]

@@ -10,6 +10,7 @@ from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, check_choice, explain_calls, warn_caller
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
+from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, first_rows, is_category
 from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
@@ -154,15 +155,16 @@ def aggregate(
     _check_names(units, kept, golds, predictions)
     frame = named_columns(posts, roles)
     codes, table = _units(frame, units)
-    paired = read(
-        frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit")]),
-        gold=golds,
-        prediction=predictions,
-        labeled=labeled,
-        sample_prob=sample_prob,
-        cluster=None,
-        design=design,
-    )
+    with asked(posts, roles):
+        paired = read(
+            frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit")]),
+            gold=golds,
+            prediction=predictions,
+            labeled=labeled,
+            sample_prob=sample_prob,
+            cluster=None,
+            design=design,
+        )
     if not paired.sample.labeled.all():
         warn_if_unused(posts, gold=golds, design=design, sample_prob=sample_prob, clusters=False)
     # units are told apart in messages by their own values, not by the table's row numbers

@@ -16,6 +16,14 @@ from dsl.data.tables import TableLike, as_numbers, first_rows
 from dsl.exceptions import ArgumentError, CodingWarning, DataError, LabelError, OutcomeError
 
 
+def roles_of(
+    gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
+) -> dict[str, str]:
+    """The columns that the call names, and by which argument."""
+    roles = {name: role for role, names in several.items() for name in names}
+    return roles | {name: role for role, name in single.items() if name is not None} | {gold: "gold"}
+
+
 def read_columns(
     data: TableLike,
     gold: str,
@@ -26,8 +34,7 @@ def read_columns(
     """The columns of the call, groups and time complete, gold labels without codes for missing."""
     if as_name(gold, "gold") is None:
         raise ArgumentError(f"gold must be the name of the column with the expert labels; found {gold!r}")
-    roles = {name: role for role, names in several.items() for name in names}
-    roles |= {name: role for role, name in single.items() if name is not None} | {gold: "gold"}
+    roles = roles_of(gold, single, several)
     cells = [*several["by"], *as_names(single["time"], "time")]
     if len(set(cells)) < len(cells) or gold in cells:
         raise ArgumentError(f"by, time and gold name different columns; found {', '.join([*cells, gold])}")

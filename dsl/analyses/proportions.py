@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns
+from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns, roles_of
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
+from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import check_alpha, kish, wald_interval, wald_pvalue
@@ -149,12 +150,12 @@ def proportions(
         role: as_name(name, role)
         for role, name in (("cluster", cluster), ("sample_prob", sample_prob), ("labeled", labeled), ("time", time))
     }
-    frame = read_columns(data, gold, single, {"feature": extra, "prediction": predictions, "by": groups}, design)
+    several = {"feature": extra, "prediction": predictions, "by": groups}
+    frame = read_columns(data, gold, single, several, design)
     make_categories(frame, gold, predictions)
     needed = () if refusals == "indicator" else extra
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=needed, cluster=cluster)
-    marked = labeled_rows(frame, gold, labeled, design)
-    entry = known_estimator(estimator)
+    marked, entry = labeled_rows(frame, gold, labeled, design), known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
     if entry.uses_labels and not marked.all():
         clusters = target != "finite"
@@ -162,7 +163,7 @@ def proportions(
     learnt = cells.features(time) if entry.learns else {}
     # one cell: an intercept, as a factor of one level has no contrast
     alone = used.sum() == 1
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), asked(data, roles_of(gold, single, several)):
         _keep_quiet(cells.column)
         fit = dsl(
             f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),

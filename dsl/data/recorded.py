@@ -146,8 +146,23 @@ def warn_if_unused(
     UnusedDesignWarning
         Names the column, and the argument to add.
     """
+    message = unused(data, gold=gold, design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
+    if message:
+        warn_caller(UnusedDesignWarning, message)
+
+
+def unused(
+    data: TableLike,
+    *,
+    gold: tuple[str, ...],
+    design: SamplingDesign | None,
+    sample_prob: str | None,
+    cluster: str | None = None,
+    clusters: bool = True,
+) -> str:
+    """What `warn_if_unused` warns of, empty where there is nothing."""
     if design is not None:
-        return
+        return ""
     record, names = Record.of(data), column_names(data)
     # of an analysis of other labels than those that the design drew, the record alone says nothing
     record = record if record is not None and record.label in gold else None
@@ -163,10 +178,11 @@ def warn_if_unused(
         if unit is not None or (record is not None and record.units):
             problems.append(_said(unit is not None, name, SAMPLE_UNIT, TOGETHER))
             columns += [] if unit is None or not clusters else [f"cluster='{SAMPLE_UNIT}'"]
-    if problems:
-        instead = f", or {' and '.join(columns)}" if columns else ""
-        drop = "" if not columns else ". If these labels were drawn in another way, drop the column"
-        warn_caller(UnusedDesignWarning, f"{'; '.join(problems)}. Add design= with {name}{instead}{drop}")
+    if not problems:
+        return ""
+    instead = f", or {' and '.join(columns)}" if columns else ""
+    drop = "" if not columns else ". If these labels were drawn in another way, drop the column"
+    return f"{'; '.join(problems)}. Add design= with {name}{instead}{drop}"
 
 
 UNEQUAL = (

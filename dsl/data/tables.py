@@ -58,6 +58,15 @@ def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: plain(frame[name]) for name in columns}, index=frame.index, copy=False)
 
 
+def raw_column(data: TableLike, name: str) -> pd.Series:
+    """One column as it is, for a look at it."""
+    if isinstance(data, pd.DataFrame):
+        return data.iloc[:, column_names(data).index(name)]
+    if isinstance(data, Mapping):
+        return pd.Series(next(column for key, column in data.items() if str(key) == name))
+    return nw.from_native(data, eager_only=True)[name].to_pandas()
+
+
 def _converted(data: nw.DataFrame[IntoDataFrame]) -> pd.DataFrame:
     """A polars, pyarrow, ... table as a pandas frame."""
     try:

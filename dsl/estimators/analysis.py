@@ -9,6 +9,8 @@ import pandas as pd
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
+from dsl.data.design import SamplingDesign
+from dsl.data.drawn import in_words, looked_at
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.kinds import as_float
@@ -27,6 +29,7 @@ from dsl.exceptions import (
     CodingWarning,
     DroppedRowsWarning,
     FewLabelsWarning,
+    LabelingWarning,
     OutcomeError,
 )
 
@@ -151,6 +154,7 @@ def prepare_analysis(
     sample = prepare(data, columns, call.design)
     if not quiet:
         _warn_about(sample)
+        sample = warn_if_not_drawn(sample, columns, data, call.design)
     model = MODELS[call.model]
     designs, levels = build_each(
         parsed,
@@ -248,6 +252,15 @@ def _warn_about(sample: Sample) -> None:
             f"{sample.n_labeled} labelled rows count for only {effective:.1f}{uneven}: intervals that rely on large "
             f"samples may be too short; label more rows{', with less uneven probabilities' if uneven else ''}",
         )
+
+
+def warn_if_not_drawn(sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None) -> Sample:
+    """Warn of columns whose labelled rows do not look drawn as stated. The sample, with a note where there are any."""
+    found = [each for each in looked_at(sample, columns, data, design) if each.alarm]
+    if not found:
+        return sample
+    warn_caller(LabelingWarning, in_words(found))
+    return replace(sample, notes=(*sample.notes, f"Labelled rows do not look drawn as stated: {found[0].finding}"))
 
 
 def _check_size(design: Design, sample: Sample) -> None:

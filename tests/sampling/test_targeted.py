@@ -182,6 +182,7 @@ def test_all_of_tau_is_an_even_design() -> None:
     np.testing.assert_allclose(draw(pilot(data), data, tau=1.0, keep_pilot=False).prob, 80 / N, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # these probabilities drew nothing
 def test_unequal_pilots() -> None:
     data = panel().assign(pi=lambda d: np.where(d["unit"] < 15, 0.3, 0.1))
     fit = pilot(data, sample_prob="pi")

@@ -12,6 +12,7 @@ import pandas as pd
 from dsl._typing import Arguments, Record
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
+from dsl.data.drawn import labels_known
 from dsl.data.formula.caller import call_among
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike
@@ -84,7 +85,8 @@ def call_dsl(setting: Setting, data: pd.DataFrame, arguments: Arguments) -> DSLR
     """`dsl.dsl` with the shared arguments and those given. Mistakes, of a learner say, are raised with a note of these."""
     call = {"formula": setting.formula, "data": data, **setting.call, **arguments}
     try:
-        return call_among(setting.functions, dsl, call)
+        with labels_known():
+            return call_among(setting.functions, dsl, call)
     except DSLError:
         raise
     except Exception as error:

@@ -20,6 +20,7 @@ from dsl.exceptions import (
     DroppedRowsWarning,
     EstimationError,
     FewLabelsWarning,
+    LabelingWarning,
     PredictionError,
     UnusedDesignWarning,
 )
@@ -152,7 +153,7 @@ def fit_each(
         with warnings.catch_warnings():
             # every fit warns of the same rows: once is enough
             if quiet or fits or failed:
-                for said in (DroppedRowsWarning, AllLabeledWarning, CodingWarning, FewLabelsWarning):
+                for said in (DroppedRowsWarning, AllLabeledWarning, CodingWarning, FewLabelsWarning, LabelingWarning):
                     warnings.simplefilter("ignore", said)
             # the naive fit uses no labels, and does not warn of how they were drawn
             if quiet or failed or any(one.estimator.uses_labels for one in fits.values()):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dsl.data.arguments import as_names, explain_calls
+from dsl.data.drawn import looked_at
 from dsl.data.tables import TableLike
 from dsl.estimators.again import analysis_of
 from dsl.estimators.result import Fit, HasFit, fit_of
@@ -45,9 +46,9 @@ def diagnose(
     Surrogates: correlation with the gold values, quality by group of each covariate, with a test of differential error
     (that the surrogate, given the gold value, does not depend on the covariate). Learners: out-of-fold R2, calibration,
     comparison with the surrogate itself. Labels: Kish's effective number, inequality of the weights, smallest
-    probability, balance of labelled and all rows, clusters, cells of factors. Coefficients: labels and single rows behind
-    them, outcomes per coefficient and cell of a logit, Jacobian. Stability over folds and splits. Thresholds and their
-    reasons are in `dsl.reports.diagnostics.limits`.
+    probability, balance (the test that labelled rows look drawn as stated, which every fit makes), clusters, cells of factors.
+    Coefficients: labels and single rows behind them, outcomes per coefficient and cell of a logit, Jacobian. Stability over
+    folds and splits. Thresholds and their reasons are in `dsl.reports.diagnostics.limits`.
 
     Examples
     --------
@@ -69,7 +70,12 @@ def diagnose(
     if not own.whole:
         raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
     analysis = analysis_of(own, data)
-    case = Case(fit=own, analysis=analysis, covariates=covariates_of(analysis, data, as_names(by, "by")))
+    case = Case(
+        fit=own,
+        analysis=analysis,
+        covariates=covariates_of(analysis, data, as_names(by, "by")),
+        looked=looked_at(analysis.sample, analysis.columns, data, own.call.design),
+    )
     found = Findings.joined([part.examine(case) for part in (surrogates, labels, coefficients, stability)])
     call = own.call
     return Diagnostics(

@@ -7,18 +7,12 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, Record
-from dsl.engine.covariance import variance_of_sum
-from dsl.engine.intervals import kish, wald_pvalue
-from dsl.engine.labeling import finite_deviations
+from dsl.data.drawn import ORDER, TOTAL, remedy
+from dsl.engine.intervals import kish
 from dsl.reports.diagnostics import limits
 from dsl.reports.diagnostics.case import Case, is_discrete, text_of
 from dsl.reports.diagnostics.results import Findings, judged
-from dsl.reports.diagnostics.tests import holm
 
-MOST_COLUMNS = 50
-"""Columns looked at for balance."""
-EXPECTED = 5.0
-"""Expected labelled rows with a 1 (or a 0) below which a 0/1 column is left out of the test of balance."""
 LABEL_MORE = "label more rows (power_dsl says how many)"
 
 
@@ -77,70 +71,31 @@ def _clusters(case: Case) -> Findings:
 
 
 def _balance(case: Case) -> Findings:
-    """Weighted labelled rows against all rows, column by column."""
-    if case.labeled.all():
+    """Number of labelled rows in parts of each column, against the draw as it was stated: the test that every fit makes."""
+    if not case.looked:
         return Findings(skipped={"balance": "every row is labelled"})
-    table = pd.DataFrame(_gaps(case))
-    if table.empty:
-        return Findings(skipped={"balance": "no column that is known for all rows varies enough"})
-    # z statistics against the normal distribution
-    table["p_value"] = wald_pvalue(table["statistic"], 1.0)
-    # the smallest of many p values is small by chance
-    table["p_adjusted"] = holm(table["p_value"].to_numpy())
-    worst = table.iloc[int(table["p_adjusted"].argmin())]
+    worst = case.looked[0]
+    alarms = [each for each in case.looked if each.alarm]
     check = judged(
         "balance",
-        float(worst["p_adjusted"]),
+        worst.p_value,
         limits.BALANCE,
-        about=str(worst["column"]),
-        finding=(
-            f"the mean of {worst['column']} is {worst['labeled_mean']:.3g} by the weighted labelled rows and {worst['mean']:.3g} "
-            f"over all rows (z = {worst['statistic']:.1f}, adjusted p = {worst['p_adjusted']:.2g}), the largest gap of "
-            f"{len(table)} columns"
-        ),
-        remedy=(
-            "check how labelled rows were drawn: pass their true probabilities (sample_prob, design), the clusters that were "
-            "drawn together (cluster), and leave no drawn row unlabelled"
-        ),
+        about=worst.column or {ORDER: "order of the rows", TOTAL: "number of labels"}.get(worst.role, ""),
+        finding=f"{worst.finding}; adjusted p = {worst.p_value:.2g}, the smallest of {len(case.looked)} columns",
+        remedy=remedy(alarms or [worst]),
+    )
+    table = pd.DataFrame(
+        {
+            "column": each.column or f"({each.role})",
+            "part": each.part,
+            "rows": each.rows,
+            "n_labeled": each.n_labeled,
+            "expected": each.expected,
+            "p_adjusted": each.p_value,
+        }
+        for each in case.looked
     )
     return Findings(checks=[check], details={"balance": table})
-
-
-def _gaps(case: Case) -> Iterator[Record]:
-    """Mean over labelled rows (Hajek), over all rows, and the z statistic of their difference."""
-    sample, weight = case.sample, case.weight
-    for name, values in _known_columns(case):
-        mean = float(values.mean())
-        binary = bool(np.isin(values, (0.0, 1.0)).all())
-        # the normal approximation needs a few expected labelled rows with the rarer value
-        rarer = min(mean, 1.0 - mean) * sample.n_labeled if binary else np.inf
-        if np.ptp(values) == 0.0 or rarer < EXPECTED:
-            continue
-        # Hajek's mean of x - mean(x): its numerator's variance is that of w (x - mean(x) - gap)
-        mine = values[sample.labeled] - mean
-        gap = float(weight @ mine / weight.sum())
-        parts = finite_deviations((weight * (mine - gap))[:, None], sample.labeling)
-        unit = (
-            case.unit if sample.labeling.unit is None else None
-        )  # without a design clusters are taken to be drawn whole
-        # the variances of both stages of the draw, if there are two, add up
-        error = float(np.sqrt(sum(variance_of_sum(part, unit).sum() for part in parts)) / weight.sum())
-        if error > 0.0:
-            yield {"column": name, "labeled_mean": mean + gap, "mean": mean, "statistic": gap / error}
-
-
-def _known_columns(case: Case) -> list[tuple[str, FloatArray]]:
-    """Covariates, outcome, surrogates and features that are known for all rows."""
-    design, sample = case.analysis.design, case.sample
-    part = design.covariates
-    # columns of the design matrix that no gold label changes
-    out = {part.names[j]: column for j, column in zip(part.fixed_index, part.fixed.T, strict=True)}
-    if design.outcome.fixed is not None:
-        out.setdefault(design.outcome.names[0], design.outcome.fixed[:, 0])
-    # the first of a name wins: the formula's own column before the feature
-    for name, column in zip(sample.feature_names, sample.features.T, strict=True):
-        out.setdefault(name, column)
-    return list(out.items())[:MOST_COLUMNS]
 
 
 def _cells(case: Case) -> Findings:

@@ -1,5 +1,6 @@
 """From where on a figure deserves a note or an alarm, and why there."""
 
+from dsl.data.drawn import LEVEL
 from dsl.reports.diagnostics.results import Limits
 
 FEW_BEHIND = 60
@@ -84,12 +85,12 @@ SMALLEST = Limits(
     ),
 )
 BALANCE = Limits(
-    note=0.001,
-    alarm=0.00001,
+    note=0.005,
+    alarm=LEVEL,
     below=True,
     reason=(
-        "p value, adjusted for the number of columns (Holm): weighted labelled rows must resemble all rows in every column that "
-        "is known for all, because the labelled ones were drawn at random with the stated probabilities; all of DSL rests "
+        "p value, adjusted for all parts of all columns; `dsl.dsl` warns below 0.0005: labelled rows must resemble all rows in "
+        "every column that is known for all, because they were drawn at random with the stated probabilities; all of DSL rests "
         "on that"
     ),
 )

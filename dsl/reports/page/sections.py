@@ -251,7 +251,7 @@ def _caption(name: str) -> str:
         "differential": "Tests that errors of the surrogates do not depend on a covariate",
         "calibration": "Calibration of the learner's predictions out of fold",
         "learner": "Fit of the learner out of fold",
-        "balance": "Labelled rows (weighted) and all rows",
+        "balance": "The part of each column whose number of labelled rows is the least likely",
         "cells": "Labelled rows in each cell",
         "coefficients": "What each coefficient rests on",
         "influential": "Labelled rows that carry most of a coefficient's variance",

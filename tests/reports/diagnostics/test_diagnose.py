@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.oneway import anova_oneway
 
 import dsl
-from dsl.exceptions import ArgumentError, DSLWarning
+from dsl.exceptions import ArgumentError, DSLWarning, LabelingWarning
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.diagnostics import limits as limits_module
 from dsl.reports.diagnostics.limits import FEW_BEHIND
@@ -345,12 +345,11 @@ def test_balance_knows_what_was_drawn_together() -> None:
     design = dsl.sampling.clustered(d, 60, by="cl", seed=5)
     data = hide(d, design.drawn)
     call = {**CALL, "formula": "y ~ d + x", "cluster": None, "sample_split": 2}
-    alone, known = (
-        diagnose(dsl.dsl(data=data, design=drawn_by, **call), data).checks.set_index("check").loc["balance"]
-        for drawn_by in (None, design)
-    )
-    assert known["value"] > alone["value"]
-    assert known["status"] == "ok"
+    known = dsl.dsl(data=data, design=design, **call)
+    with pytest.warns(LabelingWarning, match="labelled rows do not look drawn as stated"):
+        alone = dsl.dsl(data=data, **call)
+    checks = [diagnose(fit, data).checks.set_index("check").loc["balance"] for fit in (alone, known)]
+    assert [check["status"] for check in checks] == ["alarm", "ok"]
 
 
 def test_influence_in_a_finite_population_is_a_share_of_its_variance() -> None:
@@ -367,22 +366,19 @@ def test_influence_in_a_finite_population_is_a_share_of_its_variance() -> None:
 
 
 def test_balance_of_a_stratified_sample_is_judged_within_strata() -> None:
-    """z of the gap of two means, its variance sum N_h^2 (1/n_h - 1/N_h) s_h^2 / N^2 (Cochran 1977, chapter 5)."""
+    """Expected numbers are sum n_h N_hj / N_h, and strata themselves show nothing."""
     d = truth()
-    design = dsl.sampling.stratified(d, by="g", allocation={"a": 200, "b": 300, "c": 500}, seed=5)
+    sizes = {"a": 200, "b": 300, "c": 500}
+    design = dsl.sampling.stratified(d, by="g", allocation=sizes, seed=5)
     data = hide(d, design.drawn)
-    call = {**CALL, "formula": "y ~ d + noise", "cluster": None, "sample_split": 1}
-    table = diagnose(dsl.dsl(data=data, design=design, **call), data).detail("balance")
-    gap, variance = 0.0, 0.0
-    for group, part in d.groupby("g"):
-        shown = part.loc[part.index.isin(design.drawn_rows), "noise"]
-        size, labels = len(part), len(shown)
-        gap += size * (shown.mean() - part["noise"].mean()) / ROWS
-        variance += size**2 * (1 / labels - 1 / size) * shown.var() / ROWS**2
-        assert labels == {"a": 200, "b": 300, "c": 500}[str(group)]
-    found = table.set_index("column").loc["noise"]
-    assert found["labeled_mean"] - found["mean"] == pytest.approx(gap)
-    assert found["statistic"] == pytest.approx(gap / np.sqrt(variance))
+    call = {**CALL, "formula": "y ~ d + g + I(noise)", "cluster": None, "sample_split": 1}
+    table = diagnose(dsl.dsl(data=data, design=design, **call), data).detail("balance").set_index("column")
+    found = table.loc["sd"]
+    rows = d[d["sd"] == float(found["part"].removeprefix("sd = "))]
+    expected = sum(sizes[g] * (rows["g"] == g).sum() / (d["g"] == g).sum() for g in sizes)
+    assert found["expected"] == pytest.approx(expected)
+    assert found["n_labeled"] == design.drawn[rows.index].sum()
+    assert table.loc["g", "p_adjusted"] == 1.0
 
 
 def test_tuned_fits_need_more_labels_behind() -> None:

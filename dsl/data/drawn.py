@@ -20,7 +20,7 @@ from dsl.data.design import SamplingDesign
 from dsl.data.recorded import unused
 from dsl.data.sample import Sample
 from dsl.data.tables import TableLike, column_names, raw_column
-from dsl.engine.drawn import Stage, part_tests, reach_test, stages_of, total_test
+from dsl.engine.drawn import Stage, part_tests, reach_test, stages_of
 
 LEVEL = 5e-4
 """Chance of a false alarm in a fit, over all tests of it. It is smaller: p values are bounds, and tests overlap."""
@@ -36,8 +36,8 @@ CERTAIN = 1e-9
 """P value from which a part without any labelled row is named rather than another."""
 SHOWN = 3
 """Columns that a warning names."""
-OTHER, ORDER, TOTAL, REACH = "other", "order", "total", "reach"
-"""Roles besides the arguments of the call: columns outside it, the order of the rows, their number, levels with labels."""
+OTHER, ORDER, REACH = "other", "order", "reach"
+"""Roles besides the arguments of the call: columns outside it, the order of the rows, levels that have labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,6 @@ class Tested:
     def finding(self) -> str:
         """The counts, in words."""
         about = f"{self.expected:,.0f}" if self.expected >= 9.5 else f"{self.expected:.2g}"
-        if self.role == TOTAL:
-            return f"{self.n_labeled:,} rows are labelled, but the stated probabilities add up to {about}"
         if self.role == REACH:
             return f"labelled rows lie in {self.n_labeled:,} of {self.rows:,} {self.part} (expected about {about})"
         if self.role == ORDER:
@@ -129,16 +127,8 @@ def looked_at(
     if sample.labeled.all() or not _LOOKING.get():
         return ()
     user = _ASKED.get() or Asked(data=data, named=columns.roles())
-    if unused(
-        user.data, gold=columns.predicted, design=design, sample_prob=columns.sample_prob, cluster=columns.cluster
-    ):
-        return ()  # the data say how rows were drawn, and a warning of its own that the call does not
     stages = stages_of(sample.labeling, sample.cluster)
-    found = _total(sample, columns, design, stages)
-    # another number of labels changes every part: columns are judged given the number that there is
-    if any(each.p_value < LEVEL for each in found):
-        stages = [stages[0].scaled()]
-    found += [_tested(role, column, stages) for role, column in _columns(sample, columns, user, stages, design)]
+    found = [_tested(role, column, stages) for role, column in _columns(sample, columns, user, stages, design)]
     found += _reached(sample, columns, stages)
     others = list(_others(sample, user, stages))
     n_columns = len(found) + len(others)
@@ -151,25 +141,18 @@ def looked_at(
     return tuple(sorted(adjusted, key=lambda each: each.p_value))
 
 
-def _total(sample: Sample, columns: Columns, design: SamplingDesign | None, stages: list[Stage]) -> list[Tested]:
-    """The number of labelled rows, where probabilities were stated and no fixed number was."""
-    stage, count = stages[0], int(sample.labeled.sum())
-    stated = columns.sample_prob is not None or design is not None
-    if not stated or len(stages) > 1 or stage.whole or stage.fixed or stage.group is not None:
-        return []
-    test = total_test(stage)
-    expected, p_value = float(test.expected[0]), float(test.p_value[0])
-    return [
-        Tested(
-            column="",
-            role=TOTAL,
-            part="",
-            rows=len(sample.labeled),
-            n_labeled=count,
-            expected=expected,
-            p_value=p_value,
-        )
-    ]
+def alarms(
+    sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None = None
+) -> tuple[Tested, ...]:
+    """Columns that chance does not explain. Arguments as for `looked_at`.
+
+    None where the data record a design that the call does not use, which has a warning of its own.
+    """
+    table = data if (user := _ASKED.get()) is None else user.data
+    named = columns.sample_prob, columns.cluster
+    if unused(table, gold=columns.predicted, design=design, sample_prob=named[0], cluster=named[1]):
+        return ()
+    return tuple(each for each in looked_at(sample, columns, data, design) if each.alarm)
 
 
 def _tested(role: str, column: Coded, stages: list[Stage]) -> Tested:
@@ -330,8 +313,6 @@ def remedy(found: Sequence[Tested]) -> str:
         "which they were drawn"
     )
     roles = {each.role for each in found}
-    if TOTAL in roles:
-        text += ". If drawn rows were left unlabelled, label them"
     if ORDER in roles:
         text += ". If the table was sorted after a random draw, pass the design, or shuffle it: data.sample(frac=1)"
     others = list(dict.fromkeys(each.column for each in found[:SHOWN] if each.role == OTHER))

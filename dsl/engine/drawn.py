@@ -56,11 +56,25 @@ class Stage:
     other: "Stage | None" = field(default=None, repr=False)
     """The same stage under other probabilities, where these are not known: what is likely under either is no finding."""
 
-    def scaled(self) -> "Stage":
-        """The same with probabilities that sum to the number drawn: relative ones are judged as such."""
-        scale = float(self.drawn.sum() / self.prob.sum())
-        # below one: no row is certain on the strength of a guess
-        return replace(self, prob=np.minimum(self.prob * scale, 1.0 - 2.0 * WHOLE))
+    def given_their_number(self) -> "Stage":
+        """The same once the number drawn is known, where it was not fixed: only the ratios of probabilities count.
+
+        Rows drawn one by one, given how many, are a draw of fixed size with probabilities whose odds are all multiplied alike
+        (conditional Poisson sampling). If the number is none that the stated probabilities explain, they are taken for
+        relative ones.
+        """
+        if self.group is not None or self.fixed or self.whole:
+            return self
+        prob = self.prob.copy()
+        certain = prob >= 1.0 - WHOLE
+        # a row that is not labelled was not certain, so that one stands for the largest of relative probabilities
+        open_ = ~certain if self.drawn[certain].all() else np.ones(len(prob), dtype=bool)
+        mine, number = prob[open_], int((self.drawn & open_).sum())
+        if 0 < number < len(mine):
+            spread = float((mine * (1.0 - mine)).sum())
+            likely = abs(number - float(mine.sum())) <= 5.0 * np.sqrt(spread) + 1.0
+            prob[open_] = np.minimum((_odds_to if likely else _proportional)(mine, number), 1.0 - 2.0 * WHOLE)
+        return replace(self, prob=prob, fixed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +103,9 @@ def stages_of(labeling: Labeling, cluster: IntArray | None = None) -> list[Stage
     """
     if labeling.unit is None or labeling.unit_prob is None:
         gathered = cluster is not None and reach_test(labeling.prob, labeling.drawn, cluster)[2] < GATHERED
-        return _gathered_stages(labeling, cluster) if cluster is not None and gathered else [_rows_stage(labeling)]
+        if cluster is not None and gathered:
+            return _gathered_stages(labeling, cluster)
+        return [_rows_stage(labeling)]
     _, first, unit = np.unique(labeling.unit, return_index=True, return_inverse=True)
     drawn = np.bincount(unit, labeling.drawn) > 0
     prob = labeling.unit_prob[first]
@@ -137,7 +153,20 @@ def _gathered_stages(labeling: Labeling, cluster: IntArray) -> list[Stage]:
     size = _proportional(rows if labeling.fixed_size else np.asarray(rows * prob, dtype=np.float64), n_drawn)
     by_size = Stage(prob=size, drawn=drawn, group=None, fixed=True, piece=cluster, whole=True)
     inner = _within(labeling, labeling.prob, cluster, drawn[cluster], fixed_size=True)
-    return [replace(units, other=by_size), inner if inner.group is not None else inner.scaled()]
+    return [replace(units, other=by_size), inner]
+
+
+def _odds_to(prob: FloatArray, total: int) -> FloatArray:
+    """Probabilities that sum to `total`, with the same ratios of odds."""
+    prob, factor = np.minimum(prob, 1.0 - WHOLE), 1.0
+    out = prob
+    for _ in range(50):
+        short = total / float(out.sum())
+        if abs(short - 1.0) < EXACT:
+            break
+        factor *= short
+        out = factor * prob / (1.0 - prob + factor * prob)
+    return np.asarray(out)
 
 
 def _proportional(measure: FloatArray, total: int) -> FloatArray:
@@ -158,7 +187,7 @@ def _rows_stage(labeling: Labeling) -> Stage:
     if not np.isnan(groups.size).any():
         return Stage(prob=labeling.prob, drawn=labeling.drawn, group=groups.code, fixed=True)
     fixed = labeling.fixed_size and _adds_up(labeling.prob, labeling.drawn)
-    return Stage(prob=labeling.prob, drawn=labeling.drawn, group=None, fixed=fixed)
+    return Stage(prob=labeling.prob, drawn=labeling.drawn, group=None, fixed=fixed).given_their_number()
 
 
 def _adds_up(prob: FloatArray, drawn: BoolArray) -> bool:
@@ -406,11 +435,6 @@ def bounded_tail(count: FloatArray, mean: FloatArray, variance: FloatArray, tria
         binomial = np.where((gap >= 1.0 - slack) & (trials > 0.0), binomial, 1.0)
         tail = np.minimum(tail, binomial)
     return np.asarray(np.minimum(2.0 * tail, 1.0))
-
-
-def total_test(stage: Stage) -> PartTests:
-    """Test of the number drawn itself, where it was not fixed."""
-    return _independent(stage, np.zeros(len(stage.prob), dtype=np.int64), 1, False)
 
 
 def reach_test(prob: FloatArray, drawn: BoolArray, code: IntArray) -> tuple[int, float, float]:

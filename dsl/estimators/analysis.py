@@ -10,7 +10,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
-from dsl.data.drawn import in_words, looked_at
+from dsl.data.drawn import alarms, in_words
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.kinds import as_float
@@ -256,7 +256,7 @@ def _warn_about(sample: Sample) -> None:
 
 def warn_if_not_drawn(sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None) -> Sample:
     """Warn of columns whose labelled rows do not look drawn as stated. The sample, with a note where there are any."""
-    found = [each for each in looked_at(sample, columns, data, design) if each.alarm]
+    found = alarms(sample, columns, data, design)
     if not found:
         return sample
     warn_caller(LabelingWarning, in_words(found))

@@ -101,9 +101,8 @@ def test_unequal_probabilities_pass_once_they_are_stated() -> None:
     dsl.dsl(data=shown, sample_prob="prob", **CALL)
     wrong = said(lambda: dsl.dsl(data=shown.assign(prob=prob[::-1]), sample_prob="prob", **CALL))
     assert "rows with prob = 0.08 are labelled" in wrong
-    less = said(lambda: dsl.dsl(data=shown.assign(prob=prob * 1.4), sample_prob="prob", **CALL))
-    assert "rows are labelled, but the stated probabilities add up to 1," in less
-    assert "If drawn rows were left unlabelled, label them" in less
+    # only their ratios count
+    dsl.dsl(data=shown.assign(prob=prob * 0.4), sample_prob="prob", **CALL)
 
 
 DESIGNS: dict[str, Callable[[pd.DataFrame, int], Any]] = {

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dsl._typing import FloatArray
-from dsl.engine.drawn import bounded_tail, hypergeometric_tail, part_tests, reach_test, stages_of, total_test
+from dsl.engine.drawn import bounded_tail, hypergeometric_tail, part_tests, reach_test, stages_of
 from dsl.engine.labeling import Labeling
 
 pytestmark = pytest.mark.numeric
@@ -110,20 +110,16 @@ def test_strata_say_nothing_about_themselves() -> None:
 
 
 def test_certain_rows_carry_no_information() -> None:
-    prob = np.where(np.arange(200) < 50, 1.0, 0.1)
+    prob = np.where(np.arange(200) < 50, 1.0, np.where(np.arange(200) % 3 == 0, 0.1, 0.2))
     drawn = prob == 1.0
-    drawn[50:70] = True
+    drawn[50:75] = True
     code = (np.arange(200) % 2).astype(np.int64)
     stage = stages_of(Labeling(prob=prob, drawn=drawn, fixed_size=False))[0]
     found = part_tests(stage, code, 2, ordered=False)
     rest = stages_of(Labeling(prob=prob[50:], drawn=drawn[50:], fixed_size=False))[0]
-    np.testing.assert_allclose(found.p_value, part_tests(rest, code[50:], 2, ordered=False).p_value)
-    np.testing.assert_allclose(found.expected, [32.5, 32.5])
-    # one that was not labelled is impossible
-    missed = drawn.copy()
-    missed[0] = False
-    other = stages_of(Labeling(prob=prob, drawn=missed, fixed_size=False))[0]
-    assert part_tests(other, (prob < 1.0).astype(np.int64), 2, ordered=False).p_value[0] == 0.0
+    alone = part_tests(rest, code[50:], 2, ordered=False)
+    np.testing.assert_allclose(found.p_value, alone.p_value)
+    np.testing.assert_allclose(found.expected, alone.expected + 25.0)
 
 
 def test_clusters_drawn_whole_are_the_pieces() -> None:
@@ -202,11 +198,27 @@ def test_reach_is_bounded_by_all_draws() -> None:
     assert (found[reached == 4] == 1.0).all()
 
 
-def test_number_of_labels() -> None:
-    prob = np.full(1000, 0.2)
-    drawn = np.arange(1000) < 120
+def test_only_ratios_of_probabilities_count() -> None:
+    """Rows drawn one by one, given their number, have the inclusion probabilities of conditional Poisson sampling."""
+    prob = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.2, 0.1, 0.3, 0.4])
+    drawn = np.arange(10) < 4
+    weight = {
+        chosen: float(np.prod(np.where(np.isin(np.arange(10), chosen), prob, 1.0 - prob)))
+        for chosen in combinations(range(10), 4)
+    }
+    exact = np.array([sum(w for c, w in weight.items() if j in c) for j in range(10)]) / sum(weight.values())
     stage = stages_of(Labeling(prob=prob, drawn=drawn, fixed_size=False))[0]
-    test = total_test(stage)
-    assert (test.expected[0], test.labeled[0]) == (pytest.approx(200.0), 120.0)
-    assert test.p_value[0] == pytest.approx(2.0 * stats.binom(1000, 0.2).cdf(120), rel=1e-6)
-    assert stage.scaled().prob.sum() == pytest.approx(120.0)
+    assert stage.fixed
+    assert stage.prob.sum() == pytest.approx(4.0, rel=1e-5)
+    # close: first order in one over the variance of the number
+    np.testing.assert_allclose(stage.prob, exact, atol=0.03)
+    far = Labeling(prob=np.tile(prob, 100), drawn=np.arange(1000) < 30, fixed_size=False)
+    stage = stages_of(far)[0]
+    np.testing.assert_allclose(stage.prob, 30.0 * far.prob / far.prob.sum())
+    # a probability of one that is relative, too
+    relative = Labeling(
+        prob=np.where(np.arange(1000) < 500, 1.0, 0.5), drawn=np.arange(1000) % 20 == 0, fixed_size=False
+    )
+    assert part_tests(stages_of(relative)[0], np.arange(1000) // 500, 2, ordered=False).expected[0] == pytest.approx(
+        100 / 3
+    )

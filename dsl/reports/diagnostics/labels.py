@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, Record
-from dsl.data.drawn import ORDER, TOTAL, remedy
+from dsl.data.drawn import remedy
 from dsl.engine.intervals import kish
 from dsl.reports.diagnostics import limits
 from dsl.reports.diagnostics.case import Case, is_discrete, text_of
@@ -80,7 +80,7 @@ def _balance(case: Case) -> Findings:
         "balance",
         worst.p_value,
         limits.BALANCE,
-        about=worst.column or {ORDER: "order of the rows", TOTAL: "number of labels"}.get(worst.role, ""),
+        about=worst.column or "order of the rows",
         finding=f"{worst.finding}; adjusted p = {worst.p_value:.2g}, the smallest of {len(case.looked)} columns",
         remedy=remedy(alarms or [worst]),
     )

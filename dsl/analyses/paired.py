@@ -20,7 +20,7 @@ from dsl.data.messages import rows_left_out
 from dsl.data.recorded import warn_if_unused
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import TableLike, column_names, first_rows, to_pandas
-from dsl.estimators.analysis import warn_if_not_drawn
+from dsl.estimators.analysis import look
 from dsl.estimators.surrogates import raw_versions
 from dsl.exceptions import (
     AllLabeledWarning,
@@ -110,7 +110,7 @@ def read(
     if not sample.labeled.all():
         clusters = target != "finite"
         warn_if_unused(data, gold=golds, design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
-    sample = warn_if_not_drawn(sample, columns, data, design)
+    look(sample, columns, data, design)
     prob = sample.labeling.prob
     _check_certain(sample, sample_prob)
     surrogates = raw_versions(_Rows(sample, golds), columns.pairs, "ppi")

@@ -1,6 +1,7 @@
 """The public call: check arguments, then hand data from one room to the next."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -23,7 +24,7 @@ from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike
 from dsl.engine.behind import FEW
-from dsl.estimators.analysis import prepare_analysis
+from dsl.estimators.analysis import look, prepare_analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
 from dsl.estimators.options import OPTIONS, check_options
@@ -238,6 +239,7 @@ def dsl(
             cluster=call.cluster,
             clusters=target != "finite",
         )
+        analysis = replace(analysis, looked=look(analysis.sample, analysis.columns, data, design))
     fit = run(call, analysis, execution)
     _warn_about_few(fit)
     return DSLResults.of(fit, data)

@@ -19,6 +19,7 @@ import numpy as np
 from dsl._typing import AnyArray, Record
 from dsl._version import __version__
 from dsl.data.design import SamplingDesign
+from dsl.data.drawn import Tested
 from dsl.data.files import PathLike, as_path, written_aside
 from dsl.data.formula.caller import NOBODY, Absent, formula_names
 from dsl.data.formula.rlang import syntax
@@ -39,6 +40,7 @@ FORMAT = "dsl results"
 VERSION = 1
 CLASSES: Mapping[str, type] = {
     "fit": Fit, "call": Call, "lost": Lost, "design": SamplingDesign, "sample": SampleFacts, "splits": Splits, "tuning": Tuning,
+    "tested": Tested,
     "predictor": Predictor, "spec": Spec, "variable": Variable, "term": Term, "factor": Factor, "contrast": Contrast,
     "name": syntax.Name, "number": syntax.Number, "string": syntax.String, "constant": syntax.Constant, "unary": syntax.Unary,
     "binary": syntax.Binary, "paren": syntax.Paren, "function": syntax.Call,

@@ -141,18 +141,11 @@ def looked_at(
     return tuple(sorted(adjusted, key=lambda each: each.p_value))
 
 
-def alarms(
-    sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None = None
-) -> tuple[Tested, ...]:
-    """Columns that chance does not explain. Arguments as for `looked_at`.
-
-    None where the data record a design that the call does not use, which has a warning of its own.
-    """
+def design_unused(columns: Columns, data: TableLike, design: SamplingDesign | None) -> bool:
+    """Whether the data record a design that the call does not use."""
     table = data if (user := _ASKED.get()) is None else user.data
     named = columns.sample_prob, columns.cluster
-    if unused(table, gold=columns.predicted, design=design, sample_prob=named[0], cluster=named[1]):
-        return ()
-    return tuple(each for each in looked_at(sample, columns, data, design) if each.alarm)
+    return bool(unused(table, gold=columns.predicted, design=design, sample_prob=named[0], cluster=named[1]))
 
 
 def _tested(role: str, column: Coded, stages: list[Stage]) -> Tested:

@@ -122,7 +122,9 @@ def stages_of(labeling: Labeling, cluster: IntArray | None = None) -> list[Stage
     reached = drawn[unit]
     if (given[reached] >= 1.0 - WHOLE).all():
         return [units]
-    return [units, _within(labeling, given, unit, reached, fixed_size=labeling.fixed_size)]
+    rows = _within(labeling, given, unit, reached, fixed_size=labeling.fixed_size)
+    # where rows of units are left out, some of the units drawn may have no labelled row any more: nobody can tell which
+    return [rows] if labeling.kept is not None else [units, rows]
 
 
 def _within(labeling: Labeling, prob: FloatArray, unit: IntArray, reached: BoolArray, *, fixed_size: bool) -> Stage:

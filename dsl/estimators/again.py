@@ -5,6 +5,7 @@ compared with the fit's fingerprint, so that other data are refused rather than 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.tables import TableLike, column_names, to_pandas
@@ -29,9 +30,11 @@ def analysis_of(fit: Fit, data: TableLike) -> Analysis:
         They are not: the message names the columns that differ.
     """
     check_same_data(fit, data)
-    return prepare_analysis(
+    analysis = prepare_analysis(
         fit.call, data, fit.predictor.spec.functions, known=list(fit.sample.fingerprint), quiet=True
     )
+    # labels were looked at when the fit was made, with columns that may have changed since
+    return replace(analysis, looked=fit.sample.looked)
 
 
 def check_same_data(fit: Fit, data: TableLike) -> None:

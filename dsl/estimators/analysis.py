@@ -10,7 +10,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
-from dsl.data.drawn import alarms, in_words
+from dsl.data.drawn import Tested, design_unused, in_words, looked_at
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.kinds import as_float
@@ -54,6 +54,8 @@ class Analysis:
     """Categories of the outcome, if it has an equation for each."""
     finite: bool = False
     """Whether the rows are the population, and only the labelling is random."""
+    looked: tuple[Tested, ...] = ()
+    """Labelled rows against the draw as it was stated, column by column, the least likely first."""
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -154,7 +156,6 @@ def prepare_analysis(
     sample = prepare(data, columns, call.design)
     if not quiet:
         _warn_about(sample)
-        sample = warn_if_not_drawn(sample, columns, data, call.design)
     model = MODELS[call.model]
     designs, levels = build_each(
         parsed,
@@ -254,13 +255,14 @@ def _warn_about(sample: Sample) -> None:
         )
 
 
-def warn_if_not_drawn(sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None) -> Sample:
-    """Warn of columns whose labelled rows do not look drawn as stated. The sample, with a note where there are any."""
-    found = alarms(sample, columns, data, design)
-    if not found:
-        return sample
-    warn_caller(LabelingWarning, in_words(found))
-    return replace(sample, notes=(*sample.notes, f"Labelled rows do not look drawn as stated: {found[0].finding}"))
+def look(sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None) -> tuple[Tested, ...]:
+    """Test whether the labelled rows look drawn as stated, and warn where they do not. All columns tested."""
+    found = looked_at(sample, columns, data, design)
+    alarms = [each for each in found if each.alarm]
+    # data that record a design which the call does not use have a warning of their own
+    if alarms and not design_unused(columns, data, design):
+        warn_caller(LabelingWarning, in_words(alarms))
+    return found
 
 
 def _check_size(design: Design, sample: Sample) -> None:

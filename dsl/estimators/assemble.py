@@ -129,6 +129,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
         fingerprint=sample.fingerprint,
+        looked=analysis.looked,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.drawn import Tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class SampleFacts:
     """(n,) cluster codes of the labelled rows, where there are clusters."""
     fingerprint: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
+    looked: tuple[Tested, ...] = field(default=(), repr=False)
+    """Labelled rows against the draw as it was stated, column by column, the least likely first (`dsl.data.drawn`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,9 @@ def notes_on(fit: Fit) -> list[str]:
         sample = fit.sample
         notes.append(f"{rows_left_out(sample.n_input, sample.nobs, sample.dropped)}.")
     notes += [f"{note}." for note in fit.sample.notes]
+    alarms = [each for each in fit.sample.looked if each.alarm]
+    if alarms:
+        notes.append(f"Caution: labelled rows do not look drawn as stated: {alarms[0].finding}.")
     if fit.call.use_t:
         notes.append(f"Intervals and tests: {reference(fit)}.")
     if fit.splits.tuning is not None and fit.splits.tuning.without is not None:

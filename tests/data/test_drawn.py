@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import dsl
-from dsl.exceptions import DSLWarning, LabelingWarning, OutcomeError
+from dsl.exceptions import DSLWarning, LabelingWarning
 
 ROWS = 4000
 CALL: dict[str, Any] = {
@@ -91,7 +91,7 @@ def test_the_five_cases_are_found(case: str) -> None:
     assert "label a random sample of the other rows, or analyse only the rows from which they were drawn" in message
     assert ("The call does not name" in message) is (case in ("confident", "oversampled"))
     assert ("shuffle" in message) is (case == "first rows")
-    assert "Labelled rows do not look drawn as stated" in str(fit.summary())
+    assert "labelled rows do not look drawn as stated" in str(fit.summary())
 
 
 def test_unequal_probabilities_pass_once_they_are_stated() -> None:
@@ -139,11 +139,12 @@ def test_a_design_knows_the_order_of_its_draw() -> None:
 
 
 def test_a_seed_used_twice_is_found() -> None:
-    """The numbers that made the table draw the rows, too: no random sample of these values."""
-    data = table(seed=0)
-    design = dsl.sampling.simple_random(data, 300, seed=0)
-    with pytest.warns(LabelingWarning, match="rows with llm = 0 are labelled"), pytest.raises(OutcomeError):
-        dsl.dsl(data=hidden(data, design.drawn), design=design, **CALL)
+    """The numbers that made a column of the table draw the rows, too: no random sample of these values."""
+    data = table().assign(tie=np.random.default_rng(1).random(ROWS))
+    design = dsl.sampling.simple_random(data, 300, seed=1)
+    assert "no labelled row has tie" in said(
+        lambda: dsl.dsl(data=hidden(data, design.drawn), design=design, **{**CALL, "formula": "y ~ x + tie"})
+    )
 
 
 def test_every_call_says_so() -> None:

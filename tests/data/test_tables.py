@@ -126,6 +126,7 @@ def test_same_numbers(case: str, plain: Any) -> None:
     assert fit.n_labeled == plain.n_labeled
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # the labelled rows are a covariate here
 def test_covariates_of_any_kind() -> None:
     """Numbers stay numbers, and text makes the same columns whatever its dtype."""
     data = posts()

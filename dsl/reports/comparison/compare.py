@@ -153,11 +153,12 @@ def fit_each(
         with warnings.catch_warnings():
             # every fit warns of the same rows: once is enough
             if quiet or fits or failed:
-                for said in (DroppedRowsWarning, AllLabeledWarning, CodingWarning, FewLabelsWarning, LabelingWarning):
+                for said in (DroppedRowsWarning, AllLabeledWarning, CodingWarning, FewLabelsWarning):
                     warnings.simplefilter("ignore", said)
             # the naive fit uses no labels, and does not warn of how they were drawn
             if quiet or failed or any(one.estimator.uses_labels for one in fits.values()):
                 warnings.simplefilter("ignore", UnusedDesignWarning)
+                warnings.simplefilter("ignore", LabelingWarning)
             try:
                 fits[name] = fit(own)
             # predictions on another scale, or missing, matter to the estimators that take them as they are

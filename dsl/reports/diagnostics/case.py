@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.data.drawn import Tested
 from dsl.data.sample import Sample
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.estimators.analysis import Analysis
@@ -34,8 +33,6 @@ class Case:
     analysis: Analysis
     covariates: pd.DataFrame = field(repr=False)
     """(N, .) columns across which surrogate errors are compared."""
-    looked: tuple[Tested, ...] = field(repr=False)
-    """Labelled rows against the draw as it was stated, column by column."""
 
     @property
     def sample(self) -> Sample:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from dsl.data.arguments import as_names, explain_calls
-from dsl.data.drawn import looked_at
 from dsl.data.tables import TableLike
 from dsl.estimators.again import analysis_of
 from dsl.estimators.result import Fit, HasFit, fit_of
@@ -74,7 +73,6 @@ def diagnose(
         fit=own,
         analysis=analysis,
         covariates=covariates_of(analysis, data, as_names(by, "by")),
-        looked=looked_at(analysis.sample, analysis.columns, data, own.call.design),
     )
     found = Findings.joined([part.examine(case) for part in (surrogates, labels, coefficients, stability)])
     call = own.call

@@ -72,16 +72,24 @@ def _clusters(case: Case) -> Findings:
 
 def _balance(case: Case) -> Findings:
     """Number of labelled rows in parts of each column, against the draw as it was stated: the test that every fit makes."""
-    if not case.looked:
-        return Findings(skipped={"balance": "every row is labelled"})
-    worst = case.looked[0]
-    alarms = [each for each in case.looked if each.alarm]
+    looked = case.fit.sample.looked
+    if not looked:
+        why = (
+            "every row is labelled"
+            if case.labeled.all()
+            else "the fit did not look at its labels"
+            if case.fit.estimator.uses_labels
+            else "the estimator uses no labels"
+        )
+        return Findings(skipped={"balance": why})
+    worst = looked[0]
+    alarms = [each for each in looked if each.alarm]
     check = judged(
         "balance",
         worst.p_value,
         limits.BALANCE,
         about=worst.column or "order of the rows",
-        finding=f"{worst.finding}; adjusted p = {worst.p_value:.2g}, the smallest of {len(case.looked)} columns",
+        finding=f"{worst.finding}; adjusted p = {worst.p_value:.2g}, the smallest of {len(looked)} columns",
         remedy=remedy(alarms or [worst]),
     )
     table = pd.DataFrame(
@@ -93,7 +101,7 @@ def _balance(case: Case) -> Findings:
             "expected": each.expected,
             "p_adjusted": each.p_value,
         }
-        for each in case.looked
+        for each in looked
     )
     return Findings(checks=[check], details={"balance": table})
 

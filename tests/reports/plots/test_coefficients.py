@@ -134,6 +134,7 @@ def test_weights_count_the_labelled_rows() -> None:
     assert ax.get_xscale() == "linear"
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # probabilities by which nothing was drawn
 def test_weights_that_differ_a_lot_have_a_logarithmic_axis() -> None:
     data = posts().assign(pi=np.geomspace(0.01, 1, 200))
     assert weights(run(data, sample_prob="pi")).get_xscale() == "log"
@@ -236,6 +237,7 @@ def test_every_kind_of_time_has_an_axis(time: str) -> None:
     assert {"z": "0 1 2", "wave": "w1 w2 w3"}.get(time, "2024") in shown
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # probabilities by which nothing was drawn
 def test_many_periods_have_a_tick_now_and_then() -> None:
     data = pd.concat([posts()] * 15, ignore_index=True)
     data["period"] = [f"p{j % 30:02d}" for j in range(len(data))]

@@ -194,7 +194,9 @@ def _columns(
         if column is not None:
             yield "design", column
     # a design knows the order in which rows were drawn. The table may have been sorted since
-    place = np.arange(len(sample.labeled)) if design is None else design.rows.get_indexer(sample.labels)
+    place = np.arange(len(sample.labeled))
+    if design is not None:
+        place[np.argsort(design.rows.get_indexer(sample.labels))] = place.copy()
     yield ORDER, coded_order(place, "of the data" if design is None else "of the design")
     group = labeling.stratum if labeling.stratum is not None else labeling.unit
     if group is not None and not (len(stages) == 1 and stages[0].whole):

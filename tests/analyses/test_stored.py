@@ -149,6 +149,7 @@ def test_designs_come_along(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again.compare(data).table, fit.compare(data).table)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # copies of the same rows
 def test_a_small_file(tmp_path: Path) -> None:
     data = pd.concat([posts()] * 20, ignore_index=True)
     fit = run(data, sample_split=5)

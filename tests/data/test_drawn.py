@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import dsl
-from dsl.exceptions import DSLWarning, LabelingWarning
+from dsl.exceptions import DroppedRowsWarning, DSLWarning, LabelingWarning
 
 ROWS = 4000
 CALL: dict[str, Any] = {
@@ -133,6 +133,10 @@ def test_a_design_knows_the_order_of_its_draw() -> None:
     data = table()
     design = dsl.sampling.simple_random(data, 300, seed=4)
     shown = hidden(data, design.drawn)
+    holes = shown.assign(x=shown["x"].where(np.arange(ROWS) % 2 == 0))
+    with pytest.warns(DroppedRowsWarning):
+        fit = dsl.dsl(data=holes, design=design, **CALL)
+    assert any(each.role == "order" and each.rows < ROWS for each in fit.sample.looked)
     top = pd.concat([shown[design.drawn], shown[~design.drawn]])
     assert "rows 1 to 400 of the data are labelled" in said(lambda: dsl.dsl(data=top, **CALL))
     dsl.dsl(data=top, design=design, **CALL)

@@ -74,14 +74,8 @@ def _balance(case: Case) -> Findings:
     """Number of labelled rows in parts of each column, against the draw as it was stated: the test that every fit makes."""
     looked = case.fit.sample.looked
     if not looked:
-        why = (
-            "every row is labelled"
-            if case.labeled.all()
-            else "the fit did not look at its labels"
-            if case.fit.estimator.uses_labels
-            else "the estimator uses no labels"
-        )
-        return Findings(skipped={"balance": why})
+        why = "the fit did not look at its labels" if case.fit.estimator.uses_labels else "the estimator uses no labels"
+        return Findings(skipped={"balance": "every row is labelled" if case.labeled.all() else why})
     worst = looked[0]
     alarms = [each for each in looked if each.alarm]
     check = judged(

@@ -159,6 +159,7 @@ def test_formula_instead_of_a_fit(power: PowerResults) -> None:
     np.testing.assert_allclose(own["half(x)"], 2 * power.predicted_se["x"], rtol=SAME_ALGEBRA)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # the first rows are labelled
 def test_sizes_in_any_order_and_beyond_twice(fit: Any, power: PowerResults) -> None:
     mixed = power.at([160, 80, 30, 200])
     assert mixed.labeled_size.tolist() == [160, 80, 30, 200]

@@ -343,8 +343,8 @@ def test_uneven_weights_warn() -> None:
 
 
 def test_few_labels_warn() -> None:
-    data = posts()
-    data.loc[np.random.default_rng(1).permutation(labeled_rows(data))[29:], "y"] = np.nan
+    data = posts().drop(columns="lab")
+    data.loc[np.random.default_rng(1).permutation(labeled_rows(posts()))[29:], "y"] = np.nan
     with pytest.warns(e.FewLabelsWarning, match=r"29 labelled rows count for only 29\.0: .*label more rows"):
         run(data)
 

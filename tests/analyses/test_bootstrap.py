@@ -14,7 +14,8 @@ from dsl.engine.labeling import Labeling, bootstrap_weights, finite_meat
 from .test_quantile import table
 from .test_statistic import BOOTSTRAP, CLOSED_FORM, DRAWS, mean, run
 
-pytestmark = pytest.mark.numeric
+# the first rows of random ones are labelled here
+pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")]
 
 
 class Fixed:
@@ -82,7 +83,6 @@ def test_second_stage_leaves_out_the_correction() -> None:
     )
 
 
-@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # the first rows are labelled
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
 def test_mean_is_that_of_the_engine(lam: float) -> None:
     """mean_L y + lam (mean f - mean_L f), whose finite variance `dsl.dsl` has in closed form."""
@@ -96,7 +96,6 @@ def test_mean_is_that_of_the_engine(lam: float) -> None:
     assert fit.bse["mean"] < run(mean, data, tune=lam, n_boot=DRAWS).bse["mean"]
 
 
-@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # the first rows are labelled
 def test_tuned_lambda_of_a_mean_is_the_regression_coefficient() -> None:
     """Only the labelled rows vary: lam = Cov(y, f) / Var(f) on them."""
     data = table(noise=1.5)
@@ -122,7 +121,6 @@ def test_designs(draw: str) -> None:
     assert fit.bse["mean"] == pytest.approx(theirs.bse["Intercept"], rel=BOOTSTRAP)
 
 
-@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # the first rows are labelled
 def test_same_numbers_whatever_the_processes() -> None:
     one, two = (run(mean, table(), target="finite", n_jobs=jobs).replicates for jobs in (1, 2))
     pd.testing.assert_frame_equal(one, two)

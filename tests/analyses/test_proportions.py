@@ -17,7 +17,9 @@ from dsl.analyses.proportions import Proportions, proportions, share_intervals
 EXACT = 1e-10  # same algebra
 MEDIANS = 3e-3  # shares of exclusive categories are medians over splits, each of which sums to one
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*rest on few labels", "ignore:4 labelled rows count")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*rest on few labels", "ignore:4 labelled rows count", "ignore:the labelled rows do not look drawn"
+)
 QUICK = {"sl_method": "lm", "sample_split": 2}
 
 

@@ -14,7 +14,8 @@ from dsl import exceptions as e
 from dsl.analyses.quantile import ppi_quantile
 from tests.engine.two_sample.test_fit import rival
 
-pytestmark = pytest.mark.numeric
+# the first rows of random ones are labelled here
+pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")]
 
 SAME_SUMS = 1e-12
 """Sums of the same terms in another order."""

@@ -21,6 +21,7 @@ from dsl.exceptions import (
     PredictionError,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # most calls leave `pi` out
 SAME_ALGEBRA = 1e-8
 """Relative: the same sums in another order, Newton's last step."""
 ROWS = 300

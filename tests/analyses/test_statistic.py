@@ -17,7 +17,8 @@ from tests.engine.two_sample.test_fit import rival
 
 from .test_quantile import table, unequal
 
-pytestmark = pytest.mark.numeric
+# the first rows of random ones are labelled here
+pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")]
 
 CLOSED_FORM = 1e-9
 DRAWS = 400

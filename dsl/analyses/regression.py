@@ -166,6 +166,15 @@ def dsl(
     DSLError
         Every check raises a named subclass that says what was found and what to do.
 
+    Warns
+    -----
+    LabelingWarning
+        The labelled rows do not look drawn with the stated probabilities: too many or too few of them lie in a part of some
+        column of the call, of the order of the rows, or of another column of the data (`dsl.data.drawn`). Less than one fit in
+        1,000 of rows that were drawn so has it.
+    DSLWarning
+        Other subclasses say what else to look at.
+
     Notes
     -----
     P values are two-sided, ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.

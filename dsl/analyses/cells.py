@@ -16,9 +16,7 @@ from dsl.data.tables import TableLike, as_numbers, first_rows
 from dsl.exceptions import ArgumentError, CodingWarning, DataError, LabelError, OutcomeError
 
 
-def roles_of(
-    gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
+def roles_of(gold: str, single: Mapping[str, str | None], several: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The columns that the call names, and by which argument."""
     roles = {name: role for role, names in several.items() for name in names}
     return roles | {name: role for role, name in single.items() if name is not None} | {gold: "gold"}

@@ -483,8 +483,7 @@ def _categories(gold: pd.Series, fit: DSLResults, cells: int) -> tuple[tuple[str
     if len(names) == 2:  # an equation for the second
         return names, np.asarray(np.kron(np.eye(k), [[-1.0], [1.0]]), dtype=np.float64), np.tile([1.0, 0.0], k)
     # coefficients come equation by equation (K, cells), shares cell by cell: the transpose of the order
-    order = np.arange(k).reshape(-1, cells).T.ravel()
-    return names, np.eye(k)[order], np.zeros(k)
+    return names, np.eye(k)[np.arange(k).reshape(-1, cells).T.ravel()], np.zeros(k)
 
 
 def _warn_if_few(table: pd.DataFrame, cells: Cells) -> None:

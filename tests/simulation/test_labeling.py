@@ -23,10 +23,10 @@ from dsl.sampling.probability import scale_probabilities
 pytestmark = pytest.mark.slow
 
 ROWS, CLUSTERS = 2000, 150
-DRAWS = 1000
+DRAWS = 500
 """Draws of each design, each looked at with the design and with the probabilities alone."""
 WORST = 4
-"""Alarms of a design in 1,000 draws: five or more have probability 0.004 if one fit in a thousand has an alarm."""
+"""Alarms of a design in 1,000 looks: five or more have probability 0.004 if one fit in a thousand has an alarm."""
 COLUMNS = Columns(
     formula=("y", "x", "heavy", "g", "rare"), predicted=("y",), prediction=("llm",), feature=("conf",), cluster="cl"
 )

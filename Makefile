@@ -72,7 +72,7 @@ test-r-dsl: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
 test-slow: $(DEV)
-	.ci/clean_tree $(BIN)/python -m pytest -m slow tests/simulation
+	.ci/clean_tree $(BIN)/python -m pytest -m slow tests/simulation tests/fuzz
 
 test-browser: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser

@@ -18,7 +18,7 @@ MOST_ENTRIES, MOST_LINES, MOST_BODY = 15, 500, 60
 MOST_COMPARISONS = 15
 MOST_ANY = 10.0
 """For each thousand lines."""
-KINDS = {"browser", "live_r", "mutation", "reference", "simulation"}
+KINDS = {"browser", "live_r", "fuzz", "mutation", "reference", "simulation"}
 """Folders of tests that are of a kind rather than of a room."""
 
 

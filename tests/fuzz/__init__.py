@@ -1,0 +1,1 @@
+"""Random analyses against an oracle of dense matrices, and random bad input."""

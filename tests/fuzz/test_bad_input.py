@@ -192,8 +192,8 @@ def calls(draw: st.DrawFn) -> tuple[Callable[[], list[object]], str]:
     spoiled = draw(
         st.lists(st.tuples(st.sampled_from(COLUMNS), st.sampled_from(sorted(SPOILS))), min_size=0, max_size=2)
     )
-    said = draw(st.sampled_from(sorted(SAY)))
-    formula = draw(st.sampled_from((formula_of(case),) * 20 + FORMULAS))
+    said = draw(st.sampled_from(("nothing",) * 3 * len(SAY) + tuple(sorted(SAY))))
+    formula = draw(st.sampled_from((formula_of(case),) * 3 * len(FORMULAS) + FORMULAS))
     frame = frame_of(case)
     for name, how in spoiled:
         frame[name] = SPOILS[how](frame["y" if how == "copy of gold" else name], r)

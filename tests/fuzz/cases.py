@@ -12,7 +12,7 @@ from scipy.special import expit
 from dsl._typing import Arguments
 
 from . import oracle
-from .oracle import Answer, Array, NoAnswer, Problem, Version
+from .oracle import Answer, Array, Problem, Version
 
 CONTAINERS = ("pandas", "nullable", "arrow", "polars", "pyarrow", "dict")
 CONTAINED = {
@@ -155,7 +155,7 @@ def expected(case: Case) -> tuple[Array, Array, float]:
 
     Raises
     ------
-    NoAnswer
+    NoAnswerError
     """
     every = frame_of(case)
     keep = every["x"].notna().to_numpy()
@@ -269,9 +269,9 @@ def _answer(case: Case, problem: Problem) -> Answer:
         return oracle.two_sample(problem, 1.0 if tune is None else float(tune))
     if case.estimator == "ppi++":
         return oracle.two_sample(problem, None)
-    if problem.dummies is not None and case.estimator in ("dsl", "dsl+", "cdi"):
-        if tune is not None or not case.finite:
-            return oracle.absorbed(problem, None if tune is None else str(tune))
+    within = problem.dummies is not None and case.estimator in ("dsl", "dsl+", "cdi")
+    if within and (tune is not None or not case.finite):
+        return oracle.absorbed(problem, None if tune is None else str(tune))
     if problem.dummies is not None:
         problem = oracle.with_dummies(problem)
     if case.estimator == "naive":
@@ -286,6 +286,3 @@ def _answer(case: Case, problem: Problem) -> Answer:
 def described(case: Case) -> str:
     """The case as it can be pasted into a test."""
     return f"Case(**{asdict(case)!r})"
-
-
-__all__ = ["CONTAINED", "CONTAINERS", "Case", "NoAnswer", "allowed", "arguments_of", "described", "expected", "formula_of", "frame_of"]

@@ -16,10 +16,10 @@ from scipy.special import expit
 
 Array = NDArray[np.float64]
 FAR = 1.0
-"""Distance of a tuned estimate from its pilot, in standard errors, from which the labelled rows alone are the pilot."""
+"""Distance of tuned slopes from their pilot, in standard errors, from which the labelled rows alone are the pilot."""
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """The equations have no root, or none that rounding leaves alone."""
 
 
@@ -124,7 +124,7 @@ def _root(equation: Callable[[Array], tuple[Array, Array]], k: int) -> Array:
             theta = theta - np.linalg.solve(slope, moment)
         if np.abs(equation(theta)[0]).max() < 1e-10 and np.abs(theta).max() < 50.0:
             return theta
-    raise NoAnswer("no root")
+    raise NoAnswerError("no root")
 
 
 def unit_sums(scores: Array, cluster: Array | None) -> Array:
@@ -179,16 +179,22 @@ def naive(problem: Problem) -> Answer:
     """All rows at the surrogates."""
     nobody = replace(problem, weight=np.zeros(len(problem.weight)), gold_x=np.zeros_like(problem.gold_x))
     theta, jacobian = solve(nobody, np.eye(problem.gold_x.shape[1]))
-    return Answer(theta, sandwich(jacobian, second_moment(hats(nobody, theta)[0], problem.cluster)), condition(jacobian))
+    return Answer(
+        theta, sandwich(jacobian, second_moment(hats(nobody, theta)[0], problem.cluster)), condition(jacobian)
+    )
 
 
-def best(tune: str, second: Array, bread: Array) -> Array:
-    """Lambda - I from the second moments of (s, h), s the scores at Lambda = I and h = (1 - w) m_hat."""
+def best(tune: str, second: Array, bread: Array, centre: Array) -> Array:
+    """Lambda - I from the second moments of (s, h), s the scores at Lambda = I and h = (1 - w) m_hat.
+
+    "scalar" adds up the variances of the coefficients of columns less their means (`centre` times the coefficients).
+    """
     k = len(bread)
     ss, sh, hh = second[:k, :k], second[:k, k:], second[k:, k:]
     if tune == "matrix":
         return -np.linalg.solve(hh, sh.T).T
-    a, ab, b = (np.diag(bread @ part @ bread.T) for part in (ss, sh, hh))
+    turn = centre @ bread if tune == "scalar" else bread
+    a, ab, b = (np.diag(turn @ part @ turn.T) for part in (ss, sh, hh))
     if tune == "scalar":
         return -float((ab / a).sum() / (b / a).sum()) * np.eye(k)
     return np.linalg.inv(bread) @ np.diag(-ab / b) @ bread
@@ -197,18 +203,23 @@ def best(tune: str, second: Array, bread: Array) -> Array:
 def tuned(problem: Problem, tune: str) -> Answer:
     """One step from a pilot, at the Lambda that makes the variance smallest there."""
     k = problem.gold_x.shape[1]
+    found = None
     try:
-        answer = _from_pilot(problem, tune, *solve(problem, np.eye(k)))
-        if answer is not None:
-            return answer
-    except (NoAnswer, np.linalg.LinAlgError):
+        found, far = _from_pilot(problem, tune, *solve(problem, np.eye(k)))
+        if far <= FAR:
+            return found
+    except (NoAnswerError, np.linalg.LinAlgError):
         pass
-    answer = _from_pilot(problem, tune, *solve(problem, np.zeros((k, k))), force=True)
-    assert answer is not None
-    return answer
+    try:
+        return _from_pilot(problem, tune, *solve(problem, np.zeros((k, k))))[0]
+    except NoAnswerError:
+        if found is None:
+            raise
+        return found
 
 
-def _from_pilot(problem: Problem, tune: str, theta: Array, jacobian: Array, force: bool = False) -> Answer | None:
+def _from_pilot(problem: Problem, tune: str, theta: Array, jacobian: Array) -> tuple[Answer, float]:
+    """The estimate one step from a pilot, and how far the step goes."""
     k = len(theta)
     s = parts(problem, theta, np.eye(k))[0]
     h = (1.0 - problem.weight)[:, None] * hats(problem, theta)[0]
@@ -216,14 +227,26 @@ def _from_pilot(problem: Problem, tune: str, theta: Array, jacobian: Array, forc
     if problem.finite:
         own, gold = label_parts(problem, theta, np.eye(k)), label_parts(problem, theta, np.zeros((k, k)))
         second = finite_meat(np.hstack([own, own - gold]), problem.prob[problem.labeled])
+    # the first column is the intercept's: at the columns' means it is the sum of means times coefficients
+    centre = np.eye(k)
+    centre[0] = np.asarray(sum(v.share[:, None] * v.x for v in problem.versions)).mean(axis=0)
+    return _stepped(tune, second, np.hstack([s, h]).sum(axis=0), theta, jacobian, centre, slopes=slice(1, None))
+
+
+def _stepped(
+    tune: str, second: Array, total: Array, theta: Array, jacobian: Array, centre: Array, slopes: slice
+) -> tuple[Answer, float]:
+    k = len(theta)
     bread = np.linalg.inv(jacobian)
-    change = best(tune, second, bread)
+    change = best(tune, second, bread, centre)
     both = np.hstack([np.eye(k), change])
-    step = bread @ (both @ np.hstack([s, h]).sum(axis=0))
+    step = bread @ (both @ total)
     vcov = sandwich(jacobian, both @ second @ both.T)
-    if not force and np.sqrt(max(float(step @ np.linalg.pinv(vcov, hermitian=True) @ step), 0.0) / k) > FAR:
-        return None
-    return Answer(theta + step, vcov, condition(jacobian), np.diag(bread @ (np.eye(k) + change) @ jacobian))
+    size = np.sqrt(np.diag(vcov))[slopes]
+    scaled = step[slopes] / size
+    square = float(scaled @ np.linalg.solve(vcov[slopes, slopes] / size[:, None] / size, scaled))
+    lam = np.diag(bread @ (np.eye(k) + change) @ jacobian)
+    return Answer(theta + step, vcov, condition(jacobian), lam), float(np.sqrt(max(square, 0.0) / len(scaled)))
 
 
 def two_sample(problem: Problem, lam: float | None) -> Answer:
@@ -232,12 +255,12 @@ def two_sample(problem: Problem, lam: float | None) -> Answer:
     if lam is None:
         pilot = 1.0 if known else 0.0
         theta = _two_sample_root(problem, pilot)
-        own, cross, _, pooled, breads = _two_sample_parts(problem, theta, pilot, known)
-        half = np.linalg.inv(breads)
+        _, cross, _, pooled, bread = _two_sample_parts(problem, theta, pilot, known)
+        half = np.linalg.inv(bread)
         n = problem.labeled.sum()
         ddof = 0 if problem.gold_x.shape[1] == 1 else 1
         shrink = 1.0 if problem.cluster is not None else (n - ddof) / n
-        a, ab, b = (float(np.trace(half @ part @ half.T)) for part in (own, shrink * cross, pooled))
+        ab, b = (float(np.trace(half @ part @ half.T)) for part in (shrink * cross, pooled))
         lam = float(np.clip(-ab / b, 0.0, 1.0))
     theta = _two_sample_root(problem, lam)
     own, cross, hat, _, bread = _two_sample_parts(problem, theta, lam, known)
@@ -343,14 +366,9 @@ def absorbed(problem: Problem, tune: str | None) -> Answer:
         return Answer(theta, sandwich(jacobian, second_moment(s, problem.cluster)), condition(jacobian))
 
     def stepped(theta: Array, jacobian: Array) -> tuple[Answer, float]:
-        s, h = scores(theta)
-        second = second_moment(np.hstack([s, h]), problem.cluster)
-        bread = np.linalg.inv(jacobian)
-        both = np.hstack([np.eye(k), best(tune, second, bread)])
-        step = bread @ (both @ np.hstack([s, h]).sum(axis=0))
-        vcov = sandwich(jacobian, both @ second @ both.T)
-        far = np.sqrt(max(float(step @ np.linalg.pinv(vcov, hermitian=True) @ step), 0.0) / k)
-        return Answer(theta + step, vcov, condition(jacobian)), float(far)
+        both = np.hstack(scores(theta))
+        second = second_moment(both, problem.cluster)
+        return _stepped(tune, second, both.sum(axis=0), theta, jacobian, np.eye(k), slopes=slice(None))
 
     answer, far = stepped(theta, jacobian)
     if far <= FAR:

@@ -24,6 +24,7 @@ def zero_and_one(values: AnyArray) -> tuple[str, str] | None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> zero_and_one(np.array(["labeled", "unlabeled"], dtype=object))
     ('unlabeled', 'labeled')
     >>> zero_and_one(np.array(["hate", "not hate"], dtype=object))

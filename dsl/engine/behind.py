@@ -41,7 +41,7 @@ def effective_number(square: ArrayLike) -> FloatArray:
     Examples
     --------
     >>> float(effective_number([2.0, 2.0, 2.0, 0.0]).round(3)), float(effective_number([8.0, 1.0, 1.0]).round(3))
-    (3.0, 1.644)
+    (3.0, 1.649)
     """
     parts = np.asarray(square, dtype=float)
     return _number(parts.sum(axis=0), (parts**1.5).sum(axis=0))

@@ -228,7 +228,9 @@ def test_predict(data: pd.DataFrame) -> None:
     expected = [b["Intercept"] + b["topic[T.war]"] + b["x"], b["Intercept"] + 2 * b["x"]]
     np.testing.assert_allclose(fit.predict(new), expected, rtol=SAME_ALGEBRA)
     assert list(fit.predict(new).index) == ["first", "second"]
-    with pytest.raises(DataError, match=r"'topic' is 'music'.*did not have.*art, sport, war"):
+    with pytest.raises(
+        DataError, match=r"'topic' has categories.*did not have: 'music' in 2 rows.*'art', 'sport', 'war'"
+    ):
         fit.predict(new.assign(topic="music"))
     assert fit.params_r.index.tolist() == ["(Intercept)", "topicsport", "topicwar", "x"]
 
@@ -293,7 +295,7 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], type[DSLError], list[str]]] = {
         lambda d: first(d, "llm", "music"),
         {"estimator": "cdi"},
         PredictionError,
-        ["'llm' is 'music' in 2 rows", "'topic' do not have", "art, sport, war"],
+        ["'music' in 2 rows (first: 4, 5)", "no category of the gold values of 'topic'", "art, sport, war"],
     ),
     "probabilities do not sum": (
         lambda d: first(d, "p_war", 0.9),
@@ -341,7 +343,7 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], type[DSLError], list[str]]] = {
         lambda d: d,
         {"formula": "llm ~ topic", "prediction": "x"},
         FormulaError,
-        ["3 columns"],
+        ["'llm' of", "holds categories", "I(llm == 'war')"],
     ),
 }
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import dsl
-from dsl.exceptions import ArgumentError
+from dsl.exceptions import ArgumentError, ScaleError
 from dsl.sampling import LabelDesign
 from tests.fixed import Fixed
 from tests.posts import posts, run
@@ -30,8 +30,11 @@ def test_save_linear(tmp_path: Any, estimator: str) -> None:
 
 # 2 -- a chosen lambda is never much worse than the labelled rows alone
 @pytest.mark.parametrize("model", ["lm", "logit"])
-def test_surrogate_on_another_scale(model: str) -> None:
+def test_surrogate_on_another_scale(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = posts()
+    with pytest.raises(ScaleError, match="20 to 80"):
+        run(data.assign(llm=20 + 60 * data["llm"]), "y ~ x", model=model, estimator="cdi")
+    monkeypatch.setattr("dsl.estimators.surrogates.scale_problem", lambda *_: "")
     gold = run(data, "y ~ x", model=model, estimator="gold_only")
     fit = run(data.assign(llm=20 + 60 * data["llm"]), "y ~ x", model=model, estimator="cdi")
     np.testing.assert_allclose(fit.params, gold.params, atol=float(gold.bse.min()))

@@ -376,6 +376,8 @@ def test_signals_leave_no_drafts(name: str) -> None:
     before = names(Path())
     code = f"""
 import os, signal, sys
+if signal.getsignal(signal.{name}) is signal.SIG_IGN:  # as nohup leaves it to what it starts
+    signal.signal(signal.{name}, signal.SIG_DFL)
 from dsl.cli import main
 from dsl.cli import write
 def slow(path, content, done=write._write):

@@ -178,7 +178,7 @@ def test_pipeline_in_a_shell(folder: Path) -> None:
     assert lines[0] == "60 of 200 rows labelled", done.stderr
     assert lines[1].strip() == "Design-based supervised learning"
     assert lines[-1] == "exit code 2"
-    assert done.stderr.startswith("dsl fit: error: no file 'absent.csv'")
+    assert done.stderr.startswith("dsl fit: error: there is no file 'absent.csv'")
     assert len(done.stderr.splitlines()) == 1
     assert not (folder / "absent.json").exists()
     design = dsl.sampling.LabelDesign.load("d.npz")

@@ -57,7 +57,7 @@ def table() -> pd.DataFrame:
 
 
 WRONG = [
-    ("y ~ x", ["--prediction", "holes"], "leave these rows out yourself in the file, if"),
+    ("y ~ x", ["--prediction", "holes"], "leave the rows out yourself in the file, if"),
     (
         "y ~ x",
         ["--prediction", "llm", "--labeled", "L"],

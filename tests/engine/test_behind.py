@@ -66,6 +66,7 @@ def test_a_mean_rests_on_all_labels() -> None:
     assert fit(table(30, 6), "y ~ 1").labels_behind["Intercept"] == pytest.approx(LABELED)
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # labels chosen by value
 def test_predicted_covariates_count_by_gold_values() -> None:
     data = table(300, 60, predicted="b").assign(s=lambda d: np.where(d.index % 5 == 0, 1.0, d["b"].fillna(0.0)))
     for estimator in ("dsl", "dsl+", "gold_only"):
@@ -73,6 +74,7 @@ def test_predicted_covariates_count_by_gold_values() -> None:
         assert 40 < behind < 180, estimator
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # labels chosen by value
 def test_clusters_are_the_units() -> None:
     """Six labelled rows with the value in two clusters."""
     data = table(60, 40).sort_values("b", ascending=False, kind="stable").reset_index(drop=True)

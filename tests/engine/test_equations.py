@@ -8,7 +8,10 @@ import pytest
 
 from tests.analyses.test_regression_categories import ROWS, SAME_ALGEBRA, TOPICS, labelled, posts_on_topics, run
 
-pytestmark = pytest.mark.numeric
+pytestmark = [
+    pytest.mark.numeric,
+    pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning"),
+]  # most calls leave `pi` out
 
 
 @pytest.fixture(scope="module")

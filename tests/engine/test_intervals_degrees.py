@@ -69,6 +69,7 @@ def test_no_contributions_leave_the_rest() -> None:
     assert degrees_of_freedom(np.zeros((5, 1)), np.zeros(1), 40.0) == 40.0
 
 
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")  # first rows labelled
 def test_equal_labels_are_as_many_less_one() -> None:
     """The mean of as many zeros as ones: every label is half a unit off."""
     data = pd.DataFrame({"y": [0.0, 1.0] * 15 + [np.nan] * 60, "s": [0.0, 1.0] * 45})

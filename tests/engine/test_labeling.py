@@ -343,7 +343,7 @@ MISMATCHES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], type[Excepti
         ["'y' is missing in 2 rows", "drawn by the design", "every row that was drawn"],
     ),
     "labelled but not drawn": (
-        lambda d: d.assign(y=d["y"].fillna(1.0)),
+        lambda d: d.assign(y=d["y"].fillna(d["x"])),
         LabelError,
         ["'y' has a gold value in 72 rows", "not drawn by the design", "set 'y' to missing"],
     ),

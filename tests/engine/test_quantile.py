@@ -26,6 +26,11 @@ from dsl.engine.quantile import (
 )
 from tests.analyses.test_quantile import SAME_SUMS, table, unequal
 
+pytestmark = [
+    pytest.mark.numeric,
+    pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning"),
+]  # first rows labelled
+
 
 def read_pair(data: pd.DataFrame) -> Paired:
     return read(data, gold="y", prediction="f", labeled=None, sample_prob=None, cluster=None, design=None)

@@ -285,7 +285,7 @@ def test_the_callers_functions_and_numbers() -> None:
         (Formula("y ~ scale(wrds)"), MissingColumnError, ["'wrds'", "words"]),
         (Formula("x ~ z"), FormulaError, ["'y' does not occur", "x ~ 1 + z"]),
         (Formula("x ~ y + I(y^2)"), FormulaError, ["I(y ^ 2)", "a power is '**'"]),
-        (Formula("g ~ y"), FormulaError, ["3 columns", "0/1"]),
+        (Formula("g ~ y"), FormulaError, ["'g' of", "holds categories", "I(g == 'c')"]),
         (Formula("C(words > 30) ~ y"), FormulaError, ["2 columns", "0/1"]),
         (Formula("poly(x, 2) ~ y"), FormulaError, ["2 columns"]),
         (Formula("x ~ y + I(words - words.mean())"), FormulaError, ["which other rows", "center()"]),

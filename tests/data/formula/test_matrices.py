@@ -173,7 +173,7 @@ def test_scales_come_from_gold_values() -> None:
 
 
 def test_fixed_effects_of_the_formula() -> None:
-    assert parse("y ~ x | z + `my col`", NAMES).absorbed == ("z", "my col")
+    assert parse("y ~ x | z + `my col`", NAMES).absorbed == {"z": ("z",), "my col": ("my col",)}
     fit = run(posts(), "y ~ x | cl", model="felm")
     np.testing.assert_allclose(fit.params, run(posts(), model="felm", index="cl").params, rtol=1e-12)
     with pytest.raises(ArgumentError, match=r"model='lm' does not have"):

@@ -115,7 +115,7 @@ def test_counts_of_an_adaptive_design(data: pd.DataFrame, counts: dict[str, int]
     refused(
         lambda: dsl.AdaptiveDesign("y ~ a", few, predicted_var="y", prediction="llm", sl_method="lm", **asked),
         e.ArgumentError,
-        r"is the most|n_labels",
+        r"is the most|at most|n_labels",
     )
 
 

@@ -295,7 +295,7 @@ ERRORS: dict[str, tuple[Any, dict[str, Any], type[DSLError], list[str]]] = {
         lambda d: first(d, "llm", "music"),
         {"estimator": "cdi"},
         PredictionError,
-        ["'music' in 2 rows (first: 4, 5)", "no category of the gold values of 'topic'", "art, sport, war"],
+        ["'music' in 2 rows (first: 4, 5)", "no category of the gold values of 'topic'", "'art', 'sport', 'war'"],
     ),
     "probabilities do not sum": (
         lambda d: first(d, "p_war", 0.9),

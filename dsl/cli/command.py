@@ -100,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
         return DONE
     # mistakes of the caller, which the message explains: no traceback
     except (DSLError, OSError) as error:
-        return _failed(f"error: {in_words_of(options.words, str(error))}", options, WRONG)
+        return _failed(f"error: {in_words_of(options.words, str(error), _said(options))}", options, WRONG)
     except Exception as error:
         return _failed(
             f"unexpected error: {type(error).__name__}: {error}\nThis should not happen; --debug shows where",
@@ -108,6 +108,11 @@ def _run(options: argparse.Namespace) -> int:
             BUG,
         )
     return DONE
+
+
+def _said(options: argparse.Namespace) -> str:
+    """The formula as the user wrote it, where the command has one."""
+    return str(getattr(options, "formula", None) or "")
 
 
 def _failed(message: str, options: argparse.Namespace, code: int) -> int:
@@ -171,7 +176,7 @@ def _told(options: argparse.Namespace) -> Iterator[list[str]]:
             # other packages' warnings keep their own way
             if not issubclass(category, DSLWarning):
                 return other(message, category, *place, **more)
-            text = in_words_of(options.words, str(message))
+            text = in_words_of(options.words, str(message), _said(options))
             said.append(f"{category.__name__}: {text}")
             if not options.quiet:
                 print(f"dsl: warning: {text}", file=sys.stderr)

@@ -16,6 +16,7 @@ BEFORE = r"(?:,? (?:e\.g\.|as|with|such as)|[:,])? ?"
 ASSIGNED = rf" = (?:pd\.\w+\({INSIDE}\)|(?:[\d.]+ / )?{CODE}(?: / [\d.]+)?)"
 ADVICE = re.compile(rf"{BEFORE}{CODE}(?:{ASSIGNED})?(?: does where it can)?")
 CODES = re.compile(rf"{BEFORE}\bdata{PIECE}*?\.map\(\{{(?P<codes>[^{{}}.]+)\}}\)")
+QUOTED = "\ue000"
 VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|-?[\w.+]+|(?=\s|$|[;,)])"
 
 
@@ -28,8 +29,16 @@ def arguments_of(parser: ArgumentParser) -> dict[str, str]:
     }
 
 
-def in_words_of(options: Mapping[str, str], message: str) -> str:
+def in_words_of(options: Mapping[str, str], message: str, said: str = "") -> str:
     """A message of the package as the command line says it.
+
+    Parameters
+    ----------
+    options : mapping
+        The option for each argument.
+    message : str
+    said : str
+        What the user wrote (the formula), which is quoted as it is.
 
     Examples
     --------
@@ -41,13 +50,15 @@ def in_words_of(options: Mapping[str, str], message: str) -> str:
     >>> in_words_of(options, "leave these rows out, data.dropna(subset=['x']), if they are few")
     'leave these rows out in the file, if they are few'
     """
-    text = ADVICE.sub(" in the file", CODES.sub(lambda found: f" in the file ({found['codes']})", message))
+    # a character for private use in its place, which nothing below knows
+    text = message.replace(said, QUOTED) if said else message
+    text = ADVICE.sub(" in the file", CODES.sub(lambda found: f" in the file ({found['codes']})", text))
     if "na" in options:
         text = text.replace("Make it missing in the file", f"Make it missing ({options['na']} CODE, or in the file)")
     # longer names first, so that none is taken for the end of another
     for name in sorted(options, key=len, reverse=True):
         text = _with_option(text, name, options[name])
-    return text
+    return text.replace(QUOTED, said)
 
 
 def _with_option(text: str, name: str, option: str) -> str:

@@ -15,7 +15,7 @@ from dsl.engine.sums import Problem
 
 FEW = 8.0
 """Labelled rows behind a coefficient below which no lambda is chosen for it. With about two (a 1% covariate, n = 200, 60 draws)
-nominal 95% intervals at a chosen lambda covered .59, and .95 at lambda = 1 with t."""
+nominal 95% intervals of dsl+ covered .59 at a chosen lambda and .88 at lambda = 1 with t, those of tuned dsl .95."""
 
 
 def effective_number(square: ArrayLike) -> FloatArray:

@@ -44,6 +44,12 @@ def test_translation(message: str, words: str) -> None:
     assert in_words_of(OPTIONS, message) == words
 
 
+def test_what_the_user_wrote_is_quoted_as_it_is() -> None:
+    formula = "y ~ x + I(data.to_csv('f')) + seed"
+    message = f"formula '{formula}' calls 'data'; keep one, e.g. data.loc[:, 0]"
+    assert in_words_of(OPTIONS, message, formula) == f"formula '{formula}' calls 'data'; keep one in the file"
+
+
 def table() -> pd.DataFrame:
     """Posts with columns that are wrong in one way each."""
     data = posts()

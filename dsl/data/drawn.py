@@ -130,7 +130,7 @@ def looked_at(
     stages = stages_of(sample.labeling, sample.cluster)
     found = [_tested(role, column, stages) for role, column in _columns(sample, columns, user, stages, design)]
     found += _reached(sample, columns, stages)
-    others = list(_others(sample, user, stages))
+    others = list(_others(sample, user, stages, columns))
     n_columns = len(found) + len(others)
     found += [
         tested
@@ -237,12 +237,12 @@ def _reached(sample: Sample, columns: Columns, stages: list[Stage]) -> list[Test
     return out
 
 
-def _others(sample: Sample, user: Asked, stages: list[Stage]) -> Iterator[tuple[Coded, pd.Series]]:
+def _others(sample: Sample, user: Asked, stages: list[Stage], columns: Columns) -> Iterator[tuple[Coded, pd.Series]]:
     """Columns outside the call that can be cut into parts, and that were not made with the labels as far as can be seen."""
     names = column_names(user.data)
     n_found = 0
     for name in names:
-        if name in user.named or names.count(name) > 1:
+        if name in user.named or names.count(name) > 1 or _named_after(name, columns):
             continue
         values = _values(user.data, name, sample)
         column = None if values is None else coded(name, values)
@@ -257,6 +257,11 @@ def _others(sample: Sample, user: Asked, stages: list[Stage]) -> Iterator[tuple[
         n_found += 1
         if n_found == MOST_OTHERS:
             return
+
+
+def _named_after(name: str, columns: Columns) -> bool:
+    """Whether a column bears the name of a gold variable, as what is made from it does (``tone_adjusted`` of `dsl.aggregate`)."""
+    return any(name.startswith(f"{gold}_") for gold in columns.predicted)
 
 
 def _values(data: TableLike, name: str, sample: Sample) -> pd.Series | None:

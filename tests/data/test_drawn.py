@@ -285,3 +285,12 @@ def test_refits_do_not_repeat_it() -> None:
     assert found.alarms["check"].tolist()[0] == "balance" or "balance" in found.alarms["check"].tolist()
     assert "no labelled row has llm = 0" in str(found)
     fit.compare(shown, estimators=["gold_only"])
+
+
+def test_columns_made_from_the_labels_are_told_by_their_name() -> None:
+    """As `dsl.aggregate` writes them: means that labels move, where there are any."""
+    data = table()
+    drawn = some(data, np.ones(ROWS, dtype=bool))
+    noise = np.random.default_rng(2).normal(size=ROWS) * np.where(drawn, 8.0, 1.0)
+    dsl.dsl(data=hidden(data, drawn).assign(y_adjusted=data["llm"] + noise), **CALL)
+    assert "'wild'" in said(lambda: dsl.dsl(data=hidden(data, drawn).assign(wild=data["llm"] + noise), **CALL))

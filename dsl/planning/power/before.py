@@ -1,14 +1,13 @@
 """Power before anything is labelled: fits on gold labels drawn from surrogates of an assumed accuracy."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from dsl._typing import Arguments, FloatArray, Record
 from dsl.analyses.results import DSLResults
@@ -163,7 +162,7 @@ def plan_dsl(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # a generator for each replication, so that they can be told apart and repeated
-        for child in tqdm(np.random.SeedSequence(seed).spawn(replications), disable=not progress):
+        for child in _shown(np.random.SeedSequence(seed).spawn(replications), progress):
             try:
                 out.append(_replicate(fitting, frame, errors, draw_rows, np.random.default_rng(child)))
             except EstimationError as error:
@@ -321,6 +320,17 @@ def _check_rest(arguments: Arguments, replications: object) -> None:
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
         raise ArgumentError(f"replications must be a whole number of at least 1; found {replications!r}")
     check_most("replications", replications, MOST_REPLICATIONS, "medians over 20 hardly move any more")
+
+
+def _shown(children: list[np.random.SeedSequence], progress: bool) -> Iterable[np.random.SeedSequence]:
+    """The replications' seeds, with a progress bar if asked for."""
+    if not progress:
+        return children
+    # only where it is shown: in a notebook without widgets the import alone warns
+    from tqdm.auto import tqdm
+
+    bar: Iterable[np.random.SeedSequence] = tqdm(children)
+    return bar
 
 
 def _pass_on(caught: list[warnings.WarningMessage]) -> None:

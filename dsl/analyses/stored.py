@@ -20,7 +20,7 @@ from dsl._typing import AnyArray, Record
 from dsl._version import __version__
 from dsl.data.design import SamplingDesign
 from dsl.data.drawn import Tested
-from dsl.data.files import PathLike, as_path, written_aside
+from dsl.data.files import PathLike, as_path, write_arrays
 from dsl.data.formula.caller import NOBODY, Absent, formula_names
 from dsl.data.formula.rlang import syntax
 from dsl.data.formula.rlang.contrasts import Contrast
@@ -147,9 +147,7 @@ def save_fit(fit: Fit, path: PathLike) -> None:
                 f"the fit cannot be saved, since it holds {_described(packer.objects)} ({error}); write the formula as a string, "
                 "in R's language, with functions that it knows"
             ) from error
-    # an open file, so that numpy adds no suffix
-    with written_aside(path) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, **parts)  # type: ignore[arg-type]
+    write_arrays(path, parts)
 
 
 def _bytes(content: bytes) -> AnyArray:

@@ -11,11 +11,15 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeAlias
 
+import numpy as np
+
+from dsl._typing import AnyArray
 from dsl.data.arguments import in_one_line
 from dsl.exceptions import ArgumentError, DSLError, FileError
 
@@ -80,6 +84,15 @@ def read_from(path: object, kind: str, category: type[DSLError] = FileError) -> 
         if isinstance(error, OSError) and error.errno == errno.ENOENT:
             raise category(f"there is no file '{target}'") from None
         raise category(f"'{target}' cannot be read as {kind}: {in_one_line(error)}") from error
+
+
+def write_arrays(path: PathLike, arrays: Mapping[str, AnyArray]) -> None:
+    """Write named arrays to one file in numpy's npz format, compressed, without pickle and without adding a suffix."""
+    # made in memory first: some versions of numpy leave a half-written archive open if the disk is full
+    content = BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    with written_aside(path) as draft:
+        draft.write_bytes(content.getbuffer())
 
 
 @contextmanager

@@ -55,14 +55,14 @@ def _values_hash(column: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
         letter = "b" if pd.api.types.is_bool_dtype(kind) else "n"
         values = column.to_numpy(dtype=float, na_value=np.nan)
+        missing = np.isnan(values)
         # beyond 2^53 neighbours would be the same float: these are hashed as integers
-        if pd.api.types.is_integer_dtype(kind) and np.nanmax(np.abs(values), initial=0.0) > EXACT:
-            width = np.uint64 if np.nanmax(values, initial=0.0) >= 2.0**63 else np.int64
+        if pd.api.types.is_integer_dtype(kind) and np.abs(values[~missing]).max(initial=0.0) > EXACT:
+            width = np.uint64 if values[~missing].max(initial=0.0) >= 2.0**63 else np.int64
             gone = column.isna().to_numpy()
             whole = column.to_numpy(dtype=width, na_value=0)
             return "i" + _hash(whole.tobytes() + (gone.tobytes() if gone.any() else b""))
         # one bit pattern for missing, whatever R or Arrow put into it (adding to R's NA would signal), then one for zero
-        missing = np.isnan(values)
         values = (np.where(missing, np.nan, values) if missing.any() else values) + 0.0
         return letter + _hash(np.ascontiguousarray(values).data)
     # in order of appearance, whatever order a category type has: the values count, not how they are stored

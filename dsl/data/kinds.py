@@ -141,7 +141,10 @@ def _plain_objects(column: pd.Series) -> pd.Series:
     known = column.dropna()
     if found == {"number"} and all(map(_is_whole, known)) and any(abs(v) > EXACT for v in known):
         return _large_integers(column)
-    made = column.infer_objects()
+    try:
+        made = column.infer_objects()
+    except OverflowError:  # some versions of pandas do not know such whole numbers
+        made = column
     if not is_object_dtype(made.dtype):
         return made
     try:

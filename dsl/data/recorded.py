@@ -203,7 +203,8 @@ def _found(data: TableLike, names: list[str], name: str) -> FloatArray | None:
     values = _numbers(to_pandas(data, [name])[name])
     if values is None or np.isnan(values).all():
         return None
-    low, high = np.nanmin(values), np.nanmax(values)
+    known = values[~np.isnan(values)]
+    low, high = known.min(), known.max()
     within = low >= 0.0 and (high <= 1.0 or name == SAMPLE_UNIT)
     return values if within else None
 
@@ -216,4 +217,5 @@ def _numbers(column: pd.Series) -> FloatArray | None:
 
 
 def _differ(prob: FloatArray) -> bool:
-    return bool(np.nanmax(prob) - np.nanmin(prob) > ROUNDED)
+    known = prob[~np.isnan(prob)]
+    return bool(len(known) and np.ptp(known) > ROUNDED)

@@ -82,7 +82,8 @@ SIZES = (1e-60, 1e60)
 
 def check_size(values: FloatArray, what: str) -> None:
     """Raise InfiniteValueError unless the largest of some finite (or missing) values is of a size to compute with. Zeros pass."""
-    size = float(np.nanmax(np.abs(values), initial=0.0))
+    # not nanmax: R's NA is a signalling NaN, from which the maximum of two numbers is NaN on some machines
+    size = float(np.abs(values[~np.isnan(values)]).max(initial=0.0))
     if size == 0.0 or SIZES[0] <= size <= SIZES[1]:
         return
     raise InfiniteValueError(

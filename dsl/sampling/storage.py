@@ -10,7 +10,7 @@ import pandas as pd
 
 from dsl._typing import AnyArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
-from dsl.data.files import read_from, written_aside
+from dsl.data.files import read_from, write_arrays
 from dsl.exceptions import DesignError
 
 FORMAT = "dsl label design"
@@ -31,9 +31,7 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
     }
     # sorted, so that the same facts give the same text and checksum
     text = json.dumps(facts, sort_keys=True)
-    # an open file, so that numpy adds no suffix
-    with written_aside(path) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, facts=np.array(text), checksum=np.array(_checksum(text, arrays)), **arrays)
+    write_arrays(path, {"facts": np.array(text), "checksum": np.array(_checksum(text, arrays)), **arrays})
 
 
 def load_parts(path: str | Path) -> Record:

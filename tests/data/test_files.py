@@ -228,10 +228,9 @@ def test_all_writers_are_known() -> None:
         if pattern.search(line) and not line.lstrip().startswith(("...", ">>>"))
     }
     assert found == {
-        "analyses/stored.py",
         "cli/demo.py", "cli/power.py", "cli/write.py", "data/files.py", "datasets/real.py", "planning/evaluation/checkpoint.py",
         "reports/page/figures.py", "reports/page/write.py", "reports/tables/regression.py", "sampling/adaptive/log.py",
-        "reports/tables/word.py", "sampling/coding/sheets.py", "sampling/storage.py",
+        "reports/tables/word.py", "sampling/coding/sheets.py",
     }  # fmt: skip
 
 

@@ -130,7 +130,8 @@ def series(column: Column, values: Values) -> Any:
 
 def nullable(column: Column, values: Values) -> Any:
     """Pandas' own dtypes with missing values."""
-    if column.dtype or large(values):
+    # pandas has no nullable complex numbers, and some versions fail to see that
+    if column.dtype or large(values) or any(isinstance(value, complex) for value in values):
         return series(column, values)
     return pd.Series(values, dtype=object).convert_dtypes()
 

@@ -7,8 +7,8 @@ import pytest
 
 from dsl.engine.absorb import Absorber
 from dsl.engine.blocks import Block
-from dsl.engine.checks import check_columns
-from dsl.exceptions import CollinearityError
+from dsl.engine.checks import check_columns, check_size
+from dsl.exceptions import CollinearityError, InfiniteValueError
 
 ROWS, GOLD = 30, np.arange(0, 30, 3)
 X, Z, D = np.random.default_rng(0).normal(size=(3, ROWS))
@@ -91,3 +91,13 @@ def test_dependent_within_fixed_effects(given: Block, words: str) -> None:
 
 def test_independent_within_fixed_effects() -> None:
     check_columns(within(X, X + UNIT + 1e-4 * Z), ("a", "b", "d"))
+
+
+@pytest.mark.parametrize("n", [1, 3, 50])
+def test_size_beside_missing_values_of_r(n: int) -> None:
+    """R's NA is a signalling NaN, which numpy's nanmax takes for the largest value."""
+    missing = np.repeat(np.array([0x7FF00000000007A2], dtype=np.uint64).view(float), n)
+    for values in (np.concatenate([missing, np.ones(n)]), np.concatenate([np.ones(n), missing])[::-1], missing):
+        check_size(values, "column 'x'")
+    with pytest.raises(InfiniteValueError, match="too large"):
+        check_size(np.concatenate([missing, [1e200]]), "column 'x'")

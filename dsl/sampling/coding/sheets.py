@@ -186,10 +186,12 @@ def _xlsx_cells(path: Path) -> list[list[str]]:
     require_excel()
     from openpyxl import load_workbook
 
-    book = load_workbook(path, read_only=True, data_only=True)
-    try:
-        sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
-        # cells are read as they are asked for
-        return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-    finally:
-        book.close()
+    # opened here: some versions of openpyxl leave a file open that they cannot read
+    with path.open("rb") as file:
+        book = load_workbook(file, read_only=True, data_only=True)
+        try:
+            sheet = book["labels"] if "labels" in book.sheetnames else book.worksheets[0]
+            # cells are read as they are asked for
+            return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        finally:
+            book.close()

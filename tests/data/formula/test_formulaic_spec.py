@@ -53,7 +53,9 @@ def test_dates_are_no_numbers_of_formulaic() -> None:
         run(data, Formula("x ~ y + I(day - day.min())"))
     data["month"] = data["day"].dt.to_period("M")
     same = run(data, "x ~ y + factor(month)")
-    np.testing.assert_allclose(run(data, Formula("x ~ y + C(month)")).params, same.params, rtol=1e-9)
+    # as text: not every version of formulaic knows its own levels of dates again
+    text = data.assign(month=data["month"].astype(str))
+    np.testing.assert_allclose(run(text, Formula("x ~ y + C(month)")).params, same.params, rtol=1e-9)
 
 
 def design(formula: Any, predicted: tuple[str, ...] = ("y",), **caller: Any) -> Design:

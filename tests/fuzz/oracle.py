@@ -102,8 +102,10 @@ def solve(problem: Problem, lam: Array) -> tuple[Array, Array]:
     zero = np.zeros(k)
     if not problem.logit:
         psi, jacobian = parts(problem, zero, lam)
-        theta = np.linalg.solve(jacobian, psi.sum(axis=0))
-        theta = theta + np.linalg.solve(jacobian, parts(problem, theta, lam)[0].sum(axis=0))
+        bread = inverse(jacobian)
+        theta = bread @ psi.sum(axis=0)
+        for _ in range(2):
+            theta = theta + bread @ parts(problem, theta, lam)[0].sum(axis=0)
         return theta, jacobian
     n, size = len(problem.weight), 1.0 / np.sqrt(np.mean([(v.x**2).mean(axis=0) for v in problem.versions], axis=0))
 
@@ -122,7 +124,7 @@ def _root(equation: Callable[[Array], tuple[Array, Array]], k: int) -> Array:
         for _ in range(3):
             moment, slope = equation(theta)
             theta = theta - np.linalg.solve(slope, moment)
-        if np.abs(equation(theta)[0]).max() < 1e-10 and np.abs(theta).max() < 50.0:
+        if np.abs(equation(theta)[0]).max() < 1e-10 and np.abs(theta).max() < 1e4:
             return theta
     raise NoAnswerError("no root")
 
@@ -148,8 +150,14 @@ def finite_meat(c: Array, prob: Array) -> Array:
 
 
 def sandwich(jacobian: Array, meat: Array) -> Array:
-    bread = np.linalg.inv(jacobian)
+    bread = inverse(jacobian)
     return bread @ meat @ bread.T
+
+
+def inverse(jacobian: Array) -> Array:
+    """Of columns of one size: pivots chosen among columns of very different units would lose digits."""
+    size = 1.0 / np.sqrt(np.abs(np.diag(jacobian)))
+    return size[:, None] * np.linalg.inv(jacobian * size[:, None] * size) * size
 
 
 def condition(jacobian: Array) -> float:
@@ -237,7 +245,7 @@ def _stepped(
     tune: str, second: Array, total: Array, theta: Array, jacobian: Array, centre: Array, slopes: slice
 ) -> tuple[Answer, float]:
     k = len(theta)
-    bread = np.linalg.inv(jacobian)
+    bread = inverse(jacobian)
     change = best(tune, second, bread, centre)
     both = np.hstack([np.eye(k), change])
     step = bread @ (both @ total)
@@ -256,7 +264,7 @@ def two_sample(problem: Problem, lam: float | None) -> Answer:
         pilot = 1.0 if known else 0.0
         theta = _two_sample_root(problem, pilot)
         _, cross, _, pooled, bread = _two_sample_parts(problem, theta, pilot, known)
-        half = np.linalg.inv(bread)
+        half = inverse(bread)
         n = problem.labeled.sum()
         ddof = 0 if problem.gold_x.shape[1] == 1 else 1
         shrink = 1.0 if problem.cluster is not None else (n - ddof) / n
@@ -395,7 +403,8 @@ def with_dummies(problem: Problem) -> Problem:
 def out_of_fold(features: Array, gold: Array, labeled: NDArray[np.bool_], folds: Array, *, clip: bool) -> Array:
     """Least squares of each gold column (n, q) on the features, trained on the labelled rows of other folds. (N, q)."""
     out = np.empty((len(features), gold.shape[1]))
-    x = np.column_stack([np.ones(len(features)), features])
+    # of one size and around zero, so that least squares keeps its digits
+    x = np.column_stack([np.ones(len(features)), (features - features.mean(axis=0)) / features.std(axis=0)])
     for fold in np.unique(folds):
         train = labeled & (folds != fold)
         coefficients = np.linalg.lstsq(x[train], gold[(folds != fold)[labeled]], rcond=None)[0]

@@ -17,7 +17,7 @@ help:
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
 	@echo "make test-kernels  the numeric tests under each of OpenBLAS's kernels that the processor has"
 	@echo "make test-lowest  the tests without R, with the lowest versions that pyproject.toml allows"
-	@echo "make test-slow  simulations with known answers (coverage of the intervals)"
+	@echo "make test-slow  simulations with known answers (coverage of the intervals), and long random tests"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make test-browser  the report in headless Chromium (it must be installed)"
 	@echo "make coverage   which lines and branches the tests without R reach, with a floor"
@@ -72,7 +72,7 @@ test-r-dsl: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
 test-slow: $(DEV)
-	.ci/clean_tree $(BIN)/python -m pytest -m slow tests/simulation tests/fuzz
+	.ci/clean_tree $(BIN)/python -m pytest -m slow tests
 
 test-browser: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser

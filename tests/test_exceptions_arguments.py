@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,12 +40,10 @@ pytestmark = [
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder to write to, and plots without windows."""
-    matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     monkeypatch.setitem(matplotlib.rcParams, "figure.max_open_warning", 0)
     monkeypatch.chdir(tmp_path)
     yield
-    plt = pytest.importorskip("matplotlib.pyplot")
     plt.close("all")
 
 

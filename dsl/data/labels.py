@@ -169,13 +169,14 @@ def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray)
 def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:
     """Raise LeakError for a copy of the gold label whose gaps were filled with one value."""
     # fewer than 20 rows may agree by chance
-    rest = frame[name].to_numpy()[~labeled]
-    if len(rest) < 20 or pd.isna(rest[0]) or not bool((rest == rest[0]).all()):
+    column = frame[name][~labeled]
+    # missing ones first: comparisons with them are neither true nor false
+    if len(column) < 20 or column.isna().any() or not bool((column == column.iloc[0]).all()):
         return
     for gold in columns.predicted:
         if frame[gold].nunique() > 1 and _same(frame[name], frame[gold], labeled):
             raise LeakError(
-                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {rest[0]} on all others: it is a copy of "
+                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {column.iloc[0]} on all others: it is a copy of "
                 "the gold label with its gaps filled, not a surrogate. Pass the labels that the model gave to every row"
             )
 

@@ -185,7 +185,6 @@ def test_every_saver_writes_aside(tmp_path: Path, name: str) -> None:
     import resource
     import signal
 
-    pytest.importorskip("docx")
     mpl.use("agg")
     path, save = tmp_path / SAVERS[name][0], SAVERS[name][1]
     save(path)

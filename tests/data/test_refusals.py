@@ -105,7 +105,8 @@ def test_who_takes_predictions_as_they_are(estimator: str, refusals: str, kind: 
     if kind == "text":
         data = data.assign(y=data["y"].map({0.0: "no", 1.0: "yes"}))
     with pytest.raises(
-        PredictionError, match=r"is missing in .* it is taken as it is here, .*refusals='indicator'; or"
+        PredictionError,
+        match=r"is missing in .* it is taken as it is here, .*fill it with any value.*refusals='indicator'",
     ):
         run(data, "x ~ y", estimator=estimator, refusals=refusals)
 
@@ -187,3 +188,15 @@ def test_nothing_biased() -> None:
     assert abs(gap.mean()) < 4.0 * gap.std(ddof=1) / np.sqrt(len(gap))
     # complete cases would be off by this much
     assert abs(gap.mean()) < 0.02
+
+
+def test_truth_values_with_gaps_are_no_copy_of_the_labels() -> None:
+    """Nullable truth values: what is missing equals nothing, first or later."""
+    data = table()
+    for first in (True, None):
+        values = pd.Series([True, False] * (len(data) // 2), index=data.index, dtype="boolean")
+        values = values.mask(np.arange(len(data)) % 5 == 1)
+        values.iloc[np.flatnonzero(data["y"].isna())[0]] = first
+        with pytest.raises(PredictionError, match="is missing in"):
+            run(data.assign(llm=values))
+        run(data.assign(llm=values), refusals="indicator")

@@ -8,9 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
 import dsl
-from dsl.exceptions import DSLError, DSLWarning, EstimationError, FewLabelsWarning
+from dsl.exceptions import DSLError, DSLWarning, EstimationError
 
-from .cases import CONTAINED, CONTAINERS, Case, allowed, arguments_of, described, expected, formula_of, frame_of
+from .cases import (
+    CONTAINED,
+    CONTAINERS,
+    Case,
+    allowed,
+    arguments_of,
+    described,
+    expected,
+    formula_of,
+    frame_of,
+    tune_of,
+)
 from .oracle import NoAnswerError
 
 pytestmark = pytest.mark.numeric
@@ -19,6 +30,8 @@ WELL = 1e5
 """Condition number (columns scaled) up to which rounding leaves `TOLERANCE`."""
 TOLERANCE = 1e-6
 """In standard errors, and relative for these."""
+MOSTLY = 0.8
+"""Share of the analyses that have an answer to compare with: the others are ill-conditioned, or have few labels."""
 TUNES = {
     "dsl": (None, "scalar", "coef", "matrix", 0.5),
     "dsl+": (None, "scalar", "matrix", 1.0),
@@ -58,8 +71,8 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def check(case: Case) -> None:
-    """Raise AssertionError unless package and oracle agree."""
+def check(case: Case) -> bool:
+    """Raise AssertionError unless package and oracle agree. Whether there was something to compare."""
     try:
         params, se, condition = expected(case)
     except (NoAnswerError, np.linalg.LinAlgError):
@@ -72,18 +85,20 @@ def check(case: Case) -> None:
             fit = dsl.dsl(formula_of(case), CONTAINED[case.container](frame_of(case)), **arguments_of(case))
         except DSLError as error:
             if isinstance(error, EstimationError) and params is None:
-                return
+                return False
             raise AssertionError(f"{type(error).__name__}: {error}\n{described(case)}") from error
     foreign = [str(each.message) for each in caught if not issubclass(each.category, DSLWarning)]
     assert not foreign, f"{foreign}\n{described(case)}"
     found, own = fit.params.to_numpy(), fit.bse.to_numpy()
     assert np.isfinite(found).all(), described(case)
     assert np.isfinite(own).all(), described(case)
-    # with few labels behind a coefficient tuned estimators leave Lambda alone, which the oracle does not know
-    if params is None or any(issubclass(each.category, FewLabelsWarning) for each in caught):
-        return
+    # with few labels behind a coefficient a chosen Lambda is left at one, which the oracle does not know
+    alone = isinstance(tune_of(case), str) or case.estimator == "ppi++"
+    if params is None or (alone and any("no lambda is chosen" in str(each.message) for each in caught)):
+        return False
     assert np.abs((found - params) / se).max() < TOLERANCE, f"{found} against {params}, SE {se}\n{described(case)}"
     assert np.abs(own / se - 1.0).max() < TOLERANCE, f"SE {own} against {se}\n{described(case)}"
+    return True
 
 
 def test_a_random_analysis_agrees() -> None:
@@ -92,9 +107,11 @@ def test_a_random_analysis_agrees() -> None:
     @settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases().filter(allowed))
     def run(case: Case) -> None:
-        check(case)
+        compared.append(check(case))
 
+    compared: list[bool] = []
     run()
+    assert np.mean(compared) > MOSTLY
 
 
 @pytest.mark.slow
@@ -106,6 +123,8 @@ def test_five_thousand_analyses_agree(part: int) -> None:
     @settings(max_examples=500, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases().filter(allowed))
     def run(case: Case) -> None:
-        check(case)
+        compared.append(check(case))
 
+    compared: list[bool] = []
     run()
+    assert np.mean(compared) > MOSTLY

@@ -87,7 +87,6 @@ def test_saved_table(made: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_great_table(made: dict[str, Any]) -> None:
-    pytest.importorskip("great_tables")
     shown = made["table"].great_table().as_raw_html()
     assert "<script>alert" not in shown
     assert "<b>one" not in shown

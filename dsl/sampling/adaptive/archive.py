@@ -16,7 +16,7 @@ from dsl.data.formula.caller import call_among
 from dsl.data.formula.matrices import ParsedFormula, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import missing_per_column
-from dsl.data.refusals import check_not_refused
+from dsl.data.refusals import BY_HAND, check_not_refused
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
 from dsl.engine.models import MODELS
@@ -204,7 +204,7 @@ def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Ana
     gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in settings.predicted}
     analysis = prepare_analysis(call_of(settings), table.assign(**gold), caller, quiet=True)
     sample = analysis.sample
-    check_not_refused(sample.refused, sample.labeled, sample.labels)
+    check_not_refused(sample.refused, sample.labeled, sample.labels, BY_HAND)
     if sample.dropped:
         raise DataError(
             f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values "

@@ -414,7 +414,11 @@ DATA: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str]]
         e.DataError,
         ["'x'", "could not be used once labelled"],
     ),
-    "missing surrogate": (lambda d: d.assign(llm=d["llm"].where(d["x"] < 1)), e.PredictionError, ["'llm'"]),
+    "missing surrogate": (
+        lambda d: d.assign(llm=d["llm"].where(d["x"] < 1)),
+        e.PredictionError,
+        ["'llm'", "named in feature="],
+    ),
     "row labels": (lambda d: d.set_axis(["a"] * ROWS), e.DesignError, ["a"]),
     "collinear": (lambda d: d.assign(rare=2 * d["x"]), e.CollinearityError, ["'x', 'rare'"]),
     "empty": (lambda d: d.iloc[:0], e.DataError, ["no rows"]),

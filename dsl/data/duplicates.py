@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import BoolArray, IntArray
 from dsl.data.tables import TableLike, column_names, first_rows
 
 SAMPLE = 1000
@@ -42,7 +42,7 @@ def duplicate_notes(data: TableLike, frame: pd.DataFrame, compared: Sequence[str
     unique, text = frame.index.is_unique, _text_column(data)
     if not compared or (not detailed and unique and text is None):
         return ()
-    same = _repeated(_row_hashes(frame, compared))
+    same = _repeated(_row_hashes(frame[list(compared)]))
     if not same.any():
         return ()
     if any(frame[name].nunique() >= len(frame) / 2 for name in detailed):
@@ -66,43 +66,21 @@ def _repeated(hashes: Hash) -> BoolArray:
     return pd.Series(hashes).isin(twice).to_numpy() if len(twice) else np.zeros(len(hashes), dtype=bool)
 
 
-def _row_hashes(frame: pd.DataFrame, names: Sequence[str]) -> Hash:
+def _row_hashes(frame: pd.DataFrame) -> Hash:
     """A number for each row that equal rows share, (N,)."""
-    out = np.zeros(len(frame), dtype=np.uint64)
-    for name in names:
-        column, values = frame[name], _numbers(frame[name])
-        if values is not None:
-            # plus zero: 0 and -0 have one bit pattern
-            own = (values + 0.0).view(np.int64)
-        elif isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
-            own = column.to_numpy().astype(np.int64)
-        else:
-            # codes of text, categories and dates. Missing values are -1
-            own = pd.factorize(column)[0].astype(np.int64)
-        out = _mixed(out * np.uint64(31) + _mixed(own.view(np.uint64)))
-    return out
-
-
-def _mixed(values: Hash) -> Hash:
-    """Bits spread over the whole word (Stafford's variant 13 of the finaliser of MurmurHash3)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def _numbers(column: pd.Series) -> FloatArray | None:
-    """Floats of a column of numbers, one bit pattern for missing. None for anything else, and for whole numbers."""
-    if not pd.api.types.is_float_dtype(column.dtype):
-        return None
-    values = column.to_numpy(dtype=float, na_value=np.nan)
-    missing = np.isnan(values)
-    return np.where(missing, np.nan, values) if missing.any() else values
+    try:
+        return pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+    # texts among numbers
+    except TypeError:
+        return _row_hashes(frame.map(repr))
 
 
 def _detailed(column: pd.Series) -> bool:
     """Whether most of a column's numbers have more than `DIGITS` significant digits."""
-    values = _numbers(column)
-    found = np.zeros(0) if values is None else values[np.isfinite(values) & (values != 0.0)][:SAMPLE]
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return False
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    found = values[np.isfinite(values) & (values != 0.0)][:SAMPLE]
     if not len(found):
         return False
     scaled = found * 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(found))))

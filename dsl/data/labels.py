@@ -176,8 +176,8 @@ def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled:
     for gold in columns.predicted:
         if frame[gold].nunique() > 1 and _same(frame[name], frame[gold], labeled):
             raise LeakError(
-                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {column.iloc[0]} on all others: it is a copy of "
-                "the gold label with its gaps filled, not a surrogate. Pass the labels that the model gave to every row"
+                f"'{name}' equals the gold label '{gold}' on all labelled rows and is {column.iloc[0]} on all others: it is a "
+                "copy of the gold label with its gaps filled, not a surrogate. Pass the labels that the model gave to every row"
             )
 
 

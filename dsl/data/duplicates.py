@@ -69,7 +69,7 @@ def _repeated(hashes: Hash) -> BoolArray:
 def _row_hashes(frame: pd.DataFrame) -> Hash:
     """A number for each row that equal rows share, (N,)."""
     try:
-        return pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+        return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
     # texts among numbers
     except TypeError:
         return _row_hashes(frame.map(repr))

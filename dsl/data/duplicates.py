@@ -69,10 +69,16 @@ def _repeated(hashes: Hash) -> BoolArray:
 def _row_hashes(frame: pd.DataFrame) -> Hash:
     """A number for each row that equal rows share, (N,)."""
     try:
-        return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
+        return np.asarray(pd.util.hash_pandas_object(_unsigned_zeros(frame), index=False), dtype=np.uint64)
     # texts among numbers
     except TypeError:
         return _row_hashes(frame.map(repr))
+
+
+def _unsigned_zeros(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same numbers with one zero: -0.0 equals 0.0, but the hashes of some versions of pandas differ."""
+    floats = [column for column in frame if pd.api.types.is_float_dtype(frame[column].dtype)]
+    return frame.assign(**{column: frame[column] + 0.0 for column in floats})
 
 
 def _detailed(column: pd.Series) -> bool:

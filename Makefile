@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LIGHT := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+TEXT := $(VENV)/.installed-text
 LOWEST := .venv-lowest
 # One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
 # A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
@@ -39,6 +40,11 @@ $(DEV): $(LIGHT)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@
 
+# Tests that fine-tune models need torch, which is large: no target but those that run them installs it.
+$(TEXT): $(DEV) .ci/install_text.py
+	$(BIN)/python .ci/install_text.py
+	@touch $@
+
 # The lowest Python too: old versions have no wheels for newer ones. The tools of the tests are of today: pip keeps what is there.
 $(LOWEST)/.installed: $(DEV)
 	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
@@ -56,7 +62,7 @@ lint: $(DEV)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python .ci/check_files.py
 
-test: $(DEV)
+test: $(TEXT)
 	r_compat/install_r.sh $(VENV)
 	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not live_r_dsl and not browser"
 
@@ -71,7 +77,7 @@ test-r-dsl: $(DEV)
 	r_compat/install_r.sh $(VENV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
-test-slow: $(DEV)
+test-slow: $(TEXT)
 	.ci/clean_tree $(BIN)/python -m pytest -m slow tests
 
 test-browser: $(DEV)
@@ -86,7 +92,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
 
-coverage: $(DEV)
+coverage: $(TEXT)
 	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 package:

@@ -77,8 +77,10 @@ def _row_hashes(frame: pd.DataFrame) -> Hash:
 
 def _unsigned_zeros(frame: pd.DataFrame) -> pd.DataFrame:
     """The same numbers with one zero: -0.0 equals 0.0, but the hashes of some versions of pandas differ."""
-    floats = [column for column in frame if pd.api.types.is_float_dtype(frame[column].dtype)]
-    return frame.assign(**{column: frame[column] + 0.0 for column in floats})
+    numeric = pd.api.types.is_float_dtype
+    return pd.DataFrame(
+        {name: each + 0.0 if numeric(each.dtype) else each for name, each in frame.items()}, frame.index
+    )
 
 
 def _detailed(column: pd.Series) -> bool:

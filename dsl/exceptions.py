@@ -93,6 +93,30 @@ class CoderFileError(DataError):
     """A coder's file cannot be used: labels missing, repeated, unknown, or given to texts that were changed."""
 
 
+class ServerError(DSLError, RuntimeError):
+    """A language model could not be asked, or its server answered with something that cannot be used.
+
+    Parameters
+    ----------
+    message : str
+        Never holds the key, the prompt or the text.
+    status : int, optional
+        Of the HTTP answer. None where none came.
+    retry_after : float, optional
+        Seconds that the server asks to wait.
+    retry : bool
+        Whether asking again can help.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.retry = retry
+
+
 class EstimationError(DSLError):
     """The data are fine but the equations have no usable solution. Root of the errors below."""
 
@@ -179,3 +203,7 @@ class StatisticWarning(DSLWarning):
 
 class UnequalPostsWarning(DSLWarning):
     """Posts of the same unit had different sampling probabilities: the mean of its labelled posts is biased."""
+
+
+class AnnotationWarning(DSLWarning):
+    """Many answers of a language model are missing or unreadable, or have little of their probability on the labels."""

@@ -14,7 +14,7 @@ from dsl.estimators.names import ESTIMATORS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "dsl").rglob("*.py"))
-MOST_ENTRIES, MOST_LINES, MOST_BODY = 15, 500, 60
+MOST_ENTRIES, MOST_LINES, MOST_BODY = 16, 500, 60
 MOST_COMPARISONS = 15
 MOST_ANY = 10.0
 """For each thousand lines."""

@@ -1,0 +1,1 @@
+"""Labels from language models, with what a correction needs: a probability for each label, and how they came about."""

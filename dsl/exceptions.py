@@ -117,6 +117,18 @@ class ServerError(DSLError, RuntimeError):
         self.retry = retry
 
 
+class CacheError(DSLError, ValueError):
+    """The file of a model's answers cannot be used: another process writes to it, or it is something else."""
+
+
+class BudgetError(DSLError, RuntimeError):
+    """A budget is spent before all texts have labels. What was answered is stored."""
+
+
+class TrailError(DSLError, ValueError):
+    """The record of how labels were made is damaged, or is of something else."""
+
+
 class EstimationError(DSLError):
     """The data are fine but the equations have no usable solution. Root of the errors below."""
 
@@ -207,3 +219,7 @@ class UnequalPostsWarning(DSLWarning):
 
 class AnnotationWarning(DSLWarning):
     """Many answers of a language model are missing or unreadable, or have little of their probability on the labels."""
+
+
+class CacheWarning(DSLWarning):
+    """Lines in the file of a model's answers are damaged."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dsl.annotation.cache import Cache
-from dsl.annotation.cost import Meter, Price, Spent
+from dsl.annotation.cost import Meter, Price
 from dsl.annotation.exchange import Answer, Ask, Request
 from dsl.exceptions import ServerError
 

@@ -17,7 +17,6 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -198,7 +197,8 @@ class Cache:
 
     def _unpacked(self, opened: ExitStack) -> IO[bytes]:
         """A packed cache, unpacked to a file without a name, since places in a packed one cannot be found."""
-        out: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+        out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        opened.callback(out.close)
         with read_from(self.path, "a packed cache of answers", CacheError) as path, gzip.open(path) as packed:
             shutil.copyfileobj(packed, out)
         return out
@@ -233,8 +233,9 @@ class Cache:
         what = f"{len(damaged)} lines" if len(damaged) > 1 else "a line"
         warn_caller(
             CacheWarning,
-            f"{what} of the cache '{self.path}' cannot be read and will be asked again (first: {', '.join(map(str, damaged[:3]))}): "
-            "a disk or an editor has changed it. Restore the file from a copy if the answers were dear",
+            f"{what} of the cache '{self.path}' cannot be read and will be asked again (first: "
+            f"{', '.join(map(str, damaged[:3]))}): a disk or an editor has changed it. Restore the file from a copy if the answers "
+            "were dear",
         )
 
 

@@ -1,7 +1,7 @@
 """A fake server of OpenAI's protocol, from the standard library: quick, and with every fault that a text asks for.
 
-A text has a number, "#17 I love it", from which its answer follows, and perhaps a fault: "#17 I love it [429 x2]" is refused twice
-and answered the third time. Faults: 429 (with Retry-After), 500, 401, 404, 400, slow, hang, cut (the connection, half-way through
+A text has a number, "#17 I love it", from which its answer follows, and perhaps a fault: "#17 I love it [429 x2]" is refused
+twice and answered the third time. Faults: 429 (with Retry-After), 500, 401, 404, 400, slow, hang, cut (the connection, half-way through
 an answer), broken (JSON), and answers that are none: wrong (a label that nobody asked for), refusal, filter, empty.
 
     python -m tests.annotation.server        # prints its address, and serves until it is killed
@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 NUMBER = re.compile(r"#(\d+)")
 FAULT = re.compile(r"\[(\w+)(?: x(\d+))?\]")
@@ -157,7 +157,7 @@ def _content(messages: list[dict[str, Any]]) -> str:
 class Connection(asyncio.Protocol):
     """One connection, kept alive, that reads a request at a time."""
 
-    every: "set[Connection]" = set()
+    every: "ClassVar[set[Connection]]" = set()
 
     def __init__(self, fake: Fake) -> None:
         self.fake = fake

@@ -162,7 +162,10 @@ def test_pauses_double() -> None:
 
 
 def test_the_budget_holds(tmp_path: Path) -> None:
-    """By hand: 8 tokens at $1 and 2 at $10 for each million are $28e-6 an answer; the first is reckoned at 1 + 10 tokens, $101e-6."""
+    """By hand: 8 tokens at $1 and 2 at $10 for each million are $28e-6 an answer.
+
+    The first is reckoned at 1 + 10 tokens, $101e-6.
+    """
     model = Model()
     with Cache(tmp_path / "c.jsonl", write=True) as cache:
         ask = Asking(model, cache, patience=QUICK, price=Price(1.0, 10.0), budget=150e-6)

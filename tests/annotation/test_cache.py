@@ -172,13 +172,11 @@ def test_a_full_disk(tmp_path: Path) -> None:
     path = Path("/dev/full")
     if not path.exists():
         return
-    with pytest.raises(CacheError, match="cannot be written"), Cache(tmp_path / "c.jsonl", write=True) as cache:
-        cache._writer = path.open("ab", buffering=0)
-        try:
+    with path.open("ab", buffering=0) as full, Cache(tmp_path / "c.jsonl", write=True) as cache:
+        cache._writer = full
+        with pytest.raises(CacheError, match="cannot be written"):
             cache.add(key(1), {})
-        finally:
-            cache._writer.close()
-            cache._writer = None
+        cache._writer = None
 
 
 def test_no_place(tmp_path: Path) -> None:

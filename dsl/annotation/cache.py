@@ -234,8 +234,8 @@ class Cache:
         warn_caller(
             CacheWarning,
             f"{what} of the cache '{self.path}' cannot be read and will be asked again (first: "
-            f"{', '.join(map(str, damaged[:3]))}): a disk or an editor has changed it. Restore the file from a copy if the answers "
-            "were dear",
+            f"{', '.join(map(str, damaged[:3]))}): a disk or an editor has changed the file. Restore it from a copy if the "
+            "answers were dear",
         )
 
 

@@ -1,8 +1,8 @@
 """A fake server of OpenAI's protocol, from the standard library: quick, and with every fault that a text asks for.
 
 A text has a number, "#17 I love it", from which its answer follows, and perhaps a fault: "#17 I love it [429 x2]" is refused
-twice and answered the third time. Faults: 429 (with Retry-After), 500, 401, 404, 400, slow, hang, cut (the connection, half-way through
-an answer), broken (JSON), and answers that are none: wrong (a label that nobody asked for), refusal, filter, empty.
+twice and answered the third time. Faults: 429 (with Retry-After), 500, 401, 404, 400, slow, hang, cut (the connection, half-way
+through an answer), broken (JSON), and answers that are none: wrong (a label that nobody asked for), refusal, filter, empty.
 
     python -m tests.annotation.server        # prints its address, and serves until it is killed
 """
@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 NUMBER = re.compile(r"#(\d+)")
 FAULT = re.compile(r"\[(\w+)(?: x(\d+))?\]")
@@ -62,6 +62,7 @@ class Fake:
     flying: int = 0
     most_flying: int = 0
     url: str = ""
+    connections: "set[Connection]" = field(default_factory=set)
 
     def __enter__(self) -> "Fake":
         self._loop = asyncio.new_event_loop()
@@ -85,8 +86,8 @@ class Fake:
         ready.set()
         loop.run_forever()
         server.close()
-        for connection in Connection.open_to(self):
-            connection.abort()
+        for connection in self.connections:
+            connection.transport.abort()
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
@@ -157,23 +158,17 @@ def _content(messages: list[dict[str, Any]]) -> str:
 class Connection(asyncio.Protocol):
     """One connection, kept alive, that reads a request at a time."""
 
-    every: "ClassVar[set[Connection]]" = set()
-
     def __init__(self, fake: Fake) -> None:
         self.fake = fake
         self.buffer = b""
         self.transport: Any = None
 
-    @classmethod
-    def open_to(cls, fake: Fake) -> list[Any]:
-        return [each.transport for each in list(cls.every) if each.fake is fake]
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.every.add(self)
+        self.fake.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.every.discard(self)
+        self.fake.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

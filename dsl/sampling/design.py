@@ -227,27 +227,44 @@ class LabelDesign(SamplingDesign):
         label: str = "gold",
         codebook: CodebookLike | None = None,
         seed: int | np.random.Generator = 1234,
+        format: str | None = None,
+        show_predictions: bool = False,
     ) -> pd.DataFrame:
-        """Write the drawn rows to a CSV or XLSX file for a coder, in random order, with an empty label column.
+        """Write the drawn rows to a file for a coder or a coders' tool, in random order, without labels.
 
         The file holds `columns` and nothing that could sway the coder: no prediction, no probability, no stratum.
-        Its last column, ``key``, ties each row to this design and to the text shown. `from_coder` checks it.
+        A key ties each row to this design and to the text shown (column ``key``, in JSON ``dsl_id``). `from_coder` checks it.
         Rows whose label `data` already has (a pilot's) are not asked for again.
 
         Parameters
         ----------
         path : str or Path
-            Ends in ``.csv`` (UTF-8, as Excel reads it too) or ``.xlsx`` (needs openpyxl: ``pip install "dsl[excel]"``).
+            Ends in ``.csv`` (UTF-8, as Excel reads it too), ``.xlsx`` (needs openpyxl: ``pip install "dsl[excel]"``), ``.json``
+            (Label Studio, Argilla) or ``.jsonl`` (doccano, Prodigy).
         data : data frame
             Holds `columns` for every drawn row, found by row label.
         columns : str or list of str
-            What the coder sees.
+            What the coder sees. doccano and Prodigy show one text.
         label : str
-            Name of the column to fill in.
+            Name of the column (Label Studio: the choices, Argilla: the question) to fill in.
         codebook : list, or dict of code to meaning, optional
-            Labels that may be given. An XLSX file offers them in each cell and explains them on a second sheet.
+            Labels that may be given, which Label Studio, doccano and Prodigy need. An XLSX file offers them in each cell and
+            explains them on a second sheet. Tools show the meaning of a code that is a number.
         seed : int or numpy.random.Generator
             Decides the order.
+        format : {"csv", "xlsx", "label_studio", "doccano", "prodigy", "argilla"}, optional
+            By default what the ending of `path` says, which for ``.json`` and ``.jsonl`` it does not.
+        show_predictions : bool
+            Whether coders may see a prediction or a confidence: a column with which the rows were drawn, or whose name has a word
+            such as "llm", "predicted" or "confidence". Coders who see what a model says tend to agree with it (anchoring). Their
+            labels then follow its errors, which no estimator can correct, so that such a column is refused unless this is True.
+
+        Notes
+        -----
+        Label Studio: import the file, and paste the labelling configuration that is written beside it (``.xml``) under Settings,
+        Labeling Interface, Code. doccano (text classification): import the file as JSONL and the labels beside it
+        (``.labels.json``). Prodigy: ``prodigy mark DATASET FILE --view-id choice``. Argilla: ``dataset.records.from_json(path)``
+        into a dataset with a text field for each column and a LabelQuestion of the label's name.
 
         Returns
         -------
@@ -271,7 +288,17 @@ class LabelDesign(SamplingDesign):
         >>> asked.columns.tolist()
         ['text', 'gold', 'key']
         """
-        return write_coder_file(self, path, data, columns=columns, label=label, codebook=codebook, seed=seed)
+        return write_coder_file(
+            self,
+            path,
+            data,
+            columns=columns,
+            label=label,
+            codebook=codebook,
+            seed=seed,
+            format=format,
+            show_predictions=show_predictions,
+        )
 
     @overload
     def from_coder(
@@ -284,6 +311,7 @@ class LabelDesign(SamplingDesign):
         rule: str = ...,
         ties: str = ...,
         encoding: str = ...,
+        format: str | None = ...,
     ) -> pd.DataFrame: ...
 
     @overload
@@ -297,6 +325,7 @@ class LabelDesign(SamplingDesign):
         rule: str = ...,
         ties: str = ...,
         encoding: str = ...,
+        format: str | None = ...,
     ) -> IntoDataFrameT: ...
 
     def from_coder(
@@ -309,6 +338,7 @@ class LabelDesign(SamplingDesign):
         rule: str = "majority",
         ties: str = "raise",
         encoding: str = "utf-8-sig",
+        format: str | None = None,
     ) -> TableLike:
         """Read coders' files back and put their labels into a copy of the data, after checking all of it.
 
@@ -323,7 +353,8 @@ class LabelDesign(SamplingDesign):
         Parameters
         ----------
         path : str, Path or list of them
-            The file, or one per coder: a row may be labelled by several coders, and must be by one at least.
+            The file, or one per coder: a row may be labelled by several coders, and must be by one at least. Label Studio,
+            Prodigy and Argilla name the coder of each answer, so that one file may hold several coders'.
         data : data frame
             The table the design was drawn from.
         label : str
@@ -333,9 +364,13 @@ class LabelDesign(SamplingDesign):
         rule : {"majority", "mean"}
             How several coders' labels of a row become one.
         ties : {"raise", "first"}
-            What to do about a tied majority: raise, or take the label of the file named first.
+            What to do about a tied majority: raise, or take the label of the file (in it, of the coder) that comes first.
         encoding : str
             Of CSV files.
+        format : str, optional
+            As in `to_coder`, for all files, by default what each one's ending says. Export "JSON" from Label Studio, "JSONL"
+            from doccano, ``db-out`` from Prodigy, ``dataset.records(with_responses=True).to_json`` from Argilla. Tasks that were
+            skipped, rejected or discarded have no label. Predictions, suggestions and drafts are never read.
 
         Returns
         -------
@@ -368,7 +403,7 @@ class LabelDesign(SamplingDesign):
         [0.5, 0.5, 0.5, 0.5]
         """
         return read_coder_files(
-            self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding
+            self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding, format=format
         )
 
     def agreement(
@@ -378,6 +413,7 @@ class LabelDesign(SamplingDesign):
         label: str = "gold",
         codebook: CodebookLike | None = None,
         encoding: str = "utf-8-sig",
+        format: str | None = None,
     ) -> pd.DataFrame:
         """Agreement of each pair of coders on the rows that both labelled.
 
@@ -385,13 +421,13 @@ class LabelDesign(SamplingDesign):
         ----------
         paths : list of str or Path
             One file per coder.
-        label, codebook, encoding
+        label, codebook, encoding, format
             As in `from_coder`.
 
         Returns
         -------
         DataFrame
-            One row per pair of files: ``first``, ``second``, ``n`` rows labelled by both, ``agreement`` (share of equal
+            One row per pair of coders: ``first``, ``second``, ``n`` rows labelled by both, ``agreement`` (share of equal
             labels) and Cohen's ``kappa`` (NaN where chance alone would make them agree).
 
         Raises
@@ -413,7 +449,7 @@ class LabelDesign(SamplingDesign):
         >>> report.loc[0, ["n", "agreement", "kappa"]].tolist()
         [4.0, 0.75, 0.5]
         """
-        return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding)
+        return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding, format=format)
 
 
 def _frozen(value: ArrayLike, name: str, dtype: type, n: int) -> AnyArray:

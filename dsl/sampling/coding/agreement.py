@@ -10,7 +10,8 @@ import pandas as pd
 from dsl.data.design import SamplingDesign
 from dsl.exceptions import ArgumentError
 from dsl.sampling.coding.codebook import Codebook, CodebookLike
-from dsl.sampling.coding.files import open_coder_file, path_list, sheet_labels
+from dsl.sampling.coding.files import path_list
+from dsl.sampling.coding.opened import given_labels, open_coder_file
 
 
 def agreement_table(
@@ -20,26 +21,29 @@ def agreement_table(
     label: str,
     codebook: CodebookLike | None,
     encoding: str,
+    format: str | None,
 ) -> pd.DataFrame:
     """Agreement of each pair of coders. See `LabelDesign.agreement`."""
-    files = path_list(paths)
-    if len(files) < 2:
-        raise ArgumentError("agreement needs the files of two coders at least")
     book = None if codebook is None else Codebook.of(codebook)
-    labels = {
-        str(file): sheet_labels(
-            open_coder_file(design, file, label=label, encoding=encoding), label=label, codebook=book
+    labels: list[tuple[str, pd.Series]] = []
+    for file in path_list(paths):
+        sheets = open_coder_file(design, file, label=label, encoding=encoding, format=format)
+        # a file's parts in which nobody labelled anything are no coder's
+        typed = [sheet for sheet in sheets if sheet.labelled(label)] or sheets
+        names = [sheet.name.replace("'", "") for sheet in typed]
+        labels += zip(names, given_labels(typed, label=label, codebook=book), strict=True)
+    if len(labels) < 2:
+        raise ArgumentError(
+            "agreement needs the labels of two coders at least: two coders' files, or one file with both"
         )
-        for file in files
-    }
     rows = []
-    for first, second in combinations(labels, 2):
+    for (first, one), (second, two) in combinations(labels, 2):
         # rows that both have labelled
-        both = pd.concat([labels[first], labels[second]], axis=1, keys=["first", "second"]).dropna()
+        both = pd.concat([one, two], axis=1, keys=["first", "second"]).dropna()
         rows.append(
             {
-                "first": Path(first).name,
-                "second": Path(second).name,
+                "first": first,
+                "second": second,
                 "n": len(both),
                 "agreement": float((both["first"] == both["second"]).mean()) if len(both) else np.nan,
                 "kappa": cohen_kappa(both["first"], both["second"]),

@@ -13,6 +13,7 @@ from dsl.data.kinds import EXACT
 from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, CoderFileError, DataError, MissingDependencyError
 from dsl.sampling.coding.codebook import GUARDED, UNPRINTABLE, Codebook, is_number, unguarded
+from dsl.sampling.coding.exchange import KEY, ROW, CoderFormat, Incoming, Outgoing
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
 
 CELL = 32_767
 """Characters that a spreadsheet cell holds."""
-WIDTHS = {"key": 28, "row": 12}
+WIDTHS = {KEY: 28, ROW: 12}
 """Columns' widths, less than that of text."""
-
-
-def check_suffix(path: Path, known: tuple[str, ...]) -> None:
-    """Raise ArgumentError for a file of another kind."""
-    if path.suffix.lower() not in known:
-        raise ArgumentError(f"'{path.name}' must end in {' or '.join(known)}, which says what kind of file it is")
 
 
 def cell_text(value: object) -> str:
@@ -143,7 +138,6 @@ def require_excel() -> None:
 
 def read_sheet(path: Path, encoding: str) -> pd.DataFrame:
     """All cells of a file as text, empty where blank. Rows without anything in them are left out."""
-    check_suffix(path, (".csv", ".xlsx", ".txt", ".tsv"))
     again = "a coder's file (save it again from the spreadsheet, as .xlsx or .csv)"
     with read_from(path, again, CoderFileError) as target:
         cells = _xlsx_cells(target) if path.suffix.lower() == ".xlsx" else _csv_cells(target, encoding)
@@ -195,3 +189,20 @@ def _xlsx_cells(path: Path) -> list[list[str]]:
             return [[cell_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
         finally:
             book.close()
+
+
+def write(path: Path, outgoing: Outgoing) -> None:
+    """Write a sheet with an empty column of labels."""
+    sheet = outgoing.texts.assign(**{outgoing.label: "", KEY: list(outgoing.keys)}).rename_axis(ROW)
+    write_sheet(path, sheet, label=outgoing.label, codebook=outgoing.codebook)
+
+
+def read(path: Path, label: str, encoding: str) -> list[Incoming]:
+    """Read a sheet, which is one coder's."""
+    cells = read_sheet(path, encoding)
+    # lines from 2, below the header, as spreadsheets count them
+    return [Incoming(cells=cells, places=pd.RangeIndex(2, len(cells) + 2))]
+
+
+CSV = CoderFormat(name="csv", write=write, read=read, writes=(".csv",), reads=(".csv", ".txt", ".tsv"))
+XLSX = CoderFormat(name="xlsx", write=write, read=read, writes=(".xlsx",), reads=(".xlsx",))

@@ -7,12 +7,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dsl.annotation.cache import Cache
-from dsl.annotation.cost import Meter, Price
+from dsl.annotation.cost import Meter
 from dsl.annotation.exchange import Answer, Ask, Request
 from dsl.exceptions import ServerError
 
 LONGEST_WAIT = 600.0
 """Seconds that a server may ask to wait. Where it asks for more, the run stops and says so."""
+
+
+LEAST_STREAK, LEAST_AT_FIRST = 20, 3
+"""Questions in a row without an answer, at least, after which the server is taken for down: later, and before its first answer,
+when one for each thread is enough."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -109,9 +114,10 @@ class Asking:
     ask : Ask
     cache : Cache
     patience : Patience
-    price : Price, optional
-    budget : float, optional
-        Dollars that new answers may cost.
+    meter : Meter, optional
+        Counts dollars, and may allow no further question.
+    threads : int
+        Threads that ask.
 
     Notes
     -----
@@ -119,15 +125,17 @@ class Asking:
     """
 
     def __init__(
-        self, ask: Ask, cache: Cache, *, patience: Patience, price: Price | None = None, budget: float | None = None
+        self, ask: Ask, cache: Cache, *, patience: Patience, meter: Meter | None = None, threads: int = 1
     ) -> None:
         self.stop = threading.Event()
         self.tally = Tally()
-        self.meter = Meter(price=price, budget=budget)
+        self.meter = Meter() if meter is None else meter
         self._ask, self._cache, self._patience = ask, cache, patience
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
         self._until = 0.0
+        self._threads = threads
+        self._failed_in_a_row = 0
         self.trouble = ""
         """What the server last complained of, for those who look on."""
 
@@ -183,6 +191,7 @@ class Asking:
                 if not error.retry:
                     raise
                 if attempt >= self._patience.max_retries:
+                    self._check_streak(error)
                     raise Unanswered(error) from error
                 self._wait(key, attempt, error)
                 attempt += 1
@@ -192,7 +201,20 @@ class Asking:
                 raise
             self.meter.pay(held, request, answer)
             self._cache.add(key, answer.to_json())
+            self._failed_in_a_row = 0
             return answer
+
+    def _check_streak(self, error: ServerError) -> None:
+        """Raise ServerError if so many questions in a row had no answer that the next will not have one either."""
+        with self._lock:
+            self._failed_in_a_row += 1
+            most = max(LEAST_STREAK, 2 * self._threads) if self.tally.asked else max(LEAST_AT_FIRST, self._threads)
+            if self._failed_in_a_row >= most:
+                raise ServerError(
+                    f"{self._failed_in_a_row} questions in a row had no answer, however often they were asked (last: {error})",
+                    status=error.status,
+                    retry_after=error.retry_after,
+                )
 
     def _wait_for_turn(self) -> None:
         """Wait until the server wants to be asked again."""

@@ -125,7 +125,7 @@ class Meter:
         Dollars that may be spent.
     """
 
-    def __init__(self, *, price: Price | None, budget: float | None) -> None:
+    def __init__(self, *, price: Price | None = None, budget: float | None = None) -> None:
         self.price, self.budget = price, budget
         self.spent = 0.0
         self._held = 0.0

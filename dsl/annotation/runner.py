@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ class _End:
 
 def in_threads(
     tasks: Iterable[T], work: Callable[[T], R], *, concurrency: int, stop: threading.Event
-) -> Iterator[tuple[T, R]]:
+) -> Generator[tuple[T, R], None, None]:
     """Each task with what `work` makes of it, in order of completion.
 
     Tasks are taken when a thread is free, so that few of them and of their results are in memory.

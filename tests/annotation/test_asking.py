@@ -11,7 +11,7 @@ import pytest
 from dsl.annotation import asking
 from dsl.annotation.asking import Asking, Patience, Stopped, Unanswered
 from dsl.annotation.cache import Cache
-from dsl.annotation.cost import Price, Spent
+from dsl.annotation.cost import Meter, Price, Spent
 from dsl.annotation.exchange import Answer, Request
 from dsl.exceptions import ServerError
 
@@ -168,20 +168,46 @@ def test_the_budget_holds(tmp_path: Path) -> None:
     """
     model = Model()
     with Cache(tmp_path / "c.jsonl", write=True) as cache:
-        ask = Asking(model, cache, patience=QUICK, price=Price(1.0, 10.0), budget=150e-6)
+        ask = Asking(model, cache, patience=QUICK, meter=Meter(price=Price(1.0, 10.0), budget=150e-6))
         for number in range(5):
             ask(request(f"t{number:03d}"))
         assert ask.meter.spent == pytest.approx(5 * 28e-6)
         with pytest.raises(Spent):
             ask(request("t005"))
         assert ask(request("t004")).text == "T004"
-        small = Asking(model, cache, patience=QUICK, price=Price(1.0, 10.0), budget=100e-6)
+        small = Asking(model, cache, patience=QUICK, meter=Meter(price=Price(1.0, 10.0), budget=100e-6))
         with pytest.raises(Spent):
             small(request("t005"))
         # what failed costs nothing
-        large = Asking(model, cache, patience=QUICK, price=Price(1.0, 10.0), budget=102e-6)
+        large = Asking(model, cache, patience=QUICK, meter=Meter(price=Price(1.0, 10.0), budget=102e-6))
         with pytest.raises(Unanswered):
             large(request("!!!!"))
         assert large.meter.spent == 0.0
         large(request("t006"))
     assert "t005" not in model.asked
+
+
+def test_a_server_that_is_down(tmp_path: Path) -> None:
+    """Before its first answer as many failures as threads are enough, later twenty in a row."""
+    model = Model()
+    with Cache(tmp_path / "c.jsonl", write=True) as cache:
+        ask = Asking(model, cache, patience=QUICK, threads=3)
+        for number in range(2):
+            with pytest.raises(Unanswered):
+                ask(request(f"{number}!!!!"))
+        with pytest.raises(ServerError, match="3 questions in a row had no answer"):
+            ask(request("2!!!!"))
+        again = Asking(model, cache, patience=QUICK, threads=3)
+        again(request("good"))
+        for number in range(10, 29):
+            with pytest.raises(Unanswered):
+                again(request(f"{number}!!!!"))
+        with pytest.raises(ServerError, match="20 questions in a row"):
+            again(request("29!!!!"))
+        # what is in the cache says nothing about the server
+        again(request("good"))
+        with pytest.raises(ServerError, match="21 questions in a row"):
+            again(request("30!!!!"))
+        again(request("good too"))
+        with pytest.raises(Unanswered):
+            again(request("31!!!!"))

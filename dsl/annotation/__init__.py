@@ -1,1 +1,5 @@
 """Labels from language models, with what a correction needs: a probability for each label, and how they came about."""
+
+from dsl.annotation.codebook import Codebook
+
+__all__ = ["Codebook"]

@@ -247,7 +247,7 @@ class LabelDesign(SamplingDesign):
             What the coder sees. doccano and Prodigy show one text.
         label : str
             Name of the column (Label Studio: the choices, Argilla: the question) to fill in.
-        codebook : list, or dict of code to meaning, optional
+        codebook : list, dict of code to meaning, or dsl.annotation.Codebook, optional
             Labels that may be given, which Label Studio, doccano and Prodigy need. An XLSX file offers them in each cell and
             explains them on a second sheet. Tools show the meaning of a code that is a number.
         seed : int or numpy.random.Generator
@@ -359,7 +359,7 @@ class LabelDesign(SamplingDesign):
             The table the design was drawn from.
         label : str
             The column that the coders filled in. A column of that name is set in the result.
-        codebook : list, or dict of code to meaning, optional
+        codebook : list, dict of code to meaning, or dsl.annotation.Codebook, optional
             The labels allowed. With a dict, coders may have given the code or the meaning.
         rule : {"majority", "mean"}
             How several coders' labels of a row become one.

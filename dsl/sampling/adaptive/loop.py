@@ -27,6 +27,7 @@ from dsl.sampling.adaptive.log import Log, packed
 from dsl.sampling.adaptive.next_batch import label_design, plan_batch
 from dsl.sampling.adaptive.replay import replay
 from dsl.sampling.adaptive.settings import Settings, settings_of
+from dsl.sampling.coding.codebook import HasLabels
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU
 
@@ -77,8 +78,8 @@ class AdaptiveDesign:
         Smallest probability, as a share of the mean one, in (0, 1].
     robust : bool
         Draw expected errors towards their mean as far as the labels so far advise (see Notes).
-    codebook : list or dict, optional
-        Labels that coders may give. A dict names them by predicted variable.
+    codebook : list, dsl.annotation.Codebook or dict, optional
+        Labels that coders may give: numbers. A dict names them by predicted variable.
     seed : int
         The same seed and labels give the same design.
     log : str or Path, optional
@@ -172,7 +173,7 @@ class AdaptiveDesign:
         tau: float = TAU,
         floor: float = 0.1,
         robust: bool = ROBUST,
-        codebook: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+        codebook: Sequence[float] | HasLabels | Mapping[str, Sequence[float] | HasLabels] | None = None,
         seed: int = 1234,
         log: str | Path | None = None,
     ) -> None:

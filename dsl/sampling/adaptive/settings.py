@@ -22,6 +22,7 @@ from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 from dsl.learners.names import check_method
+from dsl.sampling.coding.codebook import HasLabels
 
 BATCHES = 4
 """Batches by default, the burn-in included."""
@@ -288,6 +289,7 @@ def _codebook(given: object, predicted: Sequence[str]) -> dict[str, list[float]]
     for name, codes in dict(given).items():
         if name not in predicted:
             raise ArgumentError(f"codebook names '{name}', which is no predicted variable: {', '.join(predicted)}")
+        codes = list(codes.labels) if isinstance(codes, HasLabels) else codes
         try:
             out[str(name)] = [float(code) for code in codes]
         except (TypeError, ValueError):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -59,8 +59,28 @@ def is_number(text: str) -> bool:
 
 
 Code: TypeAlias = str | int | float
-CodebookLike: TypeAlias = Sequence[Code] | AnyArray | Mapping[str, str] | Mapping[int, str] | Mapping[float, str]
-"""The labels allowed, or label to meaning."""
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A codebook made elsewhere, such as `dsl.annotation.Codebook`."""
+
+    @property
+    def labels(self) -> Mapping[str | int, str]:
+        """Label to meaning."""
+        ...
+
+
+CodebookLike: TypeAlias = (
+    Sequence[Code]
+    | AnyArray
+    | Mapping[str, str]
+    | Mapping[int, str]
+    | Mapping[float, str]
+    | Mapping[str | int, str]
+    | HasLabels
+)
+"""The labels allowed, label to meaning, or an object that has such labels."""
 
 
 def quoted(label: Code) -> str:
@@ -80,7 +100,9 @@ class Codebook:
 
     @classmethod
     def of(cls, given: CodebookLike) -> "Codebook":
-        """Read a list of codes, or a mapping of code to meaning."""
+        """Read a list of codes, a mapping of code to meaning, or what has such a mapping as its labels."""
+        if isinstance(given, HasLabels):
+            return cls.of(given.labels)
         if isinstance(given, str) or not isinstance(given, Sequence | Mapping | np.ndarray) or not len(given):
             raise ArgumentError(
                 f"codebook must be a list of the labels allowed, or a dict of label to meaning; found {given!r}"
@@ -94,7 +116,8 @@ class Codebook:
             _add(lookup, canonical(str(code)).casefold(), code)
         # a coder may type a meaning ("war") for its code (3)
         for code, meaning in zip(codes, meanings, strict=False):
-            _add(lookup, canonical(meaning).casefold(), code)
+            if meaning.strip():
+                _add(lookup, canonical(meaning).casefold(), code)
         return cls(codes, meanings, lookup)
 
     def read(self, texts: pd.Series, where: str) -> pd.Series:

@@ -26,8 +26,7 @@ from dsl.sampling.adaptive.batches import AdaptiveStatus, Batch, Progress, histo
 from dsl.sampling.adaptive.log import Log, packed
 from dsl.sampling.adaptive.next_batch import label_design, plan_batch
 from dsl.sampling.adaptive.replay import replay
-from dsl.sampling.adaptive.settings import Settings, settings_of
-from dsl.sampling.coding.codebook import HasLabels
+from dsl.sampling.adaptive.settings import AdaptiveCodebook, Settings, settings_of
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU
 
@@ -173,7 +172,7 @@ class AdaptiveDesign:
         tau: float = TAU,
         floor: float = 0.1,
         robust: bool = ROBUST,
-        codebook: Sequence[float] | HasLabels | Mapping[str, Sequence[float] | HasLabels] | None = None,
+        codebook: AdaptiveCodebook | None = None,
         seed: int = 1234,
         log: str | Path | None = None,
     ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 from dsl.sampling.coding.codebook import HasLabels
 
+AdaptiveCodebook: TypeAlias = Sequence[float] | HasLabels | Mapping[str, Sequence[float] | HasLabels]
+"""Labels that coders may give, for all predicted variables or by each."""
 BATCHES = 4
 """Batches by default, the burn-in included."""
 MOST_BATCHES = 10_000

@@ -21,6 +21,7 @@ from dsl.cli.write import (
     write_all,
 )
 from dsl.estimators.records import Splits
+from dsl.exceptions import ArgumentError
 
 if TYPE_CHECKING:
     from statsmodels.iolib.summary import Summary
@@ -55,6 +56,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--table", metavar="FILE", help="regression table: .txt, .md, .tex, .html, .docx")
     group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
     group.add_argument("--report", metavar="FILE", help="page (.html) with a comparison of estimators and diagnostics")
+    group.add_argument(
+        "--trail", metavar="FILE", help="how a model made the labels (from 'dsl annotate'), for the report"
+    )
 
 
 def run(options: Namespace) -> None:
@@ -62,7 +66,9 @@ def run(options: Namespace) -> None:
     outputs = {
         f"--{n.replace('_', '-')}": getattr(options, n) for n in ("out_csv", "json", "table", "summary", "report")
     }
-    check_outputs(outputs, [options.data, options.design])
+    check_outputs(outputs, [options.data, options.design, options.trail])
+    if options.trail is not None and options.report is None:
+        raise ArgumentError("--trail is for the report; name one, --report report.html")
     check_ending("--table", options.table, TABLES)
     check_ending("--summary", options.summary, SUMMARIES)
     check_ending("--report", options.report, (".html", ".htm"))
@@ -97,7 +103,12 @@ def run(options: Namespace) -> None:
         from dsl.reports.page import write_report
 
         # the page makes fits of its own, for which these arguments count again
-        shown = {"alpha": options.alpha, "n_jobs": arguments["n_jobs"], "progress": arguments["progress"]}
+        shown = {
+            "alpha": options.alpha,
+            "n_jobs": arguments["n_jobs"],
+            "progress": arguments["progress"],
+            "trail": options.trail,
+        }
         contents[options.report] = lambda path: write_report(fit, path, table.data, **shown)
     write_all({path: content for path, content in contents.items() if path})
     if not options.quiet and STDOUT not in contents:

@@ -15,6 +15,7 @@ import pytest
 import dsl
 from dsl.cli import main
 from dsl.data.arguments import TARGETS
+from dsl.data.trail import Trail
 from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS
@@ -333,7 +334,12 @@ def test_report(folder: Path) -> None:
     assert fit("--report", "page.html", "--design", "none.npz") == 2
     assert fit("--report", "page.html", "--predicted", "y=llm") == 2  # y twice, once without its surrogate
     assert fit("--report", "page.pdf") == 2
-    assert names(folder) == {"posts.csv"}
+    Trail(name="llm", model="a-model", versions={}, texts=3, distinct=3, answers=3).save("t.json")
+    assert fit("--trail", "t.json") == 2
+    assert fit("--report", "page.html", "--trail", "none.json") == 2
+    assert names(folder) == {"posts.csv", "t.json"}
+    assert fit("--report", "page.html", "--trail", "t.json") == 0
+    assert "the model a-model" in Path("page.html").read_text(encoding="utf-8")
     assert fit("--report", "page.html") == 0
     page = Path("page.html").read_text(encoding="utf-8")
     assert f"{run(pd.read_csv('posts.csv')).params['x']:.3f}" in page

@@ -1,5 +1,6 @@
 """What was done, in sentences for a paper, with the numbers of this analysis and the sources to cite."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,12 @@ import pandas as pd
 
 from dsl.data.messages import rows_left_out
 from dsl.data.tables import each_row
+from dsl.data.trail import Trail
 from dsl.estimators.result import Fit
 from dsl.learners.auto import SEARCHED
 from dsl.learners.words import joined, learner_words
 from dsl.reports.comparison import Comparison
+from dsl.reports.page.annotation import SOURCE, sentences
 from dsl.reports.page.sources import SOURCES, cite, cited
 from dsl.reports.summary import reference
 from dsl.reports.text import number, p_text
@@ -41,7 +44,9 @@ class Methods:
     references: tuple[str, ...]
 
 
-def describe(fit: Fit, *, alpha: float, comparison: Comparison | None, version: str) -> Methods:
+def describe(
+    fit: Fit, *, alpha: float, comparison: Comparison | None, version: str, trails: Sequence[Trail] = ()
+) -> Methods:
     """Sentences about a fit.
 
     Parameters
@@ -52,8 +57,10 @@ def describe(fit: Fit, *, alpha: float, comparison: Comparison | None, version: 
     comparison : Comparison or None
     version : str
         The package's.
+    trails : sequence of Trail
+        How labels were made by language models.
     """
-    parts = [_data(fit), _labels(fit), _estimator(fit), _learning(fit), _errors(fit, alpha)]
+    parts = [_data(fit), labelling(fit), _estimator(fit), _learning(fit), _errors(fit, alpha)]
     # only sources that some sentence cites are listed
     keys = {key for _, own in parts for key in own}
     software = f"Computations were made with the Python package dsl, version {version} (seed {fit.call.seed})."
@@ -65,8 +72,10 @@ def describe(fit: Fit, *, alpha: float, comparison: Comparison | None, version: 
             f"{comparison.hausman} for the hypothesis that none of them is biased."
         )
         keys.add("HAUSMAN")
+    if trails:
+        keys.add(SOURCE)
     return Methods(
-        paragraphs=(first, " ".join(second)),
+        paragraphs=(*map(sentences, trails), first, " ".join(second)),
         references=tuple(sorted({*(SOURCES[key].full for key in keys), *fit.model.sources})),
     )
 
@@ -84,7 +93,8 @@ def _data(fit: Fit) -> Part:
     return f"We estimated the {model} {spec.formula_text} on {sample.nobs:,} rows{dropped}.", ()
 
 
-def _labels(fit: Fit) -> Part:
+def labelling(fit: Fit) -> Part:
+    """How many rows were labelled, and how they were drawn."""
     spec, sample, design = fit.call, fit.sample, fit.call.design
     verb = "was" if len(spec.predicted_var) == 1 else "were"
     words = (

@@ -38,6 +38,10 @@ SOURCES: dict[str, Source] = {
         " the social sciences: A general framework of using predicted variables in downstream analyses. "
         "Working paper.",
     ),
+    "GUIDE": Source(
+        "Törnberg, 2024",
+        "Törnberg, P. (2024). Best practices for text annotation with large language models. Sociologica 18(2), 67-85.",
+    ),
     "HAUSMAN": Source(
         "Hausman, 1978",
         "Hausman, J. A. (1978). Specification tests in econometrics. Econometrica 46(6), 1251-1271.",

@@ -11,6 +11,7 @@ from dsl._version import __version__
 from dsl.data.arguments import check_execution, check_flags, check_texts, explain_calls
 from dsl.data.files import write_text
 from dsl.data.tables import TableLike
+from dsl.data.trail import Trail, TrailLike, trails_of
 from dsl.engine.intervals import check_alpha
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, HasFit, fit_of
@@ -19,8 +20,9 @@ from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.page import rerun, sections
+from dsl.reports.page.annotation import annotation_section
 from dsl.reports.page.markup import Section
-from dsl.reports.page.methods import describe
+from dsl.reports.page.methods import describe, labelling
 from dsl.reports.page.page import page
 
 SUFFIXES = (".html", ".htm")
@@ -37,6 +39,7 @@ class Options:
     diagnose: bool = True
     estimators: Estimators | None = None
     by: str | Sequence[str] | None = None
+    trail: TrailLike | None = None
     alpha: float = 0.05
     date: Date | str | None = None
     n_jobs: int = 1
@@ -54,6 +57,7 @@ def write_report(
     diagnose: bool = True,
     estimators: Estimators | None = None,
     by: str | Sequence[str] | None = None,
+    trail: TrailLike | None = None,
     alpha: float = 0.05,
     date: Date | str | None = None,
     n_jobs: int = 1,
@@ -80,6 +84,10 @@ def write_report(
         What to compare with, as in `dsl.reports.comparison.compare_fit`. By default naive, gold_only, dsl and dsl+.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, as in `dsl.reports.diagnostics.diagnose`.
+    trail : path, Trail or mapping, optional
+        How a language model made the labels: the file that `dsl.annotate` leaves beside its cache, such as
+        ``"labels.trail.json"``, or the table's ``attrs["annotation"]``. The page then has a checklist of what to report, and
+        the paragraph on methods says how the labels came about.
     alpha : float
         One minus the level of intervals and conclusions.
     date : str or datetime.date, optional
@@ -96,6 +104,8 @@ def write_report(
     ------
     ArgumentError
         `data` are not those of the fit, an option needs what is not given, or the folder does not exist.
+    TrailError
+        `trail` is no record of labels.
 
     Notes
     -----
@@ -119,6 +129,7 @@ def write_report(
         diagnose=diagnose,
         estimators=estimators,
         by=by,
+        trail=trail,
         alpha=alpha,
         date=date,
         n_jobs=n_jobs,
@@ -175,17 +186,19 @@ def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> s
 
 def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Section]:
     # refused before anything is fitted
+    trails = () if options.trail is None else trails_of(options.trail)
     if data is not None:
         check_same_data(fit, data)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
     compared = comparison if isinstance(comparison, Comparison) else None
-    methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__)
+    methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__, trails=trails)
     # of the columns of the analysis alone, so that others may change
     digest = None if data is None else rerun.data_fingerprint(data, list(rerun.roles(fit)))
     columns = None if data is None else rerun.columns_table(fit, data)
     source = rerun.code(fit, digest)
     parts = [
         sections.design_section(fit),
+        _annotation(trails, fit, diagnostics),
         sections.estimates_section(fit, options.alpha),
         sections.comparison_section(comparison) if isinstance(comparison, Comparison) else comparison,
         sections.diagnostics_section(fit, diagnostics) if isinstance(diagnostics, Diagnostics) else diagnostics,
@@ -222,6 +235,14 @@ def _diagnostics(fit: Fit, data: TableLike | None, options: Options) -> Diagnost
     if not fit.whole:
         return sections.absent("diagnostics", "Diagnostics", REMOVED)
     return diagnose(fit, data, by=options.by)
+
+
+def _annotation(trails: Sequence[Trail], fit: Fit, diagnostics: Diagnostics | Section | None) -> Section | None:
+    """The checklist, where there is a trail."""
+    if not trails:
+        return None
+    found = diagnostics if isinstance(diagnostics, Diagnostics) else None
+    return annotation_section(trails, fit, labelling(fit)[0], found)
 
 
 def _check_used(data: TableLike | None, options: Options) -> None:

@@ -61,6 +61,10 @@ class SampleProbabilityError(DataError):
     """Sampling probabilities are missing or outside (0, 1]."""
 
 
+class TextError(DataError):
+    """Texts are missing where a learner is to read them."""
+
+
 class PredictionError(DataError):
     """Predictions (surrogate labels) are missing where they are needed."""
 

@@ -52,6 +52,7 @@ def dsl(
     fixed_effect: str = "oneway",
     sl_method: Method = "auto",
     feature: str | Sequence[str] | None = None,
+    text: str | None = None,
     refusals: str = "raise",
     family: str = "gaussian",
     cross_fit: int = 5,
@@ -110,6 +111,9 @@ def dsl(
         chooses among a few by cross-validation.
     feature : str or list of str, optional
         Further columns for the learner.
+    text : str, optional
+        Column with a text in every row, for a learner that reads texts: ``sl_method="tfidf"``, ``"auto"``, or one of
+        `dsl.learners.text`. It sees predictions and features beside the text, and labelled texts are cross-fitted as they are.
     refusals : {"raise", "indicator"}
         What to do about missing predictions, and missing values in `feature`. ``"raise"``: missing predictions are an error (rows
         with missing features are left out). ``"indicator"``: no row is left out for them. The learner sees an indicator of
@@ -223,6 +227,7 @@ def dsl(
         fixed_effect=fixed_effect,
         sl_method=sl_method,
         feature=feature,
+        text=text,
         refusals=refusals,
         family=family,
         cross_fit=cross_fit,
@@ -276,6 +281,7 @@ def _warn_about_few(fit: Fit) -> None:
 def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names | None, **given: Any) -> Call:
     """The arguments, each checked by itself and against the others. What depends on the data is checked with them."""
     estimator = given["estimator"]
+    given["text"] = as_name(given["text"], "text")
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
@@ -301,14 +307,14 @@ def _check_design(design: SamplingDesign | None, columns: Mapping[str, str | Non
 def _check_surrogates(call: Call) -> None:
     if not call.predicted_var:
         raise ArgumentError("predicted_var names no variable; name those with gold labels on some rows only")
-    if ESTIMATORS[call.estimator].uses_surrogates and not call.prediction and not call.feature:
+    if ESTIMATORS[call.estimator].uses_surrogates and not call.prediction and not call.feature and not call.text:
         raise ArgumentError(
-            "neither prediction nor feature is given: name the column(s) with the surrogate labels, or features to "
-            "predict the gold labels from"
+            "neither prediction nor feature is given: name the column(s) with the surrogate labels, or features (text= for a "
+            "column of texts) to predict the gold labels from"
         )
-    both = sorted({*call.prediction, *call.feature} & set(call.predicted_var))
+    both = sorted({*call.prediction, *call.feature, *filter(None, [call.text])} & set(call.predicted_var))
     if both:
         raise LeakError(
-            f"'{both[0]}' is a predicted variable and a prediction or feature at once: its gold labels cannot predict "
+            f"'{both[0]}' is a predicted variable and a prediction, feature or text at once: its gold labels cannot predict "
             "themselves; name the column with the surrogate labels"
         )

@@ -19,6 +19,7 @@ class Columns:
     predicted: tuple[str, ...]
     prediction: tuple[str, ...] = ()
     feature: tuple[str, ...] = ()
+    text: str | None = None
     labeled: str | None = None
     sample_prob: str | None = None
     cluster: str | None = None
@@ -36,6 +37,7 @@ class Columns:
             ("formula", self.formula),
             ("prediction", self.prediction),
             ("feature", self.feature),
+            ("text", () if self.text is None else (self.text,)),
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
             ("cluster", () if self.cluster is None else (self.cluster,)),

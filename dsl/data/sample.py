@@ -26,6 +26,7 @@ from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
 from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
+from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
 from dsl.engine.checks import check_size
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import (
@@ -62,6 +63,8 @@ class Sample:
     features: FloatArray
     """(N, p) what the learners see: predictions, then features, categories as dummies."""
     feature_names: tuple[str, ...]
+    texts: Texts | None
+    """What learners that read texts see beside the features."""
     dropped: dict[str, int]
     """Rows left out, per column with missing values (a row counts for each such column)."""
     n_input: int
@@ -150,9 +153,10 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),
         features=features,
         feature_names=feature_names,
+        texts=texts_of(frame, columns.text, keep),
         dropped=dropped,
         n_input=n_input,
-        notes=notes + notes_on(refused, columns),
+        notes=notes + notes_on(refused, columns) + notes_on_texts(frame, columns.text),
         two_levels={name: two for name, two in two_levels.items() if not is_category(frame[name])},
         codings=codings,
         refused=refused,
@@ -185,6 +189,8 @@ def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
     for name, role in columns.roles().items():
         if role in ("formula", "feature", "prediction") and kind_of(frame[name]) is Kind.TEXT:
             _check_text(frame[name], role)
+    if columns.text is not None:
+        check_texts(frame[columns.text])
 
 
 def _read_zero_one(frame: pd.DataFrame, columns: Columns) -> tuple[str, ...]:

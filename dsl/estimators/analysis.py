@@ -137,7 +137,7 @@ def prepare_analysis(
     """
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
-    single = [name for name in (call.labeled, call.sample_prob, call.cluster) if name is not None]
+    single = [name for name in (call.labeled, call.sample_prob, call.cluster, call.text) if name is not None]
     parsed = parse(
         call.formula, names, functions, outside_dot={*call.prediction, *_parts(call.index), *single, *COLUMNS}
     )
@@ -146,6 +146,7 @@ def prepare_analysis(
         predicted=call.predicted_var,
         prediction=call.prediction,
         feature=call.feature,
+        text=call.text,
         labeled=call.labeled,
         sample_prob=call.sample_prob,
         cluster=call.cluster,

@@ -37,6 +37,8 @@ class Call:
     pairs: Mapping[str, tuple[str, ...]]
     """Which surrogates stand for which predicted variable, where that is known."""
     feature: tuple[str, ...] = ()
+    text: str | None = None
+    """Column of the texts that the learner reads."""
     labeled: str | None = None
     sample_prob: str | None = None
     design: SamplingDesign | None = field(default=None, repr=False)

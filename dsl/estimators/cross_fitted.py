@@ -82,6 +82,7 @@ def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
     return {
         "sl_method": call.learner,
         "seed": call.seed,
+        "texts": analysis.sample.texts,
         "groups": analysis.sample.cluster,
         "n_jobs": execution.n_jobs,
         "progress": execution.progress,

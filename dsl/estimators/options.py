@@ -7,9 +7,9 @@ from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method
+from dsl.learners.names import check_method, check_reads
 
-OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals")
+OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text")
 """What `check_options` looks at."""
 
 
@@ -23,6 +23,7 @@ def check_options(
     sl_method: Method,
     family: str,
     refusals: str,
+    text: str | None,
 ) -> None:
     """Raise ArgumentError unless the options are known and go together."""
     check_choice("model", model, tuple(MODELS))
@@ -42,3 +43,4 @@ def check_options(
             "'superpopulation', or another estimator"
         )
     check_method(sl_method, family)
+    check_reads(sl_method, text)

@@ -27,6 +27,7 @@ FIXED = (
     "cluster",
     "index",
     "refusals",
+    "text",
 )
 """What decides the analysis: refits on the same rows cannot change it."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dsl._typing import AnyArray, FloatArray, IntArray
 from dsl.engine.covariance import unit_sums
+from dsl.learners.text.rows import Prepared, Rows, TextRows
 
 # Mean squared distance to the known E[gold | features], seven features (benchmarks/learners.py: 5 draws at n = 500, 2 at
 # n = 5000; binary gold x 1000, continuous gold x 100):
@@ -39,6 +40,8 @@ from dsl.engine.covariance import unit_sums
 # xgboost, lm and gam (appendix E, n = 500). A smaller margin than one standard error helped there and lost as much for
 # "llm + noise". "stack" is as good or better at n = 500, at several times the cost.
 CANDIDATES = ("ridge", "surface", "xgboost")  # simplest first
+TEXT_CANDIDATES = ("tfidf",)
+"""Candidates more, where texts are given."""
 SEARCHED = "cross-validated squared error"
 """How the reason of a choice begins where candidates were compared."""
 
@@ -46,11 +49,11 @@ SEARCHED = "cross-validated squared error"
 class Learner(Protocol):
     """What the rest of the package needs from a learner."""
 
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+    def fit(self, x: Rows, y: FloatArray) -> Self:
         """Learn from labelled rows: x (n, p), y (n,)."""
         ...
 
-    def predict(self, x: FloatArray) -> FloatArray:
+    def predict(self, x: Rows) -> FloatArray:
         """Predict rows x (m, p): an array (m,)."""
         ...
 
@@ -58,11 +61,12 @@ class Learner(Protocol):
 class Fittable(Protocol):
     """A regressor or classifier with scikit-learn's two methods. A classifier has ``predict_proba`` and ``classes_`` too."""
 
-    def fit(self, x: AnyArray, y: AnyArray, /) -> object:
+    # rows are an array, or for learners that read texts a `TextRows`: each takes its own kind
+    def fit(self, x: Any, y: AnyArray, /) -> object:
         """Learn from labelled rows: x (n, p), y (n,)."""
         ...
 
-    def predict(self, x: AnyArray, /) -> ArrayLike:
+    def predict(self, x: Any, /) -> ArrayLike:
         """Predict rows x (m, p): an array (m,) or (m, 1)."""
         ...
 
@@ -72,13 +76,14 @@ class Classifier(Protocol):
 
     classes_: Sequence[object]
 
-    def predict_proba(self, x: AnyArray, /) -> ArrayLike:
+    def predict_proba(self, x: Any, /) -> ArrayLike:
         """Probability of each class: (m, classes)."""
         ...
 
 
-Method: TypeAlias = str | Fittable | Sequence["Method"] | Callable[[], Fittable]
-"""What ``sl_method`` may be: a name, an estimator, several of them to stack, or a function that returns an estimator."""
+Method: TypeAlias = str | Fittable | Sequence["Method"] | Callable[[], Fittable] | Prepared
+"""What ``sl_method`` may be: a name, an estimator, several of them to stack, or a function that returns an estimator. Inside,
+also one of these with the key of what it made of the texts."""
 
 
 def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None) -> IntArray:
@@ -97,7 +102,7 @@ def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None)
     return folds
 
 
-def cross_predict(new: Callable[[], Learner], x: FloatArray, y: FloatArray, folds: IntArray) -> FloatArray:
+def cross_predict(new: Callable[[], Learner], x: Rows, y: FloatArray, folds: IntArray) -> FloatArray:
     """Out-of-fold predictions (n,)."""
     out = np.empty(len(y))
     for fold in np.unique(folds):
@@ -114,12 +119,15 @@ class AutoChoice:
     reason: str
 
 
-def _without_search(x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice | None:
+def _without_search(x: Rows, y: FloatArray, folds: IntArray) -> AutoChoice | None:
     """Choose from the shape of the data alone, where that is enough."""
     if np.unique(folds).size < 2:
         return AutoChoice(method="lm", losses={}, reason="too few labelled rows or clusters to hold any out")
     if y.min() == y.max():
         return AutoChoice(method="mean", losses={}, reason="all gold values are equal")
+    # texts are more than the numbers beside them
+    if isinstance(x, TextRows):
+        return None
     if x.shape[1] > 12 or len(np.unique(x[:64], axis=0)) > 16:  # the second is a cheap refusal
         return None
     cells = np.unique(x, axis=0)
@@ -134,7 +142,7 @@ def _without_search(x: FloatArray, y: FloatArray, folds: IntArray) -> AutoChoice
 
 def choose(
     make: Mapping[str, Callable[[], Learner]],
-    x: FloatArray,
+    x: Rows,
     y: FloatArray,
     folds: IntArray,
     groups: IntArray | None = None,

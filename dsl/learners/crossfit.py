@@ -10,9 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.data.texts import Texts
 from dsl.exceptions import FoldError
 from dsl.learners.auto import Method
 from dsl.learners.names import choose_auto, make_learner, method_label
+from dsl.learners.text.prepare import prepare_texts
+from dsl.learners.text.rows import Rows
 
 SAMPLED_ROWS = 10_000
 """Rows looked at to tell whether feature rows repeat enough to be worth finding."""
@@ -23,6 +26,7 @@ class Learning(TypedDict):
 
     sl_method: Method
     seed: int
+    texts: NotRequired[Texts | None]
     groups: NotRequired[IntArray | None]
     n_jobs: NotRequired[int]
     progress: NotRequired[bool]
@@ -128,6 +132,7 @@ def cross_predict(
     sl_method: Method,
     family: str,
     seed: int,
+    texts: Texts | None = None,
     groups: IntArray | None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -144,6 +149,9 @@ def cross_predict(
         Codes 0, 1, ... in each split.
     sl_method, family, seed
         As in ``dsl.dsl``.
+    texts : Texts, optional
+        Of the N rows. Learners that read texts see them beside the features. What they make of texts without labels
+        (`dsl.learners.text.rows.TextLearner.represent`) is made once for all folds.
     groups : (N,) int array, optional
         Clusters, kept whole where a learner is chosen by cross-validation.
     n_jobs : int
@@ -155,7 +163,10 @@ def cross_predict(
     -------
     CrossFit
     """
-    x = features[labeled]
+    rows: Rows = features
+    if texts is not None:
+        sl_method, rows = prepare_texts(sl_method, features, texts)
+    x = rows[labeled]
     methods, reasons = [], []
     for y in gold.T:
         chosen, reason = sl_method, ""
@@ -166,7 +177,7 @@ def cross_predict(
         methods.append(chosen)
         reasons.append(reason)
     # surrogates with a few values: predictions at the distinct rows are looked up, instead of made for all N rows
-    distinct = distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
+    distinct = None if texts is not None else distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
     tasks = [
         # a seed of its own for every fit: the numbers are the same in any order and any number of processes
         _Task(s, k, v, method, family, _task_seed(seed, s, k, v))
@@ -184,16 +195,16 @@ def cross_predict(
 
     def arguments(task: _Task) -> _Arrays:
         train = labeled_folds[task.split] != task.fold
-        new = features[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
+        new = rows[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
 
     for task, values in zip(tasks, _run(tasks, arguments, n_jobs, progress), strict=True):
-        rows = rows_of(task.split, task.fold)
-        out[task.split, :, task.variable][rows] = values if distinct is None else values[distinct[1][rows]]
+        held_out = rows_of(task.split, task.fold)
+        out[task.split, :, task.variable][held_out] = values if distinct is None else values[distinct[1][held_out]]
     return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
 
 
-_Arrays: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+_Arrays: TypeAlias = tuple[Rows, FloatArray, Rows]
 """Features and gold values to learn from, features to predict at."""
 
 
@@ -236,7 +247,7 @@ def _run(
     yield from results
 
 
-def _fit_predict(task: _Task, x: FloatArray, y: FloatArray, new: FloatArray) -> FloatArray:
+def _fit_predict(task: _Task, x: Rows, y: FloatArray, new: Rows) -> FloatArray:
     learner = make_learner(task.method, family=task.family, seed=task.seed)
     learner.fit(x, y)
     return np.asarray(learner.predict(new), dtype=float)

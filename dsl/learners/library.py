@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 from dsl._typing import BoolArray, FloatArray
 from dsl.exceptions import DataError
 from dsl.learners.auto import Fittable, Learner, cross_predict, gold_folds
+from dsl.learners.text.rows import Rows
 
 Family = Literal["gaussian", "binomial"]
 
@@ -61,12 +62,12 @@ class Transformer(Protocol):
 class Mean:
     """Predict the mean of the labelled rows."""
 
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+    def fit(self, x: Rows, y: FloatArray) -> Self:
         """Store the mean of y."""
         self.mean_ = float(np.mean(y))
         return self
 
-    def predict(self, x: FloatArray) -> FloatArray:
+    def predict(self, x: Rows) -> FloatArray:
         """Return the mean for every row."""
         return np.full(len(x), self.mean_)
 
@@ -231,6 +232,14 @@ def glmnet(s: Setting) -> Fittable:
     return _scaled(GridSearchCV(logistic, grid, scoring="neg_brier_score", cv=folds))
 
 
+def tfidf(s: Setting) -> Fittable:
+    """Weighted counts of words and of parts of words, and a ridge."""
+    from dsl.learners.text.tfidf import Tfidf
+
+    learner: Fittable = Tfidf(family=s.family)
+    return learner
+
+
 def forest(s: Setting) -> Fittable:
     """Random forest."""
     from sklearn.ensemble import RandomForestRegressor
@@ -310,7 +319,7 @@ class Stack:
         self.members = members
         self.seed = seed
 
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+    def fit(self, x: Rows, y: FloatArray) -> Self:
         """Find the weights, then fit every learner that has one on all rows."""
         folds = gold_folds(y, 5, self.seed)
         held_out = np.column_stack([cross_predict(new, x, y, folds) for new in self.members])
@@ -322,6 +331,6 @@ class Stack:
         self.fitted_ = [(w, new().fit(x, y)) for new, w in zip(self.members, self.weights_, strict=True) if w > 0]
         return self
 
-    def predict(self, x: FloatArray) -> FloatArray:
+    def predict(self, x: Rows) -> FloatArray:
         """Predict the weighted average."""
         return np.asarray(sum(weight * learner.predict(x) for weight, learner in self.fitted_), dtype=np.float64)

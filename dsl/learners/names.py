@@ -12,24 +12,32 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib.util
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, Self, TypeGuard, get_args
+from functools import partial
+from typing import Self, TypeGuard, get_args
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
-from dsl.exceptions import ArgumentError, DataError, EstimationError, MissingDependencyError
+from dsl.exceptions import ArgumentError, DataError, MissingDependencyError
 from dsl.learners import library
-from dsl.learners.auto import CANDIDATES, AutoChoice, Classifier, Fittable, Learner, Method, choose, gold_folds
+from dsl.learners.auto import (
+    CANDIDATES,
+    TEXT_CANDIDATES,
+    AutoChoice,
+    Fittable,
+    Learner,
+    Method,
+    choose,
+    gold_folds,
+)
 from dsl.learners.library import Family, Setting
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
+from dsl.learners.predicted import check_classifier, is_classifier, probability_or_value, zero_one
+from dsl.learners.text.rows import Prepared, Rows, TextLearner, TextRows, is_text_learner, numbers_of
+from dsl.learners.threads import calm
 
 BLOCK = 20_000  # rows predicted at a time, so that memory does not grow with the number of rows
 MANY_ROWS = 1_000_000
@@ -42,10 +50,17 @@ class _Entry:
     description: str
     aliases: tuple[str, ...] = ()
     requires: str = ""
+    reads: tuple[str, ...] = ()
+    """The text learners behind the name."""
 
 
 _ENTRIES = (
-    _Entry("auto", lambda s: _Auto(s.family, s.seed), "one of ridge, surface, xgboost, chosen by cross-validation"),
+    _Entry(
+        "auto",
+        lambda s: _Auto(s.family, s.seed),
+        "one of ridge, surface, xgboost (with text= also tfidf), chosen by cross-validation",
+        reads=TEXT_CANDIDATES,
+    ),
     _Entry("lm", lambda s: library.LeastSquares(), "least squares"),
     _Entry("glm", library.glm, "least squares (gaussian), logistic regression (binomial)"),
     _Entry("logit", library.logit, "logistic regression of gold values in [0, 1], whatever the family", ("logistic",)),
@@ -60,6 +75,12 @@ _ENTRIES = (
     _Entry("knn", library.neighbours, "ten nearest neighbours"),
     _Entry("svm", library.vector_machine, "support vector machine with radial kernel", ("ksvm",)),
     _Entry("nnet", library.network, "neural network with one hidden layer of eight", ("mlp",)),
+    _Entry(
+        "tfidf",
+        library.tfidf,
+        "text= and features: ridge on weighted counts of words and parts of words",
+        reads=("tfidf",),
+    ),
     _Entry("stack", lambda s: _stack(CANDIDATES, s), "ridge, surface and xgboost, weights by least squares"),
 )
 
@@ -100,79 +121,6 @@ def available_method() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "aliases", "description", "requires"])
 
 
-def _zero_one(y: FloatArray) -> bool:
-    return bool(np.all((y == 0.0) | (y == 1.0)))
-
-
-def _probability_or_value(estimator: Fittable, x: FloatArray, name: str) -> FloatArray:
-    if _is_classifier(estimator):
-        column = list(estimator.classes_).index(1)
-        out = np.asarray(estimator.predict_proba(x), dtype=np.float64)[:, column]
-    else:
-        out = np.asarray(estimator.predict(x), dtype=np.float64)
-        if out.shape not in {(len(x),), (len(x), 1)}:
-            raise ArgumentError(
-                f"{name} predicted an array of shape {out.shape} for {len(x)} rows; one number a row is needed"
-            )
-        out = out.reshape(len(x))
-    missing = np.count_nonzero(~np.isfinite(out))
-    if missing:
-        raise EstimationError(
-            f"{name} predicted missing or infinite values for {missing} of {len(x)} rows; use another learner, "
-            "or rescale the features"
-        )
-    return out
-
-
-def _check_classifier(estimator: Fittable, y: FloatArray, name: str) -> None:
-    if not _zero_one(y):
-        found = ", ".join(f"{value:g}" for value in np.unique(y)[:5])
-        raise ArgumentError(
-            f"{name} is a classifier, but the gold values are not 0/1 (found {found}, ...); use a regressor"
-        )
-    if not hasattr(estimator, "predict_proba"):
-        raise ArgumentError(
-            f"the classifier {name} has no predict_proba; wrap it in sklearn.calibration.CalibratedClassifierCV, "
-            "or use a regressor"
-        )
-
-
-def _is_classifier(estimator: object) -> TypeGuard[Classifier]:
-    if type(estimator).__module__.startswith("dsl."):
-        return False
-    from sklearn.base import is_classifier
-
-    try:
-        return bool(is_classifier(estimator))
-    except (AttributeError, TypeError):  # not a scikit-learn object
-        return hasattr(estimator, "predict_proba")
-
-
-@cache
-def _thread_pools(scikit_learn: bool) -> ThreadpoolController:
-    """Controller of the thread pools loaded so far."""
-    from threadpoolctl import ThreadpoolController
-
-    if scikit_learn:
-        import sklearn.ensemble  # noqa: F401 (brings its own)
-    return ThreadpoolController()
-
-
-@contextmanager
-def _calm(estimator: object, threads: int | None) -> Iterator[None]:
-    """Limit threads. Of a learner of ours that stopped at its limit say nothing (it is slightly worse, never wrong).
-
-    `threads` is None for an estimator of the user, whose warnings are left alone.
-    """
-    light = isinstance(estimator, library.LeastSquares | library.Mean | library.Stack | _Auto)
-    with _thread_pools(not light).limit(limits=threads), warnings.catch_warnings():
-        if not light and threads is not None:
-            from sklearn.exceptions import ConvergenceWarning
-
-            warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
 @dataclass
 class _Fitted:
     """A learner with the common behaviour: constant gold and features, classes, limits, seeds, threads."""
@@ -187,8 +135,9 @@ class _Fitted:
         """Whether the learner is one of ours: an estimator of the user keeps its own ways."""
         return isinstance(self.sl_method, str)
 
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+    def fit(self, x: Rows, y: FloatArray) -> Self:
         """Fit on labelled rows x (n, p), y (n,)."""
+        x = self._seen(x)
         if self.family == "binomial" and (y.min() < 0.0 or y.max() > 1.0):
             raise DataError(
                 f"family='binomial' needs gold values between 0 and 1; found {y.min():g} to {y.max():g}. "
@@ -197,25 +146,42 @@ class _Fitted:
         if self.named:
             # a training fold can lack a rare value: a constant column there has no scale, and rounding must not make
             # one
-            self.varies_ = x.std(axis=0) > 1e-13 * np.abs(x).max(axis=0)
+            numbers = numbers_of(x)
+            self.varies_ = numbers.std(axis=0) > 1e-13 * np.abs(numbers).max(axis=0)
         x = self._columns(x)
-        if len(y) < 2 or x.shape[1] == 0 or y.min() == y.max():
+        nothing = x.shape[1] == 0 and not isinstance(x, TextRows)
+        if len(y) < 2 or nothing or y.min() == y.max():
             # nothing to learn from: many estimators stop with an error here, the mean is right
             self.estimator_: Fittable = library.Mean().fit(x, y)
             return self
         # size of the smaller class, which limits the number of stratified folds
-        rarer = int(min(y.sum(), len(y) - y.sum())) if _zero_one(y) else 0
+        rarer = int(min(y.sum(), len(y) - y.sum())) if zero_one(y) else 0
         setting = Setting(n=len(y), p=x.shape[1], family=self.family, rarer=rarer, seed=self.seed)
-        self.estimator_ = _build(self.sl_method, setting)
-        classes = _is_classifier(self.estimator_)
+        self.estimator_ = _build(_own(self.sl_method), setting)
+        classes = is_classifier(self.estimator_)
         if classes:
-            _check_classifier(self.estimator_, y, self.name)
-        with _calm(self.estimator_, self._threads):
+            check_classifier(self.estimator_, y, self.name)
+        with self._calm():
             self.estimator_.fit(x, y.astype(np.int64) if classes else y)
         return self
 
-    def _columns(self, x: FloatArray) -> FloatArray:
-        return x[:, self.varies_] if self.named and not self.varies_.all() else x
+    def _seen(self, x: Rows) -> Rows:
+        """What this learner sees of rows: texts only if it reads them."""
+        if not isinstance(x, TextRows):
+            return x
+        key = self.sl_method.key if isinstance(self.sl_method, Prepared) else self.name
+        if key in x.made:
+            return x.seen_by(key)
+        return x if reads_texts(self.sl_method) else x.numbers
+
+    def _columns(self, x: Rows) -> Rows:
+        if not self.named or self.varies_.all():
+            return x
+        return x.columns(self.varies_) if isinstance(x, TextRows) else x[:, self.varies_]
+
+    def _calm(self) -> AbstractContextManager[None]:
+        light = isinstance(self.estimator_, library.LeastSquares | library.Mean | library.Stack | _Auto)
+        return calm(self._threads, scikit_learn=not light)
 
     @property
     def _threads(self) -> int | None:
@@ -226,34 +192,44 @@ class _Fitted:
         """
         return 1 if self.named else None
 
-    def predict(self, x: FloatArray) -> FloatArray:
+    def predict(self, x: Rows) -> FloatArray:
         """Predict rows x (m, p): an array (m,)."""
+        x = self._seen(x)
         step = BLOCK if self.named else max(len(x), 1)
         parts = [np.zeros(0)]
-        with _calm(self.estimator_, self._threads):
+        with self._calm():
             for start in range(0, len(x), step):
                 block = self._columns(x[start : start + step])
-                parts.append(_probability_or_value(self.estimator_, block, self.name))
+                parts.append(probability_or_value(self.estimator_, block, self.name))
         out = np.concatenate(parts)
         # regressors may leave [0, 1], where a conditional mean of values in it cannot lie
         return np.clip(out, 0.0, 1.0) if self.family == "binomial" else out
 
 
-def _set_seeds(estimator: Fittable, seed: int) -> Fittable:
-    """Set every nested ``random_state`` that is None."""
+def _settle(estimator: Fittable, s: Setting) -> Fittable:
+    """Set every nested ``random_state`` that is None, and the ``family`` of a learner that reads texts."""
     if not (hasattr(estimator, "get_params") and hasattr(estimator, "set_params")):
         return estimator
     params = estimator.get_params(deep=True)
-    unset = {k: seed for k, v in params.items() if k.split("__")[-1] == "random_state" and v is None}
+    unset: dict[str, object] = {
+        k: s.seed for k, v in params.items() if k.split("__")[-1] == "random_state" and v is None
+    }
+    if "family" in params and params["family"] is None and hasattr(estimator, "represent"):
+        unset["family"] = s.family
     estimator.set_params(**unset)
     for value in params.values():  # cross-validation splitters are not estimators
         if not hasattr(value, "get_params") and getattr(value, "shuffle", False) and value.random_state is None:
-            value.random_state = seed
+            value.random_state = s.seed
     return estimator
 
 
 def _is_fittable(sl_method: object) -> TypeGuard[Fittable]:
     return not isinstance(sl_method, type) and hasattr(sl_method, "fit") and hasattr(sl_method, "predict")
+
+
+def _own(sl_method: Method) -> Method:
+    """The learner that the user gave."""
+    return sl_method.learner if isinstance(sl_method, Prepared) else sl_method
 
 
 def _kind(sl_method: object) -> str:
@@ -286,9 +262,8 @@ def _build(sl_method: Method, s: Setting) -> Fittable:
             return copy.deepcopy(sl_method)
         from sklearn.base import clone
 
-        return _set_seeds(clone(sl_method), s.seed)
-    assert callable(sl_method)  # as `check_method` saw
-    return _set_seeds(sl_method(), s.seed)
+        return _settle(clone(sl_method), s)
+    return _settle(as_estimator(sl_method), s)
 
 
 def check_method(sl_method: Method, family: str) -> None:
@@ -310,7 +285,6 @@ def check_method(sl_method: Method, family: str) -> None:
 
     Examples
     --------
-    >>> from dsl.learners.names import check_method
     >>> check_method("lm", "gaussian")
     >>> check_method("rangr", "gaussian")
     Traceback (most recent call last):
@@ -319,6 +293,7 @@ def check_method(sl_method: Method, family: str) -> None:
     """
     if not isinstance(family, str) or family not in get_args(Family):
         raise ArgumentError(f"family must be 'gaussian' or 'binomial'; found {family!r}")
+    sl_method = _own(sl_method)
     kind = _kind(sl_method)
     if isinstance(sl_method, list | tuple):
         if not sl_method:
@@ -341,17 +316,76 @@ def check_method(sl_method: Method, family: str) -> None:
             )
 
 
+def reads_texts(sl_method: Method) -> bool:
+    """Whether a learner reads texts. A stack does where one of its members does.
+
+    Examples
+    --------
+    >>> [reads_texts(method) for method in ("tfidf", ["lm", "tfidf"], "lm")]
+    [True, True, False]
+    """
+    own = _own(sl_method)
+    if isinstance(own, str):
+        return bool(_entry(own).reads)
+    if isinstance(own, list | tuple):
+        return any(reads_texts(member) for member in own)
+    return is_text_learner(as_estimator(own))
+
+
+def as_estimator(sl_method: Method) -> Fittable:
+    """An estimator, or what a function of no argument returns."""
+    if _is_fittable(sl_method):
+        return sl_method
+    assert callable(sl_method)  # as `check_method` saw
+    return sl_method()
+
+
+def text_learners(name: str) -> dict[str, TextLearner]:
+    """Unfitted text learners behind a learner's name, by the key of what they make of texts."""
+    plain = Setting(n=0, p=0, family="gaussian", rarer=0, seed=0)
+    built = {each: _entry(each).build(plain) for each in _entry(name).reads}
+    return {each: learner for each, learner in built.items() if is_text_learner(learner)}
+
+
+def check_reads(sl_method: Method, text: str | None) -> None:
+    """Raise ArgumentError for a learner that reads no texts where texts are given, and for one that does where none are.
+
+    Parameters
+    ----------
+    sl_method : str, list, estimator or callable
+    text : str or None
+        The column with the texts.
+
+    Examples
+    --------
+    >>> check_reads("ridge", "body")
+    Traceback (most recent call last):
+    ...
+    dsl.exceptions.ArgumentError: sl_method 'ridge' does not read texts, and text='body' is given: ...
+    """
+    label, reads = method_label(sl_method), reads_texts(sl_method)
+    if text is not None and not reads:
+        raise ArgumentError(
+            f"sl_method {label!r} does not read texts, and text={text!r} is given: use one that does ('tfidf', 'auto', or one of "
+            "dsl.learners.text), stack it with one, as in ['tfidf', 'ridge'], or leave text out"
+        )
+    if text is None and reads and label != "auto":
+        raise ArgumentError(
+            f"sl_method {label!r} reads texts, and none are given: name their column, as in text='body'"
+        )
+
+
 def method_label(sl_method: Method) -> str:
     """Short text that names the learner in a summary.
 
     Examples
     --------
-    >>> from dsl.learners.names import method_label
     >>> method_label("SL.glmnet")
     'glmnet'
     >>> method_label(["lm", "gam"])
     'stack(lm, gam)'
     """
+    sl_method = _own(sl_method)
     kind = _kind(sl_method)
     if isinstance(sl_method, str):
         return _entry(sl_method).name
@@ -395,7 +429,7 @@ def make_learner(sl_method: Method, *, family: str = "gaussian", seed: int = 0) 
 
 
 def choose_auto(
-    x: FloatArray,
+    x: Rows,
     y: FloatArray,
     *,
     family: str,
@@ -437,7 +471,8 @@ def choose_auto(
     """
     folds = gold_folds(y, 5, seed, groups)
     many = n_rows is not None and n_rows > MANY_ROWS
-    candidates = [name for name in CANDIDATES if not (many and name == "xgboost")]
+    every = (*CANDIDATES, *TEXT_CANDIDATES) if isinstance(x, TextRows) else CANDIDATES
+    candidates = [name for name in every if not (many and name == "xgboost")]
     make = {name: partial(make_learner, name, family=family, seed=seed) for name in candidates}
     choice = choose(make, x, y, folds, groups)
     if many and choice.losses:
@@ -452,12 +487,12 @@ class _Auto:
         self.family = family
         self.seed = seed
 
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+    def fit(self, x: Rows, y: FloatArray) -> Self:
         """Choose on these rows and fit."""
         self.choice_ = choose_auto(x, y, family=self.family, seed=self.seed)
         self.learner_ = make_learner(self.choice_.method, family=self.family, seed=self.seed).fit(x, y)
         return self
 
-    def predict(self, x: FloatArray) -> FloatArray:
+    def predict(self, x: Rows) -> FloatArray:
         """Predict with the chosen learner."""
         return self.learner_.predict(x)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from dsl.learners.auto import Method
+from dsl.learners.text.rows import is_text_learner
 
 SKLEARN = "scikit-learn"
 CALLED: dict[str, tuple[str, str]] = {
@@ -21,6 +22,7 @@ CALLED: dict[str, tuple[str, str]] = {
     "knn": ("ten nearest neighbours", SKLEARN),
     "svm": ("a support vector machine", SKLEARN),
     "nnet": ("a neural network with one hidden layer", SKLEARN),
+    "tfidf": ("ridge regression on weighted counts of words and parts of words", SKLEARN),
     "stack": ("a weighted average of ridge regression, a response surface and gradient boosting", SKLEARN),
     "auto": ("a learner chosen by cross-validation", SKLEARN),
 }
@@ -28,6 +30,7 @@ CALLED: dict[str, tuple[str, str]] = {
 BINOMIAL = {
     "glm": ("logistic regression", SKLEARN),
     "ridge": ("logistic regression with a ridge penalty", SKLEARN),
+    "tfidf": ("logistic regression with a ridge penalty on weighted counts of words and parts of words", SKLEARN),
     "gam": ("logistic regression with a ridge penalty on splines of the features", SKLEARN),
     "surface": ("logistic regression with a ridge penalty on splines and products of the features", SKLEARN),
     "glmnet": ("logistic regression with an elastic net penalty", SKLEARN),
@@ -55,7 +58,8 @@ def learner_words(labels: Sequence[str], sl_method: object, family: str) -> list
     """
     # a distribution of several parts has several labels in one
     each = [part for label in labels for part in _split(label) if part != "(one value)"]
-    return list(dict.fromkeys(_words(label, _homes(sl_method), family) for label in each))
+    homes = _homes(sl_method)
+    return list(dict.fromkeys(_words(label, homes, family) for label in each))
 
 
 def _words(label: str, homes: dict[str, str], family: str) -> str:
@@ -80,7 +84,9 @@ def _homes(sl_method: object) -> dict[str, str]:
         steps = getattr(member, "steps", None)
         kind = type(steps[-1][1] if steps else member)
         package = kind.__module__.split(".")[0]
-        if package not in ("builtins", "__main__"):
+        if is_text_learner(member):
+            out[kind.__name__] = str(getattr(member, "words", ""))
+        elif package not in ("builtins", "__main__"):
             # our own kind of estimator hands the work to R, whose learner it names
             own = f"R: {getattr(member, 'learner', '')}" if package == "dsl" else package
             out[kind.__name__] = SKLEARN if package == "sklearn" else own

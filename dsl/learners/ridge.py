@@ -1,0 +1,132 @@
+"""Ridge regression with the penalty chosen by leaving one row out, from one eigendecomposition for all penalties.
+
+With columns centred, X = U S V' and H(a) = 1/n + U S^2 (S^2 + a)^-1 U', the error of predicting row i without it is
+(y_i - y_hat_i) / (1 - H_ii) exactly (Allen's PRESS, Technometrics 1974; Golub, Heath and Wahba, Technometrics 1979). U and S^2
+come from the smaller of X X' and X'X, which costs least where there are more columns than labels (word counts) and where there
+are fewer (embeddings). Penalties then cost next to nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import validation
+from sklearn.utils.validation import check_is_fitted
+
+from dsl._typing import AnyArray, FloatArray
+
+PENALTIES = tuple(float(each) for each in np.logspace(-1, 4, 16))
+"""For columns with variance one, or whose variances add up to tens or hundreds."""
+Matrix: TypeAlias = "FloatArray | sparse.csr_matrix"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ridge:
+    """A fitted ridge regression."""
+
+    coef: FloatArray
+    """(d,)"""
+    intercept: float
+    penalty: float
+    errors: FloatArray
+    """Mean squared error of each row predicted without it, at every penalty."""
+
+    def predict(self, x: Matrix) -> FloatArray:
+        """Predictions of rows x (m, d): (m,)."""
+        return np.asarray(self.intercept + x @ self.coef, dtype=np.float64)
+
+
+def fit_ridge(x: Matrix, y: FloatArray, penalties: FloatArray) -> Ridge:
+    """Minimise sum (y - a - x b)^2 + penalty b'b, at the penalty with the smallest leave-one-out error.
+
+    Parameters
+    ----------
+    x : (n, d) array or sparse matrix
+    y : (n,) array
+    penalties : (c,) array
+        Above zero.
+    """
+    centre, level = np.asarray(x.mean(axis=0)).ravel(), float(y.mean())
+    rest = y - level
+    squares, u = _decomposed(x, centre)
+    inside = u.T @ rest
+    # (r, c): how much of each direction is kept at each penalty
+    kept = squares[:, None] / (squares[:, None] + penalties)
+    left = rest[:, None] - u @ (kept * inside[:, None])
+    leverage = 1.0 / len(y) + (u * u) @ kept
+    errors = np.mean((left / (1.0 - leverage)) ** 2, axis=0)
+    penalty = float(penalties[np.argmin(errors)])
+    # b = X'(X X' + a)^-1 y
+    dual = u @ (inside / (squares + penalty))
+    coef = np.asarray(x.T @ dual).ravel() - centre * dual.sum()
+    return Ridge(coef=coef, intercept=level - float(centre @ coef), penalty=penalty, errors=errors)
+
+
+def _decomposed(x: Matrix, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Squared singular values (r,) and left singular vectors (n, r) of the centred columns."""
+    n, d = x.shape
+    if n <= d:
+        gram = _dense(x @ x.T)
+        across = gram.mean(axis=0)
+        values, vectors = np.linalg.eigh(gram - across - across[:, None] + across.mean())
+    else:
+        dense = _dense(x) - centre
+        values, vectors = np.linalg.eigh(dense.T @ dense)
+    # directions that rounding made
+    real = values > np.finfo(float).eps * max(n, d) * values.max(initial=0.0)
+    values, vectors = values[real], vectors[:, real]
+    return values, vectors if n <= d else dense @ (vectors / np.sqrt(values))
+
+
+def _dense(x: Matrix) -> FloatArray:
+    return np.asarray(x.toarray() if isinstance(x, sparse.csr_matrix | sparse.csr_array) else x)
+
+
+class LeaveOneOutRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Ridge regression with the penalty that predicts rows best which it has not seen, in closed form.
+
+    The same numbers as scikit-learn's ``RidgeCV``, several times as fast with hundreds of columns.
+
+    Parameters
+    ----------
+    penalties : sequence of float
+        To choose from, above zero.
+
+    Attributes
+    ----------
+    coef_ : (d,) array
+    intercept_ : float
+    alpha_ : float
+        The penalty chosen.
+
+    Examples
+    --------
+    >>> x = np.arange(8.0)[:, None]
+    >>> LeaveOneOutRidge([1e-9]).fit(x, 1.0 + 2.0 * x[:, 0]).predict([[10.0]]).round(6)
+    array([21.])
+    """
+
+    def __init__(self, penalties: tuple[float, ...] = PENALTIES) -> None:
+        self.penalties = penalties
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Fit on rows x (n, d) and values y (n,)."""
+        x, y = _checked(self, x, y, y_numeric=True)
+        found = fit_ridge(x, y, np.asarray(self.penalties, dtype=np.float64))
+        self.coef_, self.intercept_, self.alpha_ = found.coef, found.intercept, found.penalty
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict rows x (m, d): (m,)."""
+        check_is_fitted(self, "coef_")
+        x = _checked(self, x, reset=False)
+        return np.asarray(self.intercept_ + x @ self.coef_, dtype=np.float64)
+
+
+def _checked(estimator: LeaveOneOutRidge, *arrays: AnyArray, **options: bool) -> Any:
+    """Arrays as scikit-learn wants them checked, whose function for it was a method before 1.6."""
+    if hasattr(validation, "validate_data"):
+        return validation.validate_data(estimator, *arrays, dtype=np.float64, **options)
+    return estimator._validate_data(*arrays, dtype=np.float64, **options)

@@ -184,7 +184,8 @@ def codebook_in(text: str, *, where: str) -> Codebook:
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ArgumentError(f"the codebook's {what} must be a text that is not empty; found {value!r}")
-    return value
+    # half of a sign, which no file and no server takes
+    return value.encode("utf-8", "replace").decode()
 
 
 def _labels(given: object) -> dict[Code, str]:

@@ -65,8 +65,8 @@ class TextClassifier(BaseEstimator):
     patience : int
         Epochs without improvement after which training ends.
     family : {None, "gaussian", "binomial"}
-        None: as in the call; outside it ``"binomial"`` where all labels are 0 or 1. Binomial: labels in [0, 1], predictions are
-        probabilities (logistic loss). Gaussian: any numbers (squared loss).
+        None: as in the call. Labels that are 0 and 1, and with ``"binomial"`` all labels in [0, 1], have logistic loss and
+        predictions in (0, 1); others have squared loss.
     random_state : int, optional
         Seeds the split, weights that start at random, order and dropout. None: the fold's seed within `dsl.dsl`, else 0. On a CPU
         the same seed gives the same numbers, on a GPU the same up to rounding.
@@ -175,7 +175,6 @@ class TextClassifier(BaseEstimator):
         base, rows = self._base(), self._encoded(x)
         target = np.asarray(y, dtype=np.float64)
         recipe = self._recipe(self._classes(target, len(rows)))
-        self.classes_loss_ = recipe.classes
         # numbers are learnt on a scale of their own, on which one learning rate suits
         self.centre_, self.scale_ = (0.0, 1.0) if recipe.classes else (float(target.mean()), float(target.std()))
         device = chosen_device(self.device)
@@ -183,11 +182,8 @@ class TextClassifier(BaseEstimator):
         path = None if self.cache_dir is None else self._path(base, rows, learnt, recipe)
         self.n_numbers_, self.reused_ = rows.numbers.shape[1], path is not None and path.exists()
         if path is not None and self.reused_:
-            with read_from(path, "weights trained by dsl") as found, np.load(found, allow_pickle=False) as archive:
-                stored = {name: archive[name] for name in archive.files}
-            self.history_ = [(int(e), float(a), float(b)) for e, a, b in stored.pop("history")]
-            self.stored_: Stored = stored
-            self._network = restored(base, recipe, self.n_numbers_, device, stored)
+            self.stored_, self.history_ = _read(path)
+            self._network = restored(base, recipe, self.n_numbers_, device, self.stored_)
         else:
             self._network, self.history_ = train(base, rows, learnt, recipe, device, self.threads, self.progress)
             self.stored_ = self._network.stored()
@@ -235,8 +231,8 @@ class TextClassifier(BaseEstimator):
         if cut:
             warn_caller(
                 TextWarning,
-                f"{cut:,} of {len(texts):,} texts have more than max_length={self.max_length} tokens, and are read up to there; a "
-                "larger max_length reads on, in more time",
+                f"{cut:,} of {len(texts):,} texts have more than max_length={self.max_length} tokens, and are read up to there; "
+                "a larger max_length reads on, in more time",
             )
         return tokens
 
@@ -255,7 +251,7 @@ class TextClassifier(BaseEstimator):
             raise DataError(f"all {n} labels are {y[0] if n else 'missing'}: there is nothing to learn")
         if self.family == "binomial" and (y.min() < 0.0 or y.max() > 1.0):
             raise DataError(f"family='binomial' needs labels between 0 and 1; found {y.min():g} to {y.max():g}")
-        return self.family == "binomial" or (self.family is None and bool(np.isin(y, (0.0, 1.0)).all()))
+        return self.family == "binomial" or bool(np.isin(y, (0.0, 1.0)).all())
 
     def _recipe(self, classes: bool) -> Recipe:
         return Recipe(
@@ -292,3 +288,15 @@ class TextClassifier(BaseEstimator):
             key.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
         assert self.cache_dir is not None
         return as_path(self.cache_dir, "cache_dir") / f"{self.kind}-{key.hexdigest()[:32]}.npz"
+
+
+def _read(path: Path) -> tuple[Stored, list[tuple[int, float, float]]]:
+    """Weights and history that `TextClassifier` saved."""
+    with (
+        read_from(path, "weights trained by dsl") as file,
+        file.open("rb") as stream,
+        np.load(stream, allow_pickle=False) as archive,
+    ):
+        stored = {name: archive[name] for name in archive.files}
+        history = stored.pop("history")
+    return stored, [(int(epoch), float(own), float(held)) for epoch, own, held in history]

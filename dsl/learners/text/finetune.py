@@ -161,7 +161,7 @@ def _network(base: Pretrained, recipe: Recipe, numbers: int, device: str) -> Net
                 r=recipe.r,
                 lora_alpha=ALPHA * recipe.r,
                 lora_dropout=LORA_DROPOUT,
-                target_modules="all-linear",
+                target_modules=_linear_layers(body),
             )
             body = get_peft_model(body, config)
         elif recipe.kind == "prompt_tuning":
@@ -182,6 +182,12 @@ def _network(base: Pretrained, recipe: Recipe, numbers: int, device: str) -> Net
         width,
         device,
     )
+
+
+def _linear_layers(body: Module) -> list[str]:
+    """Names of the layers that LoRA updates: all linear ones, but for what follows the last layer, which is not used."""
+    kinds = ("Linear", "Conv1D")
+    return [name for name, each in body.named_modules() if type(each).__name__ in kinds and "pooler" not in name]
 
 
 def _loss(raw: torch.Tensor, y: torch.Tensor, classes: bool) -> torch.Tensor:

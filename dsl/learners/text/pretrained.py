@@ -151,7 +151,9 @@ def _read(model: str, download: bool) -> Pretrained:
             body = AutoModel.from_pretrained(source, **more).float().eval()
     # a file that is missing, damaged or of an unknown kind
     except (OSError, ValueError, KeyError) as error:
-        remedy = "" if download else "; download=True fetches a model that is not on this machine from the Hugging Face hub"
+        remedy = (
+            "" if download else "; download=True fetches a model that is not on this machine from the Hugging Face hub"
+        )
         raise ArgumentError(
             f"model={model!r} is no folder with a model of transformers, and no name of one that is on this machine "
             f"({str(error).splitlines()[0][:200]}){remedy}"

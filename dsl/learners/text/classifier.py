@@ -29,7 +29,7 @@ RATES = {"lora": 1e-3, "prompt_tuning": 1e-2, "full": 5e-5}
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-class TextClassifier(BaseEstimator):
+class TextClassifier(BaseEstimator):  # type: ignore[misc]
     r"""A pretrained language model fine-tuned on texts and their gold labels, for ``dsl.dsl(text=, sl_method=)``.
 
     The mean token of the model's last layer and the numbers of the call (surrogates, features) go into a linear head. The head

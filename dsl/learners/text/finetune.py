@@ -31,9 +31,6 @@ HEAD_RATE = 1e-3
 """Learning rate of the head, which starts at a fit of its own."""
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties of the head's start, for each row."""
-SPARED = 1.0 / 64.0
-"""Part of the penalty that numbers carry. They are few beside hundreds of columns from the text, and a surrogate says more than
-each of these: tweets, 480 labels, VADER's label beside MiniLM's embedding: R2 .586 instead of .545."""
 LEAST_HELD_OUT = 10
 """Rows without which nothing is stopped early: the mean loss of fewer says too little."""
 PREDICTED_AT_A_TIME = 64
@@ -290,8 +287,9 @@ def _fit_head(network: Network, pooled: torch.Tensor, target: torch.Tensor, pena
     import torch
 
     weight, bias = network.head.weight, network.head.bias
+    # numbers are few beside hundreds of columns from the text: either part may explain as much before it is shrunk
     charged = torch.ones_like(weight)
-    charged[:, network.width :] = SPARED
+    charged[:, network.width :] = min(1.0, (weight.shape[1] - network.width) / network.width)
     with torch.no_grad():
         weight.zero_()
         bias.zero_()

@@ -11,7 +11,7 @@ from dsl._version import __version__
 from dsl.exceptions import DSLError, DSLWarning
 
 if TYPE_CHECKING:
-    from dsl import datasets, r, sampling
+    from dsl import annotation, datasets, r, sampling
     from dsl.analyses.aggregate import aggregate
     from dsl.analyses.compare import compare
     from dsl.analyses.proportions import proportions
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dsl.analyses.regression import dsl
     from dsl.analyses.results import DSLResults
     from dsl.analyses.statistic import ppi_statistic
+    from dsl.annotation.annotate import annotate
     from dsl.learners.names import available_method
     from dsl.learners.rfolds import folds_like_r
     from dsl.planning.evaluation.evaluate import evaluate
@@ -36,6 +37,8 @@ __all__ = [
     "DSLWarning",
     "__version__",
     "aggregate",
+    "annotate",
+    "annotation",
     "available_method",
     "compare",
     "datasets",
@@ -60,6 +63,7 @@ _HOMES = {
     "AdaptiveDesign": "dsl.sampling.adaptive",
     "DSLResults": "dsl.analyses.results",
     "aggregate": "dsl.analyses.aggregate",
+    "annotate": "dsl.annotation.annotate",
     "available_method": "dsl.learners.names",
     "compare": "dsl.analyses.compare",
     "diagnose": "dsl.reports.diagnostics",
@@ -74,7 +78,13 @@ _HOMES = {
     "table": "dsl.reports.tables",
     "write_report": "dsl.reports.page",
 }
-_MODULES = {"datasets": "dsl.datasets", "plotting": "dsl.reports.plots", "r": "dsl.r", "sampling": "dsl.sampling"}
+_MODULES = {
+    "annotation": "dsl.annotation",
+    "datasets": "dsl.datasets",
+    "plotting": "dsl.reports.plots",
+    "r": "dsl.r",
+    "sampling": "dsl.sampling",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,10 +12,11 @@ import pandas as pd
 from dsl._typing import AnyArray, BoolArray, FloatArray, IntArray
 from dsl.annotation.asking import Asking, Unanswered
 from dsl.annotation.exchange import Answer, Ask, Code, Interview, Item, Outcome
+from dsl.annotation.labels import NO_TEXT
 from dsl.annotation.runner import in_threads
 
-NO_TEXT = "no text"
-"""Why rows without text (or image) have no label."""
+LISTED, WORDED = ("logprobs", "both"), ("verbal", "both")
+"""Confidences for which tokens are listed, and for which a probability in words is asked for."""
 MOST_REASON = 200
 """Characters of a server's complaint that are kept."""
 
@@ -130,24 +131,25 @@ class Gathered:
         confidence : str
             What was asked for, on which it depends which columns there are.
         """
-        out: dict[str, object] = {name: self.labels(rows)}
+        return pd.DataFrame(dict(self._columns(rows, name, confidence)))
+
+    def _columns(self, rows: IntArray, name: str, confidence: str) -> Iterator[tuple[str, AnyArray | pd.Series]]:
+        yield name, self.labels(rows)
         for place, code in enumerate(self.codes):
-            out[f"{name}_{code}"] = _spread(self.probabilities[:, place], rows)
-        out[f"{name}_confidence"] = _spread(self.confidence, rows)
-        if confidence in ("logprobs", "both"):
-            out[f"{name}_mass"] = _spread(self.mass, rows)
-            out[f"{name}_censored"] = _spread(self.censored.astype(float), rows) == 1.0
-        if confidence in ("verbal", "both"):
-            out[f"{name}_verbal"] = _spread(self.verbal, rows)
-            out[f"{name}_said"] = [self.said.get(int(row), "") for row in rows]
-        reasons = np.append(self.reasons(), NO_TEXT)
-        out[f"{name}_reason"] = reasons[rows]
-        return pd.DataFrame(out)
+            yield f"{name}_{code}", _spread(self.probabilities[:, place], rows)
+        yield f"{name}_confidence", _spread(self.confidence, rows)
+        if confidence in LISTED:
+            yield f"{name}_mass", _spread(self.mass, rows)
+            yield f"{name}_censored", _spread(self.censored.astype(float), rows) == 1.0
+        if confidence in WORDED:
+            yield f"{name}_verbal", _spread(self.verbal, rows)
+            yield f"{name}_said", np.array([self.said.get(int(row), "") for row in rows], dtype=object)
+        yield f"{name}_reason", np.append(self.reasons(), NO_TEXT)[rows]
 
-
-def column_names(name: str, codes: Sequence[Code], confidence: str) -> list[str]:
-    """Names of the columns of `Gathered.table`."""
-    return [str(each) for each in Gathered(0, codes).table(np.zeros(0, dtype=np.int64), name, confidence)]
+    @classmethod
+    def names(cls, codes: Sequence[Code], name: str, confidence: str) -> list[str]:
+        """Names of the columns of `table`."""
+        return [each for each, _ in cls(0, codes)._columns(np.zeros(0, dtype=np.int64), name, confidence)]
 
 
 def _spread(values: FloatArray, rows: IntArray) -> FloatArray:

@@ -2,11 +2,10 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dsl.annotation.cache import Cache
-from dsl.annotation.exchange import Answer, Interview, Item, Request
+from dsl.annotation.exchange import Answer, Request
 from dsl.exceptions import ArgumentError
 
 CHARACTERS = 4.0
@@ -16,8 +15,6 @@ IMAGE = 800.0
 OUT = 16.0
 """Tokens of an answer that nothing limits, until answers tell better."""
 MILLION = 1e6
-ROUNDS = 20
-"""Most questions after one another that a dry run imagines for a row."""
 
 
 class Spent(Exception):  # noqa: N818
@@ -163,117 +160,3 @@ class Meter:
             counted = self.price.dollars(answer.prompt_tokens, answer.completion_tokens)
             self.spent += counted if answer.prompt_tokens > 0 else held
             self._rates.learn(request, answer)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostEstimate:
-    """What a call of `dsl.annotate` would ask for.
-
-    Parameters
-    ----------
-    texts : int
-        Rows of the table.
-    distinct : int
-        Different texts among them, each of which is asked about once.
-    without_text : int
-        Rows that have none, and get no label.
-    requests : int
-        Questions in all, those included whose answer is in the cache.
-    cached : int
-        Questions whose answer is in the cache.
-    prompt_tokens, completion_tokens : float
-        Of the questions that are left, and of their answers.
-    measured : bool
-        Whether tokens are reckoned from stored answers to questions of this call, rather than from four characters a token and
-        the longest answer allowed.
-    cost : float or None
-        Dollars for what is left. None without a price.
-    """
-
-    texts: int
-    distinct: int
-    without_text: int
-    requests: int
-    cached: int
-    prompt_tokens: float
-    completion_tokens: float
-    measured: bool
-    cost: float | None
-
-    def __add__(self, other: "CostEstimate") -> "CostEstimate":
-        """Both calls: several models or prompts about the same texts."""
-        return CostEstimate(
-            texts=self.texts,
-            distinct=self.distinct,
-            without_text=self.without_text,
-            requests=self.requests + other.requests,
-            cached=self.cached + other.cached,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            measured=self.measured and other.measured,
-            cost=None if self.cost is None or other.cost is None else self.cost + other.cost,
-        )
-
-    def __str__(self) -> str:
-        """The estimate in a few lines."""
-        how = (
-            "as measured on the answers that are there" if self.measured else "four characters a token, longest answers"
-        )
-        lines = [
-            f"{self.texts:,} rows with {self.distinct:,} different texts"
-            + (f", {self.without_text:,} without a text" if self.without_text else ""),
-            f"{self.requests:,} questions, {self.cached:,} of them answered in the cache",
-            f"about {self.prompt_tokens:,.0f} tokens to send and {self.completion_tokens:,.0f} to receive ({how})",
-            "no price was given" if self.cost is None else f"about ${self.cost:,.2f}",
-        ]
-        return "\n".join(lines)
-
-
-@dataclass(slots=True)
-class Count:
-    """Questions about rows, and the tokens of those that are left."""
-
-    requests: int = 0
-    cached: int = 0
-    left: int = 0
-    characters: float = 0.0
-    out: float = 0.0
-
-
-def count(items: Iterable[Item], interview: Interview, cache: Cache, word: str) -> tuple[Count, Rates]:
-    """What would be asked about each item.
-
-    Parameters
-    ----------
-    items : iterable of Item
-    interview : Interview
-    cache : Cache
-    word : str
-        What the model is imagined to say where its answer decides on the next question: one of the labels.
-    """
-    found, rates = Count(), Rates()
-    for item in items:
-        for request, answer in imagined(item, interview, cache, word):
-            found.requests += 1
-            if answer is not None:
-                found.cached += 1
-                rates.learn(request, answer)
-                continue
-            found.left += 1
-            found.characters += length(request)
-            found.out += most_out(request)
-    return found, rates
-
-
-def imagined(item: Item, interview: Interview, cache: Cache, word: str) -> Iterator[tuple[Request, Answer | None]]:
-    """Questions about a row, each with its stored answer, as if the model said `word` where there is none."""
-    answers: list[Answer] = []
-    for _ in range(ROUNDS):
-        asked = interview.questions(item, answers)
-        if not asked:
-            return
-        for request in asked:
-            record = cache.get(request.key())
-            answer = None if record is None else Answer.from_json(record)
-            yield request, answer
-            answers.append(Answer(text=word) if answer is None else answer)

@@ -127,7 +127,6 @@ def targeted(
         settings={
             "n_labels": draw.size,
             "coefficient": [pilot.names[j] for j in chosen],
-            "prediction": list(pilot.analysis.columns.prediction),
             "criterion": criterion,
             "tau": float(tau),
             "floor": draw.floor,

@@ -20,7 +20,7 @@ from typing import Any
 
 NUMBER = re.compile(r"#(\d+)")
 FAULT = re.compile(r"\[(\w+)(?: x(\d+))?\]")
-CONFIDENCE = re.compile(r"likely|probab|confiden", re.IGNORECASE)
+LIKELY = re.compile(r"^How likely is it", re.IGNORECASE)
 STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Error"}
 LABELS = ("positive", "negative")
 VERSION = "fake-1-2026"
@@ -93,7 +93,7 @@ class Fake:
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any, float, str]:
         """Status, content, seconds to wait before it, and what else is wrong."""
-        said = body["prompt"] if "prompt" in body else _content(body["messages"])
+        said = body["prompt"] if "prompt" in body else _content(body["messages"], "user")
         found = NUMBER.findall(said)
         number = int(found[-1]) if found else 0
         self.asked[number] += 1
@@ -111,16 +111,22 @@ class Fake:
 
     def completion(self, path: str, body: dict[str, Any], said: str, number: int, fault: str = "") -> dict[str, Any]:
         """The body of an answer."""
+        told = said if "prompt" in body else _content(body["messages"], "system")
         chance = probability(number)
         order = sorted(zip(self.labels, (chance, 1.0 - chance), strict=False), key=lambda pair: -pair[1])
         word = order[0][0]
-        if "repeat" in body:
-            word = order[body["repeat"] % 2][0]
-        if CONFIDENCE.search(said.splitlines()[-1]):
+        if body.get("temperature"):
+            # as often as it is likely
+            word = self.labels[0] if (self.asked[number] * 0.618 + number * 0.37) % 1.0 < chance else self.labels[1]
+        if said.rstrip().endswith("Probability:") or LIKELY.search(said.splitlines()[-1]):
             word = f"{order[0][1]:.2f}"
+        elif "response_format" in body:
+            word = json.dumps({"label": word, "probability": round(order[0][1], 2)})
+        elif "two lines" in told:
+            word = f"{word}\n{order[0][1]:.0%}"
         text = {"wrong": "maybe", "empty": "", "refusal": "", "filter": ""}.get(fault, word)
         finish = "content_filter" if fault == "filter" else "stop"
-        tokens = [(label, math.log(p * 0.98)) for label, p in order] + [
+        tokens = [(label, math.log(p * 0.96)) for label, p in order] + [
             ("the", math.log(0.015)),
             ("a", math.log(0.005)),
         ]
@@ -147,12 +153,13 @@ class Fake:
         return {**out, "object": "text_completion", "choices": [choice]}
 
 
-def _content(messages: list[dict[str, Any]]) -> str:
-    """The words of the last turn of the user's; what was said before is context."""
-    content = [message for message in messages if message["role"] == "user"][-1]["content"]
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.get("text", "") for part in content)
+def _content(messages: list[dict[str, Any]], role: str) -> str:
+    """The words of all turns of one side."""
+    out = []
+    for message in messages:
+        content = message["content"] if message["role"] == role else ""
+        out += [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+    return "\n".join(out).strip()
 
 
 class Connection(asyncio.Protocol):

@@ -10,7 +10,7 @@ import pytest
 
 from dsl.annotation.asking import Asking, Patience
 from dsl.annotation.cache import Cache
-from dsl.annotation.collect import Gathered, Items, column_names, count_reasons, gather
+from dsl.annotation.collect import Gathered, Items, count_reasons, gather
 from dsl.annotation.exchange import Answer, Item, Outcome, Request
 from dsl.exceptions import ServerError
 
@@ -42,7 +42,7 @@ def test_columns() -> None:
     found.put(0, outcome("yes", 0.75, mass=0.8, verbal=0.6, said="60 %"))
     found.put(1, outcome(None, reason="refusal"))
     table = found.table(np.array([2, -1, 0, 1, 0]), "llm", "both")
-    assert list(table) == column_names("llm", ["yes", "no"], "both")
+    assert list(table) == Gathered.names(["yes", "no"], "llm", "both")
     assert table["llm"].tolist()[::2] == ["no", "yes", "yes"]
     assert table["llm"].isna().tolist() == [False, True, False, True, False]
     np.testing.assert_array_equal(table["llm_yes"], [0.25, np.nan, 0.75, np.nan, 0.75])

@@ -193,6 +193,10 @@ class CodingWarning(DSLWarning):
     """Values look miscoded: a code for "missing", another scale, or categories that differ by case or blanks only."""
 
 
+class TextWarning(DSLWarning):
+    """Texts are longer than what a learner reads of them."""
+
+
 class FewLabelsWarning(DSLWarning):
     """The labelled sample is too small, or its weights too uneven, for normal intervals."""
 

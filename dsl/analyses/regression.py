@@ -32,6 +32,7 @@ from dsl.estimators.result import Fit
 from dsl.estimators.run import run
 from dsl.exceptions import ArgumentError, FewLabelsWarning, LeakError
 from dsl.learners.auto import Method
+from dsl.learners.splits import default_splits
 
 MOST_NAMED = 6
 """Coefficients that a warning names."""
@@ -56,7 +57,7 @@ def dsl(
     refusals: str = "raise",
     family: str = "gaussian",
     cross_fit: int = 5,
-    sample_split: int = 10,
+    sample_split: int | None = None,
     seed: int = 1234,
     folds: Sequence[ArrayLike] | AnyArray | None = None,
     estimator: str = "dsl",
@@ -124,8 +125,9 @@ def dsl(
         ``"binomial"`` keeps the learner's predictions in [0, 1].
     cross_fit : int
         Number of cross-fitting folds K.
-    sample_split : int
-        Number of times S the rows are split anew. Estimates are combined by medians.
+    sample_split : int, optional
+        Number of times S the rows are split anew. Estimates are combined by medians. By default 10, and 1 for a learner that
+        trains a language model in every fold (`dsl.learners.text.TextClassifier`).
     seed : int
         Draws the folds and seeds the learners.
     folds : (S, rows) integer array, optional
@@ -241,7 +243,7 @@ def dsl(
         vcov=vcov,
         use_t=use_t,
     )
-    check_counts(cross_fit=cross_fit, sample_split=sample_split, seed=seed, n_jobs=n_jobs)
+    check_counts(cross_fit=cross_fit, sample_split=call.sample_split, seed=seed, n_jobs=n_jobs)
     execution = Execution(n_jobs=n_jobs, progress=progress)
     analysis = prepare_analysis(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
@@ -285,6 +287,8 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
+    if given["sample_split"] is None:
+        given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     for role in ("labeled", "sample_prob", "cluster"):
         given[role] = as_name(given[role], role)

@@ -89,9 +89,7 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
     )
     group.add_argument("--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]")
     group.add_argument("--folds", "--cross-fit", dest="cross_fit", type=int, default=5, metavar="K", help="default: 5")
-    group.add_argument(
-        "--splits", "--sample-split", dest="sample_split", type=int, default=10, metavar="S", help="default: 10"
-    )
+    group.add_argument("--splits", "--sample-split", dest="sample_split", type=int, metavar="S", help="default: 10")
     group.add_argument("--seed", type=int, default=1234, help="default: 1234")
     group.add_argument(
         "--jobs", "--n-jobs", dest="n_jobs", type=int, default=1, metavar="J", help="parallel fits (-1: all)"

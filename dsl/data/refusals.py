@@ -70,17 +70,11 @@ INDICATOR = (
     "refusals='indicator' keeps these rows: the learner sees an indicator of them, which biases nothing. Otherwise get the "
     "predictions from the model"
 )
-BY_HAND = (
-    "keep these rows by a column of your own that marks them, named in feature=, and any value in the place of the missing ones. "
-    "Otherwise get the predictions from the model"
-)
-"""What keeps the rows where the call has no argument for it."""
+"""What keeps the rows."""
 
 
-def check_not_refused(
-    refused: Mapping[str, BoolArray], labeled: BoolArray, labels: pd.Index, remedy: str = INDICATOR
-) -> None:
-    """Raise PredictionError, which names the remedy, if predictions are missing.
+def check_not_refused(refused: Mapping[str, BoolArray], labeled: BoolArray, labels: pd.Index) -> None:
+    """Raise PredictionError, which says what can be done, if predictions are missing.
 
     Parameters
     ----------
@@ -89,14 +83,12 @@ def check_not_refused(
     labeled : (N,) bool array
     labels : Index
         The rows' labels.
-    remedy : str
-        What the call at hand can do about it.
     """
     for name, missing in refused.items():
         raise PredictionError(
-            f"{_what(name, missing, labeled, labels)}; predictions are needed for all rows. If the model refused them, {remedy}, "
-            f"or leave the rows out yourself, data.dropna(subset=['{name}']), if they are no part of the population that you "
-            "study"
+            f"{_what(name, missing, labeled, labels)}; predictions are needed for all rows. If the model refused them, "
+            f"{INDICATOR}, or leave the rows out yourself, data.dropna(subset=['{name}']), if they are no part of the population "
+            "that you study"
         )
 
 
@@ -108,8 +100,8 @@ def check_as_is(prediction: pd.Series, labeled: BoolArray) -> None:
         raise PredictionError(
             f"{_what(name, missing, labeled, prediction.index)}, and it is taken as it is here, without a learner that could do "
             f"without it. Where labelled rows correct it, fill it with any value, e.g. data['{name}'].fillna(...) with its mean "
-            "or most frequent category, which costs precision only. dsl.dsl and proportions with estimator='dsl' have "
-            "refusals='indicator' for it"
+            "or most frequent category, which costs precision only. dsl.dsl and proportions with estimator='dsl' and "
+            "AdaptiveDesign have refusals='indicator' for it"
         )
 
 

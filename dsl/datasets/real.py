@@ -8,7 +8,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from dsl.data.arguments import Seed, check_probabilities, explain_calls, foreign_errors, random_generator
+from dsl.data.files import PathLike
 from dsl.datasets.labels import Labels, draw_fixed, hide_gold
+from dsl.datasets.texts import read_texts
 from dsl.exceptions import ArgumentError
 from dsl.sampling.draw import draw_bernoulli
 
@@ -20,6 +22,7 @@ def load_sentiment(
     n_labels: Labels = "all",
     *,
     sample_prob: ArrayLike | Callable[[pd.DataFrame], ArrayLike] | None = None,
+    texts: PathLike | None = None,
     seed: Seed = 1234,
 ) -> pd.DataFrame:
     """Human and machine sentiment of 9,390 tweets and newspaper sentences.
@@ -36,6 +39,9 @@ def load_sentiment(
         Label each row independently with this known probability, instead of a fixed number of rows. A
         callable receives the table without its gold columns, that is, what is known before labelling, and
         returns the probabilities. They are kept in a column ``sample_prob``.
+    texts : str or Path, optional
+        The archive that has the texts, which are not shipped: ``vaderSentiment-3.3.2.tar.gz``, the source distribution from
+        PyPI. ``pip download --no-deps --no-binary :all: vaderSentiment==3.3.2`` gets it. They come as a column ``text``.
     seed : int or numpy.random.Generator, default 1234
         Decides which rows are drawn.
 
@@ -64,6 +70,8 @@ def load_sentiment(
         one per row, or both `n_labels` and `sample_prob` are given.
     SampleProbabilityError
         A probability is missing or outside (0, 1].
+    FileError
+        `texts` is not there, or is another archive.
 
     Notes
     -----
@@ -109,6 +117,8 @@ def load_sentiment(
         frame["sample_prob"] = prob
         shown = draw_bernoulli(prob=prob, rng=rng)
     hide_gold(frame, gold=SENTIMENT_GOLD, shown=shown)
+    if texts is not None:
+        frame.insert(3, "text", frame["snippet_id"].map(read_texts(texts)))
     return frame
 
 

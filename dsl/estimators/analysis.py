@@ -78,6 +78,10 @@ class Analysis:
         part = self.design.covariates
         return np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
 
+    def noted(self, notes: Sequence[str]) -> "Analysis":
+        """The same with more notes on its sample."""
+        return replace(self, sample=replace(self.sample, notes=(*self.sample.notes, *notes)))
+
     def blocks(self, *, tuned: bool = False) -> list[Blocks]:
         """What makes the blocks of each equation."""
         return [Blocks(design, self.sample, tuned=tuned) for design in self.designs]

@@ -14,6 +14,7 @@ from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, reso
 from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError, EstimationError
+from dsl.learners.splits import notes_on_splits
 
 FIXED = (
     "formula",
@@ -47,6 +48,8 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
     if entry.learns and call.refusals == "raise":
         sample = analysis.sample
         check_not_refused(sample.refused, sample.labeled, sample.labels)
+    if entry.learns and call.folds is None:
+        analysis = analysis.noted(notes_on_splits(call.learner, call.sample_split))
     try:
         # what overflows or is undefined is found in the numbers themselves
         with np.errstate(all="ignore"):

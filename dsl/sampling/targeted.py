@@ -127,6 +127,7 @@ def targeted(
         settings={
             "n_labels": draw.size,
             "coefficient": [pilot.names[j] for j in chosen],
+            "prediction": list(pilot.analysis.columns.prediction),
             "criterion": criterion,
             "tau": float(tau),
             "floor": draw.floor,

@@ -195,7 +195,9 @@ def test_both_draws_are_analysed_together(tmp_path: Path) -> None:
     """Pilot, second draw, coder's file, final fit."""
     data = panel()
     design = draw(pilot(data), data, coefficient="rare")
-    asked = design.to_coder(tmp_path / "second.csv", data, columns=["x", "llm"], label="y")
+    with pytest.raises(e.ArgumentError, match="'llm', by which the rows were drawn"):
+        design.to_coder(tmp_path / "second.csv", data, columns=["x", "llm"], label="y")
+    asked = design.to_coder(tmp_path / "second.csv", data, columns="x", label="y")
     assert len(asked) == 80
     answers = asked.assign(y=data.loc[asked.index, "truth"])
     answers.to_csv(tmp_path / "answers.csv")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from dsl.learners.text.rows import TextLearner, TextRows
 
 if TYPE_CHECKING:
+    from dsl.learners.text.classifier import TextClassifier
     from dsl.learners.text.tfidf import Tfidf
 
-__all__ = ["TextLearner", "TextRows", "Tfidf"]
+__all__ = ["TextClassifier", "TextLearner", "TextRows", "Tfidf"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from dsl.learners.text.tfidf import Tfidf
 
         return Tfidf
+    if name == "TextClassifier":
+        from dsl.learners.text.classifier import TextClassifier
+
+        return TextClassifier
     raise AttributeError(f"module 'dsl.learners.text' has no attribute {name!r}")

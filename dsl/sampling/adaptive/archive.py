@@ -16,7 +16,7 @@ from dsl.data.formula.caller import call_among
 from dsl.data.formula.matrices import ParsedFormula, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.messages import missing_per_column
-from dsl.data.refusals import BY_HAND, check_not_refused
+from dsl.data.refusals import check_not_refused
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, to_pandas
 from dsl.engine.checks import check_columns
 from dsl.engine.models import MODELS
@@ -105,6 +105,7 @@ class Population:
             "model": settings.model,
             "family": settings.family,
             "cluster": settings.cluster,
+            "refusals": settings.refusals,
             "sl_method": settings.sl_method,
             "cross_fit": settings.cross_fit,
             "seed": settings.seed,
@@ -181,6 +182,7 @@ def call_of(settings: Settings, design: LabelDesign | None = None) -> Call:
         feature=settings.features,
         design=design,
         cluster=settings.cluster,
+        refusals=settings.refusals,
         sl_method=settings.sl_method,
         family=settings.family,
         cross_fit=settings.cross_fit,
@@ -204,12 +206,15 @@ def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Ana
     gold = {name: rng.uniform(0.25, 0.75, len(table)) for name in settings.predicted}
     analysis = prepare_analysis(call_of(settings), table.assign(**gold), caller, quiet=True)
     sample = analysis.sample
-    check_not_refused(sample.refused, sample.labeled, sample.labels, BY_HAND)
+    if settings.refusals == "raise":
+        check_not_refused(sample.refused, sample.labeled, sample.labels)
     if sample.dropped:
+        learnt = settings.refusals == "raise" and set(sample.dropped) <= set(settings.features)
+        hint = "; refusals='indicator' keeps them, if the model refused them" if learnt else ""
         raise DataError(
             f"{sample.n_input - len(sample.data)} of {sample.n_input} rows have missing values "
-            f"({missing_per_column(sample.dropped)}) and could not be used once labelled; fill them, or leave these rows out "
-            "before drawing, data.dropna(subset=[...])"
+            f"({missing_per_column(sample.dropped)}) and could not be used once labelled{hint}; fill them, or leave these rows "
+            "out before drawing, data.dropna(subset=[...])"
         )
     # the naive fit's columns at the stand-ins: collinear there, collinear at any labels
     (blocks,) = analysis.blocks()

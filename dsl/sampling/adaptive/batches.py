@@ -1,11 +1,12 @@
 """Batches drawn and labelled so far, and coders' labels on their way in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.messages import each_value
@@ -123,7 +124,9 @@ def history_table(batches: tuple[Batch, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).set_index("batch")
 
 
-def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray:
+def read_labels(
+    given: object, rows: pd.Index, settings: Settings, *, codebook: Mapping[str, Sequence[float]]
+) -> FloatArray:
     """Coders' labels in the batch's order, (n, q).
 
     Parameters
@@ -133,6 +136,8 @@ def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray
     rows : Index, (n,)
         Labels of the batch's rows.
     settings : Settings
+    codebook : mapping
+        Labels that may be given, by predicted variable.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def read_labels(given: object, rows: pd.Index, settings: Settings) -> FloatArray
     out = np.empty((len(rows), len(settings.predicted)))
     for j, name in enumerate(settings.predicted):
         values = as_numbers(frame[name], "predicted_var").to_numpy()
-        _check_values(values, name, rows, settings.codebook.get(name))
+        _check_values(values, name, rows, codebook.get(name))
         out[:, j] = values
     return out
 
@@ -169,6 +174,17 @@ def _frame(given: object, predicted: tuple[str, ...]) -> pd.DataFrame:
     return given[list(predicted)]
 
 
+def indexed(answer: ArrayLike, rows: pd.Index, predicted: tuple[str, ...]) -> pd.DataFrame:
+    """An array of labels in the batch's order as a table."""
+    values = np.asarray(answer)
+    if values.shape not in {(len(rows), len(predicted)), *([(len(rows),)] if len(predicted) == 1 else [])}:
+        raise ArgumentError(
+            f"ask returned labels of shape {values.shape} for {len(rows)} rows and {len(predicted)} predicted variable(s); "
+            "return one for each row of the batch, in its order, or a Series indexed like it"
+        )
+    return pd.DataFrame(values.reshape(len(rows), -1), index=rows, columns=list(predicted))
+
+
 def _check_rows(found: pd.Index, rows: pd.Index) -> None:
     for wrong, what, advice in (
         (found.duplicated(), "are in the labels more than once", "keep one label for each row"),
@@ -188,7 +204,7 @@ def _check_rows(found: pd.Index, rows: pd.Index) -> None:
         )
 
 
-def _check_values(values: FloatArray, name: str, rows: pd.Index, codes: list[float] | None) -> None:
+def _check_values(values: FloatArray, name: str, rows: pd.Index, codes: Sequence[float] | None) -> None:
     bad = ~np.isfinite(values)
     if bad.any():
         raise LabelError(

@@ -23,9 +23,10 @@ from dsl.data.arguments import warn_caller
 from dsl.data.files import as_path, locked, sync_folder
 from dsl.exceptions import LogError, LogWarning
 
-FORMAT = 2
-READ = (1, 2)
-"""Formats that are read: 1 has other names for two settings (`dsl.sampling.adaptive.settings.OLD_NAMES`)."""
+FORMAT = 3
+READ = (1, 2, 3)
+"""Formats that are read: 1 has other names for two settings, 1 and 2 lack some that came later (`OLD_NAMES` and `ADDED` of
+`dsl.sampling.adaptive.settings`)."""
 HEADER = "dsl adaptive design"
 FIRST = "0" * 64
 """What the first line is tied to."""
@@ -168,7 +169,7 @@ def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[Record, s
         event = json.loads(body)
         if not isinstance(event, dict) or "kind" not in event:
             raise ValueError
-    except ValueError:
+    except (ValueError, RecursionError):
         raise LogError(
             f"line {number} of '{path}' is no event of an adaptive design; the file is damaged, or something else. Restore it "
             "from a copy"
@@ -187,10 +188,10 @@ def _check_header(events: list[Record], path: Path) -> None:
     header = events[0]
     if header.get("made_by") != HEADER or [event["kind"] for event in events].count("header") != 1:
         raise LogError(f"'{path}' is not the log of an adaptive design; name the file given as log=")
-    if header["format"] not in READ:
+    if header.get("format") not in READ:
         raise LogError(
-            f"'{path}' has format {header['format']}, written by dsl {header.get('version')}; this version reads formats "
-            f"{' and '.join(map(str, READ))}: update the package"
+            f"'{path}' has format {header.get('format')}, written by dsl {header.get('version')}; this version reads formats "
+            f"{', '.join(map(str, READ))}: update the package"
         )
 
 
@@ -204,13 +205,17 @@ def packed(values: FloatArray) -> str:
 
     Examples
     --------
-    >>> unpacked(packed(np.array([0.1, 1.0])))
+    >>> unpacked(packed(np.array([0.1, 1.0])), 2)
     array([0.1, 1. ])
     """
     # "<f8": the same bytes on any machine, exact to the last bit
     return base64.b64encode(zlib.compress(values.astype("<f8").tobytes(), 6)).decode()
 
 
-def unpacked(text: str) -> FloatArray:
-    """The floats that `packed` wrote."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8").astype(np.float64)
+def unpacked(text: str, most: int) -> FloatArray:
+    """The floats that `packed` wrote, no more than `most`: a few bytes of a forged log could stand for gigabytes."""
+    reader = zlib.decompressobj()
+    raw = reader.decompress(base64.b64decode(text), 8 * most + 1)
+    if len(raw) > 8 * most:
+        raise ValueError(f"more than {most} numbers")
+    return np.frombuffer(raw, dtype="<f8").astype(np.float64)

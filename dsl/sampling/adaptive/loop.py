@@ -22,7 +22,8 @@ from dsl.data.tables import TableLike
 from dsl.exceptions import ArgumentError, EstimationError, FoldError
 from dsl.learners.auto import Method
 from dsl.sampling.adaptive.archive import Population, population_of
-from dsl.sampling.adaptive.batches import AdaptiveStatus, Batch, Progress, history_table, read_labels
+from dsl.sampling.adaptive.batches import AdaptiveStatus, Batch, Progress, history_table, indexed, read_labels
+from dsl.sampling.adaptive.coders import CoderFiles
 from dsl.sampling.adaptive.log import Log, packed
 from dsl.sampling.adaptive.next_batch import label_design, plan_batch
 from dsl.sampling.adaptive.replay import replay
@@ -34,7 +35,7 @@ OWN = ("data", "design", "labeled", "sample_prob")
 """Arguments of `dsl.dsl` that an adaptive design sets itself."""
 
 
-class AdaptiveDesign:
+class AdaptiveDesign(CoderFiles):
     r"""Label in batches, each drawn where the labels before it say that further labels tell most.
 
     The first batch (the burn-in) is a simple random sample. From its labels follow two things. One is the expected squared
@@ -77,8 +78,11 @@ class AdaptiveDesign:
         Smallest probability, as a share of the mean one, in (0, 1].
     robust : bool
         Draw expected errors towards their mean as far as the labels so far advise (see Notes).
-    codebook : list, dsl.annotation.Codebook or dict, optional
-        Labels that coders may give: numbers. A dict names them by predicted variable.
+    refusals : {"raise", "indicator"}
+        What to do about missing predictions, confidences and features, as in `dsl.dsl`.
+    codebook : list, dict or codebook, optional
+        Labels that coders may give: numbers, a dict of number to meaning, anything with such a dict as its ``labels``
+        (`dsl.annotation.Codebook`), or a dict of these by predicted variable.
     seed : int
         The same seed and labels give the same design.
     log : str or Path, optional
@@ -172,6 +176,7 @@ class AdaptiveDesign:
         tau: float = TAU,
         floor: float = 0.1,
         robust: bool = ROBUST,
+        refusals: str = "raise",
         codebook: AdaptiveCodebook | None = None,
         seed: int = 1234,
         log: str | Path | None = None,
@@ -199,6 +204,7 @@ class AdaptiveDesign:
             floor=floor,
             robust=robust,
             se=se,
+            refusals=refusals,
             codebook=codebook,
             seed=seed,
         )
@@ -272,12 +278,13 @@ class AdaptiveDesign:
         return self._people.settings
 
     def next_batch(self) -> pd.DataFrame:
-        """Rows to label next, the same again until their labels are there.
+        """Rows to label next, the same again until their labels are there. `to_coder` writes them to a file.
 
         Returns
         -------
         DataFrame
-            The data's columns, without gold labels, under the data's row labels. Do not show surrogates to coders.
+            The data's columns, surrogates among them, which coders should not see (`to_coder` leaves them out), under the data's
+            row labels.
 
         Raises
         ------
@@ -325,7 +332,12 @@ class AdaptiveDesign:
                 f"no batch is waiting for labels: those of {len(self._progress.batches)} batches are there; next_batch() draws "
                 "the next"
             )
-        values = read_labels(labels, self._people.rows[waiting.rows], self.settings)
+        rows = self._people.rows[waiting.rows]
+        self._take(read_labels(labels, rows, self.settings, codebook=self.settings.codebook))
+
+    def _take(self, values: FloatArray) -> None:
+        waiting = self._progress.waiting
+        assert waiting is not None
         # checked on a copy: labels that the formula cannot use are refused before they are recorded
         done = replace(waiting, labels=values)
         after = replace(self._progress, batches=(*self._progress.batches[:-1], done))
@@ -353,20 +365,9 @@ class AdaptiveDesign:
             batch = self.next_batch()
             answer = ask(batch)
             if not isinstance(answer, pd.Series | pd.DataFrame):
-                answer = self._indexed(answer, batch.index)
+                answer = indexed(answer, batch.index, self.settings.predicted)
             self.add_labels(answer)
         return self
-
-    def _indexed(self, answer: ArrayLike, rows: pd.Index) -> pd.DataFrame:
-        """An array of labels in the batch's order as a table."""
-        names = list(self.settings.predicted)
-        values = np.asarray(answer)
-        if values.shape not in {(len(rows), len(names)), *([(len(rows),)] if len(names) == 1 else [])}:
-            raise ArgumentError(
-                f"ask returned labels of shape {values.shape} for {len(rows)} rows and {len(names)} predicted variable(s); "
-                "return one for each row of the batch, in its order, or a Series indexed like it"
-            )
-        return pd.DataFrame(values.reshape(len(rows), -1), index=rows, columns=names)
 
     @property
     def stop_reason(self) -> str | None:
@@ -428,8 +429,7 @@ class AdaptiveDesign:
         Parameters
         ----------
         waiting : bool
-            Count the batch whose labels are not there yet too, as coder files need:
-            ``adaptive.design(waiting=True).to_coder(path, adaptive.data, columns="text", label="y")`` asks for these rows.
+            Count the batch whose labels are not there yet too.
 
         Returns
         -------

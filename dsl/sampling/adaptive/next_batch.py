@@ -8,7 +8,14 @@ from dsl.exceptions import EstimationError
 from dsl.sampling.adaptive.archive import Population
 from dsl.sampling.adaptive.batches import Batch, Facts, Progress
 from dsl.sampling.adaptive.evidence import evidence_of
-from dsl.sampling.adaptive.probabilities import Probabilities, aimed_probabilities, draw, even_probabilities, gains
+from dsl.sampling.adaptive.probabilities import (
+    Probabilities,
+    aimed_probabilities,
+    combined,
+    draw,
+    even_probabilities,
+    gains,
+)
 from dsl.sampling.adaptive.settings import Settings
 from dsl.sampling.design import LabelDesign
 
@@ -69,5 +76,32 @@ def label_design(people: Population, progress: Progress) -> LabelDesign:
             "coefficient": list(settings.coefficient),
             "sizes": [len(batch.rows) for batch in progress.complete],
             "seed": settings.seed,
+            **_hidden(settings),
         },
     )
+
+
+def batch_design(people: Population, progress: Progress, number: int) -> LabelDesign:
+    """One batch alone, for its coders' files. No estimate is made with it.
+
+    Its probabilities are those of the batches up to it, so that no other batch, nor one of another design, has its fingerprint.
+    """
+    batch = progress.batches[number - 1]
+    total = np.zeros(progress.size)
+    for each in progress.batches[:number]:
+        total = combined(total, each.now)
+    drawn = np.zeros(progress.size, dtype=bool)
+    drawn[batch.rows] = True
+    return LabelDesign(
+        kind="adaptive",
+        rows=people.rows,
+        prob=total,
+        drawn=drawn,
+        fixed_size=True,
+        settings={"batch": number, "seed": people.settings.seed, **_hidden(people.settings)},
+    )
+
+
+def _hidden(settings: Settings) -> dict[str, list[str]]:
+    """What coders are not shown (`dsl.sampling.coding.hidden`)."""
+    return {"prediction": list(settings.surrogates), "confidence": list(settings.confidence)}

@@ -15,17 +15,22 @@ from dsl.data.arguments import (
     check_choice,
     check_count,
     check_counts,
+    check_flags,
     check_most,
+    foreign_errors,
     pair_surrogates,
 )
 from dsl.data.formula.text import is_formulaic, require_text
+from dsl.data.refusals import REFUSALS
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 from dsl.sampling.coding.codebook import HasLabels
 
-AdaptiveCodebook: TypeAlias = Sequence[float] | HasLabels | Mapping[str, Sequence[float] | HasLabels]
+Codes: TypeAlias = Sequence[float] | Mapping[int, str] | Mapping[float, str] | HasLabels
+"""Labels that may be given, perhaps with what they mean."""
+AdaptiveCodebook: TypeAlias = Codes | Mapping[str, Codes]
 """Labels that coders may give, for all predicted variables or by each."""
 BATCHES = 4
 """Batches by default, the burn-in included."""
@@ -34,7 +39,9 @@ LEAST_BURN_IN = 20
 """Smallest burn-in: an error model needs something to learn from."""
 CRITERIA = ("worst", "mean")
 OLD_NAMES = {"target": "coefficient", "target_se": "se"}
-"""Settings of logs of format 1, and what they are called now. Nothing else differs."""
+"""Settings of logs of format 1, and what they are called now."""
+ADDED: Record = {"refusals": "raise", "meanings": {}}
+"""Settings that logs of formats 1 and 2 do not have, and what they were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,10 @@ class Settings:
     robust: bool
     se: dict[str, float]
     """Standard errors at which to stop, by coefficient."""
+    refusals: str
     codebook: dict[str, list[float]]
+    meanings: dict[str, list[str]]
+    """Of the labels in `codebook`, where it has any."""
     seed: int
 
     @property
@@ -103,11 +113,29 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def of_record(cls, record: Record) -> "Settings":
-        """The settings that `record` wrote, of this version or of one with the `OLD_NAMES`."""
+    def of_record(cls, record: object) -> "Settings":
+        """The settings that `record` wrote, of this version or of one with the `OLD_NAMES`.
+
+        A record may come from elsewhere, so that all of it is checked as the arguments of a call are.
+
+        Raises
+        ------
+        ArgumentError
+            Settings are missing, unknown, or not what a call could have made.
+        """
+        if not isinstance(record, dict):
+            raise ArgumentError("there are no settings")
         # names that are not old stay as they are
-        named = {OLD_NAMES.get(name, name): value for name, value in record.items()}
-        return cls(**{field.name: named[field.name] for field in fields(cls)})
+        named: Record = {**ADDED, **{OLD_NAMES.get(str(name), str(name)): value for name, value in record.items()}}
+        names = {field.name for field in fields(cls)}
+        if set(named) != names:
+            odd = sorted(set(named) ^ names)[0]
+            raise ArgumentError(f"setting '{odd}' is {'unknown' if odd in named else 'missing'}")
+        for name in ("sl_method", "error_model"):
+            if not _is_name(named[name]):
+                raise ArgumentError(f"{name} must be the name of a learner or a list of names; found {named[name]!r}")
+        with foreign_errors("settings of another kind"):
+            return _resolved(**{**named, "se": named["se"] or None})
 
 
 def _is_name(method: object) -> bool:
@@ -137,12 +165,67 @@ def settings_of(
     floor: object,
     robust: object,
     se: object,
+    refusals: object,
     codebook: object,
     seed: int,
 ) -> Settings:
     """Check the arguments of `dsl.AdaptiveDesign` that can be checked without the data."""
     if is_formulaic(formula):
         require_text(formula, "AdaptiveDesign, whose log keeps its settings as text,")
+    check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
+    codes, meanings = _codebooks(codebook, pair_surrogates(predicted_var, prediction)[0])
+    return _resolved(
+        formula=formula,
+        predicted_var=predicted_var,
+        prediction=prediction,
+        feature=feature,
+        confidence=confidence,
+        cluster=cluster,
+        model=model,
+        family=family,
+        sl_method=sl_method,
+        error_model=error_model,
+        cross_fit=cross_fit,
+        coefficient=coefficient,
+        criterion=criterion,
+        sizes=schedule(n_labels, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
+        tau=tau,
+        floor=floor,
+        robust=robust,
+        se=se,
+        refusals=refusals,
+        codebook=codes,
+        meanings=meanings,
+        seed=seed,
+    )
+
+
+def _resolved(
+    *,
+    formula: object,
+    predicted_var: Pairs,
+    prediction: Names | None,
+    feature: Names | None,
+    confidence: Names | None,
+    cluster: str | None,
+    model: str,
+    family: str,
+    sl_method: Method,
+    error_model: Method,
+    cross_fit: int,
+    coefficient: object,
+    criterion: str,
+    sizes: object,
+    tau: object,
+    floor: object,
+    robust: object,
+    se: object,
+    refusals: object,
+    codebook: object,
+    meanings: object,
+    seed: int,
+) -> Settings:
+    """Check what both a call and a log give."""
     if not isinstance(formula, str):
         raise ArgumentError(
             f"formula must be text such as 'y ~ x'; found {type(formula).__name__}. The formula comes first, "
@@ -150,11 +233,11 @@ def settings_of(
         )
     check_choice("model", model, tuple(MODELS))
     check_choice("criterion", criterion, CRITERIA)
+    check_choice("refusals", refusals, REFUSALS)
     check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
     check_method(sl_method, family)
     check_method(error_model, "gaussian")
-    if not isinstance(robust, bool):
-        raise ArgumentError(f"robust must be True or False; found {robust!r}")
+    check_flags(robust=robust)
     predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)
     columns = {name: list(as_names(value, name)) for name, value in (("feature", feature), ("confidence", confidence))}
     _check_columns(predicted, surrogates, columns)
@@ -171,14 +254,25 @@ def settings_of(
         cross_fit=int(cross_fit),
         coefficient=_coefficients(coefficient),
         criterion=criterion,
-        sizes=schedule(n_labels, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
+        sizes=_sizes(sizes, 2 * cross_fit),
         tau=_share("tau", tau),
         floor=_share("floor", floor),
-        robust=robust,
+        robust=bool(robust),
         se=_standard_errors(se),
-        codebook=_codebook(codebook, predicted),
+        refusals=str(refusals),
+        codebook=_codes(codebook, predicted),
+        meanings=_meanings(meanings, codebook),
         seed=int(seed),
     )
+
+
+def _sizes(given: object, least: int) -> list[int]:
+    """Sizes of batches, as `schedule` makes them."""
+    if not isinstance(given, list) or len(given) < 2:
+        raise ArgumentError(f"sizes must be a list of whole numbers, one for each batch; found {given!r}")
+    check_most("the number of batches", len(given), MOST_BATCHES, "each is drawn anew from all labels before it")
+    first = check_count(given[0], name="burn_in", least=max(LEAST_BURN_IN, least))
+    return [first, *(check_count(size, name="batch_size", least=1) for size in given[1:])]
 
 
 def schedule(n_labels: object, *, burn_in: object, batch_size: object, batches: object, least: int) -> list[int]:
@@ -281,22 +375,56 @@ def _standard_errors(given: object) -> dict[str, float]:
     return {str(name): float(value) for name, value in given.items()}
 
 
-def _codebook(given: object, predicted: Sequence[str]) -> dict[str, list[float]]:
-    """Labels that may be given, by predicted variable."""
+def _codebooks(given: object, predicted: Sequence[str]) -> tuple[dict[str, object], dict[str, list[str]]]:
+    """Labels that may be given, by predicted variable, and what they mean where that is said."""
     if given is None:
-        return {}
-    # one list for all predicted variables
+        return {}, {}
+    # one codebook for all predicted variables, unless its keys are their names
+    each = dict(given) if isinstance(given, Mapping) and _by_variable(given) else dict.fromkeys(predicted, given)
+    codes: dict[str, object] = {}
+    meanings: dict[str, list[str]] = {}
+    for name, book in each.items():
+        labels = book.labels if isinstance(book, HasLabels) else book
+        codes[str(name)] = list(labels) if isinstance(labels, Mapping) else labels
+        if isinstance(labels, Mapping):
+            meanings[str(name)] = [str(meaning) for meaning in labels.values()]
+    return codes, meanings
+
+
+def _by_variable(given: Mapping[object, object]) -> bool:
+    """Whether a mapping has a codebook, and not a meaning, for each of its keys."""
+    return any(not isinstance(value, str) for value in given.values())
+
+
+def _codes(given: object, predicted: Sequence[str]) -> dict[str, list[float]]:
     if not isinstance(given, Mapping):
-        given = dict.fromkeys(predicted, given)
+        raise ArgumentError(f"codebook must be a list of labels, or a dict of label to meaning; found {given!r}")
     out: dict[str, list[float]] = {}
-    for name, codes in dict(given).items():
+    for name, codes in given.items():
         if name not in predicted:
             raise ArgumentError(f"codebook names '{name}', which is no predicted variable: {', '.join(predicted)}")
-        codes = list(codes.labels) if isinstance(codes, HasLabels) else codes
         try:
             out[str(name)] = [float(code) for code in codes]
         except (TypeError, ValueError):
             raise ArgumentError(
-                f"codebook of '{name}' must be a list of numbers, such as [0, 1]; found {codes!r}"
+                f"codebook of '{name}' must be a list of numbers, such as [0, 1], or a dict of number to meaning, "
+                f"{{0: 'no', 1: 'yes'}}; found {codes!r}"
             ) from None
+        if not out[str(name)] or not np.isfinite(out[str(name)]).all():
+            raise ArgumentError(f"codebook of '{name}' must have labels, and finite ones; found {codes!r}")
     return out
+
+
+def _meanings(given: object, codebook: object) -> dict[str, list[str]]:
+    """What labels mean, one text for each code."""
+    codes = codebook if isinstance(codebook, Mapping) else {}
+    fits = isinstance(given, Mapping) and all(
+        name in codes
+        and isinstance(texts, list)
+        and len(texts) == len(codes[name])
+        and all(isinstance(text, str) for text in texts)
+        for name, texts in given.items()
+    )
+    if not fits:
+        raise ArgumentError(f"meanings must be texts, one for each label of a codebook; found {given!r}")
+    return {str(name): list(texts) for name, texts in dict(given).items()}  # type: ignore[call-overload]

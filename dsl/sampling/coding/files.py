@@ -57,10 +57,7 @@ def write_coder_file(
         format=format,
         show_predictions=show_predictions,
     )
-    with ExitStack() as drafts:
-        for target, write in request.drafts.items():
-            write(drafts.enter_context(written_aside(target, replace=False)))
-    return request.sheet
+    return write_request(request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +68,14 @@ class Request:
     """What is written, indexed by row label."""
     drafts: dict[Path, Draft]
     """What writes each file."""
+
+
+def write_request(request: Request) -> pd.DataFrame:
+    """Write all files of a request, or none, and hand out what they hold."""
+    with ExitStack() as drafts:
+        for target, write in request.drafts.items():
+            write(drafts.enter_context(written_aside(target, replace=False)))
+    return request.sheet
 
 
 def coder_request(
@@ -176,27 +181,54 @@ def read_coder_files(
 ) -> TableLike:
     """Put coders' labels into a copy of the data. See `LabelDesign.from_coder`."""
     name = _label_name(label)
-    book = None if codebook is None else Codebook.of(codebook)
     table = data if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
     _check_rows(design, table.index)
     check_free(data, table, design)
+    labels = coder_labels(
+        design,
+        path,
+        table,
+        label=name,
+        codebook=codebook,
+        rule=rule,
+        ties=ties,
+        encoding=encoding,
+        format=format,
+    )
+    return recorded(data, labels.rename(name).reindex(table.index), design)
+
+
+def coder_labels(
+    design: SamplingDesign,
+    path: str | Path | Sequence[str | Path],
+    table: pd.DataFrame,
+    *,
+    label: str,
+    codebook: CodebookLike | None,
+    rule: str,
+    ties: str,
+    encoding: str,
+    format: str | None,
+) -> pd.Series:
+    """The label of each drawn row, by row label, after checking all of it. See `LabelDesign.from_coder`."""
+    book = None if codebook is None else Codebook.of(codebook)
     given: list[pd.Series] = []
     skipped: list[IntArray] = []
     for file in path_list(path):
-        sheets = open_coder_file(design, file, label=name, encoding=encoding, format=format)
+        sheets = open_coder_file(design, file, label=label, encoding=encoding, format=format)
         # texts before labels: a sorted column would give labels to other rows
         for sheet in sheets:
-            check_texts(sheet, table, name)
+            check_texts(sheet, table, label)
             skipped.append(sheet.positions[sheet.skipped])
-        given += given_labels(sheets, label=name, codebook=book)
+        given += given_labels(sheets, label=label, codebook=book)
     labels = combine(given, rows=design.rows, rule=rule, ties=ties)
-    known = _known(design, table, name)
+    known = _known(design, table, label)
     _check_known(design, labels, known)
     every = labels.reindex(np.flatnonzero(design.drawn)).set_axis(design.drawn_rows)
     # a label in the file goes before one that the data had
     every = every if known is None else every.where(every.notna(), known)
-    _check_missing(every, name, design.rows[np.concatenate(skipped)])
-    return recorded(data, every.rename(name).reindex(table.index), design)
+    _check_missing(every, label, design.rows[np.concatenate(skipped)])
+    return every
 
 
 def path_list(path: str | Path | Sequence[str | Path]) -> list[str | Path]:

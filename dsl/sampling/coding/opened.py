@@ -1,6 +1,7 @@
 """Coders' files opened: rows found in the design by their keys, texts checked against those that were shown."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from dsl.sampling.coding.exchange import KEY, ROW, Incoming
 from dsl.sampling.coding.formats import format_of
 from dsl.sampling.coding.rewritten import DIGITS, same_value, was_rounded
 from dsl.sampling.coding.sheets import cell_text, heading
+
+KEYED = re.compile(r"^k([0-9a-f]{12})-(\d{1,18})-([0-9a-f]{10})$")
+"""A row's key: the design's fingerprint, the row's position, the digest of the text shown."""
 
 
 def checked_columns(frame: pd.DataFrame) -> list[str]:
@@ -77,6 +81,14 @@ def open_coder_file(
     return [_opened(design, part, f"'{target.name}'", label) for part in parts]
 
 
+def designs_in(path: str | Path, *, label: str, encoding: str, format: str | None) -> set[str]:
+    """Fingerprints of the designs whose rows a coder's file holds."""
+    target = as_path(path)
+    parts = format_of(target, format, written=False).read(target, label, encoding)
+    cells = [part.cells[KEY] for part in parts if int((part.cells.columns == KEY).sum()) == 1]
+    return {found[1] for column in cells for key in column if (found := KEYED.match(key.strip()))}
+
+
 def _opened(design: SamplingDesign, part: Incoming, file: str, label: str) -> CoderSheet:
     cells, places, unit = part.cells, part.places, part.unit
     name = f"{file} (coder {part.coder})" if part.coder else file
@@ -88,8 +100,7 @@ def _opened(design: SamplingDesign, part: Incoming, file: str, label: str) -> Co
                 f"{name} has {found or 'no'} column{'s' if found else ''} named '{column}'; its columns are {listed}. "
                 f"{'Pass label= with its name' if column == label else 'Use the file that to_coder wrote, with all columns'}"
             )
-    # k<design's fingerprint>-<position>-<digest of the text shown>
-    keys = cells[KEY].str.strip().str.extract(r"^k([0-9a-f]{12})-(\d{1,18})-([0-9a-f]{10})$")
+    keys = cells[KEY].str.strip().str.extract(KEYED)
     bad = keys[0].isna().to_numpy()
     if bad.any():
         raise CoderFileError(

@@ -56,7 +56,7 @@ def test_every_event_is_a_line(log: Path) -> None:
     header, first, labels = events[:3]
     assert header["settings"]["seed"] == 2
     assert header["settings"]["sizes"] == [21, 21, 21]
-    np.testing.assert_allclose(unpacked(first["prob"]), 21 / ROWS)
+    np.testing.assert_allclose(unpacked(first["prob"], ROWS), 21 / ROWS)
     assert labels["labels"]["y"] == small()[1][first["rows"]].tolist()
     assert len({event["chain"] for event in events}) == 7
 
@@ -156,7 +156,7 @@ def forge(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
 
 FORGED: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
     "probability": (
-        lambda events: events[3].update(prob=packed(1.01 * unpacked(events[3]["prob"]))),
+        lambda events: events[3].update(prob=packed(1.01 * unpacked(events[3]["prob"], ROWS))),
         "probabilities of batch 2 do not follow",
     ),
     "label": (

@@ -417,7 +417,7 @@ DATA: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str]]
     "missing surrogate": (
         lambda d: d.assign(llm=d["llm"].where(d["x"] < 1)),
         e.PredictionError,
-        ["'llm'", "named in feature="],
+        ["'llm'", "refusals='indicator' keeps these rows"],
     ),
     "row labels": (lambda d: d.set_axis(["a"] * ROWS), e.DesignError, ["a"]),
     "collinear": (lambda d: d.assign(rare=2 * d["x"]), e.CollinearityError, ["'x', 'rare'"]),

@@ -121,6 +121,10 @@ class ServerModel:
             ) from None
         return answer_of(reply, request)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _failed(self, error: "openai.APIStatusError") -> Answer:
         """An answer where the server refuses this text, else the error, without the server's words: they may quote."""
         found = _names(error.body)

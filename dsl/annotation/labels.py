@@ -11,7 +11,7 @@ from dsl._typing import JSON
 from dsl.annotation.codebook import Codebook, plain
 from dsl.annotation.exchange import Answer, Code, Item, Message, Outcome, Request
 from dsl.annotation.images import image_url
-from dsl.annotation.prompts import Prompt
+from dsl.annotation.prompts import Prompt, Script
 from dsl.annotation.scores import label_start, word_scores
 from dsl.annotation.verbal import Reading, probability_in, read_both, read_json, read_label
 from dsl.data.arguments import check_choice, check_count
@@ -98,6 +98,8 @@ class LabelInterview:
     def __post_init__(self) -> None:
         """Check that the arguments go together."""
         check_choice("confidence", self.confidence, get_args(Confidence))
+        if self.max_tokens is not None:
+            check_count(self.max_tokens, name="max_tokens", least=1)
         if self.confidence == "repeat":
             check_count(self.repeats, name="repeats", least=2)
             if self.temperature is not None and self.temperature <= 0:
@@ -129,8 +131,12 @@ class LabelInterview:
         return self._verbal and not self.prompt.follow_up
 
     @cached_property
+    def _script(self) -> Script:
+        return self.prompt.script(self.book, ask_both=self._at_once)
+
+    @cached_property
     def _parts(self) -> _Parts:
-        words = self.prompt.words(self.book)
+        words = self._script.words
         chat = self.prompt.kind == "chat"
         extra = dict(self.extra_body)
         first: dict[str, JSON] = {"temperature": self.temperature, "seed": self.seed}
@@ -189,14 +195,14 @@ class LabelInterview:
         if self.prompt.kind == "completion":
             if item.image:
                 raise ArgumentError("images are asked about in a chat; use a prompt of kind='chat'")
-            sent = self.prompt.text(self.book, item, ask_both=self._at_once)
+            sent = self._script.text(item)
             return Request(model=self.model, prompt=sent, parameters=parts.first, words=parts.words)
         chat = self._chat(item)
         return Request(model=self.model, messages=chat, parameters=parts.first, words=parts.words)
 
     def _chat(self, item: Item) -> tuple[Message, ...]:
         url = image_url(item.image) if item.image else ""
-        return self.prompt.messages(self.book, item, ask_both=self._at_once, image_url=url)
+        return self._script.messages(item, url)
 
     def _again(self, first: Request, repeat: int) -> Request:
         more = {} if self.seed is None else {"seed": self.seed + repeat}
@@ -211,7 +217,7 @@ class LabelInterview:
     def _second(self, item: Item, answer: Answer, label: Code) -> Request:
         asked = self.prompt.second(self.book, label)
         if self.prompt.kind == "completion":
-            before = self.prompt.text(self.book, item)
+            before = self._script.text(item)
             sent = f"{before} {answer.text.strip()}\n{asked}\nProbability:"
             return Request(model=self.model, prompt=sent, parameters=self._parts.second)
         more: tuple[Message, ...] = (
@@ -242,7 +248,7 @@ class LabelInterview:
         return found
 
     def _goes_on(self, text: str) -> bool:
-        return sum(plain(word).startswith(plain(text)) for word in self.prompt.words(self.book)) > 1
+        return sum(plain(word).startswith(plain(text)) for word in self._script.words) > 1
 
     def outcome(self, answers: Sequence[Answer]) -> Outcome:
         """Label, probabilities and the rest, from all answers about a row.
@@ -279,7 +285,7 @@ class LabelInterview:
             if found is None:
                 return self._missing(self._read(answer).reason or NO_LIST)
             start = found
-        scores = word_scores(answer.tokens, self.prompt.words(self.book), start=start)
+        scores = word_scores(answer.tokens, self._script.words, start=start)
         if scores is None:
             return self._missing(NO_LIST if answer.text.strip() else "empty answer")
         if scores.shared > MOST_SHARED * (scores.mass + scores.shared):

@@ -21,6 +21,8 @@ from dsl.exceptions import ArgumentError
 Kind: TypeAlias = Literal["chat", "completion"]
 Options: TypeAlias = Literal["words", "letters"]
 Form: TypeAlias = Literal["plain", "json"]
+LETTER = re.compile(r"([a-z])(?:[.):]\s*|\s+|$)(.*)")
+"""A letter, and what may stand after it."""
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 ALLOWED = {
     "system": {"question", "labels", "words", "examples", "instruction"},
@@ -31,6 +33,7 @@ ALLOWED = {
     "follow_up": {"question", "words", "label", "definition"},
 }
 """Placeholders of each template."""
+TEXT = "{text}"
 OPTIONAL = {"labels", "examples", "instruction"}
 """Placeholders that may be empty, and their paragraph with them."""
 INSTRUCTION = "Answer with one of these and nothing else: {words}."
@@ -205,13 +208,21 @@ class Prompt:
         Raises
         ------
         ArgumentError
-            There are more labels than letters.
+            There are more labels than letters, or a label is a letter that stands for another one.
         """
         if self.options == "words":
             return book.words
         if len(book.codes) > len(string.ascii_uppercase):
             raise ArgumentError(f"options='letters' offers at most 26 labels; the codebook has {len(book.codes)}")
-        return tuple(string.ascii_uppercase[: len(book.codes)])
+        letters = tuple(string.ascii_uppercase[: len(book.codes)])
+        for letter, code in zip(letters, book.codes, strict=True):
+            other = book.code_of(letter)
+            if other is not None and other != code:
+                raise ArgumentError(
+                    f"options='letters': the answer {letter} would be the letter of {code!r} and the label {other!r}; put the "
+                    "labels in another order, or use options='words'"
+                )
+        return letters
 
     def code_of(self, said: str, book: Codebook) -> Code | None:
         """The label that an answer is, or None: the label, its letter, or both ("A. positive").
@@ -225,48 +236,20 @@ class Prompt:
         if found is not None or self.options == "words":
             return found
         letters = dict(zip(self.words(book), book.codes, strict=True))
-        letter, rest = plain(said)[:1].upper(), plain(said)[1:].lstrip(".): ")
-        code = letters.get(letter)
-        return code if code is not None and (not rest or book.code_of(rest) == code) else None
+        parts = LETTER.fullmatch(plain(said))
+        code = letters.get(parts[1].upper()) if parts else None
+        return code if parts and (not parts[2] or book.code_of(parts[2]) == code) else None
 
-    def messages(
-        self, book: Codebook, item: Item, *, ask_both: bool = False, image_url: str = ""
-    ) -> tuple[Message, ...]:
-        """The chat about one text or image.
+    def script(self, book: Codebook, *, ask_both: bool = False) -> "Script":
+        """The prompt with a codebook: what is left to say is the text.
 
         Parameters
         ----------
         book : Codebook
-        item : Item
         ask_both : bool
-            Ask for label and probability at once.
-        image_url : str
-            The image, as an address or a ``data:`` URL.
+            Ask for label and probability at once (``confidence="verbal"``).
         """
-        values = self._values(book, item, ask_both=ask_both)
-        self._check_text(item)
-        words = _fill(self.template, values)
-        asked: JSON = words
-        if image_url:
-            image: JSON = {"type": "image_url", "image_url": {"url": image_url}}
-            asked = [{"type": "text", "text": words}, image] if words else [image]
-        first: tuple[Message, ...] = ({"role": "system", "content": _fill(self.system, values)},) if self.system else ()
-        return (*first, {"role": "user", "content": asked})
-
-    def text(self, book: Codebook, item: Item, *, ask_both: bool = False) -> str:
-        """The text to complete. Lines of the item's text are joined, since a line has a meaning in the template.
-
-        Parameters
-        ----------
-        book : Codebook
-        item : Item
-        ask_both : bool
-            Ask for label and probability at once.
-        """
-        self._check_text(item)
-        alone = self.template == "{text}"
-        shown = item if alone or item.text is None else replace(item, text=_one_line(item.text))
-        return _fill(self.template, self._values(book, shown, ask_both=ask_both))
+        return Script(self, book, ask_both=ask_both)
 
     def second(self, book: Codebook, label: Code) -> str:
         """The second question.
@@ -297,11 +280,10 @@ class Prompt:
         ask_both : bool
             Ask for label and probability at once (``confidence="verbal"``).
         """
-        item = Item(text=text)
+        script, item = self.script(book, ask_both=ask_both), Item(text=text)
         if self.kind == "completion":
-            return self.text(book, item, ask_both=ask_both)
-        turns = [f"[{each['role']}]\n{each['content']}" for each in self.messages(book, item, ask_both=ask_both)]
-        return "\n\n".join(turns)
+            return script.text(item)
+        return "\n\n".join(f"[{each['role']}]\n{each['content']}" for each in script.messages(item))
 
     def schema(self, book: Codebook, *, ask_both: bool = False) -> JSON:
         """The form of an answer in JSON, as `response_format` has it.
@@ -327,36 +309,89 @@ class Prompt:
         """All parts, for a record of how labels came about."""
         return asdict(self)
 
-    def _values(self, book: Codebook, item: Item, *, ask_both: bool) -> Mapping[str, str | None]:
-        words = self.words(book)
-        by_code = dict(zip(book.codes, words, strict=True))
-        clean = _one_line if self.kind == "completion" else str
+
+class Script:
+    """A prompt with a codebook.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    book : Codebook
+    ask_both : bool
+        Ask for label and probability at once.
+    """
+
+    def __init__(self, prompt: Prompt, book: Codebook, *, ask_both: bool = False) -> None:
+        self.prompt = prompt
+        self.words = prompt.words(book)
+        row = ", ".join(self.words)
+        by_code = dict(zip(book.codes, self.words, strict=True))
+        answers = {code: json.dumps({"label": word}, ensure_ascii=False) for code, word in by_code.items()}
         shown = [
-            _fill(self.example, {"text": clean(text), "label": self._answer(by_code[code])})
+            _fill(prompt.example, {"text": self._text(text), "label": answers[code] if self._json else by_code[code]})
             for text, code in book.examples
         ]
-        instruction = self.both if ask_both else self.instruction
-        return {
+        self.values: dict[str, str | None] = {
             "question": book.question,
-            "labels": "\n".join(self._line(code, word, book) for code, word in by_code.items()),
-            "words": ", ".join(words),
+            "labels": "\n".join(_line(code, word, book, prompt.options) for code, word in by_code.items()),
+            "words": row,
             "examples": "\n\n".join(shown),
-            "instruction": _fill(instruction, {"words": ", ".join(words)}),
-            "text": None if item.text is None else item.text.encode("utf-8", "replace").decode(),
+            "instruction": _fill(prompt.both if ask_both else prompt.instruction, {"words": row}),
         }
+        self.system = _fill(prompt.system, self.values)
 
-    def _check_text(self, item: Item) -> None:
-        if item.text is not None and "{text}" not in self.template:
+    @property
+    def _json(self) -> bool:
+        return self.prompt.form == "json"
+
+    def messages(self, item: Item, image_url: str = "") -> tuple[Message, ...]:
+        """The chat about one text or image.
+
+        Parameters
+        ----------
+        item : Item
+        image_url : str
+            The image, as an address or a ``data:`` URL.
+
+        Raises
+        ------
+        ArgumentError
+            The template has no place for the text.
+        """
+        words = self.text(item)
+        asked: JSON = words
+        if image_url:
+            image: JSON = {"type": "image_url", "image_url": {"url": image_url}}
+            asked = [{"type": "text", "text": words}, image] if words else [image]
+        turn: Message = {"role": "user", "content": asked}
+        return ({"role": "system", "content": self.system}, turn) if self.system else (turn,)
+
+    def text(self, item: Item) -> str:
+        """What is said about one text. In a text to complete, lines of the item's text are joined: a line has a meaning there.
+
+        Parameters
+        ----------
+        item : Item
+
+        Raises
+        ------
+        ArgumentError
+            The template has no place for the text.
+        """
+        if item.text is not None and TEXT not in self.prompt.template:
             raise ArgumentError("the prompt's template has no {text}: the model would be asked without the text")
+        text = None if item.text is None else self._text(item.text)
+        return _fill(self.prompt.template, {**self.values, "text": text})
 
-    def _answer(self, word: str) -> str:
-        return json.dumps({"label": word}, ensure_ascii=False) if self.form == "json" else word
+    def _text(self, text: str) -> str:
+        # half of a sign, which no server takes
+        whole = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return " ".join(whole.split()) if self.prompt.kind == "completion" and self.prompt.template != TEXT else whole
 
-    def _line(self, code: Code, word: str, book: Codebook) -> str:
-        about = f": {book.labels[code]}" if book.labels[code] else ""
-        if self.options == "letters":
-            return f"{word}. {code}{about}"
-        return f"- {code}{about}"
+
+def _line(code: Code, word: str, book: Codebook, options: Options) -> str:
+    about = f": {book.labels[code]}" if book.labels[code] else ""
+    return f"{word}. {code}{about}" if options == "letters" else f"- {code}{about}"
 
 
 def _fill(template: str, values: Mapping[str, str | None]) -> str:
@@ -368,10 +403,6 @@ def _fill(template: str, values: Mapping[str, str | None]) -> str:
         if not silent:
             kept.append(PLACEHOLDER.sub(lambda found: values[found[1]] or "", paragraph))
     return "\n\n".join(kept)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _check_template(template: object, name: str, allowed: set[str]) -> None:

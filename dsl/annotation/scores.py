@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from dsl.annotation.codebook import AROUND, plain
@@ -83,11 +84,11 @@ def word_scores(tokens: Sequence[Token], words: Sequence[str], *, start: int = 0
     ([0.7, 0.2, 0.05], 0.9, (False, False, True))
     """
     ends = list(accumulate(len(each.token) for each in tokens))
-    first = next((i for i, end in enumerate(ends) if end > start), None)
+    first = next((i for i, end in enumerate(ends) if end > start or end - len(tokens[i].token) == start), None)
     if first is None or not tokens[first].alternatives:
         return None
     lead = tokens[first].token[: start - (ends[first] - len(tokens[first].token))]
-    walk = _Walk(tokens, [word_key(word) for word in words])
+    walk = _Walk(tokens, tuple(map(word_key, words)))
     walk.visit(first, "", 0.0, lead)
     return walk.scores()
 
@@ -116,7 +117,8 @@ def said_key(said: str) -> bytes:
     if not said.isascii():
         # letters whose bytes came in several tokens
         said = said.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    return BLANKS.sub(" ", said.lstrip(AROUND)).casefold().encode("utf-8", "surrogateescape")
+    text = said.lstrip(AROUND)
+    return (text if text.isalnum() else BLANKS.sub(" ", text)).casefold().encode("utf-8", "surrogateescape")
 
 
 def word_key(word: str) -> bytes:
@@ -124,10 +126,41 @@ def word_key(word: str) -> bytes:
     return plain(word).encode()
 
 
+@lru_cache(maxsize=16_384)
+def meant(said: str, words: tuple[bytes, ...], ended: bool) -> tuple[int, ...] | None:
+    """Words that may be meant once `said` was said and, with `ended`, nothing more. None where only blanks were: any may follow.
+
+    Parameters
+    ----------
+    said : str
+    words : tuple of bytes
+        As `word_key` makes them.
+    ended : bool
+
+    Examples
+    --------
+    >>> words = (b"hate", b"hate speech", b"other")
+    >>> meant(" Hate", words, False), meant(" Hate", words, True), meant(" oth", words, False), meant(" ", words, False)
+    ((0, 1), (0,), (2,), None)
+    """
+    key = said_key(said)
+    if not key:
+        return () if ended else None
+    if ended:
+        whole = key.decode("utf-8", "surrogateescape").rstrip(AROUND).encode("utf-8", "surrogateescape")
+        return tuple(j for j, word in enumerate(words) if word == whole)
+    begun = tuple(j for j, word in enumerate(words) if word.startswith(key) and word != key)
+    done = [j for j, word in enumerate(words) if _done(key, word)]
+    if begun:
+        # more than a word and a blank is the beginning of the longer one: "hate sp"
+        return tuple(sorted((*begun, *(j for j in done if words[j] == key.rstrip()))))
+    return (max(done, key=lambda j: len(words[j])),) if done else ()
+
+
 class _Walk:
     """Adds up the probability of each word along what was said."""
 
-    def __init__(self, tokens: Sequence[Token], words: list[bytes]) -> None:
+    def __init__(self, tokens: Sequence[Token], words: tuple[bytes, ...]) -> None:
         self.tokens = tokens
         self.words = words
         self.parts: list[list[float]] = [[] for _ in words]
@@ -148,7 +181,7 @@ class _Walk:
             if not token.startswith(lead):
                 continue
             said = before + token[len(lead) :]
-            found = self._may_be(said, ended=token == "")
+            found = meant(said, self.words, token == "")
             if found is None or len(found) > 1:
                 follows = token == here.token and i + 1 < len(self.tokens) and bool(self.tokens[i + 1].alternatives)
                 if follows:
@@ -158,16 +191,6 @@ class _Walk:
                     self.rivals.update(found)
             elif found:
                 self.parts[found[0]].append(math.exp(logprob + each))
-
-    def _may_be(self, said: str, *, ended: bool) -> list[int] | None:
-        """Words that may be meant once `said` was said. None where only blanks were: any may follow."""
-        bits = said_key(said)
-        if not bits:
-            return [] if ended else None
-        if ended:
-            whole = bits.decode("utf-8", "surrogateescape").rstrip(AROUND).encode("utf-8", "surrogateescape")
-            return [j for j, word in enumerate(self.words) if word == whole]
-        return [j for j, word in enumerate(self.words) if word.startswith(bits) or _done(bits, word)]
 
     def scores(self) -> Scores:
         """What was added up."""

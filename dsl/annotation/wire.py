@@ -145,11 +145,11 @@ def _token(token: str, logprob: float, top: Sequence[tuple[str, float]], before:
 
 def _text(each: Record) -> str:
     """A token's text, from its bytes where they are given: half a letter has no text of its own."""
-    bits = each.get("bytes")
-    if bits is None or each["token"].isascii():
-        text = each["token"]
-        if not isinstance(text, str):
-            raise TypeError
+    text, bits = each["token"], each.get("bytes")
+    if not isinstance(text, str):
+        raise TypeError
+    # servers write half a letter as an escape or a question mark
+    if bits is None or (len(bits) == len(text) and text.isascii()):
         return text
     return bytes(bits).decode("utf-8", "surrogateescape")
 

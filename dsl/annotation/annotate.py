@@ -232,11 +232,13 @@ def _part(what: Plan, part: Part, answers: Cache, meter: Meter) -> tuple[pd.Data
 
 
 def like(other: Callable[..., object]) -> Callable[[Function], Function]:
-    """Mark a function of ``**arguments`` as one with the signature of another, for help and for messages."""
+    """Mark a function of ``**arguments`` as one with the arguments of another behind its own, for help and for messages."""
 
     def mark(function: Function) -> Function:
-        own = inspect.signature(function).return_annotation
-        function.__signature__ = inspect.signature(other).replace(return_annotation=own)  # type: ignore[attr-defined]
+        own = inspect.signature(function)
+        first = [each for each in own.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        rest = [each for name, each in inspect.signature(other).parameters.items() if name not in own.parameters]
+        function.__signature__ = own.replace(parameters=[*first, *rest])  # type: ignore[attr-defined]
         return function
 
     return mark

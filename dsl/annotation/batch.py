@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dsl.annotation.annotate import annotate, like
 from dsl.annotation.cache import Cache
 from dsl.annotation.exchange import Answer, Interview, Item, Request
 from dsl.annotation.plan import planned
@@ -23,7 +24,7 @@ from dsl.exceptions import ArgumentError, DataError, ServerError
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000
 """In one file: what OpenAI takes, with some room (200 MB)."""
-OK = 200
+OK, WHAT = 200, "answers of a batch service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ class Received:
 
 
 @explain_calls
+@like(annotate)
 def write_batch(path: PathLike, data: TableLike, **arguments: object) -> Batch:
     """Write the questions of a call of `dsl.annotate` to files for a batch service.
 
@@ -166,11 +168,15 @@ def read_batch(paths: PathLike | Iterable[PathLike], *, cache: PathLike = "label
     1 answers added, 0 known already, 0 failed
     """
     files = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)
+    for each in files:
+        # a mistyped name is found before a cache is made for it
+        with read_from(each, WHAT):
+            continue
     added, known = 0, 0
     failed = Counter[str]()
     with Cache(cache, write=True) as answers:
         for each in files:
-            with read_from(each, "answers of a batch service") as source, source.open(encoding="utf-8") as lines:
+            with read_from(each, WHAT) as source, source.open(encoding="utf-8") as lines:
                 for number, line in enumerate(lines, start=1):
                     if not line.strip():
                         continue

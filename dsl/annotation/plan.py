@@ -102,7 +102,7 @@ class Settings:
             _check_number(name, getattr(self, name), positive=name != "temperature")
         if self.budget is not None and self.price is None:
             raise ArgumentError(
-                "budget is in dollars, and needs price=(dollars for a million tokens sent, for a million that come back)"
+                "`budget` is in dollars, and needs `price`: dollars for a million tokens sent, and for a million that come back"
             )
         if self.base_url is not None and (not isinstance(self.base_url, str) or "://" not in self.base_url):
             raise ArgumentError("base_url must be the address of a server, such as 'http://localhost:8080/v1'")

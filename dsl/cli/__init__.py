@@ -1,4 +1,4 @@
-"""The command line: ``dsl fit``, ``dsl compare``, ``dsl power``, ``dsl sample``, ``dsl collect``."""
+"""The command line: ``dsl fit``, ``dsl compare``, ``dsl power``, ``dsl sample``, ``dsl collect``, ``dsl annotate``."""
 
 from dsl.cli.command import main
 

@@ -11,16 +11,17 @@ from io import TextIOWrapper
 from typing import Any
 
 from dsl._version import __version__
-from dsl.cli import collect, compare, fit, power, sample
+from dsl.cli import annotate, collect, compare, fit, power, sample
 from dsl.cli.words import arguments_of, in_words_of
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
 SIGNALLED = 128
 """Exit code, as shells have it, of a process that a signal ended, less the signal's number: 143 for SIGTERM."""
-COMMANDS = (fit, compare, power, sample, collect)
+COMMANDS = (fit, compare, power, sample, collect, annotate)
 EPILOG = """\
 examples:
+  dsl annotate posts.csv --text body --codebook book.yaml --model gpt-4o-mini --out labels.csv
   dsl sample posts.csv --n-labels 500 --columns text --label y --design design.npz --coder coder.csv
   dsl collect posts.csv --design design.npz --coder coder.csv --label y --out labelled.csv
   dsl fit labelled.csv "y ~ x" --predicted y --prediction llm_y --design design.npz --json fit.json
@@ -93,8 +94,9 @@ def _run(options: argparse.Namespace) -> int:
             options.run(options)
             # a broken pipe shows here, inside the try, rather than at exit
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _failed("interrupted", options, INTERRUPTED)
+    except KeyboardInterrupt as stopped:
+        # with what was done, where the command says it
+        return _failed(": ".join(["interrupted", *filter(None, map(str, stopped.args))]), options, INTERRUPTED)
     except BrokenPipeError:
         sys.stdout = None  # what read it is gone, as in `dsl fit ... | head`
         return DONE

@@ -54,7 +54,8 @@ class Fake:
     every: float = 0.0
     asked: Counter[int] = field(default_factory=Counter)
     """Times that each text was asked about."""
-    answered: Counter[int] = field(default_factory=Counter)
+    answered: int = 0
+    """Answers that were sent whole."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The last bodies, for a look at them."""
     keys: set[str] = field(default_factory=set)
@@ -92,7 +93,7 @@ class Fake:
         loop.close()
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any, float, str]:
-        """Status, content, seconds to wait before it, and what else is wrong."""
+        """Status, content, seconds to wait before it, and what is wrong with it."""
         said = body["prompt"] if "prompt" in body else _content(body["messages"], "user")
         found = NUMBER.findall(said)
         number = int(found[-1]) if found else 0
@@ -100,7 +101,6 @@ class Fake:
         fault = FAULT.findall(said)
         name, times = fault[-1] if fault else ("", "")
         if not name or self.asked[number] > int(times or 1_000_000):
-            self.answered[number] += 1
             return 200, self.completion(path, body, said, number), self.every, ""
         if name.isdigit():
             error = {"message": f"status {name} was asked for", "type": "fault", "code": None}
@@ -128,7 +128,7 @@ class Fake:
         finish = "content_filter" if fault == "filter" else "stop"
         tokens = [(label, math.log(p * 0.96)) for label, p in order] + [
             ("the", math.log(0.015)),
-            ("a", math.log(0.005)),
+            ("of", math.log(0.005)),
         ]
         usage = {"prompt_tokens": len(said) // 4, "completion_tokens": 1, "total_tokens": len(said) // 4 + 1}
         out = {"id": "x", "created": 1, "model": VERSION, "usage": usage}
@@ -218,6 +218,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.write(whole)
+        self.fake.answered += status == 200
 
 
 def main() -> None:

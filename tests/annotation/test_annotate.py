@@ -404,7 +404,7 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "concurrency": ({"concurrency": 0}, e.ArgumentError, "concurrency must be a whole number"),
     "retries": ({"max_retries": -1}, e.ArgumentError, "max_retries"),
     "timeout": ({"timeout": 0}, e.ArgumentError, "timeout must be a number above 0"),
-    "budget": ({"budget": 1.0}, e.ArgumentError, "needs price"),
+    "budget": ({"budget": 1.0}, e.ArgumentError, "needs `price`"),
     "price": ({"price": 1.0}, e.ArgumentError, "price must be two numbers"),
     "temperature": ({"temperature": -1.0}, e.ArgumentError, "temperature must be a number of at least 0"),
     "address": ({"base_url": "localhost"}, e.ArgumentError, "base_url must be the address"),

@@ -5,6 +5,17 @@ from dsl.annotation.client import CallableModel
 from dsl.annotation.codebook import Codebook
 from dsl.annotation.estimate import CostEstimate, estimate_cost
 from dsl.annotation.prompts import Prompt
+from dsl.annotation.publish import pack_cache
 from dsl.data.trail import Trail
 
-__all__ = ["CallableModel", "Codebook", "CostEstimate", "Prompt", "Trail", "estimate_cost", "read_batch", "write_batch"]
+__all__ = [
+    "CallableModel",
+    "Codebook",
+    "CostEstimate",
+    "Prompt",
+    "Trail",
+    "estimate_cost",
+    "pack_cache",
+    "read_batch",
+    "write_batch",
+]

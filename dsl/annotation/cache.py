@@ -130,6 +130,14 @@ class Cache:
                 return dict(record["answer"])
         return None
 
+    def items(self) -> Iterator[tuple[str, Record]]:
+        """Keys and answers, in the order in which they were stored."""
+        with self._lock:
+            places = sorted(self._index.all_places())
+        for place in places:
+            record = json.loads(self._at(place, None))
+            yield record["key"], dict(record["answer"])
+
     def add(self, key: str, answer: Record) -> None:
         """Write an answer to the end of the file. Calls from several threads follow one another.
 
@@ -300,6 +308,9 @@ class _Index:
         short = np.uint64(_short(key))
         low, high = np.searchsorted(self._keys, short, "left"), np.searchsorted(self._keys, short, "right")
         return [*map(int, self._places[low:high]), *self._new.get(int(short), ())]
+
+    def all_places(self) -> list[int]:
+        return [*map(int, self._places), *(each for places in self._new.values() for each in places)]
 
     def _sort(self) -> None:
         # stable: of two lines with one key the first counts

@@ -106,7 +106,7 @@ def _tokens(listed: Record | None, request: Request) -> tuple[Token, ...]:
     out: list[Token] = []
     said = ""
     for token, logprob, top in _positions(listed):
-        before = _before(said, words, form=form)
+        before = word_before(said, words, form=form)
         out.append(_token(token, _number(logprob), [] if before is None else top, before or "", words))
         said += token
     return tuple(out)
@@ -123,7 +123,7 @@ def _positions(listed: Record) -> Iterator[tuple[str, float | None, list[tuple[s
         yield token, logprob, list((top or {}).items())
 
 
-def _before(said: str, words: Sequence[bytes], *, form: bool) -> str | None:
+def word_before(said: str, words: Sequence[bytes], *, form: bool) -> str | None:
     """What was said of a word before a position, or None where no word is begun there: the list is not needed."""
     if form:
         found = list(LABEL_KEY.finditer(said))
@@ -139,7 +139,7 @@ def _token(token: str, logprob: float, top: Sequence[tuple[str, float]], before:
     if not top:
         return Token(token, logprob)
     pairs = sorted(((text, _number(each)) for text, each in top), key=lambda pair: -pair[1])
-    kept = [pair for i, pair in enumerate(pairs) if i < KEPT or _may_begin(before + pair[0], words)]
+    kept = [pair for i, pair in enumerate(pairs) if i < KEPT or may_begin(before + pair[0], words)]
     return Token(token, logprob, tuple(kept), pairs[-1][1])
 
 
@@ -162,7 +162,7 @@ def _number(logprob: float | None) -> float:
     return min(0.0, max(FEWEST, value))
 
 
-def _may_begin(said: str, words: Sequence[bytes]) -> bool:
+def may_begin(said: str, words: Sequence[bytes]) -> bool:
     """Whether what was said may begin a word, or is one and more."""
     key = said_key(said)
     return not key or any(word.startswith(key) or key.startswith(word) for word in words)

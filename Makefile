@@ -66,8 +66,9 @@ test: $(TEXT)
 	r_compat/install_r.sh $(VENV)
 	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not live_r_dsl and not browser"
 
+# OTHERS=--others leaves out the kernel under which the other tests run anyway.
 test-kernels: $(DEV)
-	$(CLEANLY) $(BIN)/python .ci/kernels.py $(PARALLEL)
+	$(CLEANLY) $(BIN)/python .ci/kernels.py $(OTHERS) $(PARALLEL)
 
 # Old versions of others warn of each other: their deprecations are no faults of ours.
 test-lowest: $(LOWEST)/.installed

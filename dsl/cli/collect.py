@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from dsl.cli.options import add_data, codebook_of, read
+from dsl.cli.options import FORMATS, add_codebook, add_data, codebook_of, read
 from dsl.cli.write import STDOUT, check_outputs, csv_text, write_all
 from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT
 
@@ -10,6 +10,7 @@ HELP = "put coders' labels into the data"
 EPILOG = """\
 examples:
   dsl collect posts.csv --design design.npz --coder coder.csv --label y --out labelled.csv
+  dsl collect posts.csv --design design.npz --coder export.json --format label_studio --label y --out labelled.csv
   dsl collect posts.csv --design design.npz --coder ann.csv --coder bob.csv --label y --ties first --out labelled.csv
 """
 
@@ -20,16 +21,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--design", required=True, metavar="FILE", help="the design that 'dsl sample' wrote")
     parser.add_argument("--coder", required=True, action="append", metavar="FILE", help="filled in; one for each coder")
     parser.add_argument("--label", default="gold", metavar="NAME", help="column that was filled in (default: gold)")
-    parser.add_argument("--codebook", nargs="+", metavar="LABEL", help="labels that may have been given")
-    parser.add_argument("--rule", default="majority", help="how several coders become one: majority, mean")
-    parser.add_argument("--ties", default="raise", help="of a majority: raise, first (default: raise)")
-    parser.add_argument("--coder-encoding", default="utf-8-sig", help="of the coders' CSV files (default: UTF-8)")
+    add_reading(parser)
     parser.add_argument(
         "--out",
         required=True,
         metavar="FILE",
         help=f"CSV: the data with the labels, '{SAMPLE_PROB}' and perhaps '{SAMPLE_UNIT}'",
     )
+
+
+def add_reading(parser: ArgumentParser) -> None:
+    """How coders' files are read and put together."""
+    add_codebook(parser)
+    parser.add_argument("--format", help=f"of the coders' files: {FORMATS} (default: what their endings say)")
+    parser.add_argument("--rule", default="majority", help="how several coders become one: majority, mean")
+    parser.add_argument("--ties", default="raise", help="of a majority: raise, first (default: raise)")
+    parser.add_argument("--coder-encoding", default="utf-8-sig", help="of the coders' CSV files (default: UTF-8)")
 
 
 def run(options: Namespace) -> None:
@@ -49,6 +56,7 @@ def run(options: Namespace) -> None:
         rule=options.rule,
         ties=options.ties,
         encoding=options.coder_encoding,
+        format=options.format,
     ).loc[design.rows]
     write_all({options.out: csv_text(labelled)})
     if not options.quiet and options.out != STDOUT:

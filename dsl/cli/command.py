@@ -8,17 +8,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
+from types import ModuleType
 from typing import Any
 
 from dsl._version import __version__
-from dsl.cli import annotate, collect, compare, fit, power, sample
+from dsl.cli import adaptive, annotate, collect, compare, fit, power, sample
 from dsl.cli.words import arguments_of, in_words_of
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
 SIGNALLED = 128
 """Exit code, as shells have it, of a process that a signal ended, less the signal's number: 143 for SIGTERM."""
-COMMANDS = (fit, compare, power, sample, collect, annotate)
+COMMANDS = (fit, compare, power, sample, collect, adaptive, annotate)
 EPILOG = """\
 examples:
   dsl annotate posts.csv --text body --codebook book.yaml --model gpt-4o-mini --out labels.csv
@@ -43,20 +44,33 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--version", action="version", version=f"dsl {__version__}")
     commands = out.add_subparsers(dest="command", metavar="command", required=True)
     for module in COMMANDS:
-        name = module.__name__.rsplit(".", 1)[-1]
-        each = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=module.__doc__,
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(each)
-        each.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
-        each.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        each.set_defaults(run=module.run, words=arguments_of(each))
+        _add_command(commands, module, "")
     return out
+
+
+def _add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", module: ModuleType, above: str
+) -> None:
+    """A command, or a command with commands below it."""
+    name = module.__name__.rsplit(".", 1)[-1]
+    each = commands.add_parser(
+        name,
+        help=module.HELP,
+        description=module.__doc__,
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    shown = f"{above}{name}"
+    if steps := getattr(module, "STEPS", ()):
+        below = each.add_subparsers(dest="step", metavar="step", required=True)
+        for step in steps:
+            _add_command(below, step, f"{shown} ")
+        return
+    module.add_arguments(each)
+    each.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
+    each.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    each.set_defaults(run=module.run, words=arguments_of(each), shown=shown)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,7 +138,7 @@ def _failed(message: str, options: argparse.Namespace, code: int) -> int:
 
         # printed rather than raised, so that the exit code stays the same
         traceback.print_exc()
-    print(f"dsl {options.command}: {message}", file=sys.stderr)
+    print(f"dsl {options.shown}: {message}", file=sys.stderr)
     return code
 
 

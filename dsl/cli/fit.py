@@ -1,6 +1,7 @@
 """Regression on imperfectly labelled variables, repaired with the gold labels of a random subsample."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
@@ -26,6 +27,8 @@ from dsl.exceptions import ArgumentError
 if TYPE_CHECKING:
     from statsmodels.iolib.summary import Summary
 
+    from dsl.analyses.results import DSLResults
+
 HELP = "fit a regression"
 EPILOG = """\
 examples:
@@ -48,6 +51,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of ``dsl fit``."""
     add_data(parser)
     add_analysis(parser)
+    add_results(parser)
+
+
+def add_results(parser: ArgumentParser) -> None:
+    """What is written of a fit."""
     group = add_outputs(
         parser,
         "coefficients: term, estimate, std_error, statistic, p_value, conf_low, conf_high",
@@ -63,34 +71,49 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Read, fit, print, write."""
-    outputs = {
-        f"--{n.replace('_', '-')}": getattr(options, n) for n in ("out_csv", "json", "table", "summary", "report")
-    }
-    check_outputs(outputs, [options.data, options.design, options.trail])
-    if options.trail is not None and options.report is None:
-        raise ArgumentError("--trail is for the report; name one, --report report.html")
-    check_ending("--table", options.table, TABLES)
-    check_ending("--summary", options.summary, SUMMARIES)
-    check_ending("--report", options.report, (".html", ".htm"))
+    check_results(options, [options.data, options.design, options.trail], {})
     arguments = call_arguments(options)
     table = read(options)
     from dsl.analyses.regression import dsl
 
     fit = call(dsl, options.formula, table.data, arguments)
+    facts = {"data": table.facts(), "call": call_record(options, arguments)}
+    contents = result_contents(options, fit, table.data, facts)
+    write_all(contents)
+    if not options.quiet and STDOUT not in contents:
+        print(fit.summary(alpha=options.alpha))
+
+
+def check_results(options: Namespace, inputs: Sequence[str | None], more: Mapping[str, str | None]) -> None:
+    """Raise ArgumentError, before any work, if a result (or another output) cannot be written where it is wanted."""
+    named = ("out_csv", "json", "table", "summary", "report")
+    check_outputs({**{f"--{n.replace('_', '-')}": getattr(options, n) for n in named}, **more}, inputs)
+    if options.trail is not None and options.report is None:
+        raise ArgumentError("--trail is for the report; name one, --report report.html")
+    check_ending("--table", options.table, TABLES)
+    check_ending("--summary", options.summary, SUMMARIES)
+    check_ending("--report", options.report, (".html", ".htm"))
+
+
+def result_contents(
+    options: Namespace, fit: "DSLResults", data: pd.DataFrame, facts: Record
+) -> dict[str, str | Writer]:
+    """Files of a fit to write, by path: nothing is written before everything is computed.
+
+    Parameters
+    ----------
+    options : Namespace
+    fit : DSLResults
+    data : DataFrame
+        What the fit was made from.
+    facts : dict
+        What the JSON file says before the numbers: of the data, and of the call.
+    """
     tidy = fit.tidy(alpha=options.alpha)
-    # texts by path: nothing is written before everything is computed
-    contents: dict[str | None, str | Writer] = {}
+    contents: dict[str, str | Writer] = {}
     if options.json:
-        contents[options.json] = json_text(
-            {
-                **provenance(options),
-                "data": table.facts(),
-                "call": call_record(options, arguments),
-                "alpha": options.alpha,
-                **fit_record(fit, tidy),
-                "warnings": options.warnings,
-            }
-        )
+        record = {**provenance(options), **facts, "alpha": options.alpha, **fit_record(fit, tidy)}
+        contents[options.json] = json_text({**record, "warnings": options.warnings})
     if options.out_csv:
         contents[options.out_csv] = csv_text(tidy)
     if options.table:
@@ -103,16 +126,9 @@ def run(options: Namespace) -> None:
         from dsl.reports.page import write_report
 
         # the page makes fits of its own, for which these arguments count again
-        shown = {
-            "alpha": options.alpha,
-            "n_jobs": arguments["n_jobs"],
-            "progress": arguments["progress"],
-            "trail": options.trail,
-        }
-        contents[options.report] = lambda path: write_report(fit, path, table.data, **shown)
-    write_all({path: content for path, content in contents.items() if path})
-    if not options.quiet and STDOUT not in contents:
-        print(fit.summary(alpha=options.alpha))
+        shown = {name: getattr(options, name) for name in ("alpha", "n_jobs", "progress", "trail")}
+        contents[options.report] = lambda path: write_report(fit, path, data, **shown)
+    return contents
 
 
 class Fitted(Protocol):

@@ -1,14 +1,21 @@
 """Options shared by the commands, and the arguments of `dsl.dsl` that they make."""
 
 import argparse
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dsl._typing import Record
 from dsl.cli.read import Reading, Table, read_table
 from dsl.data.arguments import as_name
 from dsl.exceptions import ArgumentError
 
+if TYPE_CHECKING:
+    from dsl.sampling.coding.codebook import CodebookLike
+
+FORMATS = "csv, xlsx, label_studio, doccano, prodigy, argilla"
+"""Of coders' files."""
 CALL = (
     "model",
     "labeled",
@@ -73,7 +80,7 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         group.add_argument(
             "--estimator", default="dsl", help="dsl, dsl+, ppi, ppi++, cdi, gold_only, naive (default: dsl)"
         )
-        group.add_argument("--tune", type=_number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
+        group.add_argument("--tune", type=number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
     group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
     group.add_argument("--vcov", default="robust", help="robust, HC0, HC1, CR0, CR1 (default: robust)")
     group.add_argument(
@@ -99,6 +106,15 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
 
 def _add_variables(parser: ArgumentParser) -> None:
     """The formula and the columns' roles."""
+    group = add_roles(parser)
+    group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
+    group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
+    group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
+    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm)")
+
+
+def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:
+    """The formula and what any analysis of it has: predicted variables, predictions, features, clusters."""
     parser.add_argument("formula", help="as in R: 'y ~ x1 + factor(x2)', 'y ~ x | unit + year'")
     group = parser.add_argument_group("variables (columns of the data; repeat an option to name several)")
     group.add_argument(
@@ -115,11 +131,8 @@ def _add_variables(parser: ArgumentParser) -> None:
     group.add_argument(
         "--refusals", default="raise", help="missing predictions and features: raise, or indicator (default: raise)"
     )
-    group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
-    group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
-    group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
     group.add_argument("--cluster", metavar="COL", help="clusters of the standard errors and folds")
-    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm)")
+    return group
 
 
 def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._ArgumentGroup:
@@ -135,10 +148,10 @@ def call_arguments(options: Namespace) -> Record:
     # options that a command does not have, such as --estimator of `dsl compare`, are left out
     out = {name: getattr(options, name) for name in CALL if hasattr(options, name)}
     for name in LISTS:
-        out[name] = _one_or_list(getattr(options, name))
+        out[name] = one_or_list(getattr(options, name))
     # argparse cannot tell a default list from one that was given
     out["sl_method"] = "auto" if out["sl_method"] is None else out["sl_method"]
-    out["predicted_var"] = _pairs(options.predicted_var)
+    out["predicted_var"] = predicted_of(options.predicted_var)
     for name in ("estimator", "tune"):
         if hasattr(options, name):
             out[name] = getattr(options, name)
@@ -159,7 +172,7 @@ def call_record(options: Namespace, arguments: Record) -> Record:
     return {name: value for name, value in out.items() if name not in ("n_jobs", "progress")}
 
 
-def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
+def predicted_of(given: list[str]) -> list[str] | dict[str, list[str]]:
     """Predicted variables, with their surrogates if each names its own."""
     split = [text.partition("=") for text in given]
     if not any(equals for _, equals, _ in split):
@@ -176,11 +189,13 @@ def _pairs(given: list[str]) -> list[str] | dict[str, list[str]]:
     return pairs
 
 
-def _one_or_list(given: list[str] | None) -> str | list[str] | None:
+def one_or_list(given: list[str] | None) -> str | list[str] | None:
+    """A single value by itself."""
     return given[0] if given is not None and len(given) == 1 else given
 
 
-def _number_or_name(text: str) -> float | str:
+def number_or_name(text: str) -> float | str:
+    """A number, or else the text."""
     try:
         return float(text)
     except ValueError:
@@ -214,11 +229,60 @@ def one_or_mapping(
     return dict(given)
 
 
-def codebook_of(given: list[str] | None) -> list[int] | list[str] | None:
-    """Labels of a codebook, as whole numbers if all are."""
+MEANING = re.compile(r"([\w .-]+)=(.+)")
+"""A label with what it means."""
+
+
+def add_coder_file(parser: ArgumentParser, *, required: bool) -> argparse._ArgumentGroup:
+    """What a coder's file holds."""
+    group = parser.add_argument_group("coders' file")
+    group.add_argument(
+        "--coder",
+        metavar="FILE",
+        required=required,
+        help=".csv or .xlsx to fill in, or a file of a tool; an existing one is never replaced",
+    )
+    group.add_argument(
+        "--columns", action="append", metavar="COL", required=required, help="what the coder sees; may be repeated"
+    )
+    add_codebook(group)
+    group.add_argument("--format", help=f"{FORMATS} (default: what the file's ending says)")
+    group.add_argument(
+        "--show-predictions", action="store_true", help="coders may see predictions, with which they tend to agree"
+    )
+    return group
+
+
+def add_codebook(group: ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The labels that may be given."""
+    group.add_argument(
+        "--codebook",
+        nargs="+",
+        metavar="LABEL[=MEANING]",
+        help="labels that may be given, perhaps with their meanings, or a codebook (.yaml)",
+    )
+
+
+def codebook_of(given: list[str] | None) -> "CodebookLike | None":
+    """A codebook: labels, as whole numbers if all are, with what they mean if all say so, or a file's."""
     if given is None:
         return None
+    if len(given) == 1 and given[0].lower().endswith((".yaml", ".yml")):
+        from dsl.annotation.codebook import Codebook
+
+        return Codebook.from_yaml(given[0])
+    pairs = [MEANING.fullmatch(text) for text in given]
+    labels = [text if pair is None else pair[1] for text, pair in zip(given, pairs, strict=True)]
+    if not all(pairs):
+        return _whole(given) or given
+    meanings = [pair[2] for pair in pairs if pair is not None]
+    whole = _whole(labels)
+    return dict(zip(labels, meanings, strict=True)) if whole is None else dict(zip(whole, meanings, strict=True))
+
+
+def _whole(labels: list[str]) -> list[int] | None:
+    """Labels as whole numbers, if all are."""
     try:
-        return [int(label) for label in given]
+        return [int(label) for label in labels]
     except ValueError:
-        return given
+        return None

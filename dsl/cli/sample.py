@@ -1,18 +1,22 @@
 """Draw the rows to label, with known probabilities, and write the coders' file."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dsl._typing import Record
-from dsl.cli.options import add_data, codebook_of, read
+from dsl.cli.options import add_coder_file, add_data, codebook_of, read
 from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
 from dsl.data.design import SamplingDesign
+from dsl.data.files import resolved
 from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT, columns_of
-from dsl.exceptions import ArgumentError, CoderFileError
+from dsl.exceptions import ArgumentError
+
+if TYPE_CHECKING:
+    from dsl.sampling.coding.files import Request
 
 HELP = "draw rows to label"
 EPILOG = """\
@@ -27,6 +31,8 @@ methods and what they need:
 examples:
   dsl sample posts.csv --n-labels 500 --columns text --label y --codebook 0 1 --design design.npz --coder coder.csv
   dsl sample posts.csv --method stratified --n-labels 500 --by source --by year --design design.npz
+  dsl sample posts.csv --n-labels 500 --columns text --label y --codebook 0=no 1=yes --format label_studio \\
+      --design design.npz --coder tasks.json
   dsl sample posts.csv --method pps --n-labels 500 --measure words --floor 0.01 --out drawn.csv
 """
 METHODS = {
@@ -58,11 +64,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--spread", metavar="COL", help="expected standard deviation, for neyman")
     group.add_argument("--exclude", metavar="COL", help="1 on rows that are no part of the population")
     group.add_argument("--seed", type=int, default=1234, help="default: 1234")
-    group = parser.add_argument_group("coders' file")
-    group.add_argument("--coder", metavar="FILE", help=".csv or .xlsx to fill in; an existing one is never replaced")
-    group.add_argument("--columns", action="append", metavar="COL", help="what the coder sees; may be repeated")
+    group = add_coder_file(parser, required=False)
     group.add_argument("--label", default="gold", metavar="NAME", help="column to fill in (default: gold)")
-    group.add_argument("--codebook", nargs="+", metavar="LABEL", help="labels that may be given")
     group = parser.add_argument_group("output (replaced in one step when all is done)")
     group.add_argument("--design", metavar="FILE", help="the design, for 'dsl collect' and 'dsl fit --design'")
     group.add_argument(
@@ -91,9 +94,8 @@ def run(options: Namespace) -> None:
 
     function, given = drawing(options, table.data)
     design: sampling.LabelDesign = getattr(sampling, function)(table.data, **given)
-    contents: dict[str, str | Writer] = {}
-    if options.coder:
-        contents[options.coder] = _coder(options, design.to_coder, table)
+    contents: dict[str, str | Writer] = _coder(options, design, table) if options.coder else {}
+    fresh = list(contents)
     if options.design:
         contents[options.design] = design.save
     if options.out:
@@ -102,7 +104,7 @@ def run(options: Namespace) -> None:
         facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
         record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
         contents[options.json] = json_text({**provenance(options), "data": table.facts(), **record})
-    write_all(contents, fresh=[options.coder])
+    write_all(contents, fresh=fresh)
     if not options.quiet and STDOUT not in contents:
         print(design)
 
@@ -134,28 +136,34 @@ def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
         return text
 
 
-def _coder(options: Namespace, to_coder: Callable[..., object], table: Table) -> Writer:
+def _coder(options: Namespace, design: SamplingDesign, table: Table) -> dict[str, str | Writer]:
+    """What writes the coder's file, and what a tool takes beside it."""
     if not options.columns:
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
+    from dsl.sampling.coding.files import coder_request
 
-    if Path(options.coder).exists():
-        raise CoderFileError(
-            f"'{options.coder}' is there already and may hold a coder's labels; choose another name, or delete it"
-        )
+    request = coder_request(
+        design,
+        options.coder,
+        table.data,
+        columns=options.columns,
+        label=options.label,
+        codebook=codebook_of(options.codebook),
+        seed=options.seed,
+        format=options.format,
+        show_predictions=options.show_predictions,
+    )
+    return coder_contents(request, options.coder, [options.design, options.out, options.json])
 
-    def write(draft: Path) -> None:
-        # the draft's place is taken, and `to_coder` replaces no file
-        draft.unlink()
-        to_coder(
-            draft,
-            table.data,
-            columns=options.columns,
-            label=options.label,
-            codebook=codebook_of(options.codebook),
-            seed=options.seed,
-        )
 
-    return write
+def coder_contents(request: "Request", coder: str, others: Sequence[str | None]) -> dict[str, str | Writer]:
+    """Files of a request to write, by path: the coder's as it was named, and none that is another output."""
+    own, *beside = request.drafts.items()
+    taken = {resolved(path) for path in others if path not in (None, STDOUT)}
+    for path, _ in beside:
+        if resolved(path) in taken:
+            raise ArgumentError(f"'{path}' is written beside --coder; choose another name for the other output")
+    return {coder: own[1], **{str(path): write for path, write in beside}}
 
 
 def _with_draw(design: SamplingDesign, data: pd.DataFrame) -> pd.DataFrame:

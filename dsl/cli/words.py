@@ -16,6 +16,11 @@ BEFORE = r"(?:,? (?:e\.g\.|as|with|such as)|[:,])? ?"
 ASSIGNED = rf" = (?:pd\.\w+\({INSIDE}\)|(?:[\d.]+ / )?{CODE}(?: / [\d.]+)?)"
 ADVICE = re.compile(rf"{BEFORE}{CODE}(?:{ASSIGNED})?(?: does where it can)?")
 CODES = re.compile(rf"{BEFORE}\bdata{PIECE}*?\.map\(\{{(?P<codes>[^{{}}.]+)\}}\)")
+RESUMING = {
+    "AdaptiveDesign.resume(log, data, recompute=False)": "--no-recompute",
+    "go on with AdaptiveDesign.resume": "run the command again",
+}
+"""What the functions call, and what a command that goes on with a log does."""
 QUOTED = "\ue000"
 VALUE = r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|\[[^\[\]]*\]|-?[\w.+]+|(?=\s|$|[;,)])"
 
@@ -52,6 +57,8 @@ def in_words_of(options: Mapping[str, str], message: str, said: str = "") -> str
     """
     # a character for private use in its place, which nothing below knows
     text = message.replace(said, QUOTED) if said else message
+    for code, words in RESUMING.items() if "recompute" in options else ():
+        text = text.replace(code, words)
     text = ADVICE.sub(" in the file", CODES.sub(lambda found: f" in the file ({found['codes']})", text))
     if "na" in options:
         text = text.replace("Make it missing in the file", f"Make it missing ({options['na']} CODE, or in the file)")

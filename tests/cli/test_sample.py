@@ -1,5 +1,6 @@
 """The commands that plan, draw and collect labels: the same numbers as the functions, and a whole study in a shell."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import dsl
 from dsl.cli import main
+from dsl.cli.options import codebook_of
 from tests.command_line import QUICK, names, read_exact, read_json
 from tests.posts import run
 
@@ -208,3 +210,74 @@ def test_a_forgotten_design_is_noticed(capsys: pytest.CaptureFixture[str]) -> No
         for more in ([option, remedy], ["--design", f"{name}.npz"]):
             assert main(["fit", "labelled.csv", "y ~ x", *QUICK, *more, "--json", "fit.json"]) == 0
             assert not read_json("fit.json")["warnings"]
+
+
+def test_a_tool_of_coders_there_and_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """Label Studio: tasks and configuration out, its export in; doccano and Prodigy have one text a line."""
+    sample = [
+        "sample",
+        "posts.csv",
+        "--n-labels",
+        "40",
+        "--columns",
+        "text",
+        "--label",
+        "gold",
+        "--design",
+        "design.npz",
+    ]
+    tool = ["--format", "label_studio", "--codebook", "0=no", "1=yes"]
+    assert main([*sample, "--coder", "tasks.json"]) == 2
+    assert "pass --format, one of 'label_studio', 'argilla'" in capsys.readouterr().err
+    assert main([*sample, *tool, "--coder", "tasks.json", "--out", "tasks.xml"]) == 2
+    assert "'tasks.xml' is written beside --coder" in capsys.readouterr().err
+    assert names(Path()) == {"posts.csv"}
+    assert main([*sample, *tool, "--coder", "tasks.json"]) == 0
+    assert names(Path()) == {"posts.csv", "tasks.json", "tasks.xml", "design.npz"}
+    tasks = json.loads(Path("tasks.json").read_text())
+    chosen = {"from_name": "gold", "type": "choices", "value": {"choices": ["yes"]}}
+    export = [{**task, "annotations": [{"completed_by": 1, "result": [chosen]}]} for task in tasks]
+    Path("export.json").write_text(json.dumps(export))
+    collect = ["collect", "posts.csv", "--design", "design.npz", "--label", "gold", "--codebook", "0=no", "1=yes"]
+    assert main([*collect, "--coder", "export.json", "--format", "label_studio", "--out", "out.csv"]) == 0
+    assert read_exact("out.csv")["gold"].sum() == 40
+
+
+def test_predictions_are_not_shown_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    sample = [
+        "sample",
+        "posts.csv",
+        "--n-labels",
+        "40",
+        "--columns",
+        "text",
+        "--columns",
+        "llm",
+        "--coder",
+        "coder.csv",
+    ]
+    assert main(sample) == 2
+    assert "columns names 'llm', which looks like a prediction" in (error := capsys.readouterr().err)
+    assert "pass --show-predictions" in error
+    assert main([*sample, "--show-predictions"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["0", "1"], [0, 1]),
+        (["pos", "neg"], ["pos", "neg"]),
+        (["0=no", "1=yes, it is"], {0: "no", 1: "yes, it is"}),
+        (["a=first", "b=second"], {"a": "first", "b": "second"}),
+        ([">=5", "<5"], [">=5", "<5"]),
+        (["a=b", "c"], ["a=b", "c"]),
+    ],
+)
+def test_codebooks(given: list[str], expected: Any) -> None:
+    assert codebook_of(given) == expected
+
+
+def test_codebook_of_a_file() -> None:
+    Path("book.yaml").write_text("question: Is it positive?\nlabels:\n  0: no praise\n  1: praise\n", encoding="utf-8")
+    book = codebook_of(["book.yaml"])
+    assert dict(book.labels) == {0: "no praise", 1: "praise"}  # type: ignore[union-attr]

@@ -105,3 +105,12 @@ def test_every_command_has_its_words() -> None:
         options = parser().parse_args([command, "d.csv", "y ~ x", "--predicted", "y"])
         assert options.words["cross_fit"] == "--folds"
         assert options.words["predicted_var"] == "--predicted"
+
+
+def test_logs_are_gone_on_with_by_the_same_command() -> None:
+    options = {"recompute": "--recompute", "log": "--log"}
+    said = "If you trust the file: AdaptiveDesign.resume(log, data, recompute=False)"
+    assert in_words_of(options, said) == "If you trust the file: --no-recompute"
+    assert in_words_of(options, "Let one process work; go on with AdaptiveDesign.resume") == (
+        "Let one process work; run the command again"
+    )

@@ -29,6 +29,8 @@ class Outgoing:
     label: str
     """Name of the label."""
     codebook: Codebook | None
+    question: str = ""
+    """What is asked about each text, where the codebook says it."""
 
     @property
     def shown(self) -> tuple[str, ...]:

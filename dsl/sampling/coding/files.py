@@ -111,7 +111,9 @@ def coder_request(
     # hashed as written: the text's key does not depend on the column order or on a spreadsheet's rounding
     keys = row_keys(design.fingerprint, order, text_digests(texts, checked_columns(frame)))
     shown_rows = texts.set_axis(texts.index.map(str), axis=0).rename_axis(ROW)
-    outgoing = Outgoing(texts=shown_rows, keys=keys, label=name, codebook=book)
+    # a codebook made for models (`dsl.annotation.Codebook`) has a question too
+    question = getattr(codebook, "question", "")
+    outgoing = Outgoing(texts=shown_rows, keys=keys, label=name, codebook=book, question=str(question))
     kind.check(outgoing)
     sheet = texts.assign(**{name: "", KEY: keys}).rename_axis(ROW)
     return Request(sheet=sheet, drafts=kind.drafts(target, outgoing))

@@ -47,7 +47,7 @@ def configuration(outgoing: Outgoing) -> str:
         if len(outgoing.shown) > 1:
             ElementTree.SubElement(view, "Header", value=name, size="5")
         ElementTree.SubElement(view, "Text", name=name, value=f"${name}")
-    ElementTree.SubElement(view, "Header", value=outgoing.label)
+    ElementTree.SubElement(view, "Header", value=outgoing.question or outgoing.label)
     choices = ElementTree.SubElement(
         view,
         "Choices",

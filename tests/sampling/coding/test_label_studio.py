@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from dsl import exceptions as e
+from dsl.annotation import Codebook
 from dsl.sampling import LabelDesign, simple_random
 
 BOOK = {0: "negative", 1: "positive"}
@@ -89,6 +90,19 @@ def test_configuration(tmp_path: Path) -> None:
         {"value": "yes & no", "alias": "1"},
         {"value": "x", "hint": "unclear"},
     ]
+
+
+def test_a_codebook_for_models_asks_coders_too(tmp_path: Path) -> None:
+    book = Codebook("Is it praise?", {"yes": "It praises something.", "no": ""})
+    design, path, tasks = sent(tmp_path, columns=["text"], codebook=book)
+    view = ElementTree.fromstring((tmp_path / "coder.xml").read_text(encoding="utf-8"))
+    assert [each.get("value") for each in view.findall("Header")] == ["Is it praise?"]
+    assert [dict(each.attrib) for each in view.iter("Choice")] == [
+        {"value": "yes", "hint": "It praises something."},
+        {"value": "no"},
+    ]
+    export(path, tasks, lambda j: [annotation(["yes"])])
+    assert (design.from_coder(path, posts(), codebook=book, format=LS)["gold"].dropna() == "yes").all()
 
 
 @pytest.mark.parametrize("given", [["0", "1"], ["negative", "positive"]])

@@ -1,5 +1,4 @@
-"""The command line: ``dsl fit``, ``dsl compare``, ``dsl power``, ``dsl sample``, ``dsl collect``, ``dsl adaptive``,
-``dsl annotate``."""
+"""The command line: ``dsl fit``, ``compare``, ``power``, ``sample``, ``collect``, ``adaptive``, ``annotate``."""
 
 from dsl.cli.command import main
 

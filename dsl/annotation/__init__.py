@@ -6,6 +6,8 @@ from dsl.annotation.codebook import Codebook
 from dsl.annotation.estimate import CostEstimate, estimate_cost
 from dsl.annotation.prompts import Prompt
 from dsl.annotation.publish import pack_cache
+from dsl.annotation.validate import validate
+from dsl.annotation.validation import Validation
 from dsl.data.trail import Trail
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "CostEstimate",
     "Prompt",
     "Trail",
+    "Validation",
     "estimate_cost",
     "pack_cache",
     "read_batch",
+    "validate",
     "write_batch",
 ]

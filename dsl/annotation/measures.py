@@ -15,6 +15,9 @@ import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 
+ROUNDING = 1e-12
+"""Standard errors below are zero: measures are of the order of one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
@@ -64,6 +67,8 @@ class Drawn:
         sums = np.bincount(self.cluster, psi)
         count = len(sums)
         spread = float(np.sqrt(count / (count - 1) * (sums @ sums))) if count > 1 else np.nan
+        # what rounding leaves where all rows are alike
+        spread = 0.0 if spread < ROUNDING else spread
         known = not np.isnan(estimate)
         return Measure(
             name=name,

@@ -1,4 +1,4 @@
-"""The command line: ``dsl fit``, ``compare``, ``power``, ``sample``, ``collect``, ``adaptive``, ``annotate``."""
+"""The command line: ``dsl fit``, ``compare``, ``power``, ``sample``, ``collect``, ``adaptive``, ``annotate``, ``validate``."""
 
 from dsl.cli.command import main
 

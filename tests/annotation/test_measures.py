@@ -186,6 +186,10 @@ def test_what_is_not_defined() -> None:
     assert all(np.isnan(each.estimate) and np.isnan(each.std_error) for each in nothing)
     assert np.isnan(measures.auc(gold == 0, np.arange(4.0), even(4)).estimate)
     assert np.isnan(even(4).mean("f1", nothing).estimate)
+    alike = measures.auc(
+        np.arange(7) % 3 == 0, np.full(7, 0.3), Drawn(weight=1 / np.arange(1.0, 8), cluster=np.arange(7))
+    )
+    assert (alike.estimate, alike.std_error) == (pytest.approx(0.5, abs=SAME), 0.0)
     one = measures.accuracy(gold[:1], given[:1], even(1))
     assert one.estimate == 1.0
     assert np.isnan(one.std_error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 from scipy.optimize import nnls
@@ -18,6 +18,10 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.exceptions import DataError
 from dsl.learners.auto import Fittable, Learner, cross_predict, gold_folds
 from dsl.learners.text.rows import Rows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
 
 Family = Literal["gaussian", "binomial"]
 
@@ -106,24 +110,28 @@ class Logistic:
 
     def fit(self, x: FloatArray, y: FloatArray) -> Self:
         """Maximise the penalised likelihood."""
-        from sklearn.linear_model import LogisticRegression
-
         if y.min() < 0 or y.max() > 1:
             raise DataError(
                 f"logistic regression needs gold values between 0 and 1; found {y.min():g} to {y.max():g}. "
                 "Use sl_method='lm', or family='gaussian' with another learner."
             )
-        z = self.columns.fit_transform(x)
-        one, zero = y > 0, y < 1
-        # a fraction is two weighted rows. Rows of 0 and 1 stay single.
-        label = np.repeat([1, 0], [one.sum(), zero.sum()])
-        weight = np.concatenate([y[one], 1.0 - y[zero]])
-        self.model_ = LogisticRegression(C=self.c, max_iter=1000).fit(np.vstack([z[one], z[zero]]), label, weight)
+        self.model_ = fit_logistic(self.columns.fit_transform(x), y, self.c)
         return self
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict the probability of 1."""
         return np.asarray(self.model_.predict_proba(self.columns.transform(x))[:, 1], dtype=np.float64)
+
+
+def fit_logistic(z: FloatArray | csr_matrix, y: FloatArray, c: float) -> LogisticRegression:
+    """Penalised logistic regression of y (n,) in [0, 1] on columns z (n, p), with prior variance `c` of a coefficient."""
+    from sklearn.linear_model import LogisticRegression
+
+    one, zero = np.flatnonzero(y > 0), np.flatnonzero(y < 1)
+    # a fraction is two weighted rows. Rows of 0 and 1 stay single.
+    label = np.repeat([1, 0], [len(one), len(zero)])
+    weight = np.concatenate([y[one], 1.0 - y[zero]])
+    return LogisticRegression(C=c, max_iter=1000).fit(z[np.concatenate([one, zero])], label, weight)
 
 
 def glm(s: Setting) -> Fittable:
@@ -161,12 +169,13 @@ def _ridge(s: Setting, columns: Transformer, *, logistic: bool) -> Fittable:
     The features together then move the log odds by 2, give or take. Simulated with p = 10 to 768 and n = 200 to 2000,
     that was as good as a penalty by cross-validation.
     """
-    from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
+
+    from dsl.learners.ridge import LeaveOneOutRidge
 
     if logistic:
         return Logistic(columns, 4 / s.p)
-    linear: Fittable = make_pipeline(columns, RidgeCV(np.logspace(-1, 4, 16)))
+    linear: Fittable = make_pipeline(columns, LeaveOneOutRidge())
     return linear
 
 

@@ -19,6 +19,8 @@ from dsl._typing import AnyArray, FloatArray
 
 PENALTIES = tuple(float(each) for each in np.logspace(-1, 4, 16))
 """For columns with variance one, or whose variances add up to tens or hundreds."""
+MOST = 2000
+"""Rows and columns from which on a decomposition takes tens of seconds: the penalty is then chosen on so many rows."""
 Matrix: TypeAlias = "FloatArray | sparse.csr_matrix"
 
 
@@ -47,10 +49,17 @@ def fit_ridge(x: Matrix, y: FloatArray, penalties: FloatArray) -> Ridge:
     y : (n,) array
     penalties : (c,) array
         Above zero.
+
+    Notes
+    -----
+    With more than 2,000 rows and as many columns, the penalty is chosen on 2,000 rows, evenly spaced, and the equations are
+    solved step by step. The penalty is the variance of the errors over that of the coefficients, whatever the number of rows.
     """
+    if min(x.shape) > MOST:
+        return _fit_large(x, y, penalties)
     centre, level = np.asarray(x.mean(axis=0)).ravel(), float(y.mean())
     rest = y - level
-    squares, u = _decomposed(x, centre)
+    squares, u = decomposed(x, centre)
     inside = u.T @ rest
     # (r, c): how much of each direction is kept at each penalty
     kept = squares[:, None] / (squares[:, None] + penalties)
@@ -64,8 +73,19 @@ def fit_ridge(x: Matrix, y: FloatArray, penalties: FloatArray) -> Ridge:
     return Ridge(coef=coef, intercept=level - float(centre @ coef), penalty=penalty, errors=errors)
 
 
-def _decomposed(x: Matrix, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Squared singular values (r,) and left singular vectors (n, r) of the centred columns."""
+def _fit_large(x: Matrix, y: FloatArray, penalties: FloatArray) -> Ridge:
+    from sklearn import linear_model
+
+    rows = np.linspace(0, len(y) - 1, MOST).astype(np.int64)
+    some = fit_ridge(x[rows], y[rows], penalties)
+    model = linear_model.Ridge(some.penalty, solver="sparse_cg", tol=1e-8).fit(x, y)
+    return Ridge(
+        coef=np.ravel(model.coef_), intercept=float(model.intercept_), penalty=some.penalty, errors=some.errors
+    )
+
+
+def decomposed(x: Matrix, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Squared singular values (r,) and left singular vectors (n, r) of the columns of x (n, d), less `centre` (d,)."""
     n, d = x.shape
     if n <= d:
         gram = _dense(x @ x.T)

@@ -58,16 +58,16 @@ def learner_words(labels: Sequence[str], sl_method: object, family: str) -> list
     """
     # a distribution of several parts has several labels in one
     each = [part for label in labels for part in _split(label) if part != "(one value)"]
-    homes = _homes(sl_method)
-    return list(dict.fromkeys(_words(label, homes, family) for label in each))
+    own = _described(sl_method)
+    return list(dict.fromkeys(_words(label, own, family) for label in each))
 
 
-def _words(label: str, homes: dict[str, str], family: str) -> str:
+def _words(label: str, own: dict[str, tuple[str, str]], family: str) -> str:
     stack = re.fullmatch(r"stack\((.*)\)", label)
     if stack is not None:
-        return f"a weighted average of {joined([_words(part, homes, family) for part in _split(stack[1])])}"
+        return f"a weighted average of {joined([_words(part, own, family) for part in _split(stack[1])])}"
     known = (BINOMIAL if family == "binomial" else CALLED).get(label) or CALLED.get(label)
-    what, whose = (label, homes.get(label, "")) if known is None else known
+    what, whose = known or own.get(label, (label, ""))
     return f"{what} ({whose})" if whose else what
 
 
@@ -76,20 +76,20 @@ def _split(label: str) -> list[str]:
     return re.findall(r"(?:[^,()]|\([^()]*\))+", label.replace(", ", ","))
 
 
-def _homes(sl_method: object) -> dict[str, str]:
-    """The package that each estimator of the user comes from, by the estimator's label."""
+def _described(sl_method: object) -> dict[str, tuple[str, str]]:
+    """What each estimator of the user is and the package that it comes from, by the estimator's label."""
     members: Sequence[Method] = sl_method if isinstance(sl_method, list | tuple) else [sl_method]  # type: ignore[list-item]
-    out: dict[str, str] = {}
+    out: dict[str, tuple[str, str]] = {}
     for member in members:
         steps = getattr(member, "steps", None)
         kind = type(steps[-1][1] if steps else member)
         package = kind.__module__.split(".")[0]
         if is_text_learner(member):
-            out[kind.__name__] = str(getattr(member, "words", ""))
+            out[kind.__name__] = str(getattr(member, "words", kind.__name__)), ""
         elif package not in ("builtins", "__main__"):
             # our own kind of estimator hands the work to R, whose learner it names
             own = f"R: {getattr(member, 'learner', '')}" if package == "dsl" else package
-            out[kind.__name__] = SKLEARN if package == "sklearn" else own
+            out[kind.__name__] = kind.__name__, SKLEARN if package == "sklearn" else own
     return out
 
 

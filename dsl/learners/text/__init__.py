@@ -11,9 +11,10 @@ from dsl.learners.text.rows import TextLearner, TextRows
 
 if TYPE_CHECKING:
     from dsl.learners.text.classifier import TextClassifier
+    from dsl.learners.text.embedding import Embedding
     from dsl.learners.text.tfidf import Tfidf
 
-__all__ = ["TextClassifier", "TextLearner", "TextRows", "Tfidf"]
+__all__ = ["Embedding", "TextClassifier", "TextLearner", "TextRows", "Tfidf"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from dsl.learners.text.tfidf import Tfidf
 
         return Tfidf
+    if name == "Embedding":
+        from dsl.learners.text.embedding import Embedding
+
+        return Embedding
     if name == "TextClassifier":
         from dsl.learners.text.classifier import TextClassifier
 

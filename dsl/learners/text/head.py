@@ -4,55 +4,113 @@ from typing import Self
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 
 from dsl._typing import FloatArray
-from dsl.learners.ridge import PENALTIES, Matrix, fit_ridge
+from dsl.learners.library import fit_logistic
+from dsl.learners.predicted import zero_one
+from dsl.learners.ridge import MOST, PENALTIES, Matrix, decomposed, fit_ridge
 
 SIZE = 100.0
-"""Mean squared length of a text's columns after scaling, for which `PENALTIES` range from hardly any to nearly all shrinkage."""
-WEIGHT = 1.0
-"""The same of the numbers, over that of the text."""
+"""Mean squared length of either part after scaling, for which `PENALTIES` range from hardly any to nearly all shrinkage."""
+VARIANCE = 4.0
+"""Prior variance of the log odds, all parts together, as in the ridge of the named learners (`dsl.learners.library`)."""
+BLOCK = 20_000
+"""Rows predicted at a time, so that embeddings of four bytes a number are not all made longer at once."""
 
 
 class Head:
-    """Ridge, or logistic ridge, on columns of texts and numbers, each part scaled as a whole.
+    """Ridge on columns of texts and numbers, either part scaled as a whole; logistic where gold values are 0 and 1.
 
-    One penalty serves both parts. Scaled so, either part may explain as much of the gold values as the other before it is
-    shrunk, however many columns it has.
+    One penalty serves both parts. Scaled so, either may explain as much as the other before it is shrunk, however many columns
+    it has. The linear ridge chooses its penalty by leaving one out. The logistic one has a prior variance of 4 of the log odds,
+    shared by the parts: on real tweets (embeddings and word counts, 150 to 1,600 labels) its squared error was below that of the
+    linear one, and close to that of the best penalty.
 
     Parameters
     ----------
-    logistic : bool
-        Whether gold values lie in [0, 1] and predictions are probabilities.
+    family : {None, "gaussian", "binomial"}
+        With ``"binomial"`` it is logistic for shares between 0 and 1 too.
     """
 
-    def __init__(self, *, logistic: bool = False) -> None:
-        self.logistic = logistic
+    def __init__(self, family: str | None = None) -> None:
+        self.family = family
 
     def fit(self, text: Matrix, numbers: FloatArray, y: FloatArray) -> Self:
         """Fit to columns of texts (n, d) and numbers (n, p), and gold values y (n,)."""
-        self.text_scale_ = _scale(text, SIZE)
-        self.centre_ = numbers.mean(axis=0)
-        spread = numbers.std(axis=0)
-        self.spread_ = np.where(spread > 0.0, spread, 1.0)
-        self.number_scale_ = np.sqrt(WEIGHT * SIZE / max(numbers.shape[1], 1))
-        self.ridge_ = fit_ridge(self._columns(text, numbers), y, np.asarray(PENALTIES))
+        # most words of a vocabulary are in no labelled text: they count for nothing, and cost time
+        used = np.unique(text.indices) if isinstance(text, sparse.csr_matrix) else np.arange(text.shape[1])
+        kept: list[Matrix] = [text[:, used] if isinstance(text, sparse.csr_matrix) else text, numbers]
+        parts = [_Part(kept[0]), _Part(kept[1], each=True)]
+        columns = _side_by_side([part.scaled(x) for part, x in zip(parts, kept, strict=True)])
+        if (self.family == "binomial" or zero_one(y)) and y.min() < y.max() and any(part.varies for part in parts):
+            count = sum(part.varies for part in parts)
+            coef, intercept = _logistic(columns, y, VARIANCE / (count * SIZE))
+            self.logistic_ = True
+        else:
+            found = fit_ridge(columns, y, np.asarray(PENALTIES))
+            coef, intercept, self.logistic_ = found.coef, found.intercept, False
+        own, beside = np.split(coef, [len(used)])
+        # back to the columns as they came
+        self.text_coef_, self.number_coef_ = np.zeros(text.shape[1]), beside * parts[1].scale
+        self.text_coef_[used] = own * parts[0].scale
+        self.intercept_ = intercept - float(
+            parts[0].centre @ self.text_coef_[used] + parts[1].centre @ self.number_coef_
+        )
         return self
 
     def predict(self, text: Matrix, numbers: FloatArray) -> FloatArray:
         """Predict rows: (m,)."""
-        return self.ridge_.predict(self._columns(text, numbers))
-
-    def _columns(self, text: Matrix, numbers: FloatArray) -> Matrix:
-        scaled = (numbers - self.centre_) / self.spread_ * self.number_scale_
-        if isinstance(text, sparse.csr_matrix):
-            return sparse.hstack([text * self.text_scale_, scaled], format="csr")
-        return np.hstack([text * self.text_scale_, scaled])
+        out = self.intercept_ + numbers @ self.number_coef_
+        for start in range(0, len(out), BLOCK):
+            out[start : start + BLOCK] += text[start : start + BLOCK] @ self.text_coef_
+        return np.asarray(expit(out) if self.logistic_ else out)
 
 
-def _scale(x: Matrix, size: float) -> float:
-    """What makes the columns' variances add up to `size`."""
-    mean = np.asarray(x.mean(axis=0)).ravel()
-    squares = np.sum(x.data**2 if isinstance(x, sparse.csr_matrix) else x * x)
-    total = float(squares) / max(x.shape[0], 1) - float(mean @ mean)
-    return float(np.sqrt(size / total)) if total > 1e-12 else 1.0
+class _Part:
+    """Columns of one kind, scaled so that their variances add up to `SIZE`: as a whole, or first `each` to variance one.
+
+    Counts stay sparse, and are not centred.
+    """
+
+    def __init__(self, x: Matrix, *, each: bool = False) -> None:
+        mean = np.asarray(x.mean(axis=0), dtype=np.float64).ravel()
+        squares = x.multiply(x) if isinstance(x, sparse.csr_matrix) else np.square(x, dtype=np.float64)
+        raw = np.asarray(squares.mean(axis=0)).ravel()
+        # what rounding leaves of a constant column is no variance
+        variance = np.where(raw - mean**2 > 1e-12 * raw, raw - mean**2, 0.0)
+        self.varies = bool(variance.any())
+        self.centre = np.zeros_like(mean) if isinstance(x, sparse.csr_matrix) else mean
+        scale = 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)) if each else np.ones_like(variance)
+        scale = np.where(variance > 0.0, scale, 0.0)
+        total = float(variance @ scale**2)
+        self.scale = scale * np.sqrt(SIZE / total) if total > 0.0 else scale
+
+    def scaled(self, x: Matrix) -> Matrix:
+        """The columns, centred where they are dense, and scaled."""
+        if isinstance(x, sparse.csr_matrix):
+            return sparse.csr_matrix(x @ sparse.diags(self.scale))
+        return np.asarray((x - self.centre) * self.scale)
+
+
+def _logistic(x: Matrix, y: FloatArray, variance: float) -> tuple[FloatArray, float]:
+    """Coefficients and intercept of a logistic ridge on columns x (n, d), with a prior variance of a coefficient.
+
+    Of more columns than rows only the directions of the rows count: X = U S V', and b = V c with c the ridge on U S.
+    """
+    if len(y) > min(x.shape[1], MOST):
+        model = fit_logistic(x, y, variance)
+        return np.ravel(model.coef_), float(model.intercept_[0])
+    centre = np.asarray(x.mean(axis=0)).ravel()
+    squares, u = decomposed(x, centre)
+    size = np.sqrt(squares)
+    model = fit_logistic(u * size, y, variance)
+    dual = u @ (np.ravel(model.coef_) / size)
+    coef = np.asarray(x.T @ dual).ravel() - centre * dual.sum()
+    return coef, float(model.intercept_[0]) - float(centre @ coef)
+
+
+def _side_by_side(parts: list[Matrix]) -> Matrix:
+    if any(isinstance(part, sparse.csr_matrix) for part in parts):
+        return sparse.csr_matrix(sparse.hstack(parts, format="csr"))
+    return np.hstack(parts)

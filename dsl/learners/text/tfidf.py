@@ -12,6 +12,7 @@ from dsl._typing import AnyArray, FloatArray
 from dsl.data.texts import Texts
 from dsl.exceptions import ArgumentError
 from dsl.learners.text.head import Head
+from dsl.learners.text.memory import remembered
 from dsl.learners.text.rows import TextRows, as_rows
 
 LONG = 20_000_000
@@ -56,7 +57,14 @@ class Tfidf(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def represent(self, texts: Texts) -> sparse.csr_matrix:
         """Counts of all texts: a sparse matrix (N, d)."""
-        return _counts(self._vectorizers(texts.values), texts.values, fit=True)
+        made = f"{type(self).__name__} {self.words} {self.characters} {self.least}"
+        return remembered(
+            made,
+            None,
+            texts.values,
+            lambda: _counts(self._vectorizers(texts.values), texts.values, fit=True),
+            lambda counts: int(counts.data.nbytes + counts.indices.nbytes),
+        )
 
     def fit(self, x: TextRows | AnyArray, y: FloatArray) -> Self:
         """Fit to rows of texts and numbers, or to a list of texts, and gold values y (n,)."""
@@ -65,7 +73,7 @@ class Tfidf(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if counts is None:
             self.vectorizers_ = self._vectorizers(rows.texts)
             counts = _counts(self.vectorizers_, rows.texts, fit=True)
-        self.head_ = Head(logistic=self.family == "binomial").fit(counts, rows.numbers, gold)
+        self.head_ = Head(self.family).fit(counts, rows.numbers, gold)
         return self
 
     def predict(self, x: TextRows | AnyArray) -> FloatArray:

@@ -185,7 +185,7 @@ def planned(
     base = as_name(name, "name")
     if not base:
         raise ArgumentError("name must be what the new columns' names begin with, such as 'llm'")
-    parts = _parts(base, model, prompt)
+    parts = _parts(base, model, prompt, images=image is not None)
     made = [each for part in parts for each in Gathered.names(book.codes, part.name, given.confidence)]
     twice = sorted({each for each in made if made.count(each) > 1})
     if twice:
@@ -255,12 +255,12 @@ def _column(data: TableLike, columns: Sequence[str], name: str | None, argument:
     return column
 
 
-def _parts(name: str, model: Models, prompt: Prompts | None) -> tuple[Part, ...]:
+def _parts(name: str, model: Models, prompt: Prompts | None, *, images: bool) -> tuple[Part, ...]:
     """Every model with every prompt, each with the name of its columns."""
     out = []
     for called, one in _models(model).items():
-        # a function of one's own gets the text alone, and not a question about it
-        usual = Prompt.one_stage() if isinstance(one, str) else Prompt.text_only()
+        # a function of one's own gets the text alone, and not a question about it; images come in messages
+        usual = Prompt.one_stage() if images or isinstance(one, str) else Prompt.text_only()
         for labelled, asked in _prompts(usual if prompt is None else prompt).items():
             full = "_".join(each for each in (name, called, labelled) if each)
             out.append(Part(name=full, model=one, prompt=asked))

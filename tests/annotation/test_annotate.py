@@ -1,5 +1,6 @@
 """The whole way: texts to columns through a server with every fault, the cache, the trail."""
 
+import base64
 import json
 import re
 import warnings
@@ -434,3 +435,23 @@ def test_another_file_in_the_place_of_the_trail(fake: Fake) -> None:
     with pytest.raises(e.TrailError, match="no trail of labels"):
         label(posts(2), fake)
     assert not fake.asked
+
+
+def test_images_reach_a_function_as_a_server_would_get_them(tmp_path: Path) -> None:
+    files = []
+    for i in range(4):
+        files.append(tmp_path / f"{i}.gif")
+        files[-1].write_bytes(b"GIF89a" + bytes([i]))
+    seen = {}
+
+    def reader(messages: list[dict[str, Any]]) -> dict[str, float]:
+        [shown] = [part for part in messages[-1]["content"] if part["type"] == "image_url"]
+        content = base64.b64decode(shown["image_url"]["url"].removeprefix("data:image/gif;base64,"))
+        seen[content[-1]] = messages[0]["content"]
+        return {"positive": content[-1] / 10, "negative": 1 - content[-1] / 10}
+
+    data = pd.DataFrame({"file": [str(file) for file in files]})
+    found = dsl.annotate(data, image="file", codebook=BOOK, model=reader, progress=False)
+    assert found["llm_positive"].to_list() == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert len(seen) == 4
+    assert seen[0].startswith("Is the post positive?")

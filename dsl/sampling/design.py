@@ -255,9 +255,10 @@ class LabelDesign(SamplingDesign):
         format : {"csv", "xlsx", "label_studio", "doccano", "prodigy", "argilla"}, optional
             By default what the ending of `path` says, which for ``.json`` and ``.jsonl`` it does not.
         show_predictions : bool
-            Whether coders may see a prediction or a confidence: a column with which the rows were drawn, or whose name has a word
-            such as "llm", "predicted" or "confidence". Coders who see what a model says tend to agree with it (anchoring). Their
-            labels then follow its errors, which no estimator can correct, so that such a column is refused unless this is True.
+            Whether coders may see a prediction or a confidence: a column with which the rows were drawn, that `dsl.annotate`
+            made, or whose name has a word such as "llm", "predicted" or "confidence". Coders who see what a model says tend to
+            agree with it (anchoring). Their labels then follow its errors, which no estimator can correct, so that such a column
+            is refused unless this is True.
 
         Notes
         -----

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray
 from dsl.exceptions import ArgumentError
-from dsl.sampling.coding.codebook import Codebook
+from dsl.sampling.coding.codebook import UNPRINTABLE, Codebook
 
 ROW, KEY = "row", "key"
 """Columns of a sheet besides those shown and that of labels."""
@@ -97,6 +97,7 @@ def options(codebook: Codebook) -> list[tuple[str, str, str]]:
     out = []
     for code, meaning in zip(codebook.codes, codebook.meanings or [""] * len(codebook.codes), strict=True):
         stored = code if isinstance(code, str) else f"{code:g}" if isinstance(code, float) else str(code)
+        meaning = UNPRINTABLE.sub(" ", meaning).strip()
         named = bool(meaning) and not isinstance(code, str)
         out.append((stored, meaning if named else stored, "" if named else meaning))
     return out

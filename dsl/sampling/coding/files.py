@@ -20,7 +20,7 @@ from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelErro
 from dsl.sampling.coding.codebook import Codebook, CodebookLike, quoted
 from dsl.sampling.coding.exchange import KEY, ROW, Draft, Outgoing
 from dsl.sampling.coding.formats import format_of
-from dsl.sampling.coding.hidden import check_hidden
+from dsl.sampling.coding.hidden import check_hidden, names_made
 from dsl.sampling.coding.opened import (
     check_texts,
     checked_columns,
@@ -97,7 +97,7 @@ def coder_request(
     _check_shown(shown, name)
     check_flags(show_predictions=show_predictions)
     if not show_predictions:
-        check_hidden(shown, design.settings)
+        check_hidden(shown, design.settings, names_made(data))
     for taken in (target, *(target.with_suffix(ending) for ending in kind.beside)):
         if taken.exists():
             raise CoderFileError(

@@ -18,7 +18,7 @@ WHY = (
 )
 
 
-def check_hidden(shown: Sequence[str], settings: Mapping[str, object]) -> None:
+def check_hidden(shown: Sequence[str], settings: Mapping[str, object], made: Sequence[str] = ()) -> None:
     """Raise ArgumentError if a coder would see a prediction or a confidence.
 
     Parameters
@@ -27,6 +27,8 @@ def check_hidden(shown: Sequence[str], settings: Mapping[str, object]) -> None:
         Columns that the coder is to see.
     settings : mapping
         Of the design: what it was drawn by names predictions and confidences.
+    made : sequence of str
+        What the names of columns begin with that `dsl.annotate` made.
 
     Examples
     --------
@@ -38,12 +40,26 @@ def check_hidden(shown: Sequence[str], settings: Mapping[str, object]) -> None:
     """
     known = {str(name) for key in NAMED for name in _names(settings.get(key))}
     for name in shown:
-        suspect = SUSPECT & set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
-        if name in known or suspect:
-            what = "by which the rows were drawn" if name in known else "which looks like a prediction or a confidence"
-            raise ArgumentError(
-                f"columns names '{name}', {what}: {WHY}. Leave it out, or pass show_predictions=True if coders should see it"
-            )
+        words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
+        if name in known:
+            what = "by which the rows were drawn"
+        elif any(name == each or name.startswith(f"{each}_") for each in made):
+            what = "which a model made (dsl.annotate)"
+        elif words & SUSPECT:
+            what = "which looks like a prediction or a confidence"
+        else:
+            continue
+        raise ArgumentError(
+            f"columns names '{name}', {what}: {WHY}. Leave it out, or pass show_predictions=True if coders should see it"
+        )
+
+
+def names_made(data: object) -> list[str]:
+    """What the names of columns begin with that `dsl.annotate` made, as a pandas table remembers it."""
+    record = getattr(data, "attrs", {}).get("annotation")
+    trails = record.get("trails") if isinstance(record, Mapping) else None
+    found = [each.get("name") for each in trails if isinstance(each, Mapping)] if isinstance(trails, list) else []
+    return [name for name in found if isinstance(name, str) and name]
 
 
 def _names(value: object) -> Sequence[object]:

@@ -119,7 +119,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_setting_may_be_anything(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """A design, or an error of ours."""

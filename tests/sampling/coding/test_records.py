@@ -92,7 +92,7 @@ def filled(tool: str, item: dict) -> dict:  # type: ignore[type-arg]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere(tmp_path_factory: pytest.TempPathFactory, tool: str, data: st.DataObject) -> None:
     """One value of one row replaced by anything: labels, or an error of ours, and nothing else."""

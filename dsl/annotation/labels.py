@@ -12,7 +12,7 @@ from dsl.annotation.codebook import Codebook, plain
 from dsl.annotation.exchange import Answer, Code, Item, Message, Outcome, Request
 from dsl.annotation.images import image_url
 from dsl.annotation.prompts import Prompt, Script
-from dsl.annotation.scores import label_start, word_scores
+from dsl.annotation.scores import Scores, label_start, word_scores
 from dsl.annotation.verbal import Reading, probability_in, read_both, read_json, read_label
 from dsl.data.arguments import check_choice, check_count
 from dsl.exceptions import ArgumentError
@@ -256,6 +256,12 @@ class LabelInterview:
         Parameters
         ----------
         answers : sequence of Answer
+
+        Raises
+        ------
+        ArgumentError
+            What the model said may be several labels, such as "hate", where another is "hate speech" and the server does not list
+            the end of a text.
         """
         if not answers:
             return self._missing(NO_TEXT)
@@ -289,10 +295,19 @@ class LabelInterview:
         if scores is None:
             return self._missing(NO_LIST if answer.text.strip() else "empty answer")
         if scores.shared > MOST_SHARED * (scores.mass + scores.shared):
+            if scores.unfinished:
+                raise ArgumentError(self._alike(scores))
             return self._missing(SHARED, mass=scores.mass)
         if all(scores.censored) or scores.mass <= 0.0:
             return self._missing(NOT_LISTED, mass=scores.mass, censored=any(scores.censored))
         return self._most_likely(scores.scaled(), mass=scores.mass, censored=any(scores.censored))
+
+    def _alike(self, scores: Scores) -> str:
+        first, second = (self._script.words[place] for place in scores.rivals[:2])
+        return (
+            f"the labels {first!r} and {second!r} cannot be told apart by what this model says: it ends where both may be meant. "
+            "Prompt.one_stage(options='letters') gives each label a letter, or name them so that they do not begin alike"
+        )
 
     def _most_likely(self, probabilities: tuple[float, ...], *, mass: float, censored: bool = False) -> Outcome:
         best = max(range(len(probabilities)), key=probabilities.__getitem__)

@@ -43,6 +43,8 @@ class Scores:
         Probability of tokens that may begin several words and whose continuation was not seen, in [0, 1].
     rivals : tuple of int
         Words that these tokens may begin.
+    unfinished : bool
+        What was said itself may be several words, and ends there: no answer would say which is meant.
     """
 
     probabilities: tuple[float, ...]
@@ -50,6 +52,7 @@ class Scores:
     mass: float
     shared: float = 0.0
     rivals: tuple[int, ...] = ()
+    unfinished: bool = False
 
     def scaled(self) -> tuple[float, ...]:
         """Probabilities that add up to one, (k,). NaN where no word was in the list."""
@@ -166,7 +169,7 @@ class _Walk:
         self.parts: list[list[float]] = [[] for _ in words]
         self.shared: list[float] = []
         self.rivals: set[int] = set()
-        self.capped = False
+        self.capped = self.unfinished = False
         self.bound = 0.0
 
     def visit(self, i: int, before: str, logprob: float, lead: str = "") -> None:
@@ -189,6 +192,7 @@ class _Walk:
                 elif found:
                     self.shared.append(math.exp(logprob + each))
                     self.rivals.update(found)
+                    self.unfinished |= token == here.token
             elif found:
                 self.parts[found[0]].append(math.exp(logprob + each))
 
@@ -208,6 +212,7 @@ class _Walk:
             mass=min(1.0, scale * math.fsum(listed)),
             shared=min(1.0, scale * math.fsum(self.shared)),
             rivals=tuple(sorted(self.rivals)),
+            unfinished=self.unfinished,
         )
 
 

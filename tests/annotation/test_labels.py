@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,19 @@ def test_missing_with_a_reason(case: str) -> None:
     assert len(found.probabilities) == len(questions.book.codes)
 
 
+def test_labels_that_the_model_cannot_tell_apart_are_an_error() -> None:
+    """Seen at the first such answer, rather than guessed for all of them."""
+    questions = interview(Codebook("Which?", ["hate", "hate speech", "other"]))
+    with pytest.raises(ArgumentError, match=r"'hate' and 'hate speech' cannot be told apart.*options='letters'"):
+        questions.outcome([listed(("hate", 0.6), ("other", 0.3), floor=0.05)])
+    # where the end is listed, it tells
+    first = listed(("hate", 0.6), ("other", 0.3), floor=0.05)
+    ended = replace(first, tokens=(*first.tokens, Token("", -0.1, (("", -0.1), (" speech", -2.4)), -9.0)))
+    assert questions.outcome([ended]).label == "hate"
+    # and a rare one does not matter
+    assert questions.outcome([listed(("hate", 0.01), ("other", 0.9), floor=0.005)]).label == "other"
+
+
 def test_rows_without_text_are_not_asked_about() -> None:
     for item in (Item(), Item(text=""), Item(text=" \n")):
         assert interview().questions(item, []) == ()
@@ -320,19 +334,18 @@ PROMPTS: Sequence[tuple[Prompt, str]] = [
 def test_all_the_way(model: ServerModel, prompt: Prompt, confidence: Any) -> None:
     """Through the wire of a fake server, whose probability of "yes" is a function of the text's number."""
     questions = interview(prompt=prompt, confidence=confidence)
-    # the second question has no number of its own
-    in_words = max(probability(0), 1.0 - probability(0))
     for number in (1, 2, 3, 4):
         _, found = ask_all(questions, model, Item(text=f"#{number} I love it"))
         chance = probability(number)
         assert found.label == ("yes" if chance > 0.5 else "no")
         if confidence != "logprobs":
-            assert found.verbal == pytest.approx(in_words, abs=0.005)
+            assert found.verbal == pytest.approx(max(chance, 1.0 - chance), abs=0.005)
         if confidence == "verbal":
             assert found.confidence == found.verbal
         else:
             assert found.probabilities == pytest.approx((chance, 1.0 - chance))
-            assert found.mass == pytest.approx(0.98)
+            # the fake server leaves .04 to other tokens
+            assert found.mass == pytest.approx(0.96)
 
 
 @pytest.mark.parametrize(

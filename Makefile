@@ -92,6 +92,7 @@ docs: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
+	$(BIN)/python -m benchmarks.annotate
 
 coverage: $(TEXT)
 	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term

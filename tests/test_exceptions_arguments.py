@@ -14,6 +14,7 @@ import pytest
 
 import dsl
 from dsl import datasets, plotting, sampling
+from dsl.annotation import Codebook
 from dsl.reports.tables import RegressionTable
 from tests.posts import posts
 
@@ -51,6 +52,10 @@ def mean(frame: pd.DataFrame, weights: np.ndarray) -> float:
     return float(np.average(frame["y"], weights=weights))
 
 
+def always(text: str) -> str:
+    return "yes"
+
+
 @cache
 def fit() -> dsl.DSLResults:
     """A fit to ask things of."""
@@ -70,6 +75,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "gold": "q",
         "prediction": "x",
     }
+    asked: dict[str, Any] = {"data": DATA.iloc[:20], "text": "g", "codebook": Codebook("Is it?", ["yes", "no"])}
     functions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "dsl": (dsl.dsl, {"formula": "y ~ x", "data": DATA, **QUICK}),
         "dsl, felm": (dsl.dsl, {"formula": "y ~ x", "data": DATA, "model": "felm", "index": "g", **QUICK}),
@@ -97,6 +103,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             dsl.write_report,
             {"fit": first, "path": "r.html", "data": DATA, "compare": False, "diagnose": False},
         ),
+        "annotate": (dsl.annotate, {**asked, "model": always, "progress": False}),
+        "estimate_cost": (dsl.annotation.estimate_cost, {**asked, "model": "m"}),
+        "write_batch": (dsl.annotation.write_batch, {"path": "b.jsonl", **asked, "model": "m"}),
+        "read_batch": (dsl.annotation.read_batch, {"paths": "none.jsonl"}),
+        "Trail.load": (dsl.annotation.Trail.load, {"path": "none.json"}),
         "folds_like_r": (dsl.folds_like_r, {"units": 20, "cross_fit": 2, "sample_split": 1}),
         "AdaptiveDesign": (
             dsl.AdaptiveDesign,

@@ -167,7 +167,8 @@ def read_batch(paths: PathLike | Iterable[PathLike], *, cache: PathLike = "label
     ...     print(read_batch(path, cache=cache))
     1 answers added, 0 known already, 0 failed
     """
-    files = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)
+    listed = paths if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
+    files = [as_path(each, "paths") for each in listed]
     for each in files:
         # a mistyped name is found before a cache is made for it
         with read_from(each, WHAT):

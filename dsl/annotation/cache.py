@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -22,7 +23,7 @@ from typing import IO
 
 import numpy as np
 
-from dsl._typing import IntArray, Record
+from dsl._typing import Record
 from dsl.data.arguments import warn_caller
 from dsl.data.files import PathLike, locked, read_from, resolved, sync_folder
 from dsl.exceptions import CacheError, CacheWarning
@@ -283,14 +284,14 @@ def _short(key: str) -> int:
 class _Index:
     """Places of lines by the first 64 bits of their keys: sorted arrays, and a dictionary of what is new.
 
-    Keys that begin alike share their places, of which the caller reads the lines.
+    Keys that begin alike share their places, of which the caller reads the lines. Looking up is left to `bisect`: numpy's search
+    hands the interpreter to another thread, and waits to get it back.
     """
 
     def __init__(self, keys: "array[int] | None" = None, places: "array[int] | None" = None) -> None:
-        self._keys: IntArray = np.array(keys if keys is not None else [], dtype=np.uint64)
-        self._places: IntArray = np.array(places if places is not None else [], dtype=np.int64)
+        self._keys, self._places = array("Q"), array("q")
         self._new: dict[int, list[int]] = {}
-        self._sort()
+        self._merge(array("Q") if keys is None else keys, array("q") if places is None else places)
 
     def __len__(self) -> int:
         return len(self._keys) + sum(map(len, self._new.values()))
@@ -299,20 +300,23 @@ class _Index:
         self._new.setdefault(_short(key), []).append(place)
         if len(self._new) >= FOLD:
             pairs = [(short, each) for short, places in self._new.items() for each in places]
-            self._keys = np.concatenate([self._keys, np.array([short for short, _ in pairs], dtype=np.uint64)])
-            self._places = np.concatenate([self._places, np.array([each for _, each in pairs], dtype=np.int64)])
             self._new = {}
-            self._sort()
+            self._merge(array("Q", [short for short, _ in pairs]), array("q", [each for _, each in pairs]))
 
     def places(self, key: str) -> list[int]:
-        short = np.uint64(_short(key))
-        low, high = np.searchsorted(self._keys, short, "left"), np.searchsorted(self._keys, short, "right")
-        return [*map(int, self._places[low:high]), *self._new.get(int(short), ())]
+        short = _short(key)
+        low = bisect_left(self._keys, short)
+        high = low
+        while high < len(self._keys) and self._keys[high] == short:
+            high += 1
+        return [*self._places[low:high], *self._new.get(short, ())]
 
     def all_places(self) -> list[int]:
-        return [*map(int, self._places), *(each for places in self._new.values() for each in places)]
+        return [*self._places, *(each for places in self._new.values() for each in places)]
 
-    def _sort(self) -> None:
+    def _merge(self, keys: "array[int]", places: "array[int]") -> None:
+        every = np.frombuffer(self._keys + keys, dtype=np.uint64)
         # stable: of two lines with one key the first counts
-        order = np.argsort(self._keys, kind="stable")
-        self._keys, self._places = self._keys[order], self._places[order]
+        order = np.argsort(every, kind="stable")
+        where = np.frombuffer(self._places + places, dtype=np.int64)
+        self._keys, self._places = array("Q", every[order].tobytes()), array("q", where[order].tobytes())

@@ -100,6 +100,13 @@ class Settings:
             _check_whole(name, getattr(self, name), least, most)
         for name in ("timeout", "budget", "temperature"):
             _check_number(name, getattr(self, name), positive=name != "temperature")
+        if self.price is not None:
+            Price.of(self.price)
+        if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
+            raise ArgumentError(
+                "extra_body must be a dict of what the server takes besides, such as {'n_probs': 4000}; found "
+                f"{self.extra_body!r:.80}"
+            )
         if self.budget is not None and self.price is None:
             raise ArgumentError(
                 "`budget` is in dollars, and needs `price`: dollars for a million tokens sent, and for a million that come back"

@@ -217,3 +217,38 @@ def test_small_batches_and_a_flexible_error_model_leave_no_bias() -> None:
     spread = np.std(errors)
     assert abs(np.mean(errors)) <= (0.1 + 3 / np.sqrt(REPLICATIONS)) * spread
     assert np.mean(bses) / spread == pytest.approx(1, abs=0.15)
+
+
+def refusing(seed: int) -> tuple[pd.DataFrame, pd.Series]:
+    """Posts of which the model refuses every third positive one and hardly any other, with its confidence."""
+    rng, n = np.random.default_rng([seed, 2]), 3000
+    x = rng.normal(size=n)
+    y = (rng.random(n) < expit(x)) * 1.0
+    refused = rng.random(n) < np.where(y == 1, 0.33, 0.03)
+    llm = np.where(rng.random(n) < 0.8, y, 1 - y)
+    data = pd.DataFrame({"x": x, "llm": llm, "confidence": rng.uniform(0.5, 1.0, n)})
+    data.loc[refused, ["llm", "confidence"]] = np.nan
+    return data, pd.Series(y, name="y")
+
+
+def test_refusals_that_depend_on_the_label_bias_nothing() -> None:
+    """Against the fit to all labels: errors centred at zero, intervals that cover. Rows left out would be biased by far."""
+    errors, covered, left_out = [], [], []
+    call: dict[str, Any] = {"predicted_var": "y", "prediction": "llm", "sl_method": "lm", "error_model": "lm"}
+    for seed in range(REPLICATIONS):
+        data, gold = refusing(seed)
+        design = dsl.AdaptiveDesign(
+            "y ~ x", data, **call, confidence="confidence", refusals="indicator", n_labels=300, batches=3, seed=seed
+        ).run(lambda batch, gold=gold: gold[batch.index])
+        fit = design.estimate(sample_split=1, target="finite")
+        slope, level = np.polyfit(data["x"], gold, 1)
+        known = data["llm"].notna()
+        left_out.append(np.polyfit(data["x"][known], gold[known], 1)[1] - level)
+        error = fit.params - np.array([level, slope])
+        errors.append(error)
+        covered.append(error.abs() <= 1.96 * fit.bse)
+    error = pd.DataFrame(errors)
+    assert (error.mean().abs() <= 4 * error.std() / np.sqrt(REPLICATIONS)).all(), error.mean()
+    assert abs(np.mean(left_out)) > 5 * error["Intercept"].std() / np.sqrt(REPLICATIONS)
+    rate = pd.DataFrame(covered).mean()
+    assert (rate >= 0.95 - 3 * coverage_error(REPLICATIONS)).all(), rate

@@ -31,7 +31,9 @@ def run(options: Namespace) -> None:
     design, _ = resume(options)
     if design.done:
         raise ArgumentError(f"the design is done: {status_line(design)}. See 'dsl adaptive estimate'")
-    contents = coder_contents(design.coder_request(**file_arguments(options)), options.coder, [])
+    from dsl.sampling.adaptive.coders import batch_request
+
+    contents = coder_contents(batch_request(design, **file_arguments(options)), options.coder, [])
     write_all(contents, fresh=list(contents))
     if not options.quiet:
         print(status_line(design))

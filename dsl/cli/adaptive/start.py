@@ -96,11 +96,12 @@ def run(options: Namespace) -> None:
         )
     table = read(options)
     from dsl.sampling.adaptive import AdaptiveDesign
+    from dsl.sampling.adaptive.coders import batch_request
 
     arguments = _arguments(options)
     # without a log at first: a coder's file that cannot be written leaves none behind
     design: AdaptiveDesign = call(AdaptiveDesign, options.formula, table.data, arguments)
-    contents = coder_contents(design.coder_request(**file_arguments(options)), options.coder, [options.log])
+    contents = coder_contents(batch_request(design, **file_arguments(options)), options.coder, [options.log])
 
     def write_log(draft: Path) -> None:
         # the draft's place is taken, and a log replaces no file. The same arguments draw the same batch

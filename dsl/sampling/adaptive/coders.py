@@ -105,7 +105,8 @@ class CoderFiles(ABC):
         >>> adaptive.status().n_labeled
         30
         """
-        request = self.coder_request(
+        request = batch_request(
+            self,
             path,
             columns=columns,
             label=label,
@@ -115,32 +116,6 @@ class CoderFiles(ABC):
             show_predictions=show_predictions,
         )
         return write_request(request)
-
-    def coder_request(
-        self,
-        path: str | Path,
-        *,
-        columns: str | Sequence[str],
-        label: str | None = None,
-        codebook: CodebookLike | None = None,
-        seed: int | np.random.Generator = 1234,
-        format: str | None = None,
-        show_predictions: bool = False,
-    ) -> Request:
-        """What `to_coder` writes, before it is written."""
-        variable = self._variable(label)
-        self.next_batch()
-        return coder_request(
-            batch_design(self._people, self._progress, len(self._progress.batches)),
-            path,
-            self._people.table,
-            columns=columns,
-            label=variable if label is None else label,
-            codebook=self._codebook(variable) if codebook is None else codebook,
-            seed=seed,
-            format=format,
-            show_predictions=show_predictions,
-        )
 
     def from_coder(
         self,
@@ -273,6 +248,33 @@ class CoderFiles(ABC):
                             f"{number}, the last one drawn; pass the file that to_coder wrote for batch {number}"
                         ) from None
             raise
+
+
+def batch_request(
+    design: CoderFiles,
+    path: str | Path,
+    *,
+    columns: str | Sequence[str],
+    label: str | None = None,
+    codebook: CodebookLike | None = None,
+    seed: int | np.random.Generator = 1234,
+    format: str | None = None,
+    show_predictions: bool = False,
+) -> Request:
+    """What `CoderFiles.to_coder` writes, before it is written."""
+    variable = design._variable(label)
+    design.next_batch()
+    return coder_request(
+        batch_design(design._people, design._progress, len(design._progress.batches)),
+        path,
+        design._people.table,
+        columns=columns,
+        label=variable if label is None else label,
+        codebook=design._codebook(variable) if codebook is None else codebook,
+        seed=seed,
+        format=format,
+        show_predictions=show_predictions,
+    )
 
 
 def _check_same(values: FloatArray, batch: Batch, rows: pd.Index) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import pandas as pd
@@ -23,7 +23,7 @@ from dsl.data.arguments import explain_calls
 from dsl.data.containers import with_columns
 from dsl.data.files import PathLike
 from dsl.data.tables import TableLike
-from dsl.data.trail import Trail, load_trails, record_of, save_trails
+from dsl.data.trail import Trail, load_trails, record_of, save_trails, trails_of
 
 Function = TypeVar("Function", bound=Callable[..., object])
 ATTRS = "annotation"
@@ -196,7 +196,9 @@ def annotate(
         warn_of_labels(table, trail)
     out = with_columns(data, pd.concat(tables, axis=1))
     if isinstance(out, pd.DataFrame):
-        out.attrs[ATTRS] = record_of(trails)
+        # those of columns that an earlier call made stay
+        earlier = trails_of(data.attrs[ATTRS]) if isinstance(data, pd.DataFrame) and ATTRS in data.attrs else ()
+        out.attrs[ATTRS] = record_of(merged(earlier, trails))
     return out
 
 
@@ -214,9 +216,14 @@ def labelled(what: Plan) -> tuple[list[pd.DataFrame], list[Trail]]:
             tables.append(table)
             trails.append(trail)
             if settings.trail is not None:
-                names = {each.name for each in trails}
-                save_trails(settings.trail, [*(each for each in before if each.name not in names), *trails])
+                save_trails(settings.trail, merged(before, trails))
     return tables, trails
+
+
+def merged(before: Sequence[Trail], trails: Sequence[Trail]) -> list[Trail]:
+    """Earlier trails with later ones, which take the place of those of the same name."""
+    names = {each.name for each in trails}
+    return [*(each for each in before if each.name not in names), *trails]
 
 
 def _part(what: Plan, part: Part, answers: Cache, meter: Meter) -> tuple[pd.DataFrame, Trail]:
@@ -226,7 +233,9 @@ def _part(what: Plan, part: Part, answers: Cache, meter: Meter) -> tuple[pd.Data
     asking = Asking(model_of(part, settings), answers, patience=settings.patience, meter=meter, threads=threads)
     bar = Bar(asking, total=len(what.items), name=part.name, cache=str(settings.cache), shown=settings.progress)
     with bar.showing():
-        found = gather(what.items, interview, asking, what.book.codes, concurrency=threads, step=bar.step)
+        found = gather(
+            what.items, interview, asking, what.book.codes, concurrency=threads, step=bar.step, idle=bar.wait
+        )
     table = found.table(what.items.rows, part.name, settings.confidence)
     return table, trail_of(what, part, interview, answers, asking.tally, found, table)
 

@@ -42,7 +42,8 @@ class Items:
         columns = [each for each in (texts, images) if each is not None]
         usable = np.ones(len(columns[0]), dtype=bool)
         for each in columns:
-            usable &= each.notna().to_numpy() & (each.astype(str).str.strip() != "").to_numpy()
+            # one by one: a copy of all texts would double the memory
+            usable &= np.fromiter((isinstance(value, str) and bool(value.strip()) for value in each), bool, len(each))
         keys = columns[0] if len(columns) == 1 else pd.Series(list(zip(*columns, strict=True)), dtype=object)
         rows = np.full(len(usable), -1, dtype=np.int64)
         found, different = pd.factorize(keys.to_numpy(dtype=object)[usable])
@@ -165,6 +166,7 @@ def gather(
     *,
     concurrency: int,
     step: Callable[[], None],
+    idle: Callable[[], None] | None = None,
 ) -> Gathered:
     """Outcomes of all items.
 
@@ -179,6 +181,8 @@ def gather(
         Number of threads.
     step : callable
         Called after each outcome.
+    idle : callable, optional
+        Called now and then while there is none.
 
     Raises
     ------
@@ -192,7 +196,7 @@ def gather(
     def work(place: int) -> Outcome:
         return outcome_of(items[place], interview, asking, len(codes))
 
-    tasks = in_threads(range(len(items)), work, concurrency=concurrency, stop=asking.stop)
+    tasks = in_threads(range(len(items)), work, concurrency=concurrency, stop=asking.stop, idle=idle)
     with closing(tasks) as results:
         for place, outcome in results:
             out.put(place, outcome)

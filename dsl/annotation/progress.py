@@ -56,6 +56,15 @@ class Bar:
     def step(self) -> None:
         """One more text is done."""
         self.done += 1
+        if self._bar is not None:
+            self._say(refresh=False)
+            self._bar.update(1)
+
+    def wait(self) -> None:
+        """Nothing was done for a while: show why."""
+        self._say(refresh=True)
+
+    def _say(self, *, refresh: bool) -> None:
         if self._bar is None:
             return
         meter, asking = self._asking.meter, self._asking
@@ -63,8 +72,7 @@ class Bar:
         if asking.tally.retries:
             words.append(f"{asking.tally.retries:,} retries (last: {asking.trouble[:MOST_TROUBLE]})")
         if words:
-            self._bar.set_postfix_str(", ".join(words), refresh=False)
-        self._bar.update(1)
+            self._bar.set_postfix_str(", ".join(words), refresh=refresh)
 
     @contextmanager
     def showing(self) -> Iterator["Bar"]:
@@ -88,9 +96,8 @@ class Bar:
                 f"were). {self._state()}, with as much again; dsl.annotation.estimate_cost says what is left to do"
             ) from None
         except ServerError as error:
-            raise ServerError(
-                f"{error}. {self._state()}", status=error.status, retry_after=error.retry_after
-            ) from error
+            # without the other error before it, whose words it has
+            raise ServerError(f"{error}. {self._state()}", status=error.status, retry_after=error.retry_after) from None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._state()) from None
         finally:

@@ -135,7 +135,8 @@ def warn_of_examples(what: Plan) -> None:
     """Warn where texts of the table are examples in the prompt: the model was told their labels."""
     if what.items.texts is None or not what.book.examples:
         return
-    shown = np.isin(what.items.texts.astype(str), [text for text, _ in what.book.examples])
+    examples = {text for text, _ in what.book.examples}
+    shown = np.fromiter((text in examples for text in what.items.texts), bool, len(what.items))
     rows = (what.items.rows >= 0) & np.append(shown, False)[what.items.rows]
     if rows.any():
         warn_caller(

@@ -18,7 +18,12 @@ class _End:
 
 
 def in_threads(
-    tasks: Iterable[T], work: Callable[[T], R], *, concurrency: int, stop: threading.Event
+    tasks: Iterable[T],
+    work: Callable[[T], R],
+    *,
+    concurrency: int,
+    stop: threading.Event,
+    idle: Callable[[], None] | None = None,
 ) -> Generator[tuple[T, R], None, None]:
     """Each task with what `work` makes of it, in order of completion.
 
@@ -34,6 +39,8 @@ def in_threads(
     stop : threading.Event
         Set when an error, an interruption or the caller ends the iteration. `work` may look at it. No task is begun any more;
         those that are begun are waited for.
+    idle : callable, optional
+        Called now and then while there is no result.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def in_threads(
             thread.start()
             running += 1
         while running:
-            found = _taken(done)
+            found = _taken(done, idle)
             if not isinstance(found, _End):
                 yield found
                 continue
@@ -83,12 +90,13 @@ def in_threads(
         stop.set()
         # what is in flight is finished and stored by `work`; a second interruption leaves at once
         while running:
-            running -= isinstance(_taken(done), _End)
+            running -= isinstance(_taken(done, idle), _End)
 
 
-def _taken(done: "queue.Queue[R]") -> R:
+def _taken(done: "queue.Queue[R]", idle: Callable[[], None] | None) -> R:
     while True:
         try:
             return done.get(timeout=LOOK)
         except queue.Empty:
-            continue
+            if idle is not None:
+                idle()

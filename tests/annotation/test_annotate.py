@@ -16,7 +16,7 @@ import pytest
 
 import dsl
 from dsl import exceptions as e
-from dsl.annotation import Codebook, Prompt, Trail, plan
+from dsl.annotation import Codebook, Prompt, Trail, plan, runner
 from tests.annotation.server import LABELS, SECRET, VERSION, Fake, probability
 
 BOOK = Codebook("Is the post positive?", {"positive": "joy", "negative": "anything else"})
@@ -215,7 +215,9 @@ def test_the_trail(fake: Fake) -> None:
     assert "so it is" not in Path("labels.trail.json").read_text(encoding="utf-8")
     assert found.attrs["annotation"] == json.loads(Path("labels.trail.json").read_text(encoding="utf-8"))
     # a second set of columns has its own, beside the first; the same name replaces
-    label(found, fake, name="other", confidence="verbal")
+    both = label(found, fake, name="other", confidence="verbal")
+    assert [each["name"] for each in both.attrs["annotation"]["trails"]] == ["llm", "other"]
+    both.to_parquet("both.parquet")  # which writes attrs as JSON
     label(data, fake, cache="labels.jsonl")
     assert [Trail.load("labels.trail.json", name).name for name in ("llm", "other")] == ["llm", "other"]
 
@@ -281,6 +283,28 @@ def test_repeated_answers(fake: Fake) -> None:
     assert set(fake.asked.values()) == {4}
     assert set((4 * found["llm_positive"]).round(9)) <= {0.0, 1.0, 2.0, 3.0, 4.0}
     assert fake.requests[-1]["temperature"] == 1.0
+
+
+@pytest.mark.parametrize("texts", [[], [None, ""]])
+def test_nothing_to_ask(fake: Fake, texts: list[str | None]) -> None:
+    found = label(pd.DataFrame({"body": pd.Series(texts, dtype=object)}), fake, progress=True)
+    assert len(found) == len(texts)
+    assert found["llm_reason"].tolist() == ["no text"] * len(texts)
+    assert found["llm"].isna().all()
+    assert not fake.asked
+
+
+def test_progress(fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts done, dollars, and why it takes long."""
+    monkeypatch.setattr(runner, "LOOK", 0.02)
+    fake.retry_after = "0.2"
+    data = pd.DataFrame({"body": ["#1 fine", "#2 [429 x1]"]})
+    label(data, fake, progress=True, price=(1000.0, 1000.0), concurrency=1)
+    said = capsys.readouterr().err
+    assert "2/2" in said
+    assert re.search(r"\$0\.\d\d, 1 retries \(last: .* answers with status 429", said)
+    # while it waited, too
+    assert re.search(r"1/2 \[.*1 retries", said)
 
 
 def test_functions(fake: Fake) -> None:

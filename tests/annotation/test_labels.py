@@ -327,6 +327,8 @@ PROMPTS: Sequence[tuple[Prompt, str]] = [
     (Prompt.one_stage(kind="completion"), "logprobs"),
     (Prompt.two_stage(), "both"),
     (Prompt.two_stage(), "verbal"),
+    (Prompt.one_stage(), "verbal"),
+    (Prompt.one_stage(form="json"), "verbal"),
 ]
 
 

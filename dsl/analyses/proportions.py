@@ -50,6 +50,7 @@ def proportions(
     design: SamplingDesign | None = None,
     cluster: str | None = None,
     feature: str | Sequence[str] | None = None,
+    text: str | None = None,
     refusals: str = "raise",
     estimator: str = "dsl",
     tune: str | float | None = None,
@@ -59,7 +60,7 @@ def proportions(
     empty: str = "raise",
     sl_method: Method = "auto",
     cross_fit: int = 5,
-    sample_split: int = 10,
+    sample_split: int | None = None,
     seed: int = 1234,
     vcov: str = "robust",
     use_t: bool | None = None,
@@ -89,9 +90,7 @@ def proportions(
     feature : str or list of str, optional
         Further columns for the learner. It sees time (in order) and groups (up to 20 in a column) in any case, since
         surrogates err more in some periods than in others.
-    refusals : {"raise", "indicator"}
-        What to do about missing predictions and features, as in ``dsl.dsl``.
-    estimator, tune, target
+    text, refusals, estimator, tune, target
         As in ``dsl.dsl``. ``target="finite"`` is for an archive: shares of these very rows.
     alpha : float
         One minus the level of the intervals.
@@ -146,10 +145,8 @@ def proportions(
     """
     _check_options(alpha, interval, empty)
     groups, extra, predictions = as_names(by, "by"), as_names(feature, "feature"), as_names(prediction, "prediction")
-    single = {
-        role: as_name(name, role)
-        for role, name in (("cluster", cluster), ("sample_prob", sample_prob), ("labeled", labeled), ("time", time))
-    }
+    named = {"cluster": cluster, "sample_prob": sample_prob, "labeled": labeled, "time": time, "text": text}
+    single = {role: as_name(name, role) for role, name in named.items()}
     several = {"feature": extra, "prediction": predictions, "by": groups}
     frame = read_columns(data, gold, single, several, design)
     make_categories(frame, gold, predictions)
@@ -170,6 +167,7 @@ def proportions(
             frame.assign(**{cells.column: cells.factor(used)}, **learnt),
             predicted_var={gold: list(predictions)},
             feature=[*extra, *learnt, *(cells.marker(used, refusals) if alone else ())],
+            text=text,
             refusals=refusals,
             labeled=labeled,
             sample_prob=sample_prob,

@@ -23,6 +23,7 @@ CALL = (
     "cluster",
     "fixed_effect",
     "refusals",
+    "text",
     "family",
     "cross_fit",
     "sample_split",
@@ -128,6 +129,7 @@ def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:
     )
     group.add_argument("--prediction", action="append", metavar="COL", help="surrogate labels, on every row")
     group.add_argument("--feature", action="append", metavar="COL", help="further column for the learner")
+    group.add_argument("--text", metavar="COL", help="texts for a learner that reads them (--sl-method tfidf, auto)")
     group.add_argument(
         "--refusals", default="raise", help="missing predictions and features: raise, or indicator (default: raise)"
     )

@@ -158,6 +158,10 @@ def _number_names(names: Sequence[str], flags: TwoLevels) -> list[str]:
 
 def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     spec = fit.call
+    if spec.text is not None:
+        raise ArgumentError(
+            f"the reference reads no texts, and this fit does (text={spec.text!r}); compare one without them"
+        )
     try:
         reference = reference_dsl(
             spec.formula_text.partition("|")[0],

@@ -51,7 +51,8 @@ def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
         ("Outcome:", fit.outcome),
         ("Model:", spec.model),
         ("Predicted:", ", ".join(spec.predicted_var)),
-        ("Prediction:", ", ".join(spec.prediction) or "(features only)"),
+        ("Prediction:", ", ".join(spec.prediction) or f"({'features' if spec.feature else 'texts'} only)"),
+        *([] if spec.text is None else [("Texts:", spec.text)]),
         ("Std. errors:", _vcov_label(spec, sample)),
     ]
     right = [

@@ -10,7 +10,7 @@ from dsl.data.tables import TableLike
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method, method_label
+from dsl.learners.names import check_method, check_reads, method_label
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size
 from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU, FurtherDraw
@@ -109,6 +109,7 @@ def targeted(
     """
     _check_share(tau)
     check_method(error_model, "gaussian")
+    check_reads(error_model, None)
     pilot = read_pilot(fit_of(fit), data)
     chosen = _chosen(coefficient, pilot.names)
     draw = _draw_of(pilot, n_labels, keep=keep_pilot, floor=floor)

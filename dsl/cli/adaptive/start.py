@@ -31,7 +31,7 @@ examples:
       --columns text --codebook 0=no 1=yes --coder batch-1.json --format label_studio
 """
 GIVEN = (
-    *("model", "family", "cluster", "refusals", "n_labels", "batches", "batch_size", "burn_in", "criterion"),
+    *("model", "family", "cluster", "refusals", "text", "n_labels", "batches", "batch_size", "burn_in", "criterion"),
     *("cross_fit", "tau", "floor", "robust", "seed"),
 )
 """Arguments of `dsl.AdaptiveDesign` that options give as they are, where they are given."""

@@ -159,7 +159,7 @@ def _learning(fit: Fit) -> Part:
     splits, spec = fit.splits, fit.call
     if not splits.learners:
         return "", ()
-    sees = [*spec.prediction, *spec.feature]
+    sees = [*spec.prediction, *spec.feature, *([] if spec.text is None else [f"the texts ({spec.text})"])]
     also = " and the observed variables of the analysis" if fit.estimator.imputes else ""
     names = learner_words(splits.learners, spec.sl_method, spec.family) or ["their mean"]
     if any(reason.startswith(SEARCHED) for reason in splits.learner_reasons):

@@ -90,6 +90,7 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
         sl_method=settings.sl_method,
         family=settings.family,
         seed=settings.seed,
+        texts=sample.texts,
         groups=sample.cluster,
     ).predictions[0]
     (blocks,), order = analysis.blocks(), analysis.design.order

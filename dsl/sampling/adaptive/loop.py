@@ -52,7 +52,7 @@ class AdaptiveDesign(CoderFiles):
     data : data frame
         pandas, polars, pyarrow, or a dict of columns: all rows, complete, without gold labels. Rows are known by the pandas
         index (unique), else as 0, 1, ...
-    predicted_var, prediction, model, cluster, feature, family, sl_method, cross_fit
+    predicted_var, prediction, model, cluster, feature, text, family, sl_method, cross_fit
         As in `dsl.dsl`. Predicted variables are numbers here: code categories as 0/1.
     confidence : str or list of str, optional
         Columns that may tell where surrogates are wrong, such as the LLM's stated or token probability. They are features,
@@ -64,10 +64,9 @@ class AdaptiveDesign(CoderFiles):
         small as possible, or the mean ratio with none above 1.
     n_labels : int
         Labels in all.
-    batches, batch_size : int, optional
-        How the labels are divided: number of batches, the burn-in among them (4 by default), or rows of each after the burn-in.
-    burn_in : int, optional
-        Rows of the first batch. By default as many as in the others.
+    batches, batch_size, burn_in : int, optional
+        How the labels are divided: number of batches, the burn-in among them (4 by default), or rows of each after the burn-in;
+        and rows of the burn-in, by default as many as in the others.
     se : dict, optional
         Stop before `n_labels` are there once the standard error of each coefficient named is no larger than its value here.
     error_model : str or estimator
@@ -120,9 +119,8 @@ class AdaptiveDesign(CoderFiles):
 
     References
     ----------
-    Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", 2024.
-    Zrnic and Candès, "Active statistical inference", 2024. Li, Zrnic and Candès, "Robust sampling for active statistical
-    inference", 2025.
+    Gligoric et al., "Can unconfident LLM annotations be used for confident conclusions?", 2024. Zrnic and Candès, "Active
+    statistical inference", 2024. Li, Zrnic and Candès, "Robust sampling for active statistical inference", 2025.
 
     Examples
     --------
@@ -161,6 +159,7 @@ class AdaptiveDesign(CoderFiles):
         prediction: str | Sequence[str] | None = None,
         confidence: str | Sequence[str] | None = None,
         feature: str | Sequence[str] | None = None,
+        text: str | None = None,
         model: str = "lm",
         coefficient: str | Sequence[str] = "all",
         criterion: str = CRITERION,
@@ -187,6 +186,7 @@ class AdaptiveDesign(CoderFiles):
             predicted_var=predicted_var,
             prediction=prediction,
             feature=feature,
+            text=text,
             confidence=confidence,
             cluster=cluster,
             model=model,

@@ -25,7 +25,7 @@ from dsl.data.refusals import REFUSALS
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method
+from dsl.learners.names import check_method, check_reads
 from dsl.sampling.coding.codebook import HasLabels
 
 Codes: TypeAlias = Sequence[float] | Mapping[int, str] | Mapping[float, str] | HasLabels
@@ -40,8 +40,8 @@ LEAST_BURN_IN = 20
 CRITERIA = ("worst", "mean")
 OLD_NAMES = {"target": "coefficient", "target_se": "se"}
 """Settings of logs of format 1, and what they are called now."""
-ADDED: Record = {"refusals": "raise", "meanings": {}}
-"""Settings that logs of formats 1 and 2 do not have, and what they were."""
+ADDED: Record = {"refusals": "raise", "meanings": {}, "text": None}
+"""Settings that earlier logs do not have, and what they were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class Settings:
     """List of names, or dict of name to list of surrogates, as given."""
     prediction: list[str]
     feature: list[str]
+    text: str | None
     confidence: list[str]
     cluster: str | None
     model: str
@@ -148,6 +149,7 @@ def settings_of(
     predicted_var: Pairs,
     prediction: Names | None,
     feature: Names | None,
+    text: str | None,
     confidence: Names | None,
     cluster: str | None,
     model: str,
@@ -179,6 +181,7 @@ def settings_of(
         predicted_var=predicted_var,
         prediction=prediction,
         feature=feature,
+        text=text,
         confidence=confidence,
         cluster=cluster,
         model=model,
@@ -206,6 +209,7 @@ def _resolved(
     predicted_var: Pairs,
     prediction: Names | None,
     feature: Names | None,
+    text: str | None,
     confidence: Names | None,
     cluster: str | None,
     model: str,
@@ -236,16 +240,19 @@ def _resolved(
     check_choice("refusals", refusals, REFUSALS)
     check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
     check_method(sl_method, family)
+    check_reads(sl_method, as_name(text, "text"))
     check_method(error_model, "gaussian")
+    check_reads(error_model, None)
     check_flags(robust=robust)
     predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)
     columns = {name: list(as_names(value, name)) for name, value in (("feature", feature), ("confidence", confidence))}
-    _check_columns(predicted, surrogates, columns)
+    _check_columns(predicted, surrogates, columns, as_name(text, "text"))
     return Settings(
         formula=formula,
         predicted_var=_plain_predicted(predicted_var),
         prediction=list(as_names(prediction, "prediction")),
         **columns,
+        text=as_name(text, "text"),
         cluster=as_name(cluster, "cluster"),
         model=model,
         family=family,
@@ -326,10 +333,13 @@ def _filled(total: int, size: int) -> list[int]:
     return [size] * full + ([left] if left else [])
 
 
-def _check_columns(predicted: Sequence[str], surrogates: Sequence[str], columns: Mapping[str, list[str]]) -> None:
+def _check_columns(
+    predicted: Sequence[str], surrogates: Sequence[str], columns: Mapping[str, list[str]], text: str | None
+) -> None:
     if not predicted:
         raise ArgumentError("predicted_var names no variable; name those that the coders label")
     seen = {name: "prediction" for name in surrogates} | {name: role for role in columns for name in columns[role]}
+    seen |= {} if text is None else {text: "text"}
     if not seen:
         raise ArgumentError(
             "neither prediction, confidence nor feature is given: name the column(s) with the surrogate labels, which say where "

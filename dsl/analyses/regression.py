@@ -23,8 +23,9 @@ from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike
+from dsl.data.trained import TrainedOn, as_trained
 from dsl.engine.behind import FEW
-from dsl.estimators.analysis import look, prepare_analysis
+from dsl.estimators.analysis import look, look_at_training, prepare_analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
 from dsl.estimators.options import OPTIONS, check_options
@@ -49,6 +50,7 @@ def dsl(
     labeled: str | None = None,
     sample_prob: str | None = None,
     cluster: str | None = None,
+    trained_on: TrainedOn | None = None,
     index: str | Sequence[str] | None = None,
     fixed_effect: str = "oneway",
     sl_method: Method = "auto",
@@ -103,6 +105,12 @@ def dsl(
         Column with each row's probability of being labelled, in (0, 1]. By default all rows had the same.
     cluster : str, optional
         Column with clusters: standard errors allow for correlation within them, and folds keep them whole.
+    trained_on : str, mask, or row labels, optional
+        Rows that whoever made the predictions has seen with their gold labels: examples in a prompt, rows of a fine-tune outside
+        this call (a column that is 1 on them, True and False in the order of the rows, or labels of rows). Their labels count as
+        known, learners do not see them, and the others' probabilities are those given these rows. This is right where they were
+        drawn at random from the labelled rows, or chosen before the others were drawn, with a `sample_prob` of 1
+        (`dsl.engine.trained`).
     index : str or list of str, optional
         Columns of the fixed effects (``model="felm"``).
     fixed_effect : {"oneway", "twoways", "multiway"}
@@ -225,6 +233,7 @@ def dsl(
         labeled=labeled,
         sample_prob=sample_prob,
         cluster=cluster,
+        trained_on=trained_on,
         index=index,
         fixed_effect=fixed_effect,
         sl_method=sl_method,
@@ -256,6 +265,8 @@ def dsl(
             clusters=target != "finite",
         )
         analysis = replace(analysis, looked=look(analysis.sample, analysis.columns, data, design))
+    if ESTIMATORS[call.estimator].uses_labels:
+        look_at_training(analysis.sample, analysis.columns, data)
     fit = run(call, analysis, execution)
     _warn_about_few(fit)
     return DSLResults.of(fit, data)
@@ -290,6 +301,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     if given["sample_split"] is None:
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
+    given["trained_on"] = as_trained(given["trained_on"])
     for role in ("labeled", "sample_prob", "cluster"):
         given[role] = as_name(given[role], role)
     for role in ("index", "feature"):

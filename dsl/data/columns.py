@@ -27,6 +27,8 @@ class Columns:
     """Fixed effects by name, and the columns whose combinations they are (most often one)."""
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Which predictions stand for which predicted variable, where that is known."""
+    trained_on: str | None = None
+    """Column that is 1 on rows that the predictions' maker has seen with their gold labels."""
     refusals: str = "raise"
     """What to do about missing predictions and features (`dsl.data.refusals.REFUSALS`)."""
 
@@ -40,6 +42,7 @@ class Columns:
             ("text", () if self.text is None else (self.text,)),
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
+            ("trained_on", () if self.trained_on is None else (self.trained_on,)),
             ("cluster", () if self.cluster is None else (self.cluster,)),
             ("index", [name for names in self.absorbed.values() for name in names]),
         ]

@@ -61,9 +61,14 @@ class Tested:
         return self.p_value < LEVEL
 
     @property
+    def about(self) -> str:
+        """The expected number, in words."""
+        return f"{self.expected:,.0f}" if self.expected >= 9.5 else f"{self.expected:.2g}"
+
+    @property
     def finding(self) -> str:
         """The counts, in words."""
-        about = f"{self.expected:,.0f}" if self.expected >= 9.5 else f"{self.expected:.2g}"
+        about = self.about
         if self.role == REACH:
             return f"labelled rows lie in {self.n_labeled:,} of {self.rows:,} {self.part} (expected about {about})"
         if self.role == ORDER:
@@ -303,6 +308,21 @@ def in_words(found: Sequence[Tested]) -> str:
     shown = "; ".join(each.finding for each in found[:SHOWN])
     more = f"; and {len(found) - SHOWN} more columns" if len(found) > SHOWN else ""
     return f"the labelled rows do not look drawn as stated: {shown}{more}. {remedy(found)}"
+
+
+def training_in_words(found: Sequence[Tested]) -> str:
+    """What a warning says where rows that the predictions' maker has seen are no random part of the labelled rows."""
+    shown = "; ".join(
+        f"{each.n_labeled:,} of {each.rows:,} labelled rows {each.part if each.role == ORDER else f'with {each.part}'} were seen "
+        f"(expected about {each.about})"
+        for each in found[:SHOWN]
+    )
+    return (
+        f"the rows of trained_on do not look drawn at random from the labelled rows: {shown}. What the other labelled rows say "
+        "of the predictions' errors then holds for rows like these only, and estimates may be biased. Take examples for a "
+        "prompt, and rows to fine-tune on, at random from the labelled rows; or choose them before the others are drawn, "
+        "with a sample_prob of 1"
+    )
 
 
 def remedy(found: Sequence[Tested]) -> str:

@@ -1,7 +1,9 @@
 """From a data frame to checked columns: labelled rows, probabilities, clusters, dropped rows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,8 +29,10 @@ from dsl.data.recoding import recode
 from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
+from dsl.data.trained import Rows, check_units, rescaled, trained_rows
 from dsl.engine.checks import check_size
 from dsl.engine.labeling import Labeling
+from dsl.engine.trained import after_training, is_given
 from dsl.exceptions import (
     ColumnTypeError,
     DataError,
@@ -36,6 +40,15 @@ from dsl.exceptions import (
     InfiniteValueError,
     LabelError,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """How the labelled rows were drawn: what `Sample` has under these names."""
+
+    sample_prob: FloatArray
+    labeling: Labeling
+    equal_prob: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,11 @@ class Sample:
     sample_prob: FloatArray
     """(N,) probability of being labelled, rescaled to mean n_labeled / N."""
     equal_prob: bool
+    trained: BoolArray
+    """(N,) labelled rows that the predictions' maker has seen with their gold labels (`dsl.engine.trained`). They are known with
+    a probability of one, learners do not see them, and no prediction is judged by them."""
+    stated: Draw | None
+    """The draw before that is taken into account, where these rows are a random part of it."""
     labeling: Labeling
     """(N,) how the labelled rows were drawn, with the probabilities as they were, not rescaled: a probability of one stays one.
     Without a design a fixed number was drawn if all probabilities are equal, else one by one."""
@@ -89,18 +107,40 @@ class Sample:
         return int(self.labeled.sum())
 
     @property
+    def judged(self) -> BoolArray:
+        """Labelled rows that predictions are learnt from and judged by, (N,)."""
+        return self.labeled & ~self.trained
+
+    def as_stated(self) -> Sample:
+        """The same for an estimator without predictions, to which it is nothing that somebody has seen its labels."""
+        if self.stated is None:
+            return self
+        own = self.stated
+        return replace(
+            self,
+            sample_prob=own.sample_prob,
+            labeling=own.labeling,
+            equal_prob=own.equal_prob,
+            trained=np.zeros_like(self.trained),
+            stated=None,
+        )
+
+    @property
     def weight(self) -> FloatArray:
         """1 / sampling probability of the labelled rows, (n_labeled,)."""
         return np.asarray(1.0 / self.sample_prob[self.labeled])
 
 
-def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = None) -> Sample:
+def prepare(
+    data: TableLike, columns: Columns, design: SamplingDesign | None = None, trained_on: str | Rows | None = None
+) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
     Rows are dropped only for missing values in covariates, features, clusters and fixed effects,
     which `Sample.dropped` counts. Missing predictions are `Sample.refused`, for whoever needs them to refuse or to do without.
     Anything else that is missing or contradictory raises. A `design`
-    (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability.
+    (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability, `trained_on` which of them the predictions'
+    maker has seen (`dsl.data.trained.as_trained`).
     """
     frame = _columns_of(data, columns)
     # of the input as it came, all rows: before labels are read and rows dropped
@@ -118,13 +158,16 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
+    trained = np.zeros(len(frame), dtype=bool) if trained_on is None else trained_rows(trained_on, frame, labeled)
+    after = None if labeling is None or trained_on is None else after_training(labeling, trained)
     probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
     keep, dropped = _complete_rows(frame, columns)
     n_input = len(frame)
     if not keep.all():
         _check_left(keep, labeled, dropped)
-        frame, labeled, probability = frame[keep], labeled[keep], probability[keep]
+        frame, labeled, probability, trained = frame[keep], labeled[keep], probability[keep], trained[keep]
         labeling = None if labeling is None else labeling.at(keep)
+        after = None if after is None else after.at(keep)
     # mean pi = n / N on the rows that are left, as in the reference: the weights of the labelled rows then add up to
     # about N
     scaled = probability * (labeled.mean() / probability.mean())
@@ -139,15 +182,21 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
     if labeling.unit is not None:
         cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
+    stated = draw = Draw(sample_prob=scaled, labeling=labeling, equal_prob=equal_prob)
+    if trained.any():
+        check_units(trained, labeling, cluster, columns.cluster)
+        draw = _given_training(stated, after, trained)
     refused = refused_rows(frame, columns)
     features, feature_names = feature_matrix(frame, columns, refused)
     return Sample(
         data=frame,
         rows=np.flatnonzero(keep),
         labeled=labeled,
-        sample_prob=scaled,
-        equal_prob=equal_prob,
-        labeling=labeling,
+        sample_prob=draw.sample_prob,
+        equal_prob=draw.equal_prob,
+        trained=trained,
+        stated=None if draw is stated or is_given(labeling, trained) else stated,
+        labeling=draw.labeling,
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),
@@ -161,6 +210,32 @@ def prepare(data: TableLike, columns: Columns, design: SamplingDesign | None = N
         codings=codings,
         refused=refused,
         fingerprint=fingerprint,
+    )
+
+
+def _given_training(stated: Draw, after: Labeling | None, trained: BoolArray) -> Draw:
+    """The draw once it is given which of the labelled rows the predictions' maker has seen."""
+    labeling = after_training(stated.labeling, trained) if after is None else after
+    if not (labeling.drawn & ~trained).any():
+        raise LabelError(
+            "every labelled row that was not seen (trained_on) has a missing value: no label is left that the predictions were "
+            "not made from; fill the missing values, or leave their columns out"
+        )
+    return Draw(sample_prob=rescaled(labeling, trained), labeling=labeling, equal_prob=False)
+
+
+def notes_on_training(sample: Sample) -> tuple[str, ...]:
+    """What a fit says of labelled rows that the predictions' maker has seen."""
+    if not sample.trained.any():
+        return ()
+    chosen = (
+        "chosen before the others were drawn (their probability is 1)"
+        if sample.stated is None
+        else "taken for a random part of them"
+    )
+    return (
+        f"{int(sample.trained.sum()):,} of the {sample.n_labeled:,} labelled rows were seen by whoever made the predictions "
+        f"(trained_on), {chosen}: their labels count as known, and say nothing of the predictions' errors elsewhere",
     )
 
 

@@ -127,6 +127,13 @@ def stages_of(labeling: Labeling, cluster: IntArray | None = None) -> list[Stage
     return [rows] if labeling.kept is not None else [units, rows]
 
 
+def comes_whole(labeling: Labeling, cluster: IntArray) -> bool:
+    """Whether clusters (N,) codes 0, 1, ... were labelled as a whole: gathered labels, and none of their rows without one."""
+    rows, labels = np.bincount(cluster), np.bincount(cluster, labeling.drawn)
+    whole = bool((labels == rows)[labels > 0].all())
+    return whole and reach_test(labeling.prob, labeling.drawn, cluster)[2] < GATHERED
+
+
 def _within(labeling: Labeling, prob: FloatArray, unit: IntArray, reached: BoolArray, *, fixed_size: bool) -> Stage:
     """Rows drawn within the units that were reached."""
     piece = np.full(len(unit), -1)

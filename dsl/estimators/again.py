@@ -71,4 +71,5 @@ def split_blocks(fit: Fit, analysis: Analysis) -> Iterator[list[Block]]:
     ArgumentError
         ``remove_data()`` dropped the predictions.
     """
-    return fit.estimator.blocks(analysis, fit.call, fit.splits)
+    own = analysis if fit.estimator.uses_surrogates else analysis.as_stated()
+    return fit.estimator.blocks(own, fit.call, fit.splits)

@@ -10,7 +10,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
-from dsl.data.drawn import Tested, design_unused, in_words, looked_at
+from dsl.data.drawn import ORDER, Tested, design_unused, in_words, looked_at, training_in_words
 from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.kinds import as_float
@@ -19,6 +19,7 @@ from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import TableLike, column_names
 from dsl.engine.intervals import kish
+from dsl.engine.labeling import Labeling
 from dsl.engine.models import MODELS, Model
 from dsl.engine.sums import Problem
 from dsl.estimators.blocks import Blocks
@@ -82,6 +83,10 @@ class Analysis:
         """The same with more notes on its sample."""
         return replace(self, sample=replace(self.sample, notes=(*self.sample.notes, *notes)))
 
+    def as_stated(self) -> "Analysis":
+        """The same for an estimator without predictions (`Sample.as_stated`)."""
+        return replace(self, sample=self.sample.as_stated())
+
     def blocks(self, *, tuned: bool = False) -> list[Blocks]:
         """What makes the blocks of each equation."""
         return [Blocks(design, self.sample, tuned=tuned) for design in self.designs]
@@ -90,6 +95,11 @@ class Analysis:
     def gold(self) -> pd.DataFrame:
         """Gold values of the labelled rows, (n, q)."""
         return self.sample.data.loc[self.sample.labeled, list(self.predicted)]
+
+    @property
+    def gold_to_learn(self) -> pd.DataFrame:
+        """Those of the rows that learners see, (n, q): all but the ones that the predictions' maker has seen."""
+        return self.sample.data.loc[self.sample.judged, list(self.predicted)]
 
     def problem(self) -> Problem:
         """The engine's problem on all rows."""
@@ -141,9 +151,12 @@ def prepare_analysis(
     """
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
-    single = [name for name in (call.labeled, call.sample_prob, call.cluster, call.text) if name is not None]
+    single = [call.labeled, call.sample_prob, call.cluster, call.text, _column(call.trained_on)]
     parsed = parse(
-        call.formula, names, functions, outside_dot={*call.prediction, *_parts(call.index), *single, *COLUMNS}
+        call.formula,
+        names,
+        functions,
+        outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *COLUMNS},
     )
     columns = Columns(
         formula=parsed.variables,
@@ -153,12 +166,13 @@ def prepare_analysis(
         text=call.text,
         labeled=call.labeled,
         sample_prob=call.sample_prob,
+        trained_on=_column(call.trained_on),
         cluster=call.cluster,
         absorbed=_absorbed(parsed, call, names),
         pairs=call.pairs,
         refusals=call.refusals,
     )
-    sample = prepare(data, columns, call.design)
+    sample = prepare(data, columns, call.design, call.trained_on)
     if not quiet:
         _warn_about(sample)
     model = MODELS[call.model]
@@ -185,6 +199,10 @@ def prepare_analysis(
         levels=levels,
         finite=call.target == "finite",
     )
+
+
+def _column(given: object) -> str | None:
+    return given if isinstance(given, str) else None
 
 
 def _ordered(design: Design) -> list[str]:
@@ -249,13 +267,14 @@ def _warn_about(sample: Sample) -> None:
         warn_caller(
             AllLabeledWarning, "every row is labelled: predictions are not used, this is an ordinary regression"
         )
-    weight = sample.weight
+    # rows that the predictions' maker has seen are known, and show nothing of the predictions' error
+    weight = 1.0 / sample.sample_prob[sample.judged]
     effective = float(kish(weight))
     if effective < EFFECTIVE_LABELS:
         uneven = "" if sample.equal_prob else f" (the weights vary from {weight.min():.3g} to {weight.max():.3g})"
         warn_caller(
             FewLabelsWarning,
-            f"{sample.n_labeled} labelled rows count for only {effective:.1f}{uneven}: intervals that rely on large "
+            f"{len(weight)} labelled rows count for only {effective:.1f}{uneven}: intervals that rely on large "
             f"samples may be too short; label more rows{', with less uneven probabilities' if uneven else ''}",
         )
 
@@ -270,11 +289,37 @@ def look(sample: Sample, columns: Columns, data: TableLike, design: SamplingDesi
     return found
 
 
+def look_at_training(sample: Sample, columns: Columns, data: TableLike) -> None:
+    """Warn where rows that the predictions' maker has seen do not look drawn at random from the labelled rows."""
+    if sample.stated is None:
+        return
+    labeled, every = sample.labeled, tuple(dict.fromkeys((*columns.formula, *columns.predicted)))
+    seen = sample.trained[labeled]
+    cluster = None if sample.cluster is None else np.unique(sample.cluster[labeled], return_inverse=True)[1]
+    own = replace(
+        sample,
+        data=sample.data[labeled],
+        rows=sample.rows[labeled],
+        labeled=seen,
+        labeling=Labeling(prob=np.full(len(seen), seen.mean()), drawn=seen, fixed_size=True),
+        cluster=cluster,
+        absorbed=tuple(codes[labeled] for codes in sample.absorbed),
+    )
+    # gold labels are known here, and what a choice by them would show in
+    known = replace(columns, formula=every, predicted=(), labeled=None, trained_on=None, sample_prob=None)
+    # predictions follow from the labels that were seen, and so may features and whatever else stands in the table
+    told = ("formula", "cluster", "index", ORDER)
+    alarms = [each for each in looked_at(own, known, data) if each.alarm and each.role in told]
+    if alarms:
+        warn_caller(LabelingWarning, training_in_words(alarms))
+
+
 def _check_size(design: Design, sample: Sample) -> None:
-    if len(design.block_names) >= sample.n_labeled:
+    n_labeled = int(sample.judged.sum())
+    if len(design.block_names) >= n_labeled:
         warn_caller(
             FewLabelsWarning,
-            f"{len(design.block_names)} coefficients rest on {sample.n_labeled} labelled rows: their standard errors cannot "
+            f"{len(design.block_names)} coefficients rest on {n_labeled} labelled rows: their standard errors cannot "
             "be trusted; label more rows, or take columns out of the formula",
         )
 

@@ -23,13 +23,15 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
     # one factor for all splits: it depends on n, k and G only
     factor = _small_sample(analysis, estimation, call.vcov)
     facts, splits = _facts(analysis, estimation), _splits(estimation, order, factor)
+    if facts.trained is not None and len(splits.label_scores):
+        splits.label_scores[facts.trained[facts.labeled]] = 0.0
     estimate, vcov = combine_splits(splits.params, splits.vcovs)
     quality, errors = None, None
     if splits.predictions is not None:
-        # (S, n, q): only labelled rows have a truth to compare with
-        out_of_fold = splits.predictions[:, facts.labeled]
-        errors = rmse(out_of_fold, facts.gold, splits.targets)
-        quality = fit_quality(out_of_fold, facts.gold, splits.targets, splits.learners)
+        # (S, n, q): only labelled rows have a truth to compare with, and those that were seen tell nothing about others
+        out_of_fold = splits.predictions[:, facts.judged]
+        errors = rmse(out_of_fold, facts.judged_gold, splits.targets)
+        quality = fit_quality(out_of_fold, facts.judged_gold, splits.targets, splits.learners)
     # without the fixed effects the linear predictor lacks a part: a mean of it would be wrong
     mean = None if analysis.absorbed else analysis.model.link.mean
     fit = Fit(
@@ -129,6 +131,8 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
         fingerprint=sample.fingerprint,
+        n_trained=int(sample.trained.sum()),
+        trained=sample.trained if sample.trained.any() else None,
         looked=analysis.looked,
     )
 

@@ -8,6 +8,7 @@ from dsl._typing import IntArray
 from dsl.data.arguments import check_execution
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.text import FormulaLike, formula_text
+from dsl.data.trained import Rows
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 
@@ -44,6 +45,8 @@ class Call:
     design: SamplingDesign | None = field(default=None, repr=False)
     """The labelling design (`dsl.sampling.LabelDesign`), in the place of `labeled` and `sample_prob`."""
     cluster: str | None = None
+    trained_on: str | Rows | None = field(default=None, repr=False)
+    """Rows that the predictions' maker has seen with their gold labels (`dsl.data.trained.as_trained`)."""
     index: tuple[str, ...] = ()
     """Columns of the absorbed fixed effects."""
     fixed_effect: str = "oneway"

@@ -25,10 +25,10 @@ from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_
 def folds_of(sample: Sample, call: Call) -> IntArray:
     """Folds supplied by the user and checked, or drawn ones, (S, N)."""
     if call.folds is not None:
-        return check_folds(as_rectangle(call.folds), sample.rows, sample.n_input, sample.labeled, sample.cluster)
-    check_folds_possible(sample.labeled, sample.cluster, call.cross_fit)
+        return check_folds(as_rectangle(call.folds), sample.rows, sample.n_input, sample.judged, sample.cluster)
+    check_folds_possible(sample.judged, sample.cluster, call.cross_fit)
     rng = np.random.default_rng(call.seed)
-    return draw_folds(sample.labeled, sample.cluster, cross_fit=call.cross_fit, sample_split=call.sample_split, rng=rng)
+    return draw_folds(sample.judged, sample.cluster, cross_fit=call.cross_fit, sample_split=call.sample_split, rng=rng)
 
 
 def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
@@ -37,7 +37,8 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
         return _fit_distribution(analysis, call, execution, analysis.sample.features)
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
-    fitted = cross_predict(sample.features, gold.to_numpy(), sample.labeled, folds, family=call.family, **options)
+    learnt = analysis.gold_to_learn.to_numpy()
+    fitted = cross_predict(sample.features, learnt, sample.judged, folds, family=call.family, **options)
     targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
@@ -61,7 +62,7 @@ def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, feat
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
     found = cross_fit_distribution(
-        _support(analysis), gold, features, sample.labeled, folds, family=call.family, **options
+        _support(analysis), analysis.gold_to_learn, features, sample.judged, folds, family=call.family, **options
     )
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
@@ -93,7 +94,7 @@ def _support(analysis: Analysis) -> Support:
     design = analysis.design
     # a category that may come of any number (price > 100) does not need those that were seen
     coded = set(design.covariates.coded) - set(design.curved)
-    return find_support(analysis.gold, linear=design.linear, coded=sorted(coded), curved=design.curved)
+    return find_support(analysis.gold_to_learn, linear=design.linear, coded=sorted(coded), curved=design.curved)
 
 
 def _at_means(analysis: Analysis, equations: list[Blocks], predictions: FloatArray) -> Iterator[list[Block]]:
@@ -142,7 +143,7 @@ def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features
     """From the predictions if they say it all. Several categories' joint probabilities are learnt again."""
     predictions, folds = _kept(splits), splits.folds
     assert folds is not None
-    gold, labeled, support = analysis.gold, analysis.sample.labeled, _support(analysis)
+    gold, labeled, support = analysis.gold_to_learn, analysis.sample.judged, _support(analysis)
     shares = _shares(support, gold, splits, predictions)
     if shares is None:
         options = _learning(analysis, call, Execution())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
@@ -32,8 +33,29 @@ class SampleFacts:
     """(n,) cluster codes of the labelled rows, where there are clusters."""
     fingerprint: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
+    n_trained: int = 0
+    """Labelled rows that the predictions' maker has seen."""
+    trained: BoolArray | None = field(default=None, repr=False)
+    """(N,) which they are (`dsl.engine.trained`). None if there are none."""
     looked: tuple[Tested, ...] = field(default=(), repr=False)
     """Labelled rows against the draw as it was stated, column by column, the least likely first (`dsl.data.drawn`)."""
+
+    @property
+    def judged(self) -> BoolArray:
+        """Labelled rows by which predictions are judged, (N,)."""
+        return self.labeled if self.trained is None else self.labeled & ~self.trained
+
+    @property
+    def prob_range(self) -> tuple[float, float]:
+        """Smallest and largest probability of being labelled, of rows that were not seen."""
+        whole = self.trained is None or len(self.trained) != len(self.sample_prob)
+        prob = self.sample_prob if whole or self.trained is None else self.sample_prob[~self.trained]
+        return float(np.min(prob)), float(np.max(prob))
+
+    @property
+    def judged_gold(self) -> FloatArray:
+        """Their gold values, (m, q)."""
+        return self.gold if self.trained is None else self.gold[~self.trained[self.labeled]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +92,7 @@ class Splits:
     """(S, k, k) the part of the meats that shrinks in proportion as more rows are labelled (`dsl.engine.sums.label_meat`)."""
     label_scores: FloatArray = field(repr=False)
     """(n, k) what each labelled row adds to the moment, w (m - Lambda m_hat) (`dsl.engine.sums.label_scores`), mean over
-    splits."""
+    splits. Zero for rows that were seen (`SampleFacts.trained`), whose labels are not there by chance."""
     behind: FloatArray = field(repr=False)
     """(k,) labelled rows behind each coefficient (`dsl.engine.behind.labels_behind`), in the first split."""
     tuning: Tuning | None = field(repr=False)

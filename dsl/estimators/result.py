@@ -225,9 +225,10 @@ class Fit:
             self.sample,
             labels=self.sample.labels[:0],
             labeled=self.sample.labeled[:0],
+            trained=None if self.sample.trained is None else self.sample.trained[:0],
             gold=self.sample.gold[:0],
             # the range of the weights is all that summaries say about them
-            sample_prob=np.array([self.sample.sample_prob.min(), self.sample.sample_prob.max()]),
+            sample_prob=np.array(self.sample.prob_range),
         )
         scores = self.splits.label_scores[:0]
         splits = replace(self.splits, folds=None, predictions=None, label_scores=scores)

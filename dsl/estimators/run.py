@@ -6,7 +6,7 @@ import numpy as np
 
 from dsl._typing import Arguments, Record
 from dsl.data.refusals import check_not_refused
-from dsl.data.sample import Sample
+from dsl.data.sample import Sample, notes_on_training
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution, Lost
@@ -29,6 +29,7 @@ FIXED = (
     "index",
     "refusals",
     "text",
+    "trained_on",
 )
 """What decides the analysis: refits on the same rows cannot change it."""
 
@@ -45,11 +46,15 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         No estimate, or one that is not a number.
     """
     entry = ESTIMATORS[call.estimator]
+    if not entry.uses_surrogates:
+        analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
         sample = analysis.sample
         check_not_refused(sample.refused, sample.labeled, sample.labels)
     if entry.learns and call.folds is None:
         analysis = analysis.noted(notes_on_splits(call.learner, call.sample_split))
+    if entry.uses_labels:
+        analysis = analysis.noted(notes_on_training(analysis.sample))
     try:
         # what overflows or is undefined is found in the numbers themselves
         with np.errstate(all="ignore"):

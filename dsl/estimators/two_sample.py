@@ -28,6 +28,11 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
             f"estimator='{call.estimator}' has one outcome at a time; for all categories together use estimator='cdi', "
             "tune='coef'"
         )
+    if analysis.sample.trained.any():
+        raise ArgumentError(
+            f"estimator='{call.estimator}' takes all rows to be labelled with the same probability, and rows that the "
+            "predictions' maker has seen (trained_on) are known for certain; use estimator='cdi' (or 'dsl')"
+        )
     # without tune: what the blocks hold for it is for Lambda in the one-sample form
     (block,) = adjusted(analysis, replace(call, tune=None))
     problem = analysis.problem()

@@ -131,6 +131,10 @@ def _check_comparable(fit: Fit) -> None:
         )
     if spec.tune is not None:
         raise ArgumentError(f"the reference has no tuning; refit with tune=None instead of {spec.tune!r}")
+    if fit.sample.n_trained:
+        raise ArgumentError(
+            "the reference knows of no rows that the predictions' maker has seen; refit without trained_on"
+        )
     if len(spec.index) > 2:
         raise ArgumentError(f"the reference absorbs one or two fixed effects; this fit has {len(spec.index)}")
 

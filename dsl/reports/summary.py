@@ -46,7 +46,7 @@ def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) ->
 def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Names and values of what the summary shows of the design, left and right."""
     spec, sample = fit.call, fit.sample
-    low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
+    low, high = sample.prob_range
     left = [
         ("Outcome:", fit.outcome),
         ("Model:", spec.model),
@@ -58,7 +58,7 @@ def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     right = [
         ("Rows:", f"{sample.nobs:,}"),
         ("Labelled:", f"{sample.n_labeled:,}"),
-        ("Sampling prob.:", f"{low:.4g} (equal)" if sample.equal_prob else f"{low:.4g} to {high:.4g}"),
+        ("Sampling prob.:", f"{low:.4g} (equal)" if low == high else f"{low:.4g} to {high:.4g}"),
     ]
     if sample.n_clusters is not None:
         right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster or 'units of the design'})"))

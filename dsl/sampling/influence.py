@@ -68,6 +68,11 @@ def read_pilot(fit: Fit, data: TableLike) -> Pilot:
         The pilot left rows out.
     """
     predictions = _predictions(fit)
+    if fit.sample.n_trained:
+        raise ArgumentError(
+            f"the pilot has {fit.sample.n_trained:,} rows that the predictions' maker has seen (trained_on), and a second draw "
+            "would have to be planned given these; draw the further labels with dsl.sampling.srs or a design that needs no pilot"
+        )
     analysis = analysis_of(fit, data)
     sample = analysis.sample
     if sample.dropped:

@@ -42,6 +42,7 @@ REFUSED = {
     "labeled": "nothing is labelled yet",
     "folds": "every replication has its own rows to split",
     "sample_prob": "the design gives the probabilities",
+    "trained_on": "nothing is labelled yet, and nobody can have seen labels",
 }
 MOST_FAILURES = 0.5
 """Share of replications that may have no solution."""

@@ -13,7 +13,7 @@ from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike, formula_text, is_formula
 from dsl.data.tables import TableLike
-from dsl.engine.covariance import sandwich
+from dsl.engine.covariance import sandwich, unit_sums
 from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, fit_of
@@ -159,18 +159,20 @@ def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
     curve = rescaled(curve_of(fit, drawn), nobs=fit.nobs, planned=planned)
     how = "" if spec.cluster is None else f"; {drawn} are drawn"
     # the same labels among more rows: probabilities go down in proportion
-    highest = float(np.max(sample.sample_prob)) * fit.nobs / planned
+    highest = sample.prob_range[1] * fit.nobs / planned
+    seen = f", {sample.n_trained:,} of them seen by the predictions' maker: numbers of labels are those of the others"
+    n_labeled = fit.n_labeled - sample.n_trained
     return Study(
         terms=fit.names,
         formula=spec.formula_text,
         estimator=spec.estimator,
-        basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{how}",
+        basis=f"a fit with {fit.n_labeled:,} of {fit.nobs:,} rows labelled{seen if sample.n_trained else ''}{how}",
         # at the fit's own size the fit's own standard errors, exactly
-        se=fit.bse if planned == fit.nobs else curve.se(np.array([fit.n_labeled]))[0],
-        n_labeled=fit.n_labeled,
-        at_hand=fit.n_labeled,
+        se=fit.bse if planned == fit.nobs else curve.se(np.array([n_labeled]))[0],
+        n_labeled=n_labeled,
+        at_hand=n_labeled,
         nobs=planned,
-        exact_to=fit.n_labeled / highest,
+        exact_to=n_labeled / highest,
         curve=curve,
         gold_only=gold_only_curve(fit, curve, drawn, planned),
     )
@@ -190,14 +192,16 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     if spec.vcov in ("HC1", "CR1"):
         # the small-sample factor, read off: V with it over V without
         factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
+    sample = fit.sample
     sums: Record = {
         "jacobians": splits.jacobians,
         "meats": splits.meats,
-        "n_labeled": fit.n_labeled,
+        "n_labeled": fit.n_labeled - sample.n_trained,
         "factor": factor,
     }
     finite = spec.target == "finite"
-    if not finite and (spec.cluster is None or drawn == "clusters"):
+    whole = spec.cluster is None or drawn == "clusters"
+    if not finite and whole and not sample.n_trained:
         # DSL-2024: M1 from the sums over rows, or over clusters where these are drawn whole
         return variance_curve(label_meats=splits.label_meats, **sums)
     scores = splits.label_scores
@@ -205,11 +209,16 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
         raise ArgumentError(
             "remove_data() dropped the labelled rows' scores, which this needs; use the fit before that"
         )
+    if not finite and whole:
+        # of rows that were seen no label is added, so that theirs are left out
+        parts = unit_sums(scores, sample.label_cluster)
+        return variance_curve(label_meats=parts.T @ parts, **sums)
     if not finite:
         # single rows are labelled: their sums of squares, though the fit's own meat is clustered
         return variance_curve(label_meats=scores.T @ scores, **sums)
-    labeling = Labeling(prob=fit.sample.sample_prob, drawn=fit.sample.labeled, fixed_size=False)
-    return finite_curve(label_scores=scores, labeling=labeling, **sums)
+    labeling = Labeling(prob=sample.sample_prob, drawn=sample.judged, fixed_size=False)
+    mine = sample.judged[sample.labeled]
+    return finite_curve(label_scores=scores[mine], labeling=labeling, **sums)
 
 
 def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:

@@ -1,6 +1,6 @@
 """What the checks work on: a fit, its rows, and covariates cut into groups."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -53,6 +53,13 @@ class Case:
     def unit(self) -> IntArray | None:
         """(n,) clusters of the labelled rows, if there are any."""
         return None if self.sample.cluster is None else self.sample.cluster[self.labeled]
+
+    def judging(self) -> "Case":
+        """The same with those labelled rows alone by which predictions are judged: not those that their maker has seen."""
+        if not self.sample.trained.any():
+            return self
+        sample = replace(self.sample, labeled=self.sample.judged, trained=np.zeros_like(self.sample.trained))
+        return replace(self, analysis=replace(self.analysis, sample=sample))
 
     @property
     def estimator(self) -> str:

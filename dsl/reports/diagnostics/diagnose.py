@@ -69,6 +69,8 @@ def diagnose(
     if not own.whole:
         raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
     analysis = analysis_of(own, data)
+    if not own.estimator.uses_surrogates:
+        analysis = analysis.as_stated()
     case = Case(
         fit=own,
         analysis=analysis,

@@ -22,7 +22,8 @@ def examine(case: Case) -> Findings:
 
 
 def _weights(case: Case) -> Findings:
-    weight, prob = case.weight, case.sample.sample_prob
+    # rows that the predictions' maker has seen are known, and stand for no others
+    weight, prob = case.judging().weight, case.sample.sample_prob[~case.sample.trained]
     n = len(weight)
     # (sum w)^2 / sum w^2
     effective = float(kish(weight))
@@ -33,7 +34,7 @@ def _weights(case: Case) -> Findings:
             effective,
             limits.LABELS,
             finding=f"{n:,} labelled rows count for {effective:,.0f}",
-            remedy=LABEL_MORE + ("" if case.sample.equal_prob else ", with less unequal probabilities"),
+            remedy=LABEL_MORE + ("" if np.ptp(prob) == 0.0 else ", with less unequal probabilities"),
         ),
         judged(
             "weights",

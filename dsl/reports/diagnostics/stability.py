@@ -12,7 +12,7 @@ from dsl.reports.diagnostics.tests import equal_means
 
 def examine(case: Case) -> Findings:
     """Folds and splits."""
-    return Findings.joined([_folds(case), _splits(case)])
+    return Findings.joined([_folds(case.judging()), _splits(case)])
 
 
 def _folds(case: Case) -> Findings:
@@ -20,7 +20,7 @@ def _folds(case: Case) -> Findings:
     folds, predictions = case.fit.splits.folds, case.out_of_fold
     if folds is None or predictions is None:
         return Findings(skipped={"folds": f"estimator='{case.estimator}' has no folds"})
-    gold = case.fit.sample.gold
+    gold = case.fit.sample.judged_gold
     rows: list[Record] = []
     p_values = np.ones((len(folds), gold.shape[1]))
     for s, split in enumerate(folds[:, case.labeled]):

@@ -66,7 +66,8 @@ class Pair:
 
 def examine(case: Case) -> Findings:
     """Surrogates, then learners."""
-    return Findings.joined([_surrogates(case), _learners(case)])
+    own = case.judging()
+    return Findings.joined([_surrogates(own), _learners(own)])
 
 
 def _pairs(case: Case) -> Iterator[Pair | tuple[str, str]]:
@@ -254,7 +255,7 @@ def _learners(case: Case) -> Findings:
     tables = []
     pairs = {pair.name: pair for pair in _pairs(case) if isinstance(pair, Pair) and not pair.category}
     for v, name in enumerate(case.fit.splits.targets):
-        gold, predicted = case.fit.sample.gold[:, v], case.out_of_fold[:, :, v]
+        gold, predicted = case.fit.sample.judged_gold[:, v], case.out_of_fold[:, :, v]
         out.checks.append(_learner_check(case, name))
         if name in pairs:
             out.checks.append(_against_surrogate(case, pairs[name], predicted))

@@ -105,12 +105,17 @@ def labelling(fit: Fit) -> Part:
         words += f" and predicted on all of them ({joined(spec.prediction)})"
     if not fit.estimator.uses_labels:
         return f"{words}.", ()
-    low, high = float(np.min(sample.sample_prob)), float(np.max(sample.sample_prob))
+    low, high = sample.prob_range
+    if sample.n_trained:
+        words += (
+            f". Whoever made the predictions had seen {sample.n_trained:,} of these rows with their labels: they count as known, "
+            "and errors of the predictions are estimated on the others, with the probabilities given the rows that were seen"
+        )
     drawn = DRAWS[design.kind] if design is not None else ""
     column = "" if spec.sample_prob is None else f" ({spec.sample_prob})"
-    if sample.equal_prob and not drawn and not column:
+    if low == high and not drawn and not column:
         return f"{words}. The labelled rows are taken for a simple random sample.", ()
-    if sample.equal_prob:
+    if low == high:
         return f"{words}. The labelled rows were drawn {drawn or f'with equal probabilities{column}'}.", ()
     return (
         f"{words}. The labelled rows were drawn {drawn}{' ' if drawn else ''}with known probabilities{column} between "

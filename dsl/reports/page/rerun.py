@@ -84,6 +84,7 @@ def roles(fit: Fit) -> dict[str, str]:
         *((name, "text") for name in (spec.text,) if name is not None),
         *((name, "sampling probability") for name in (spec.sample_prob,) if name is not None),
         *((name, "cluster") for name in (spec.cluster,) if name is not None),
+        *((name, "seen by the predictions' maker") for name in (spec.trained_on,) if isinstance(name, str)),
         *((name, "fixed effect") for name in spec.index),
     ]
     out: dict[str, list[str]] = {}
@@ -175,6 +176,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "labeled": call.labeled,
         "sample_prob": call.sample_prob,
         "cluster": call.cluster,
+        "trained_on": call.trained_on if isinstance(call.trained_on, str) else None,
         "index": None if behind else _short(call.index),
         "fixed_effect": "oneway" if behind else call.fixed_effect,
         "refusals": call.refusals,
@@ -197,6 +199,9 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     if call.design is not None:
         arguments["design"] = "design"
         yours["design"] = "the labelling design, as in dsl.sampling.LabelDesign.load('design.npz')"
+    if call.trained_on is not None and not isinstance(call.trained_on, str):
+        arguments["trained_on"] = "trained_on"
+        yours["trained_on"] = "the rows that were seen: a mask, or row labels"
     if call.folds is not None:
         arguments["folds"] = "folds"
         yours["folds"] = "the folds that were given: an array (splits, rows)"

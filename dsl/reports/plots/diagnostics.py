@@ -63,7 +63,7 @@ def weights(fit: Fit | HasFit, ax: "Axes | None" = None, *, bins: int = 30) -> "
     """
     _check_bins(bins)
     sample = fit_of(fit).sample
-    labeled = sample.labeled
+    labeled = sample.judged
     if not len(labeled):
         raise ArgumentError("remove_data() dropped the rows of this fit; plot it before, or fit again")
     # w = 1 / pi
@@ -161,7 +161,7 @@ def calibration(
     check_texts(variable=variable)
     name, predicted, gold = _one_target(core, variable)
     _check_spread(name, predicted)
-    labeled, weight = core.sample.labeled, 1.0 / core.sample.sample_prob[core.sample.labeled]
+    labeled, weight = core.sample.judged, 1.0 / core.sample.sample_prob[core.sample.judged]
     x, y, half = _binned(predicted[labeled], gold, weight, bins, alpha)
     ax = given_axes(ax)
     if ax is None:
@@ -223,7 +223,7 @@ def _one_target(fit: Fit, variable: str | None) -> tuple[str, FloatArray, FloatA
     if variable is not None and variable not in names:
         raise ArgumentError(f"variable '{variable}' was not predicted; choose one of {', '.join(names)}")
     place = 0 if variable is None else names.index(variable)
-    return names[place], fit.predictions[:, :, place].mean(axis=0), fit.sample.gold[:, place]
+    return names[place], fit.predictions[:, :, place].mean(axis=0), fit.sample.judged_gold[:, place]
 
 
 def _binned(

@@ -85,6 +85,8 @@ def test_every_argument_has_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
         "fixed-effect": "twoways",
         "sl-method": "ridge",
         "feature": "words",
+        "text": "text",
+        "trained-on": "lab",
         "family": "binomial",
         "cross-fit": 3,
         "sample-split": 4,

@@ -72,7 +72,8 @@ def _with_option(text: str, name: str, option: str) -> str:
     """A message with an option in the place of one argument."""
     # sample_prob='pi', then `labeled` and (labeled), then "seed must be", then what no sentence has: an underscore
     text = re.sub(rf"(?<![\w'.-]){name}=({VALUE})", lambda found: _given(option, found[1]), text)
-    text = text.replace(f"`{name}`", option).replace(f"({name})", f"({option})")
+    # behind a word brackets hold a function's argument: a column in factor(text)
+    text = re.sub(rf"(?<!\w)\({name}\)", f"({option})", text.replace(f"`{name}`", option))
     text = re.sub(rf"(?<![\w'./-]){name}(?= must\b)", option, text)
     return re.sub(rf"(?<![\w'./-]){name}(?![\w'])", option, text) if "_" in name else text
 

@@ -25,7 +25,7 @@ def table(seed: int, how: str) -> pd.DataFrame:
     y = TRUTH["Intercept"] + TRUTH["x"] * x + rng.normal(size=ROWS)
     pi = np.full(ROWS, 0.1)
     if how == "unequal":
-        pi = 0.02 + 0.3 / (1.0 + np.exp(-2.0 * x))
+        pi = 0.06 + 0.12 / (1.0 + np.exp(-2.0 * x))
         drawn = rng.random(ROWS) < pi
         seen = drawn & (rng.random(ROWS) < 0.4)
     else:

@@ -168,23 +168,15 @@ def prepare(
         frame, labeled, probability, trained = frame[keep], labeled[keep], probability[keep], trained[keep]
         labeling = None if labeling is None else labeling.at(keep)
         after = None if after is None else after.at(keep)
-    # mean pi = n / N on the rows that are left, as in the reference: the weights of the labelled rows then add up to
-    # about N
-    scaled = probability * (labeled.mean() / probability.mean())
-    equal_prob = bool(np.ptp(probability) == 0.0)
+    stated = draw = _as_stated(labeling, probability, labeled)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
     frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
     notes += _drop_unused_categories(frame)
     cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
-    if labeling is None:
-        known = np.full(len(frame), labeled.mean()) if equal_prob else probability
-        # equal probabilities most often come from a draw of a fixed number, unequal ones from independent draws
-        labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
-    if labeling.unit is not None:
-        cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
-    stated = draw = Draw(sample_prob=scaled, labeling=labeling, equal_prob=equal_prob)
+    if stated.labeling.unit is not None:
+        cluster, n_clusters = whole_units(stated.labeling.unit, cluster, n_clusters, columns.cluster)
     if trained.any():
-        check_units(trained, labeling, cluster, columns.cluster)
+        check_units(trained, stated.labeling, cluster, columns.cluster)
         draw = _given_training(stated, after, trained)
     refused = refused_rows(frame, columns)
     features, feature_names = feature_matrix(frame, columns, refused)
@@ -195,7 +187,7 @@ def prepare(
         sample_prob=draw.sample_prob,
         equal_prob=draw.equal_prob,
         trained=trained,
-        stated=None if draw is stated or is_given(labeling, trained) else stated,
+        stated=None if draw is stated or is_given(stated.labeling, trained) else stated,
         labeling=draw.labeling,
         cluster=cluster,
         n_clusters=n_clusters,
@@ -211,6 +203,19 @@ def prepare(
         refused=refused,
         fingerprint=fingerprint,
     )
+
+
+def _as_stated(labeling: Labeling | None, probability: FloatArray, labeled: BoolArray) -> Draw:
+    """The draw with probabilities as they were named, or without any."""
+    equal_prob = bool(np.ptp(probability) == 0.0)
+    if labeling is None:
+        known = np.full(len(labeled), labeled.mean()) if equal_prob else probability
+        # equal probabilities most often come from a draw of a fixed number, unequal ones from independent draws
+        labeling = Labeling(prob=known, drawn=labeled, fixed_size=equal_prob)
+    # mean pi = n / N on the rows that are left, as in the reference: the weights of the labelled rows then add up to
+    # about N
+    scaled = probability * (labeled.mean() / probability.mean())
+    return Draw(sample_prob=scaled, labeling=labeling, equal_prob=equal_prob)
 
 
 def _given_training(stated: Draw, after: Labeling | None, trained: BoolArray) -> Draw:

@@ -143,8 +143,7 @@ def prepare(
     maker has seen (`dsl.data.trained.as_trained`).
     """
     frame = _columns_of(data, columns)
-    # of the input as it came, all rows: before labels are read and rows dropped
-    fingerprint = column_fingerprints(frame)
+    fingerprint = column_fingerprints(frame)  # of the input as it came: before labels are read and rows dropped
     two_levels = {name: two for name in columns.predicted if (two := r_levels(frame[name])) is not None}
     marks = {*columns.predicted, columns.labeled, columns.sample_prob}
     notes = duplicate_notes(data, frame, [str(name) for name in frame if name not in marks])
@@ -158,7 +157,7 @@ def prepare(
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
-    trained = np.zeros(len(frame), dtype=bool) if trained_on is None else trained_rows(trained_on, frame, labeled)
+    trained = trained_rows(trained_on, frame, labeled)
     after = None if labeling is None or trained_on is None else after_training(labeling, trained)
     probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
     keep, dropped = _complete_rows(frame, columns)
@@ -172,9 +171,7 @@ def prepare(
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
     frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
     notes += _drop_unused_categories(frame)
-    cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
-    if stated.labeling.unit is not None:
-        cluster, n_clusters = whole_units(stated.labeling.unit, cluster, n_clusters, columns.cluster)
+    cluster, n_clusters = _clusters(frame, columns, stated.labeling)
     if trained.any():
         check_units(trained, stated.labeling, cluster, columns.cluster)
         draw = _given_training(stated, after, trained)
@@ -203,6 +200,14 @@ def prepare(
         refused=refused,
         fingerprint=fingerprint,
     )
+
+
+def _clusters(frame: pd.DataFrame, columns: Columns, labeling: Labeling) -> tuple[IntArray | None, int | None]:
+    """Codes of the clusters, and their number: those named, or the units of a design."""
+    cluster, n_clusters = (None, None) if columns.cluster is None else _codes(frame, columns.cluster)
+    if labeling.unit is None:
+        return cluster, n_clusters
+    return whole_units(labeling.unit, cluster, n_clusters, columns.cluster)
 
 
 def _as_stated(labeling: Labeling | None, probability: FloatArray, labeled: BoolArray) -> Draw:

@@ -59,7 +59,7 @@ def as_trained(given: TrainedOn | None) -> str | Rows | None:
     return values
 
 
-def trained_rows(given: str | Rows, frame: pd.DataFrame, labeled: BoolArray) -> BoolArray:
+def trained_rows(given: str | Rows | None, frame: pd.DataFrame, labeled: BoolArray) -> BoolArray:
     """The rows of the data that the surrogates' maker has seen with their labels, (n_input,).
 
     Raises
@@ -69,6 +69,8 @@ def trained_rows(given: str | Rows, frame: pd.DataFrame, labeled: BoolArray) -> 
     LabelError
         Some of the rows are not labelled, or all labelled rows are among them.
     """
+    if given is None:
+        return np.zeros(len(frame), dtype=bool)
     out = _mask(given, frame)
     named = f"'{given}' (trained_on)" if isinstance(given, str) else "trained_on"
     if not out.any():

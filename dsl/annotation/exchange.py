@@ -280,7 +280,7 @@ class Outcome:
     verbal : float
         Probability of the label as the model put it in words. NaN where it was not asked or not readable.
     said : str
-        What the model said about its confidence, as it said it.
+        What the model said about its confidence, as it said it; all that it said where that is no label.
     reason : str
         Why the label is missing. Empty where it is there.
     """

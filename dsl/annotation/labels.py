@@ -29,9 +29,11 @@ REFUSED = {
     "too_long": "text too long for the model",
 }
 """Reasons, for each way in which an answer ends without one."""
+MOST_SAID = 200
+"""Characters of an answer without a label that are kept."""
 CUT_OFF = "answer cut off"
 NOT_LISTED = "no label among the listed tokens"
-NO_LIST = "no log probabilities"
+NO_LIST = "no log probabilities where the label stands"
 SHARED = "labels begin with the same token"
 
 
@@ -115,6 +117,12 @@ class LabelInterview:
         if self._verbal and not self.prompt.follow_up and not self.prompt.both:
             raise ArgumentError(
                 f"confidence='{self.confidence}' asks for a probability, which the prompt does not: give it both= or follow_up="
+            )
+
+        if self._at_once and "{instruction}" not in self.prompt.system + self.prompt.template:
+            raise ArgumentError(
+                f"confidence='{self.confidence}' asks for a probability, for which the prompt has no place ({{instruction}}); "
+                f"use Prompt.two_stage(kind='{self.prompt.kind}')"
             )
 
     @property
@@ -261,7 +269,7 @@ class LabelInterview:
         ------
         ArgumentError
             What the model said may be several labels, such as "hate", where another is "hate speech" and the server does not list
-            the end of a text.
+            the end of a text; or the server gives no log probabilities.
         """
         if not answers:
             return self._missing(NO_TEXT)
@@ -277,9 +285,11 @@ class LabelInterview:
             reading = Reading(label=reading.label, probability=probability_in(said), said=said)
         return self._put_in_words(answers[0], reading)
 
-    def _missing(self, reason: str, *, mass: float = math.nan, censored: bool = False) -> Outcome:
+    def _missing(self, reason: str, *, mass: float = math.nan, censored: bool = False, said: str = "") -> Outcome:
         unknown = (math.nan,) * len(self.book.codes)
-        return Outcome(label=None, probabilities=unknown, mass=mass, censored=censored, reason=reason)
+        return Outcome(
+            label=None, probabilities=unknown, mass=mass, censored=censored, said=said[:MOST_SAID], reason=reason
+        )
 
     def _scored(self, answer: Answer) -> Outcome:
         """The most probable label by its tokens."""
@@ -289,11 +299,12 @@ class LabelInterview:
         if self.prompt.form == "json":
             found = label_start(answer.tokens)
             if found is None:
-                return self._missing(self._read(answer).reason or NO_LIST)
+                reason = self._read(answer).reason
+                return self._missing(reason) if reason else self._without_list(answer)
             start = found
         scores = word_scores(answer.tokens, self._script.words, start=start)
         if scores is None:
-            return self._missing(NO_LIST if answer.text.strip() else "empty answer")
+            return self._without_list(answer)
         if scores.shared > MOST_SHARED * (scores.mass + scores.shared):
             if scores.unfinished:
                 raise ArgumentError(self._alike(scores))
@@ -301,6 +312,18 @@ class LabelInterview:
         if all(scores.censored) or scores.mass <= 0.0:
             return self._missing(NOT_LISTED, mass=scores.mass, censored=any(scores.censored))
         return self._most_likely(scores.scaled(), mass=scores.mass, censored=any(scores.censored))
+
+    def _without_list(self, answer: Answer) -> Outcome:
+        if not answer.text.strip():
+            return self._missing("empty answer")
+        # a server that gives none gives none for all rows; of JSON, lists are kept where the label is expected
+        listed = answer.tokens if self.prompt.form == "json" else [each for each in answer.tokens if each.alternatives]
+        if not listed:
+            raise ArgumentError(
+                "the server gives no log probabilities with this model; use confidence='verbal', or confidence='repeat' with "
+                "temperature=1, or another server"
+            )
+        return self._missing(NO_LIST)
 
     def _alike(self, scores: Scores) -> str:
         first, second = (self._script.words[place] for place in scores.rivals[:2])
@@ -325,10 +348,11 @@ class LabelInterview:
         if self._listed:
             scored = self._scored(answer)
             if scored.label is None or reading.label is None:
-                return self._missing(scored.reason or reading.reason, mass=scored.mass, censored=scored.censored)
-            # what was said about one label says nothing about another
+                reason = scored.reason or reading.reason
+                return self._missing(reason, mass=scored.mass, censored=scored.censored, said=answer.text.strip())
+            # of two labels, what was said about one says it of the other
             if reading.label != scored.label:
-                verbal = math.nan
+                verbal = 1.0 - verbal if len(self.book.codes) == 2 else math.nan
             return Outcome(
                 label=scored.label,
                 probabilities=scored.probabilities,
@@ -339,7 +363,7 @@ class LabelInterview:
                 said=reading.said,
             )
         if reading.label is None:
-            return self._missing(reading.reason)
+            return self._missing(reading.reason, said=answer.text.strip())
         place = self.book.codes.index(reading.label)
         two = len(self.book.codes) == 2
         shown = [1.0 - verbal if two else math.nan] * len(self.book.codes)

@@ -123,7 +123,6 @@ MISSING: dict[str, tuple[LabelInterview, list[Answer], str]] = {
     "refused": (interview(), [Answer(text="", finish="refusal")], "refused"),
     "filtered": (interview(), [Answer(text="", finish="content_filter")], "refused (content filter)"),
     "too long": (interview(), [Answer(text="", finish="too_long")], "text too long for the model"),
-    "no list": (interview(), [Answer(text="yes")], "no log probabilities"),
     "empty": (interview(), [Answer(text=" ")], "empty answer"),
     "all censored": (interview(), [listed(("I", 0.9), floor=0.01)], "no label among the listed tokens"),
     "nothing on labels": (
@@ -137,10 +136,10 @@ MISSING: dict[str, tuple[LabelInterview, list[Answer], str]] = {
         "labels begin with the same token",
     ),
     "no label in JSON": (interview(prompt=Prompt.one_stage(form="json")), [Answer(text="yes")], "broken JSON"),
-    "JSON without list": (
+    "JSON with a list elsewhere": (
         interview(prompt=Prompt.one_stage(form="json")),
-        [Answer(text='{"label": "yes"}')],
-        "no log probabilities",
+        [Answer(text='{"label": "yes"}', tokens=(Token('{"label": "', -0.1), Token('yes"}', -0.1)))],
+        "no log probabilities where the label stands",
     ),
     "wrong in words": (interview(confidence="verbal"), [Answer(text="maybe\n0.9")], "not a label"),
     "refused in words": (interview(confidence="verbal"), [Answer(text="", finish="refusal")], "refused"),
@@ -187,6 +186,22 @@ def test_labels_that_the_model_cannot_tell_apart_are_an_error() -> None:
     assert questions.outcome([ended]).label == "hate"
     # and a rare one does not matter
     assert questions.outcome([listed(("hate", 0.01), ("other", 0.9), floor=0.005)]).label == "other"
+
+
+def test_servers_without_log_probabilities_are_an_error() -> None:
+    for questions, text in (
+        (interview(), "yes"),
+        (interview(prompt=Prompt.one_stage(form="json")), '{"label": "yes"}'),
+    ):
+        with pytest.raises(ArgumentError, match="gives no log probabilities with this model; use confidence='verbal'"):
+            questions.outcome([Answer(text=text)])
+    with pytest.raises(ArgumentError, match="gives no log probabilities"):
+        interview().outcome([Answer(text="yes", tokens=(Token("yes", -0.1),))])
+
+
+def test_what_is_no_label_is_kept() -> None:
+    found = interview(confidence="verbal").outcome([Answer(text=" I would say yes" + "!" * 900)])
+    assert found.said == "I would say yes" + "!" * 185
 
 
 def test_rows_without_text_are_not_asked_about() -> None:
@@ -245,11 +260,11 @@ def test_both() -> None:
     questions = interview(confidence="both")
     found = questions.outcome([listed(("yes", 0.8), ("no", 0.2), text="yes\n0.6")])
     assert (found.label, found.confidence, found.verbal) == ("yes", pytest.approx(0.8), 0.6)
-    # what was said about "no" is nothing about "yes"
+    # what was said about "no" says it of "yes", but not of one of two others
     other = questions.outcome([listed(("yes", 0.8), ("no", 0.2), text="no\n0.6")])
-    assert other.label == "yes"
-    assert math.isnan(other.verbal)
-    assert other.said == "0.6"
+    assert (other.label, other.verbal, other.said) == ("yes", pytest.approx(0.4), "0.6")
+    three = interview(THREE, confidence="both")
+    assert math.isnan(three.outcome([listed(("war", 0.8), ("peace", 0.2), text="peace\n0.6")]).verbal)
 
 
 def test_repeats() -> None:
@@ -296,6 +311,10 @@ def test_images(tmp_path: Path) -> None:
         ({"confidence": "repeat", "temperature": 1, "repeats": 1}, "repeats is 1; it must be at least 2"),
         ({"prompt": Prompt.two_stage()}, "confidence='logprobs' does not use; pass confidence='verbal' or 'both'"),
         ({"prompt": Prompt.text_only(), "confidence": "verbal"}, "give it both= or follow_up="),
+        (
+            {"prompt": Prompt.one_stage(kind="completion"), "confidence": "verbal"},
+            r"no place \(\{instruction\}\); use Prompt.two_stage\(kind='completion'\)",
+        ),
         ({"max_tokens": 0}, "max_tokens is 0; it must be at least 1"),
     ],
 )

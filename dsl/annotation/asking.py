@@ -15,6 +15,8 @@ LONGEST_WAIT = 600.0
 """Seconds that a server may ask to wait. Where it asks for more, the run stops and says so."""
 
 
+TOO_MANY = 429
+"""Status of servers that limit how many questions they take."""
 LEAST_STREAK, LEAST_AT_FIRST = 20, 3
 """Questions in a row without an answer, at least, after which the server is taken for down: later, and before its first answer,
 when one for each thread is enough."""
@@ -47,7 +49,8 @@ class Patience:
     Parameters
     ----------
     max_retries : int
-        Times that a question is asked again.
+        Times that a question is asked again. Those do not count on which the server took too many questions for it, and
+        answered others meanwhile.
     first : float
         Seconds before the first of them, doubled for each further one.
     longest : float
@@ -135,6 +138,7 @@ class Asking:
         self._flights: dict[str, _Flight] = {}
         self._until = 0.0
         self._threads = threads
+        self._answers = 0
         self._failed_in_a_row = 0
         self.trouble = ""
         """What the server last complained of, for those who look on."""
@@ -180,9 +184,10 @@ class Asking:
 
     def _answered(self, key: str, request: Request) -> Answer:
         """Ask until there is an answer, and store it."""
-        attempt = 0
+        attempt = faults = refused = 0
         while True:
             self._wait_for_turn()
+            others = self._answers
             held = self.meter.hold(request)
             try:
                 answer = self._ask(request)
@@ -190,11 +195,16 @@ class Asking:
                 self.meter.drop(held)
                 if not error.retry:
                     raise
-                if attempt >= self._patience.max_retries:
+                if faults + refused >= self._patience.max_retries:
                     self._check_streak(error)
                     raise Unanswered(error) from error
                 self._wait(key, attempt, error)
                 attempt += 1
+                if error.status != TOO_MANY:
+                    faults += 1
+                # too many questions at once is no fault of this one: it comes to its turn as long as others do
+                else:
+                    refused = refused + 1 if self._answers == others else 0
                 continue
             except BaseException:
                 self.meter.drop(held)
@@ -202,6 +212,8 @@ class Asking:
             self.meter.pay(held, request, answer)
             self._cache.add(key, answer.to_json())
             self._failed_in_a_row = 0
+            with self._lock:
+                self._answers += 1
             return answer
 
     def _check_streak(self, error: ServerError) -> None:

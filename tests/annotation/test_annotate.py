@@ -128,7 +128,9 @@ def test_every_fault(fake: Fake) -> None:
     assert reasons == {fault: reason for fault, reason in FAULTS.items() if reason is not None}
     # once, and twice more where that may help
     asked = [fake.asked[i] for i in range(len(FAULTS) + 1)]
-    assert asked == [3, 2, 2, 2, 2, 1, 3, 3, 1, 1, 1, 1, 1]
+    assert asked[:6] + asked[7:] == [3, 2, 2, 2, 2, 1, 3, 1, 1, 1, 1, 1]
+    # too many questions, while others are answered, does not count
+    assert asked[6] >= 3
     trail = Trail.load("labels.trail.json")
     assert trail.missing == {reason: 1 for reason in found["llm_reason"] if reason}
     # those that stayed without an answer are asked again by the next call, and nothing else is

@@ -211,3 +211,29 @@ def test_a_server_that_is_down(tmp_path: Path) -> None:
         again(request("good too"))
         with pytest.raises(Unanswered):
             again(request("31!!!!"))
+
+
+def test_a_limit_of_the_rate_leaves_nothing_out(tmp_path: Path) -> None:
+    """A question that was not taken ten times, while others were answered, comes to its turn; a fault ends after three."""
+    asked: Counter[str] = Counter()
+    ask: Asking
+
+    def limited(request: Request) -> Answer:
+        text = request.prompt or ""
+        asked[text] += 1
+        if text == "a" and asked[text] <= 10:
+            ask(Request(model="m", prompt=f"another {asked[text]}"))
+            raise ServerError("too many", status=429, retry_after=0.0, retry=True)
+        return Answer(text="yes")
+
+    with Cache(tmp_path / "c.jsonl", write=True) as cache:
+        ask = Asking(limited, cache, patience=Patience(max_retries=2, first=0.001), threads=1)
+        assert ask(request("a")).text == "yes"
+    assert asked["a"] == 11
+
+
+def test_a_limit_that_lets_nothing_through(tmp_path: Path) -> None:
+    model = Model(lambda: ServerError("too many", status=429, retry_after=0.0, retry=True))
+    with Cache(tmp_path / "c.jsonl", write=True) as cache, pytest.raises(Unanswered):
+        Asking(model, cache, patience=QUICK)(request("a!!!!!!!!!"))
+    assert model.asked == {"a!!!!!!!!!": 4}

@@ -7,7 +7,8 @@ from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method, check_reads
+from dsl.learners.names import check_method
+from dsl.learners.text.checks import check_reads
 
 OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text")
 """What `check_options` looks at."""

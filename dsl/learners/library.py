@@ -249,6 +249,14 @@ def tfidf(s: Setting) -> Fittable:
     return learner
 
 
+def embedding(s: Setting) -> Fittable:
+    """Embeddings by a small model of sentence-transformers, and a ridge."""
+    from dsl.learners.text.embedding import Embedding
+
+    learner: Fittable = Embedding("sentence-transformers/all-MiniLM-L6-v2", family=s.family)
+    return learner
+
+
 def forest(s: Setting) -> Fittable:
     """Random forest."""
     from sklearn.ensemble import RandomForestRegressor

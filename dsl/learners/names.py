@@ -50,6 +50,7 @@ class _Entry:
     description: str
     aliases: tuple[str, ...] = ()
     requires: str = ""
+    extra: str = ""
     reads: tuple[str, ...] = ()
     """The text learners behind the name."""
 
@@ -70,7 +71,9 @@ _ENTRIES = (
     _Entry("gam", library.gam, "ridge regression on cubic splines of the features"),
     _Entry("surface", library.surface, "gam plus products of pairs; 0/1 gold: logistic", ("response_surface",)),
     _Entry("ranger", library.forest, "random forest of 500 trees", ("randomForest", "rf")),
-    _Entry("grf", library.honest_forest, "honest regression forest of 500 trees", ("regression_forest",), "econml"),
+    _Entry(
+        "grf", library.honest_forest, "honest regression forest of 500 trees", ("regression_forest",), "econml", "grf"
+    ),
     _Entry("xgboost", library.boosting, "gradient boosting set for small samples (scikit-learn's)", ("gbm",)),
     _Entry("knn", library.neighbours, "ten nearest neighbours"),
     _Entry("svm", library.vector_machine, "support vector machine with radial kernel", ("ksvm",)),
@@ -80,6 +83,14 @@ _ENTRIES = (
         library.tfidf,
         "text= and features: ridge on weighted counts of words and parts of words",
         reads=("tfidf",),
+    ),
+    _Entry(
+        "embedding",
+        library.embedding,
+        "text= and features: ridge on embeddings by all-MiniLM-L6-v2",
+        requires="sentence_transformers",
+        extra="text",
+        reads=("embedding",),
     ),
     _Entry("stack", lambda s: _stack(CANDIDATES, s), "ridge, surface and xgboost, weights by least squares"),
 )
@@ -312,7 +323,7 @@ def check_method(sl_method: Method, family: str) -> None:
         if entry.requires and importlib.util.find_spec(entry.requires) is None:
             raise MissingDependencyError(
                 f"sl_method={sl_method!r} needs the package {entry.requires!r}, which is not installed: "
-                f'pip install "dsl[{entry.name}]"'
+                f'pip install "dsl[{entry.extra}]"'
             )
 
 
@@ -345,34 +356,6 @@ def text_learners(name: str) -> dict[str, TextLearner]:
     plain = Setting(n=0, p=0, family="gaussian", rarer=0, seed=0)
     built = {each: _entry(each).build(plain) for each in _entry(name).reads}
     return {each: learner for each, learner in built.items() if is_text_learner(learner)}
-
-
-def check_reads(sl_method: Method, text: str | None) -> None:
-    """Raise ArgumentError for a learner that reads no texts where texts are given, and for one that does where none are.
-
-    Parameters
-    ----------
-    sl_method : str, list, estimator or callable
-    text : str or None
-        The column with the texts.
-
-    Examples
-    --------
-    >>> check_reads("ridge", "body")
-    Traceback (most recent call last):
-    ...
-    dsl.exceptions.ArgumentError: sl_method 'ridge' does not read texts, and text='body' is given: ...
-    """
-    label, reads = method_label(sl_method), reads_texts(sl_method)
-    if text is not None and not reads:
-        raise ArgumentError(
-            f"sl_method {label!r} does not read texts, and text={text!r} is given: use one that does ('tfidf', 'auto', or one of "
-            "dsl.learners.text), stack it with one, as in ['tfidf', 'ridge'], or leave text out"
-        )
-    if text is None and reads and label != "auto":
-        raise ArgumentError(
-            f"sl_method {label!r} reads texts, and none are given: name their column, as in text='body'"
-        )
 
 
 def method_label(sl_method: Method) -> str:

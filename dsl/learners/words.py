@@ -23,6 +23,7 @@ CALLED: dict[str, tuple[str, str]] = {
     "svm": ("a support vector machine", SKLEARN),
     "nnet": ("a neural network with one hidden layer", SKLEARN),
     "tfidf": ("ridge regression on weighted counts of words and parts of words", SKLEARN),
+    "embedding": ("ridge regression on embeddings of the texts by all-MiniLM-L6-v2", SKLEARN),
     "stack": ("a weighted average of ridge regression, a response surface and gradient boosting", SKLEARN),
     "auto": ("a learner chosen by cross-validation", SKLEARN),
 }

@@ -10,7 +10,8 @@ from dsl.data.tables import TableLike
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method, check_reads, method_label
+from dsl.learners.names import check_method, method_label
+from dsl.learners.text.checks import check_reads
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size
 from dsl.sampling.further import CRITERION, ERROR_MODEL, ROBUST, TAU, FurtherDraw

@@ -25,7 +25,8 @@ from dsl.data.refusals import REFUSALS
 from dsl.engine.models import MODELS
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
-from dsl.learners.names import check_method, check_reads
+from dsl.learners.names import check_method
+from dsl.learners.text.checks import check_reads
 from dsl.sampling.coding.codebook import HasLabels
 
 Codes: TypeAlias = Sequence[float] | Mapping[int, str] | Mapping[float, str] | HasLabels

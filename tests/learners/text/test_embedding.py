@@ -1,6 +1,9 @@
 """Embeddings from every source: the right rows, once a call, and refused where they cannot be those of the texts."""
 
+import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -159,3 +162,51 @@ def test_an_estimator_of_scikit_learn() -> None:
 )
 def test_words_for_a_paper(learner: Embedding, words: str) -> None:
     assert learner_words(["Embedding"], learner, "gaussian") == [words]
+
+
+def test_the_name_stands_for_a_small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("sentence_transformers")
+    module.__spec__ = ModuleSpec("sentence_transformers", None)
+    asked = []
+
+    class SentenceTransformer:
+        def __init__(self, name: str) -> None:
+            asked.append(name)
+
+        def encode(self, texts: list[str], show_progress_bar: bool) -> np.ndarray:
+            return embed(texts)
+
+    module.SentenceTransformer = SentenceTransformer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
+    found = run(DATA, text="body", sl_method="embedding")
+    np.testing.assert_allclose(found.params, params(MATRIX), rtol=1e-5)
+    assert asked == ["sentence-transformers/all-MiniLM-L6-v2"]
+
+
+def test_the_name_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None)
+    with pytest.raises(MissingDependencyError, match=r"'sentence_transformers'.* pip install \"dsl\[text\]\""):
+        run(DATA, text="body", sl_method="embedding")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("sentence_transformers") is None, reason='the extra "text" is not installed')
+def test_a_real_model_of_sentence_transformers(tmp_path: Path) -> None:
+    """A random BERT of one small layer in a folder. The mean of its tokens is the embedding."""
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers.models import WordPiece
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", *sorted({word for text in TEXTS for word in text.split()})]
+    pieces = Tokenizer(WordPiece(vocab={word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    pieces.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        tmp_path / "bert"
+    )
+    BertModel(
+        BertConfig(
+            vocab_size=len(words), hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+        )
+    ).save_pretrained(tmp_path / "bert")
+    fit = run(DATA, text="body", sl_method=Embedding(str(tmp_path / "bert"), cache=tmp_path / "vectors.bin"))
+    assert fit.fit_quality["r2"].iloc[0] > 0.5

@@ -30,6 +30,8 @@ Model: TypeAlias = str | Callable[..., object]
 Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
 Prompts: TypeAlias = Prompt | Mapping[str, Prompt]
 MOST_THREADS = 1024
+SECRETS = {"apikey", "key", "authorization", "auth", "password", "secret", "accesstoken", "bearer", "headers"}
+"""Names, without signs and case, of what belongs into no file."""
 FIRST_PAUSE = 1.0
 """Seconds before a question is asked again for the first time."""
 
@@ -102,11 +104,7 @@ class Settings:
             _check_number(name, getattr(self, name), positive=name != "temperature")
         if self.price is not None:
             Price.of(self.price)
-        if self.extra_body is not None and not isinstance(self.extra_body, Mapping):
-            raise ArgumentError(
-                "extra_body must be a dict of what the server takes besides, such as {'n_probs': 4000}; found "
-                f"{self.extra_body!r:.80}"
-            )
+        _check_extra(self.extra_body)
         if self.budget is not None and self.price is None:
             raise ArgumentError(
                 "`budget` is in dollars, and needs `price`: dollars for a million tokens sent, and for a million that come back"
@@ -318,6 +316,23 @@ def _prompts(given: Prompts) -> dict[str, Prompt]:
             f"prompt must be a dsl.annotation.Prompt, such as Prompt.two_stage(), or a dict of several; found {given!r:.80}"
         )
     return {str(name): each for name, each in named.items()}
+
+
+def _check_extra(given: object) -> None:
+    """A mapping without keys: what is sent besides is in the trail, for everybody to read."""
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            "extra_body must be a dict of what the server takes besides, such as {'n_probs': 4000}; found "
+            f"{type(given).__name__}"
+        )
+    secret = [name for name in given if re.sub(r"[-_ ]", "", str(name)).lower() in SECRETS]
+    if secret:
+        raise ArgumentError(
+            f"extra_body has '{secret[0]}', and would be written to the trail; keys are taken from the environment alone: set "
+            "OPENAI_API_KEY"
+        )
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from dsl._typing import JSON, Arguments
 from dsl.cli.options import add_data, read
 from dsl.cli.write import STDOUT, check_outputs, csv_text, json_text, provenance, write_all
-from dsl.data.trail import Trail, trails_of
+from dsl.data.trail import Trail, public_address, trails_of
 from dsl.exceptions import ArgumentError
 
 HELP = "label texts with a language model"
@@ -102,7 +102,13 @@ def run(options: Namespace) -> None:
         raise ArgumentError("name a file for the labels, --out labelled.csv, or see what it would cost, --dry-run")
     arguments = arguments_of(options)
     table = read(options)
-    record = {**provenance(options), "data": table.facts()}
+    # an address may hold a password
+    shown = (
+        [each.replace(options.base_url, public_address(options.base_url)) for each in options.argv]
+        if options.base_url
+        else options.argv
+    )
+    record = {**provenance(options), "command": shown, "data": table.facts()}
     if options.dry_run:
         from dsl.annotation import estimate_cost
 

@@ -22,7 +22,6 @@ CALL = (
     "sample_prob",
     "cluster",
     "trained_on",
-    "text",
     "fixed_effect",
     "refusals",
     "text",
@@ -113,7 +112,6 @@ def _add_variables(parser: ArgumentParser) -> None:
     group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
     group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
-    group.add_argument("--text", metavar="COL", help="texts, for a learner that reads them (--sl-method tfidf)")
     group.add_argument(
         "--trained-on", metavar="COL", help="1 on rows whose gold labels the predictions' maker has seen, 0 elsewhere"
     )

@@ -441,6 +441,8 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         e.ArgumentError,
         "two columns would be named 'llm_mass'",
     ),
+    "extra": ({"extra_body": [1]}, e.ArgumentError, "extra_body must be a dict"),
+    "key": ({"extra_body": {"API-Key": "x"}}, e.ArgumentError, "keys are taken from the environment alone"),
     "unknown": ({"texts": "body"}, e.CallError, "did you mean 'text'"),
     "image": ({"image": "body"}, e.DataError, "files that are not there"),
 }

@@ -50,7 +50,10 @@ def command(fake: Fake, *more: str) -> list[str]:
 
 
 def test_the_same_as_the_function(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(command(fake, "--out", "labelled.csv", "--json", "l.json", "--price", "1", "2", "--seed", "3")) == 0
+    more = ["--out", "labelled.csv", "--json", "l.json", "--price", "1", "2", "--seed", "3"]
+    given = command(fake, *more)
+    given[given.index(fake.url)] = fake.url.replace("//", f"//me:{SECRET}@")
+    assert main(given) == 0
     shown = capsys.readouterr()
     assert "llm: 30 of 30 rows labelled (" in shown.out
     assert "100%" in shown.err

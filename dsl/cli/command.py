@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Examples
     --------
-    >>> from dsl.cli import main, validate
+    >>> from dsl.cli import main
     >>> main(["fit", "posts.csv", "y ~ x", "--predicted", "y"])
     2
     """

@@ -6,13 +6,14 @@ of 52 and differences of 12. Scales differ here if
 - half of the surrogates lie well beyond all gold labels on one side, or half of the gold labels (other than 0 and 1) well beyond
   all surrogates (and none on the other side),
 - the two ranges touch at most (1 and 2 for 0 and 1),
-- the middle nine tenths of the surrogates spread over `WIDER` times the range of the gold labels,
+- the middle nine tenths of the surrogates (less, with few labels) spread over `WIDER` times the range of the gold labels,
 - gold labels are 0 and 1, and too many surrogates are beyond by half: whole numbers other than 0 and 1, scores from 0 up, scores
   between -1 and 1,
 - gold labels are the points 1 to k of a scale, and too many surrogates lie beyond by half the range (0 to 10 for 1 to 5).
 
-"Too many" is more than chance puts there: 2%, and 10 over the number of labelled rows, as then none of these would be expected
-without a label beyond. A surrogate that is biased, shrunk to the mean or noisy is on the same scale.
+"Too many" is more than chance puts there: 2%, and 14 over the number n of labelled rows. Where 7/n of all rows lie beyond, no
+labelled one does with a chance of one in a thousand, and a biased surrogate may go there twice as often. A surrogate that is
+biased, shrunk to the mean or noisy is on the same scale.
 `tests/simulation/test_scales.py` has the false alarms on clean data.
 """
 
@@ -31,8 +32,12 @@ MARGIN = 0.25
 """Share of the gold labels' range by which more than half of the ones must lie beyond the others."""
 ENOUGH = 20
 """Labelled rows from which their range says something about the range of all."""
-BEYOND, BY_CHANCE = 0.02, 10.0
+UNSEEN = 7.0
+"""Rows beyond all labels, as a share times the number n of labels, that n labels miss once in a thousand: exp(-7)."""
+BEYOND, BY_CHANCE = 0.02, 2.0 * UNSEEN
 """Share of surrogates beyond the gold labels, and the same times the number of labelled rows, that chance can explain."""
+EDGE = 0.05
+"""Share of the surrogates at either end that the comparison of ranges leaves out."""
 POINTS = 11
 """Most points of a scale."""
 
@@ -85,7 +90,8 @@ def _apart(gold: FloatArray, surrogate: FloatArray) -> bool:
     binary = bool(np.isin(gold, (0.0, 1.0)).all())
     if (above > 0.5 and low >= least) or (below > 0.5 and high <= most):
         return not binary
-    start, end = np.quantile(surrogate, (0.05, 0.95))
+    edge = max(EDGE, UNSEEN / len(gold))
+    start, end = np.quantile(surrogate, (edge, 1.0 - edge))
     return bool(end - start > WIDER * (high - low))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dsl.learners.names import available_method
     from dsl.learners.rfolds import folds_like_r
     from dsl.planning.evaluation.evaluate import evaluate
-    from dsl.planning.power import plan_dsl, power_dsl
+    from dsl.planning.power import learning_curve, plan_dsl, power_dsl
     from dsl.reports import plots as plotting
     from dsl.reports.diagnostics import diagnose
     from dsl.reports.page import write_report
@@ -47,6 +47,7 @@ __all__ = [
     "evaluate",
     "exceptions",
     "folds_like_r",
+    "learning_curve",
     "plan_dsl",
     "plotting",
     "power_dsl",
@@ -70,6 +71,7 @@ _HOMES = {
     "dsl": "dsl.analyses.regression",
     "evaluate": "dsl.planning.evaluation",
     "folds_like_r": "dsl.learners.rfolds",
+    "learning_curve": "dsl.planning.power",
     "plan_dsl": "dsl.planning.power",
     "power_dsl": "dsl.planning.power",
     "ppi_quantile": "dsl.analyses.quantile",

@@ -3,10 +3,12 @@
 - `power_dsl`: from a fit, a pilot's for instance (DSL-2024, power analysis).
 - `plan_dsl`: before anything is labelled, from an assumed accuracy of the surrogates.
 - `PowerResults`: what both return.
+- `learning_curve`: from a fit, the learner trained anew on fewer labels.
 """
 
 from dsl.planning.power.before import plan_dsl
 from dsl.planning.power.from_fit import power_dsl
+from dsl.planning.power.learning import LearningCurve, learning_curve
 from dsl.planning.power.results import PowerResults
 
-__all__ = ["PowerResults", "plan_dsl", "power_dsl"]
+__all__ = ["LearningCurve", "PowerResults", "learning_curve", "plan_dsl", "power_dsl"]

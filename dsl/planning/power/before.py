@@ -137,7 +137,8 @@ def plan_dsl(
     variables. Real errors depend on the covariates, and the standard errors are then too small: by 3 to 22% for the bundled
     ratings with VADER's true predictive values. With its accuracy by covariates (negation, hedge, source, length) in a column
     they are right within 4%. The effects among the drawn labels are those among the surrogates, weakened. As soon as some
-    rows are labelled, `power_dsl` on them does without such assumptions.
+    rows are labelled, `power_dsl` on them does without such assumptions. So does `learning_curve` about learners: labels that are
+    drawn from the surrogates hold nothing that a learner could find in texts or features.
 
     Examples
     --------

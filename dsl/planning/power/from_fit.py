@@ -85,8 +85,8 @@ def power_dsl(
     -----
     Labels to come are taken to be drawn as those at hand, every probability scaled by c, and the quality of the
     predictions (and Lambda, where it was tuned) to stay as it is. More labels train a better learner: with few labels the
-    prediction errs on the wide side, and `learning_curve` shows how far. With ``target="finite"`` the standard errors shrink to zero when every row
-    is labelled. Between, they are exact for equal probabilities and for independent draws.
+    prediction errs on the wide side, and `learning_curve` shows how far. With ``target="finite"`` the standard errors shrink to
+    zero when every row is labelled. Between, they are exact for equal probabilities and for independent draws.
 
     References
     ----------

@@ -21,7 +21,7 @@ from dsl._typing import AnyArray, Record
 from dsl.exceptions import ArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 NEEDED = ("torch", "transformers", "peft")
@@ -135,6 +135,7 @@ def read_model(model: str, *, download: bool) -> Pretrained:
 
 @lru_cache(maxsize=2)
 def _read(model: str, download: bool) -> Pretrained:
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
     path = Path(model).expanduser()
@@ -147,8 +148,9 @@ def _read(model: str, download: bool) -> Pretrained:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, **more)
-            # models are often stored in half precision, in which small steps are lost
-            body = AutoModel.from_pretrained(source, **more).float().eval()
+            # models are often stored in half precision, in which small steps are lost; a GGUF's numbers are unpacked already,
+            # which the model's own method does not believe
+            body = torch.nn.Module.float(AutoModel.from_pretrained(source, **more)).eval()
     # a file that is missing, damaged or of an unknown kind
     except (OSError, ValueError, KeyError) as error:
         remedy = (
@@ -165,7 +167,7 @@ def _read(model: str, download: bool) -> Pretrained:
     return Pretrained(tokenizer, body, _digest(body.state_dict()))
 
 
-def _digest(state: dict[str, torch.Tensor]) -> str:
+def _digest(state: dict[str, Tensor]) -> str:
     out = hashlib.sha256()
     for name in sorted(state):
         out.update(f"{name} {tuple(state[name].shape)}".encode())

@@ -164,6 +164,16 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]
         self.download = download
         self.progress = progress
 
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence of a paper."""
+        how = {
+            "lora": f"by low-rank updates of rank {self.r} (LoRA)",
+            "prompt_tuning": f"by a soft prompt of {self.n_tokens} tokens",
+            "full": "in all weights",
+        }
+        return f"the language model {Path(self.model).name}, fine-tuned on the other folds' labelled texts {how[self.kind]}"
+
     def represent(self, texts: Texts, /) -> AnyArray:
         """Token numbers of all texts, (N,) objects: what no label enters."""
         self._check()

@@ -219,6 +219,16 @@ def test_without_the_extra(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
         learner(model).fit(TEXTS[:20], GOLD[:20])
 
 
+def test_what_it_is_called() -> None:
+    words = {kind: TextClassifier(kind, model="org/tiny-bert", r=4).words for kind in ("lora", "prompt_tuning", "full")}
+    assert words["lora"].startswith(
+        "the language model tiny-bert, fine-tuned on the other folds' labelled texts by low-rank"
+    )
+    assert "rank 4" in words["lora"]
+    assert "16 tokens" in words["prompt_tuning"]
+    assert "all weights" in words["full"]
+
+
 def test_before_it_was_trained(model: str) -> None:
     with pytest.raises(ArgumentError, match="call fit"):
         learner(model).predict(TEXTS)

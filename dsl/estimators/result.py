@@ -161,7 +161,8 @@ class Fit:
         # medians of the splits' own variances, as above: without the spread between splits, which is in `bse`
         table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
         # a variance goes with 1 / n: se^2 is that of n (se_without / se)^2 labels without predictions
-        table["effective_labels"] = self.n_labeled * (table["se_without"] / table["se"]) ** 2
+        # rows that were seen hardly count in it: without predictions the others stand for all other rows
+        table["effective_labels"] = (self.n_labeled - self.sample.n_trained) * (table["se_without"] / table["se"]) ** 2
         return table
 
     @property

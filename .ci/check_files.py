@@ -28,8 +28,10 @@ ROOT_ENTRIES = {
     "tests",
     "vignettes",
 }
-LARGEST = 200_000
-"""Bytes. The example data, 190 kB packed, are the largest file."""
+LARGEST = 230_000
+"""Bytes. The example data, 223 kB packed, are the largest file."""
+LARGER = {"vignettes/labels/answers.jsonl.gz": 700_000}
+"""Larger files, and how large they may be: a model's answers about 9,390 texts."""
 
 
 def faults(name: str) -> list[str]:
@@ -37,8 +39,9 @@ def faults(name: str) -> list[str]:
     if entry not in ROOT_ENTRIES:
         found.append(f"{name}: '{entry}' is new at the root. Move it, or name it in ROOT_ENTRIES of .ci/check_files.py")
     path = Path(name)
-    if path.is_file() and (size := path.stat().st_size) > LARGEST:
-        found.append(f"{name}: {size:,} bytes, more than {LARGEST:,}. Shrink it, or make it when it is needed")
+    allowed = LARGER.get(name, LARGEST)
+    if path.is_file() and (size := path.stat().st_size) > allowed:
+        found.append(f"{name}: {size:,} bytes, more than {allowed:,}. Shrink it, or make it when it is needed")
     return found
 
 

@@ -13,4 +13,4 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 autodoc_typehints = "none"
 napoleon_numpy_docstring = True
-exclude_patterns = ["_build", "jupyter_execute"]
+exclude_patterns = ["_build", "_texts", "jupyter_execute"]

@@ -47,7 +47,7 @@ def load_sentiment(
 
     Returns
     -------
-    pandas.DataFrame, shape (9390, 24), or (9390, 25) with ``sample_prob``
+    pandas.DataFrame, shape (9390, 26), and a column more each with ``sample_prob`` and `texts`
         ``source`` ("tweets", 4,200 rows, or "nyt", 5,190 sentences of 498 editorials), ``doc_id`` (the
         editorial, a tweet being its own document) and ``snippet_id``: strings.
 
@@ -55,9 +55,10 @@ def load_sentiment(
         ``n_raters``, ``rater_1`` to ``rater_3`` (three single raters: noisier gold), ``human_positive``
         (1 if human_rating > 0.5).
 
-        Surrogates, known for every row: ``vader_compound`` (-1 to 1), ``vader_positive`` (1 if >= 0.05),
-        ``textblob_polarity`` (-1 to 1), ``textblob_subjectivity`` (0 to 1), ``textblob_positive`` (1 if
-        > 0.05).
+        Surrogates, known for every row: ``llm_positive`` and ``llm_confidence`` (label of a small language model, and its
+        probability, .5 to 1: SmolLM2 with 135 million parameters, asked by `dsl.annotate`), ``vader_compound`` (-1 to 1),
+        ``vader_positive`` (1 if >= 0.05), ``textblob_polarity`` (-1 to 1), ``textblob_subjectivity`` (0 to 1),
+        ``textblob_positive`` (1 if > 0.05).
 
         Text, known for every row: ``n_words``, ``n_exclaim``, ``n_question`` (counts), ``negation``,
         ``hedge``, ``first_person_plural``, ``first_person_singular``, ``second_person`` (1 if present),
@@ -77,7 +78,11 @@ def load_sentiment(
     -----
     The surrogates' errors are far from random. Take a logit of being positive on hedge, negation,
     first_person_plural, n_question, log(1 + n_words) and source: the coefficient of log(1 + n_words) is
-    .124 with the human labels, .444 with VADER's and .542 with TextBlob's.
+    .124 with the human labels, .444 with VADER's and .542 with TextBlob's. That of tweets against newspaper sentences is 1.604
+    with the human labels, .414 with the language model's.
+
+    How the language model's labels came about (prompt, answers, trail) is in ``vignettes/labels`` of the source distribution.
+    ``make labels`` repeats some of them.
 
     References
     ----------
@@ -90,7 +95,7 @@ def load_sentiment(
     >>> from dsl.datasets import load_sentiment
     >>> tweets = load_sentiment(n_labels=1000, seed=1)
     >>> tweets.shape
-    (9390, 24)
+    (9390, 26)
     >>> int(tweets["human_positive"].notna().sum()), int(tweets["vader_positive"].notna().sum())
     (1000, 9390)
 

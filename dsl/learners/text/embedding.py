@@ -22,7 +22,7 @@ from dsl.exceptions import ArgumentError, DataError, MissingDependencyError
 from dsl.learners.text.endpoint import server_embeddings
 from dsl.learners.text.head import Head
 from dsl.learners.text.memory import remembered
-from dsl.learners.text.rows import TextRows, as_rows
+from dsl.learners.text.rows import ReadsTexts, TextRows, as_rows
 from dsl.learners.text.vectors import Make, stored_vectors
 
 Source: TypeAlias = Callable[[list[str]], AnyArray] | FloatArray | pd.DataFrame | PathLike
@@ -31,7 +31,7 @@ NEAR = 0.1
 """Distance of two embeddings of one text, relative to their length, from which they are not of the same text."""
 
 
-class Embedding(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Embedding(ReadsTexts, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Embeddings of the texts, the numbers beside them, and a ridge on both.
 
     In `dsl.dsl` every text is embedded once, for all folds and splits: no label is needed for it. Gold values of 0 and 1 are

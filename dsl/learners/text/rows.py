@@ -112,6 +112,16 @@ class Prepared:
     key: str
 
 
+class ReadsTexts:
+    """Says to scikit-learn that an estimator takes texts, not tables of numbers. Stands first among an estimator's bases."""
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags, of scikit-learn 1.6 and later."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        return tags
+
+
 def is_text_learner(estimator: object) -> TypeGuard[TextLearner]:
     """Whether an estimator reads texts."""
     return not isinstance(estimator, type) and hasattr(estimator, "represent")

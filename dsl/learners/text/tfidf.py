@@ -13,13 +13,13 @@ from dsl.data.texts import Texts
 from dsl.exceptions import ArgumentError
 from dsl.learners.text.head import Head
 from dsl.learners.text.memory import remembered
-from dsl.learners.text.rows import TextRows, as_rows
+from dsl.learners.text.rows import ReadsTexts, TextRows, as_rows
 
 LONG = 20_000_000
 """Characters in all texts together from which parts of words are left out: their counts would take gigabytes."""
 
 
-class Tfidf(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Tfidf(ReadsTexts, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Weighted counts of words and of parts of words, the numbers beside the text, and a ridge on both.
 
     Counts are those of words and pairs of words, and of runs of three to five characters within words, damped by logarithms,

@@ -71,7 +71,7 @@ def learning_curve(
     data: TableLike,
     *,
     labeled_size: ArrayLike | None = None,
-    replications: int = 10,
+    replications: int = 20,
     seed: Seed = 1234,
     n_jobs: int = 1,
     progress: bool = False,
@@ -116,7 +116,7 @@ def learning_curve(
     -----
     No label is set aside for training. With K folds each prediction comes from a learner trained on (K - 1) / K of the labels,
     and all labels correct it: a share s set aside would train on s and correct with 1 - s, which is worse in both. In
-    simulations (``tests/simulation/test_learning.py``) the best share had 1.3 to 1.6 times the variance of cross-fitting, at
+    simulations (``tests/simulation/test_learning.py``) the best share had 1.3 to 1.9 times the variance of cross-fitting, at
     60 to 500 labels. Setting labels aside is for learners that can be trained once only. Every replication splits the rows into
     folds once.
 

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import check_estimator
 
 from dsl.exceptions import ArgumentError, ColumnTypeError, TextError
-from dsl.learners.text import TextRows
+from dsl.learners.text import Embedding, TextRows, Tfidf
 from dsl.learners.text.rows import as_rows
 
 TEXTS = np.array(["a", "b", "c"], dtype=object)
@@ -48,3 +50,11 @@ def test_lists_of_texts_are_rows_without_numbers(texts: list[str]) -> None:
 def test_what_is_no_list_of_texts(given: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         as_rows(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not hasattr(BaseEstimator, "__sklearn_tags__"), reason="scikit-learn before 1.6 knows no such tags")
+@pytest.mark.filterwarnings("ignore:Can't test estimator:UserWarning")
+@pytest.mark.parametrize("learner", [Tfidf(), Embedding(len)])
+def test_scikit_learns_checks_as_far_as_they_apply(learner: BaseEstimator) -> None:
+    """Cloning is checked. All other checks fit numbers, and the tags say that these are none of this estimator's."""
+    check_estimator(learner)

@@ -245,7 +245,7 @@ def doubts(frame: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
     """
     out: list[str] = []
     for name, role in columns.roles().items():
-        if role in ("labeled", "sample_prob"):
+        if role in ("labeled", "sample_prob", "text"):
             continue
         column = frame[name]
         where = f"column '{name}' ({role})"

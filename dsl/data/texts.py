@@ -9,6 +9,8 @@ from dsl._typing import AnyArray, BoolArray, IntArray
 from dsl.data.tables import first_rows
 from dsl.exceptions import ColumnTypeError, TextError
 
+WRITTEN = frozenset(("nan", "NaN", "None", "NA", "<NA>", "N/A", "null", "NULL"))
+"""What programs write for a missing value where they make text of it."""
 SHOWN = 40
 """Characters of a value that messages show."""
 
@@ -70,13 +72,18 @@ def texts_of(frame: pd.DataFrame, name: str | None, keep: BoolArray) -> Texts | 
 
 
 def notes_on_texts(frame: pd.DataFrame, name: str | None) -> tuple[str, ...]:
-    """A sentence where some texts are empty, or hold nothing but blanks."""
+    """A sentence where some texts are empty or blank, and one where they are what programs write for missing ones."""
     if name is None:
         return ()
-    empty = sum(not value.strip() for value in _objects(frame[name]))
-    if not empty:
-        return ()
-    return (f"'{name}' is empty in {empty:,} of {len(frame):,} rows: the learner reads nothing there",)
+    bare = [value.strip() for value in _objects(frame[name])]
+    notes, of = [], f"of {len(frame):,} rows"
+    if empty := bare.count(""):
+        notes.append(f"'{name}' is empty in {empty:,} {of}: the learner reads nothing there")
+    if written := sum(value in WRITTEN for value in bare):
+        notes.append(
+            f"'{name}' is a word for missing ('nan', 'None', ...) in {written:,} {of}: the learner reads that word"
+        )
+    return tuple(notes)
 
 
 def _objects(column: pd.Series) -> AnyArray:

@@ -57,4 +57,13 @@ def test_empty_texts_are_noted() -> None:
     data = table()
     data.loc[[1, 2], "body"] = ["", "  \n"]
     assert "'body' is empty in 2 of 200 rows: the learner reads nothing there" in prepare(data, COLUMNS).notes
-    assert not [note for note in prepare(table(), COLUMNS).notes if "empty" in note]
+    data.loc[[5, 6, 7], "body"] = ["nan", "None", "NA "]
+    found = [note for note in prepare(data, COLUMNS).notes if "word for missing" in note]
+    assert found == ["'body' is a word for missing ('nan', 'None', ...) in 3 of 200 rows: the learner reads that word"]
+    assert not [note for note in prepare(table(), COLUMNS).notes if "empty" in note or "missing" in note]
+
+
+def test_texts_are_no_categories() -> None:
+    """Nothing is said of texts that differ by case or blanks, or of numbers."""
+    alike = table(body=[("Good", "good ", "NA", "-99")[i % 4] for i in range(200)])
+    run(alike, text="body", sl_method="tfidf")

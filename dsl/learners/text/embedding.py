@@ -125,6 +125,10 @@ class Embedding(ReadsTexts, RegressorMixin, BaseEstimator):  # type: ignore[misc
         rows = as_rows(x)
         return self.head_.predict(self._vectors(rows), rows.numbers)
 
+    def __sklearn_clone__(self) -> Self:
+        """An unfitted copy with the same source, of which every fold would otherwise have a copy of its own."""
+        return type(self)(**self.get_params(deep=False))
+
     @property
     def words(self) -> str:
         """What it is, in a sentence of a paper."""

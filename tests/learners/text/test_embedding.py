@@ -147,6 +147,7 @@ def test_an_estimator_of_scikit_learn() -> None:
     """On its own it takes lists of texts. Its checks do not apply: they fit numbers."""
     learner = Embedding(embed, batch_size=3)
     assert clone(learner).get_params() == learner.get_params()
+    assert clone(Embedding(MATRIX)).source is MATRIX
     fitted = clone(learner).fit(TEXTS[:150], DATA["truth"][:150])
     assert ((fitted.predict(TEXTS[150:]) > 0.5) == DATA["truth"][150:]).mean() > 0.95
     assert fitted.score(TEXTS[150:], DATA["truth"][150:]) > 0.7

@@ -36,7 +36,7 @@ CUT = b" (cut off)\n"
 CHECK = len(b', "check": "01234567"}\n')
 SYNC = 5.0
 """Seconds after which what was written is forced to the disk: a failing machine, unlike a killed process, loses at most these."""
-FOLD = 1 << 16
+FOLD = 1 << 14
 """New keys that are kept in a dictionary until they are merged into the sorted ones."""
 
 
@@ -290,18 +290,18 @@ class _Index:
 
     def __init__(self, keys: "array[int] | None" = None, places: "array[int] | None" = None) -> None:
         self._keys, self._places = array("Q"), array("q")
-        self._new: dict[int, list[int]] = {}
+        self._new: dict[int, int] = {}
         self._merge(array("Q") if keys is None else keys, array("q") if places is None else places)
 
     def __len__(self) -> int:
-        return len(self._keys) + sum(map(len, self._new.values()))
+        return len(self._keys) + len(self._new)
 
     def add(self, key: str, place: int) -> None:
-        self._new.setdefault(_short(key), []).append(place)
-        if len(self._new) >= FOLD:
-            pairs = [(short, each) for short, places in self._new.items() for each in places]
-            self._new = {}
-            self._merge(array("Q", [short for short, _ in pairs]), array("q", [each for _, each in pairs]))
+        short = _short(key)
+        # a dictionary has one place for a key
+        if len(self._new) >= FOLD or short in self._new:
+            self._fold()
+        self._new[short] = place
 
     def places(self, key: str) -> list[int]:
         short = _short(key)
@@ -309,10 +309,16 @@ class _Index:
         high = low
         while high < len(self._keys) and self._keys[high] == short:
             high += 1
-        return [*self._places[low:high], *self._new.get(short, ())]
+        new = self._new.get(short)
+        return [*self._places[low:high], *([] if new is None else [new])]
 
     def all_places(self) -> list[int]:
-        return [*self._places, *(each for places in self._new.values() for each in places)]
+        return [*self._places, *self._new.values()]
+
+    def _fold(self) -> None:
+        keys, places = array("Q", self._new), array("q", self._new.values())
+        self._new = {}
+        self._merge(keys, places)
 
     def _merge(self, keys: "array[int]", places: "array[int]") -> None:
         every = np.frombuffer(self._keys + keys, dtype=np.uint64)

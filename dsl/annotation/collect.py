@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,10 @@ from dsl.annotation.exchange import Answer, Ask, Code, Interview, Item, Outcome
 from dsl.annotation.labels import NO_TEXT
 from dsl.annotation.runner import in_threads
 
+Texts: TypeAlias = pd.api.extensions.ExtensionArray
+"""Of a column."""
+MIX = 1_000_003
+_hash = hash
 LISTED, WORDED = ("logprobs", "both"), ("verbal", "both")
 """Confidences for which tokens are listed, and for which a probability in words is asked for."""
 MOST_REASON = 200
@@ -23,53 +28,81 @@ MOST_REASON = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """Different texts, images, or pairs of them, and which rows have them.
+    """Different texts, images, or pairs of them, n of N rows, and which rows have them.
+
+    The columns stay as they are, and a text is taken from them when it is asked about: copies would multiply the memory.
 
     Parameters
     ----------
-    texts, images : (n,) arrays or None
+    texts, images : Series or None
+        (N,) as in the table.
+    first : (n,) int array
+        The first row of each item.
     rows : (N,) int array
         The item of each row, -1 for rows that have none.
     """
 
-    texts: AnyArray | None
-    images: AnyArray | None
+    texts: pd.Series | None
+    images: pd.Series | None
+    first: IntArray
     rows: IntArray
 
     @classmethod
     def of(cls, texts: pd.Series | None, images: pd.Series | None) -> "Items":
         """Items of columns. Rows with an empty text, or without what is asked about, have none."""
-        columns = [each for each in (texts, images) if each is not None]
-        usable = np.ones(len(columns[0]), dtype=bool)
-        for each in columns:
-            # one by one: a copy of all texts would double the memory
-            usable &= np.fromiter((isinstance(value, str) and bool(value.strip()) for value in each), bool, len(each))
-        keys = columns[0] if len(columns) == 1 else pd.Series(list(zip(*columns, strict=True)), dtype=object)
+        columns = [each.array for each in (texts, images) if each is not None]
+        keys, usable = _hashes(columns)
+        found, different = pd.factorize(keys[usable])
+        where = np.flatnonzero(usable)
+        first = _first(found, where, len(different))
+        again = where != first[found]
+        if not all(_equal(columns, row, first[item]) for row, item in zip(where[again], found[again], strict=True)):
+            # different texts with one hash: exactly then, which needs a copy of all
+            places: dict[tuple[str, ...], int] = {}
+            texts_of = (tuple(str(each[row]) for each in columns) for row in where)
+            found = np.fromiter((places.setdefault(each, len(places)) for each in texts_of), np.int64, len(where))
+            first = _first(found, where, len(places))
         rows = np.full(len(usable), -1, dtype=np.int64)
-        found, different = pd.factorize(keys.to_numpy(dtype=object)[usable])
         rows[usable] = found
-        parts = (
-            [different]
-            if len(columns) == 1
-            else [np.array([pair[j] for pair in different], dtype=object) for j in (0, 1)]
-        )
-        return cls(texts=None if texts is None else parts[0], images=None if images is None else parts[-1], rows=rows)
+        return cls(texts=texts, images=images, first=first, rows=rows)
 
     def __len__(self) -> int:
         """Number of different items."""
-        one = self.images if self.texts is None else self.texts
-        return 0 if one is None else len(one)
+        return len(self.first)
 
     def __getitem__(self, place: int) -> Item:
         """An item."""
+        row = self.first[place]
         return Item(
-            text=None if self.texts is None else self.texts[place],
-            image=None if self.images is None else self.images[place],
+            text=None if self.texts is None else str(self.texts.array[row]),
+            image=None if self.images is None else str(self.images.array[row]),
         )
 
     def __iter__(self) -> Iterator[Item]:
         """All items, made one by one."""
         return (self[place] for place in range(len(self)))
+
+
+def _hashes(columns: Sequence[Texts]) -> tuple[IntArray, BoolArray]:
+    """A number for each row (N,), equal for equal texts, and whether there is something to ask about."""
+    keys, usable = np.zeros(len(columns[0]), dtype=np.int64), np.ones(len(columns[0]), dtype=bool)
+    for values in columns:
+        # no hash of a text is -1
+        own = np.fromiter((_hash(each) if isinstance(each, str) and each.strip() else -1 for each in values), np.int64)
+        keys, usable = keys * MIX + own, usable & (own != -1)
+    return keys, usable
+
+
+def _first(found: IntArray, where: IntArray, items: int) -> IntArray:
+    """The first row of each item, of rows `where` whose items are `found`."""
+    out = np.zeros(items, dtype=np.int64)
+    # backwards, so that the first of equal ones stays
+    out[found[::-1]] = where[::-1]
+    return out
+
+
+def _equal(columns: Sequence[Texts], one: int, other: int) -> bool:
+    return all(each[one] == each[other] for each in columns)
 
 
 class Gathered:

@@ -249,7 +249,9 @@ def _column(data: TableLike, columns: Sequence[str], name: str | None, argument:
     if wanted not in columns:
         shown = ", ".join(f"'{each}'" for each in columns[:10])
         raise MissingColumnError(f"{argument} names '{wanted}', which the data do not have; the columns are {shown}")
-    column = to_pandas(data, [wanted])[wanted].astype(object)
+    column = to_pandas(data, [wanted])[wanted]
+    if not isinstance(column.dtype, pd.StringDtype):
+        column = column.astype(object)
     wrong = np.fromiter((not isinstance(value, str) for value in column), bool, len(column)) & column.notna().to_numpy()
     if wrong.any():
         found = column[wrong].iloc[0]

@@ -136,7 +136,7 @@ def warn_of_examples(what: Plan) -> None:
     if what.items.texts is None or not what.book.examples:
         return
     examples = {text for text, _ in what.book.examples}
-    shown = np.fromiter((text in examples for text in what.items.texts), bool, len(what.items))
+    shown = np.fromiter((item.text in examples for item in what.items), bool, len(what.items))
     rows = (what.items.rows >= 0) & np.append(shown, False)[what.items.rows]
     if rows.any():
         warn_caller(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dsl.annotation import collect
 from dsl.annotation.asking import Asking, Patience
 from dsl.annotation.cache import Cache
 from dsl.annotation.collect import Gathered, Items, count_reasons, gather
@@ -30,6 +31,15 @@ def test_pairs_of_text_and_image() -> None:
     assert list(items) == [Item(text="a", image="x.png"), Item(text="a", image="y.png")]
     alone = Items.of(None, images)
     assert (len(alone), alone[1]) == (2, Item(image="y.png"))
+
+
+def test_texts_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, images = pd.Series(["a", "b", "a", None, "b", "c"]), pd.Series(["x", "x", "x", "x", "y", "x"])
+    expected = Items.of(texts, images)
+    np.testing.assert_array_equal(expected.rows, [0, 1, 0, -1, 2, 3])
+    monkeypatch.setattr(collect, "_hash", lambda text: 7)
+    np.testing.assert_array_equal(Items.of(texts, images).rows, expected.rows)
+    assert list(Items.of(texts, images)) == list(expected)
 
 
 def outcome(label: str | int | None, share: float = math.nan, **more: object) -> Outcome:

@@ -21,9 +21,16 @@ NEW = RNG.normal(size=(20, 30)) + 2.0, np.column_stack([RNG.normal(size=20) * 10
 
 
 def by_hand(text: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Text as a whole, numbers each and then as a whole, have variances that add up to the same."""
-    whole = (text - TEXT.mean(axis=0)) * np.sqrt(SIZE / TEXT.var(axis=0).sum())
-    return np.hstack([whole, (numbers - NUMBERS.mean(axis=0)) / NUMBERS.std(axis=0) * np.sqrt(SIZE / 2)])
+    """Embeddings with no column above the median deviation, and numbers with deviation one, have the same variance in all."""
+    return np.hstack(
+        [scaled_text(text, TEXT), (numbers - NUMBERS.mean(axis=0)) / NUMBERS.std(axis=0) * np.sqrt(SIZE / 2)]
+    )
+
+
+def scaled_text(text: np.ndarray, train: np.ndarray) -> np.ndarray:
+    deviation = train.std(axis=0)
+    down = np.minimum(1.0, np.median(deviation) / deviation)
+    return (text - train.mean(axis=0)) * down * np.sqrt(SIZE / ((train * down).var(axis=0)).sum())
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -44,7 +51,7 @@ def test_logistic_ridge_is_scikit_learns(wide: bool) -> None:
     centre, spread = numbers[rows].mean(axis=0), numbers[rows].std(axis=0)
     scaled = np.hstack(
         [
-            (text - text[rows].mean(axis=0)) * np.sqrt(SIZE / text[rows].var(axis=0).sum()),
+            scaled_text(text, text[rows]),
             (numbers - centre) / spread * np.sqrt(SIZE / 2),
         ]
     )
@@ -52,14 +59,25 @@ def test_logistic_ridge_is_scikit_learns(wide: bool) -> None:
     np.testing.assert_allclose(mine.predict(text, numbers), theirs.predict_proba(scaled)[:, 1], atol=SOLVER)
 
 
-def test_sparse_columns_and_dense_ones_agree() -> None:
-    """Columns that no training row has count for nothing. Sparse columns are scaled by their variance, not centred."""
+def test_counts_are_scaled_as_a_whole() -> None:
+    """Sparse columns keep their relative sizes, and need no centring. Those that no training row has count for nothing."""
     counts = np.where(TEXT - 2.0 > 0.5, TEXT, 0.0)
     counts[:, 5] = 0.0
-    one, two = (Head().fit(x, NUMBERS, Y) for x in (counts, sparse.csr_matrix(counts)))
-    np.testing.assert_allclose(
-        two.predict(sparse.csr_matrix(counts), NUMBERS), one.predict(counts, NUMBERS), atol=CLOSED_FORM
-    )
+    whole = counts * np.sqrt(SIZE / counts.var(axis=0).sum())
+    numbers = (NUMBERS - NUMBERS.mean(axis=0)) / NUMBERS.std(axis=0) * np.sqrt(SIZE / 2)
+    theirs = RidgeCV(PENALTIES).fit(np.hstack([whole, numbers]), Y)
+    ours = Head().fit(sparse.csr_matrix(counts), NUMBERS, Y)
+    found = ours.predict(sparse.csr_matrix(counts), NUMBERS)
+    np.testing.assert_allclose(found, theirs.predict(np.hstack([whole, numbers])), atol=CLOSED_FORM)
+    counts[:, 5] = 100.0
+    np.testing.assert_array_equal(ours.predict(sparse.csr_matrix(counts), NUMBERS), found)
+
+
+def test_columns_that_vary_far_more_than_others_do_not_rule() -> None:
+    """As in the hidden states of language models: a column a thousand times as wide that says nothing."""
+    wide = np.column_stack([TEXT, 1000.0 * RNG.normal(size=90)])
+    loose, tight = (np.corrcoef(Head().fit(x, NUMBERS, Y).predict(x, NUMBERS), Y)[0, 1] for x in (wide, TEXT))
+    assert loose > 0.97 * tight
 
 
 def test_shares_are_logistic_in_a_binomial_call_only() -> None:

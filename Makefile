@@ -110,6 +110,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.ppi
 	$(BIN)/python -m benchmarks.annotate
+	$(BIN)/python -m benchmarks.text
 
 coverage: $(TEXT)
 	$(CLEANLY) $(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term

@@ -37,6 +37,7 @@ examples:
       --cluster doc --out-csv coefficients.csv --json fit.json --table table.tex --report report.html
   dsl fit panel.dta "y ~ x | unit + year" --predicted y=llm_y --predicted x=llm_x --model felm
   dsl fit posts.rds "y ~ x" --predicted y --prediction gpt --prediction llama --sl-method ridge --seed 7 --json - | jq .tidy
+  dsl fit posts.csv "y ~ x" --predicted y --prediction llm_y --text body --sl-method tfidf
 
 in a Makefile:
   fit.json: posts.csv

@@ -135,6 +135,8 @@ def _check_comparable(fit: Fit) -> None:
         raise ArgumentError(
             "the reference knows of no rows that the predictions' maker has seen; refit without trained_on"
         )
+    if spec.text is not None:
+        raise ArgumentError(f"the reference reads no texts; refit without text={spec.text!r}")
     if len(spec.index) > 2:
         raise ArgumentError(f"the reference absorbs one or two fixed effects; this fit has {len(spec.index)}")
 
@@ -162,10 +164,6 @@ def _number_names(names: Sequence[str], flags: TwoLevels) -> list[str]:
 
 def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     spec = fit.call
-    if spec.text is not None:
-        raise ArgumentError(
-            f"the reference reads no texts, and this fit does (text={spec.text!r}); compare one without them"
-        )
     try:
         reference = reference_dsl(
             spec.formula_text.partition("|")[0],

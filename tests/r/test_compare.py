@@ -13,6 +13,7 @@ from dsl.r import ReferenceResult, compare
 from dsl.r.compare import pair_terms
 from dsl.r.reference import r_formula, r_words
 from dsl.r.verdict import AGREES, DIFFERS, EARLY, KNOWN
+from tests.learners.text.words import worded
 from tests.posts import posts, run
 from tests.r import seeds
 from tests.reference.cases import NAMES, load_expected
@@ -156,3 +157,9 @@ def test_names_where_logicals_are_numbers() -> None:
     names = ["(Intercept)", "gTRUE", "x:gTRUE", "f1:gTRUE", "bTRUE", "gg"]
     assert compare._number_names(names, flags) == ["(Intercept)", "g", "x:g", "f:g", "bTRUE", "gg"]
     assert compare._number_names(names, {}) == names
+
+
+def test_the_reference_reads_no_texts() -> None:
+    data = worded()
+    with pytest.raises(DSLError, match="the reference reads no texts; refit without text='body'"):
+        compare.cross_check(run(data, text="body", sl_method="tfidf"), data)

@@ -18,6 +18,7 @@ from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_c
 from dsl.data.design import SamplingDesign
 from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
+from dsl.data.refusals import REFUSALS
 from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import check_alpha, kish, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
@@ -144,6 +145,7 @@ def proportions(
     True
     """
     _check_options(alpha, interval, empty)
+    check_choice("refusals", refusals, REFUSALS)
     groups, extra, predictions = as_names(by, "by"), as_names(feature, "feature"), as_names(prediction, "prediction")
     named = {"cluster": cluster, "sample_prob": sample_prob, "labeled": labeled, "time": time, "text": text}
     single = {role: as_name(name, role) for role, name in named.items()}

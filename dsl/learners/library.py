@@ -232,7 +232,9 @@ def glmnet(s: Setting) -> Fittable:
 
     if not s.classes:
         folds = KFold(s.folds, shuffle=True, random_state=s.seed)
-        return _scaled(ElasticNetCV(l1_ratio=[0.1, 0.5, 0.9, 1.0], cv=folds, max_iter=20_000))
+        # X'X once for all penalties halves the time with hundreds of columns. By itself scikit-learn stops at four fifths of n
+        options = {"l1_ratio": [0.1, 0.5, 0.9, 1.0], "cv": folds, "max_iter": 20_000, "precompute": s.p <= s.n}
+        return _scaled(ElasticNetCV(**options))
     named = inspect.signature(LogisticRegression).parameters["penalty"].default != "deprecated"
     options = {"penalty": "elasticnet"} if named else {}  # scikit-learn < 1.8 wants it said
     logistic = LogisticRegression(solver="saga", max_iter=2000, random_state=s.seed, **options)

@@ -112,4 +112,4 @@ def _counts(vectorizers: list[TfidfVectorizer], texts: AnyArray, *, fit: bool) -
                     raise
         elif hasattr(each, "vocabulary_"):
             parts.append(each.transform(texts))
-    return sparse.hstack(parts, format="csr") if parts else sparse.csr_matrix((len(texts), 0))
+    return sparse.csr_matrix(sparse.hstack(parts) if parts else (len(texts), 0))

@@ -32,7 +32,9 @@ def checked_columns(frame: pd.DataFrame) -> list[str]:
 def text_digests(texts: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Hash of the text shown in each row, the same after a spreadsheet has been at it."""
     # columns in the order of their names, joined by a character that no text holds
-    rows = texts[sorted(names)].itertuples(index=False, name=None)
+    columns = [texts[name] for name in sorted(names)]
+    # without columns some versions of pandas have no rows
+    rows = zip(*columns, strict=True) if columns else iter([()] * len(texts))
     joined = ("\x1f".join(canonical(text, DIGITS) for text in row) for row in rows)
     return [hashlib.sha256(text.encode()).hexdigest()[:10] for text in joined]
 

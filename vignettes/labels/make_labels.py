@@ -33,7 +33,7 @@ ROUNDING = 0.02
 
 
 def label(texts: pd.DataFrame, cache: Path, base_url: str | None = None, *, progress: bool = False) -> pd.DataFrame:
-    """The texts with the model's labels, asked for where the cache does not have them.
+    """The texts, and the model's labels of them, asked for where the cache does not have them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def label(texts: pd.DataFrame, cache: Path, base_url: str | None = None, *, prog
         Whether to show a progress bar.
     """
     return dsl.annotate(
-        texts,
+        texts[["text"]],
         text="text",
         codebook=CODEBOOK,
         model=NAME,

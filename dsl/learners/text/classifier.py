@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KINDS = ("lora", "prompt_tuning", "full")
-RATES = {"lora": 3e-4, "prompt_tuning": 1e-2, "full": 3e-5}
+RATES = {"lora": 5e-4, "prompt_tuning": 1e-2, "full": 3e-5}
 """Learning rates where none is given."""
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -51,7 +51,7 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]
     epochs : int
         Passes over the training rows, at most.
     learning_rate : float, optional
-        Of adapter, prompt or weights: 3e-4, 1e-2 or 3e-5 by kind.
+        Of adapter, prompt or weights: 5e-4, 1e-2 or 3e-5 by kind.
     r : int
         Rank of the updates (``"lora"``).
     n_tokens : int

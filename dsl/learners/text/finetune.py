@@ -31,6 +31,11 @@ HEAD_RATE = 1e-3
 """Learning rate of the head, which starts at a fit of its own."""
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties of the head's start, for each row."""
+HEAD_FOLDS = 5
+START = 1.0
+"""Penalty of the head from which training starts, at least: one that fits the labels closely leaves the rest nothing to learn."""
+MARGIN = 0.97
+"""Loss, over that of the head alone, below which an epoch is taken for better."""
 LEAST_HELD_OUT = 10
 """Rows without which nothing is stopped early: the mean loss of fewer says too little."""
 PREDICTED_AT_A_TIME = 64
@@ -69,6 +74,18 @@ class Encoded:
     def at(self, rows: IntArray | BoolArray) -> Encoded:
         """Some of the rows."""
         return Encoded(self.tokens[rows], self.numbers[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """Fits of the head alone, before anything else is trained."""
+
+    alone: Stored
+    """On all rows."""
+    judged: Stored
+    """On the rows that are not held out."""
+    loss: float
+    """Mean loss of this one on them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -198,8 +215,8 @@ def train(
 ) -> tuple[Network, list[tuple[int, float, float]]]:
     """Train on labelled rows: first the head alone, by ridge, then everything, until the rows held out are predicted no better.
 
-    Starting from a fitted head (Kumar et al. 2022) leaves what the model knows in place, and makes the untuned model one of the
-    candidates among which the rows held out choose.
+    The untuned model with the best ridge is one of the candidates among which the rows held out choose, and is fitted to all rows
+    if it is chosen. Training starts at a stronger penalty: the head then says little that the numbers do not.
 
     Returns
     -------
@@ -214,25 +231,34 @@ def train(
         held = _held_out(y, recipe)
         target = torch.as_tensor(y, dtype=torch.float32, device=device)
         own, kept = np.flatnonzero(~held), np.flatnonzero(held)
-        best = _start_head(network, rows, target, own, kept, recipe)
-        history = [(0, *best)]
-        best_state, since = network.stored(), 0
+        heads = _fit_heads(network, rows, target, own, recipe)
+        best = (0, _judged(network, heads.judged, rows, target, kept, recipe))
+        history, state = [(0, heads.loss, best[1])], heads.alone
         steps = _Steps(network, recipe, len(own))
         for epoch in _shown(range(1, recipe.epochs + 1), progress):
             loss = steps.epoch(rows, target, own, epoch)
             now = _loss_of(network, rows, target, kept, recipe.classes) if len(kept) else float("nan")
             history.append((epoch, loss, now))
-            if not len(kept):
-                continue
-            if now < best[1]:
-                best, best_state, since = (loss, now), network.stored(), 0
-                continue
-            since += 1
-            if since >= recipe.patience:
+            # the head alone is fitted to more rows in the end than it was judged on here
+            if not len(kept) or now < best[1] * (MARGIN if best[0] == 0 else 1.0):
+                best, state = (epoch, now), network.stored()
+            elif epoch - best[0] >= recipe.patience:
                 break
-        if len(kept):
-            network.restore(best_state)
+        network.restore(state)
     return network, history
+
+
+def _judged(
+    network: Network, state: Stored, rows: Encoded, target: torch.Tensor, kept: IntArray, recipe: Recipe
+) -> float:
+    """Loss of a state on the rows held out, NaN without any. The network stays what it is."""
+    if not len(kept):
+        return float("nan")
+    before = network.stored()
+    network.restore(state)
+    loss = _loss_of(network, rows, target, kept, recipe.classes)
+    network.restore(before)
+    return loss
 
 
 def _shown(epochs: range, progress: bool) -> Iterator[int]:
@@ -257,29 +283,42 @@ def _held_out(y: FloatArray, recipe: Recipe) -> BoolArray:
     return out
 
 
-def _start_head(
-    network: Network, rows: Encoded, target: torch.Tensor, own: IntArray, kept: IntArray, recipe: Recipe
-) -> tuple[float, float]:
-    """Fit the head alone, with the penalty that the rows held out like best. Losses on both kinds of rows."""
+def _fit_heads(network: Network, rows: Encoded, target: torch.Tensor, own: IntArray, recipe: Recipe) -> Heads:
+    """Fit the head alone, with the penalty that cross-validation likes best, and leave it where training starts."""
     import torch
 
     with torch.no_grad():
         pooled = _pooled(network, rows)
-        network.centre.copy_(pooled[own].mean(dim=0))
-        spread = pooled[own].std(dim=0)
+        network.centre.copy_(pooled.mean(dim=0))
+        spread = pooled.std(dim=0)
         # a column that does not vary here keeps its own scale
         network.scale.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
-    found: list[tuple[float, float, Stored]] = []
-    for penalty in PENALTIES if len(kept) else PENALTIES[2:3]:
-        loss = _fit_head(network, pooled[own], target[own], penalty, recipe.classes)
-        with torch.no_grad():
-            now = (
-                float(_loss(network.scored(pooled[kept]), target[kept], recipe.classes)) if len(kept) else float("nan")
-            )
-        found.append((loss, now, network.stored()))
-    loss, now, state = found[0] if len(found) == 1 else min(found, key=lambda each: each[1])
-    network.restore(state)
-    return loss, now
+    penalty = _best_penalty(network, pooled, target, recipe)
+    _fit_head(network, pooled, target, penalty, recipe.classes)
+    alone = network.stored()
+    loss = _fit_head(network, pooled[own], target[own], penalty, recipe.classes)
+    judged = network.stored()
+    _fit_head(network, pooled[own], target[own], max(penalty, START), recipe.classes)
+    return Heads(alone, judged, loss)
+
+
+def _best_penalty(network: Network, pooled: torch.Tensor, target: torch.Tensor, recipe: Recipe) -> float:
+    import torch
+
+    n = len(target)
+    if n < 2 * HEAD_FOLDS:
+        return PENALTIES[len(PENALTIES) // 2]
+    fold = np.random.default_rng(recipe.seed).permutation(np.arange(n) % HEAD_FOLDS)
+    losses = []
+    for penalty in PENALTIES:
+        total = 0.0
+        for k in range(HEAD_FOLDS):
+            train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+            _fit_head(network, pooled[train], target[train], penalty, recipe.classes)
+            with torch.no_grad():
+                total += len(test) * float(_loss(network.scored(pooled[test]), target[test], recipe.classes))
+        losses.append(total)
+    return PENALTIES[int(np.argmin(losses))]
 
 
 def _fit_head(network: Network, pooled: torch.Tensor, target: torch.Tensor, penalty: float, classes: bool) -> float:

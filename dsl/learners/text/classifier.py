@@ -32,9 +32,10 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 class TextClassifier(BaseEstimator):  # type: ignore[misc]
     r"""A pretrained language model fine-tuned on texts and their gold labels, for ``dsl.dsl(text=, sl_method=)``.
 
-    The mean token of the model's last layer and the numbers of the call (surrogates, features) go into a linear head. The head
-    is fitted first, by ridge (logistic) regression. Then head and adapter are trained together, until the loss on rows held out
-    of the training fold has not improved for some epochs; the best epoch counts, which may be the head alone.
+    The mean token of the model's last layer and the numbers of the call (surrogates, features) go into a linear head, which is
+    fitted by ridge (logistic) regression. Then head and adapter are trained together, until the loss on rows held out of the
+    training fold has not improved for some epochs. The best epoch counts, if it is 3% better there than the head alone, which
+    else is fitted to all rows.
 
     Within `dsl.dsl` every fold of the rows trains a model of its own on the gold labels of the other folds, so that no label
     helps to predict itself (whole clusters are left out where there are clusters). As K models are dear, rows are split once
@@ -61,7 +62,8 @@ class TextClassifier(BaseEstimator):  # type: ignore[misc]
     max_length : int
         Tokens read of a text. A warning counts texts that go on.
     validation : float
-        Share of the training rows held out to stop early. Where that is fewer than 10 rows, all `epochs` are trained.
+        Share of the training rows held out to stop early, 10 rows at least. With 0, and with fewer than 30 training rows, all
+        `epochs` are trained.
     patience : int
         Epochs without improvement after which training ends.
     family : {None, "gaussian", "binomial"}

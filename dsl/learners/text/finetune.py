@@ -37,7 +37,7 @@ START = 1.0
 MARGIN = 0.97
 """Loss, over that of the head alone, below which an epoch is taken for better."""
 LEAST_HELD_OUT = 10
-"""Rows without which nothing is stopped early: the mean loss of fewer says too little."""
+"""Rows held out at least: the mean loss of fewer says too little."""
 PREDICTED_AT_A_TIME = 64
 
 
@@ -270,16 +270,17 @@ def _shown(epochs: range, progress: bool) -> Iterator[int]:
 
 
 def _held_out(y: FloatArray, recipe: Recipe) -> BoolArray:
-    """Rows on which training is judged (n,): a share of them, of each class alike. None where they would be too few."""
+    """Rows on which training is judged (n,): a share of them, of each class alike. None where these or the rest were too few."""
     out = np.zeros(len(y), dtype=bool)
-    if round(recipe.validation * len(y)) < LEAST_HELD_OUT:
+    if recipe.validation == 0.0 or len(y) < 3 * LEAST_HELD_OUT:
         return out
+    share = max(recipe.validation, LEAST_HELD_OUT / len(y))
     rng = np.random.default_rng(recipe.seed)
     # sorted by label, ties in random order: every so many rows are held out, so that all labels are among them
     order = rng.permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
-    place = (np.arange(len(y)) + rng.random()) * recipe.validation
-    out[order] = np.floor(place) > np.floor(place - recipe.validation)
+    place = (np.arange(len(y)) + rng.random()) * share
+    out[order] = np.floor(place) > np.floor(place - share)
     return out
 
 

@@ -5,14 +5,13 @@ BIN := $(VENV)/bin
 LIGHT := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 TEXT := $(VENV)/.installed-text
+MODEL := $(VENV)/.installed-model
+TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
 LOWEST := .venv-lowest
 # One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
 # A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
 PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-
-MODEL := $(VENV)/.installed-model
-TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
 
 .PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
 
@@ -91,7 +90,7 @@ test-r-dsl: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
 test-slow: $(TEXT) $(MODEL) $(TEXTS)
-	.ci/clean_tree $(BIN)/python -m pytest -m slow tests
+	$(CLEANLY) $(BIN)/python -m pytest -n logical --dist worksteal -m slow tests
 
 test-browser: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser

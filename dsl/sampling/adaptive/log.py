@@ -160,13 +160,18 @@ def _hash(last: str, text: str) -> str:
     return hashlib.sha256(f"{last}\n{text}".encode()).hexdigest()
 
 
+def _refused(constant: str) -> object:
+    raise ValueError(constant)
+
+
 def _checked(line: bytes, last: str, number: int, path: Path) -> tuple[Record, str]:
     """The event of a line, and its hash."""
     try:
         # the text as it was hashed: the chain taken out and the brace put back
         text, mark = line.decode(), ', "chain": "'
         body, chain = text[: text.rindex(mark)] + "}", text[text.rindex(mark) + len(mark) : -2]
-        event = json.loads(body)
+        # Infinity and NaN are no JSON, and this package never writes them
+        event = json.loads(body, parse_constant=_refused)
         if not isinstance(event, dict) or "kind" not in event:
             raise ValueError
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
@@ -144,133 +144,92 @@ def _is_name(method: object) -> bool:
     return isinstance(method, str) or (isinstance(method, list | tuple) and all(_is_name(part) for part in method))
 
 
+class Given(TypedDict):
+    """What a call of `dsl.AdaptiveDesign` and a log both give, unchecked."""
+
+    formula: object
+    predicted_var: Pairs
+    prediction: Names | None
+    feature: Names | None
+    text: str | None
+    confidence: Names | None
+    cluster: str | None
+    model: str
+    family: str
+    sl_method: Method
+    error_model: Method
+    cross_fit: int
+    coefficient: object
+    criterion: str
+    tau: object
+    floor: object
+    robust: object
+    se: object
+    refusals: object
+    codebook: object
+    seed: int
+
+
 def settings_of(
-    *,
-    formula: object,
-    predicted_var: Pairs,
-    prediction: Names | None,
-    feature: Names | None,
-    text: str | None,
-    confidence: Names | None,
-    cluster: str | None,
-    model: str,
-    family: str,
-    sl_method: Method,
-    error_model: Method,
-    cross_fit: int,
-    coefficient: object,
-    criterion: str,
-    n_labels: object,
-    burn_in: object,
-    batch_size: object,
-    batches: object,
-    tau: object,
-    floor: object,
-    robust: object,
-    se: object,
-    refusals: object,
-    codebook: object,
-    seed: int,
+    *, n_labels: object, burn_in: object, batch_size: object, batches: object, **given: Unpack[Given]
 ) -> Settings:
     """Check the arguments of `dsl.AdaptiveDesign` that can be checked without the data."""
-    if is_formulaic(formula):
-        require_text(formula, "AdaptiveDesign, whose log keeps its settings as text,")
-    check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
-    codes, meanings = _codebooks(codebook, pair_surrogates(predicted_var, prediction)[0])
-    return _resolved(
-        formula=formula,
-        predicted_var=predicted_var,
-        prediction=prediction,
-        feature=feature,
-        text=text,
-        confidence=confidence,
-        cluster=cluster,
-        model=model,
-        family=family,
-        sl_method=sl_method,
-        error_model=error_model,
-        cross_fit=cross_fit,
-        coefficient=coefficient,
-        criterion=criterion,
-        sizes=schedule(n_labels, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit),
-        tau=tau,
-        floor=floor,
-        robust=robust,
-        se=se,
-        refusals=refusals,
-        codebook=codes,
-        meanings=meanings,
-        seed=seed,
-    )
+    if is_formulaic(given["formula"]):
+        require_text(given["formula"], "AdaptiveDesign, whose log keeps its settings as text,")
+    cross_fit = given["cross_fit"]
+    check_counts(cross_fit=cross_fit, sample_split=1, seed=given["seed"], n_jobs=1)
+    codes, meanings = _codebooks(given["codebook"], pair_surrogates(given["predicted_var"], given["prediction"])[0])
+    sizes = schedule(n_labels, burn_in=burn_in, batch_size=batch_size, batches=batches, least=2 * cross_fit)
+    given["codebook"] = codes
+    return _resolved(sizes, meanings, **given)
 
 
-def _resolved(
-    *,
-    formula: object,
-    predicted_var: Pairs,
-    prediction: Names | None,
-    feature: Names | None,
-    text: str | None,
-    confidence: Names | None,
-    cluster: str | None,
-    model: str,
-    family: str,
-    sl_method: Method,
-    error_model: Method,
-    cross_fit: int,
-    coefficient: object,
-    criterion: str,
-    sizes: object,
-    tau: object,
-    floor: object,
-    robust: object,
-    se: object,
-    refusals: object,
-    codebook: object,
-    meanings: object,
-    seed: int,
-) -> Settings:
+def _resolved(sizes: object, meanings: object, **given: Unpack[Given]) -> Settings:
     """Check what both a call and a log give."""
+    formula = given["formula"]
     if not isinstance(formula, str):
         raise ArgumentError(
             f"formula must be text such as 'y ~ x'; found {type(formula).__name__}. The formula comes first, "
             "AdaptiveDesign(formula, data, ...)"
         )
-    check_choice("model", model, tuple(MODELS))
-    check_choice("criterion", criterion, CRITERIA)
-    check_choice("refusals", refusals, REFUSALS)
-    check_counts(cross_fit=cross_fit, sample_split=1, seed=seed, n_jobs=1)
-    check_method(sl_method, family)
-    check_reads(sl_method, as_name(text, "text"))
+    cross_fit, sl_method, error_model = given["cross_fit"], given["sl_method"], given["error_model"]
+    check_choice("model", given["model"], tuple(MODELS))
+    check_choice("criterion", given["criterion"], CRITERIA)
+    check_choice("refusals", given["refusals"], REFUSALS)
+    check_counts(cross_fit=cross_fit, sample_split=1, seed=given["seed"], n_jobs=1)
+    text = as_name(given["text"], "text")
+    check_method(sl_method, given["family"])
+    check_reads(sl_method, text)
     check_method(error_model, "gaussian")
     check_reads(error_model, None)
-    check_flags(robust=robust)
-    predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)
-    columns = {name: list(as_names(value, name)) for name, value in (("feature", feature), ("confidence", confidence))}
-    _check_columns(predicted, surrogates, columns, as_name(text, "text"))
+    check_flags(robust=given["robust"])
+    predicted, surrogates, _ = pair_surrogates(given["predicted_var"], given["prediction"])
+    feature, confidence = (list(as_names(given[name], name)) for name in ("feature", "confidence"))
+    _check_columns(predicted, surrogates, {"feature": feature, "confidence": confidence}, text)
     return Settings(
         formula=formula,
-        predicted_var=_plain_predicted(predicted_var),
-        prediction=list(as_names(prediction, "prediction")),
-        **columns,
-        text=as_name(text, "text"),
-        cluster=as_name(cluster, "cluster"),
-        model=model,
-        family=family,
+        predicted_var=_plain_predicted(given["predicted_var"]),
+        prediction=list(as_names(given["prediction"], "prediction")),
+        feature=feature,
+        confidence=confidence,
+        text=text,
+        cluster=as_name(given["cluster"], "cluster"),
+        model=given["model"],
+        family=given["family"],
         sl_method=sl_method,
         error_model=error_model,
         cross_fit=int(cross_fit),
-        coefficient=_coefficients(coefficient),
-        criterion=criterion,
+        coefficient=_coefficients(given["coefficient"]),
+        criterion=given["criterion"],
         sizes=_sizes(sizes, 2 * cross_fit),
-        tau=_share("tau", tau),
-        floor=_share("floor", floor),
-        robust=bool(robust),
-        se=_standard_errors(se),
-        refusals=str(refusals),
-        codebook=_codes(codebook, predicted),
-        meanings=_meanings(meanings, codebook),
-        seed=int(seed),
+        tau=_share("tau", given["tau"]),
+        floor=_share("floor", given["floor"]),
+        robust=bool(given["robust"]),
+        se=_standard_errors(given["se"]),
+        refusals=str(given["refusals"]),
+        codebook=_codes(given["codebook"], predicted),
+        meanings=_meanings(meanings, given["codebook"]),
+        seed=int(given["seed"]),
     )
 
 

@@ -145,7 +145,8 @@ def annotate(
     -----
     Labels of a model are imperfect, and regressions on them are biased. ``dsl.dsl(..., prediction="llm_positive",
     refusals="indicator")`` corrects them by a random sample of gold labels. Examples in the codebook count as training data:
-    rows with their texts must not be among the gold labels.
+    gold labels of rows with their texts must be left out of the sample (``exclude=`` of `dsl.sampling`), or be named in
+    ``dsl.dsl(..., trained_on=)``.
 
     Examples
     --------

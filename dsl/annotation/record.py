@@ -142,7 +142,8 @@ def warn_of_examples(what: Plan) -> None:
         warn_caller(
             AnnotationWarning,
             f"examples of the codebook are among the texts, in {first_rows(rows, what.labels)}: the model is told their labels. "
-            "They count as training data: leave these rows out before gold labels are drawn (exclude= of dsl.sampling)",
+            "They count as training data: leave these rows out before gold labels are drawn (exclude= of dsl.sampling), or name "
+            "those that were drawn (dsl.dsl(..., trained_on=))",
         )
 
 

@@ -96,8 +96,10 @@ def dsl(
         surrogate(s), which then need not be repeated in `prediction`.
     prediction : str or list of str, optional
         Columns with the surrogates, known for every row. All of them serve to predict every variable.
-    model : {"lm", "logit", "felm"}
-        Linear regression, logistic regression, linear regression with fixed effects.
+    model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma"}
+        Linear, logistic, and linear regression with fixed effects. Poisson regression (log link) of counts and other outcomes of
+        zero or more. Probit and complementary log-log regression of outcomes of 0 and 1. Gamma regression (log link) of positive
+        outcomes. All but fixed effects take ``offset(log(exposure))``.
     labeled : str, optional
         Column that is 1 on labelled rows and 0 elsewhere. By default the rows where no `predicted_var` is
         missing.

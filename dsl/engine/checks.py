@@ -23,16 +23,18 @@ DEPENDENT = 1e-9
 
 
 PINNED = 1e-7
-"""Distance of a fitted probability from 0 or 1 at which a logit has run away."""
+"""Distance of a fitted probability from 0 or 1, or ratio of a fitted mean to the outcome's, at which it has run away."""
 
 
-def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
-    """Raise the error that says why the root cannot be used, if it cannot."""
+def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray, size: float = 1.0) -> None:
+    """Raise the error that says why the root cannot be used, if it cannot. Moments are relative to `size`."""
     # the right singular vector of the smallest singular value is the combination of columns that the rows leave open
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
-    runaway = root.problem is not None or values[-1] < PINNED
+    runaway = root.problem is not None or values[-1] < PINNED * size
     if problem.link.probability and runaway:
         _check_separation(block, problem, root, scale)
+    if problem.link.positive and runaway:
+        _check_vanished(block, problem, root, scale, directions[-1])
     if root.problem == "singular":
         raise SingularJacobianError(
             "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell apart "
@@ -63,6 +65,27 @@ def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatAr
             f"{_quoted(_loading(root.params, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
             "or all are 1, or too few labels make their design-adjusted mean leave [0, 1]. Label more rows of that "
             "group, merge it with another, or take the column out of the formula"
+        )
+
+
+def _check_vanished(block: Block, problem: Problem, root: Root, scale: FloatArray, direction: FloatArray) -> None:
+    """Raise SeparationError if fitted means run to 0 or to infinity, in which the rows leave `direction` open."""
+    outcomes = np.maximum(block.gold_outcome if len(block.gold_outcome) else block.outcome, 0.0)
+    usual = np.log(outcomes.mean()) if outcomes.any() else 0.0
+    low, high = 0, 0
+    for piece in block.pieces():
+        for eta in fitted_means(piece, root.params * scale, problem.link).predicted_eta:
+            # log of a row's mean over the usual one, its exposure left out
+            ratio = eta - usual - (0.0 if piece.offset is None else piece.offset)
+            low += int(np.count_nonzero(ratio < np.log(PINNED)))
+            high += int(np.count_nonzero(ratio > -np.log(PINNED)))
+    if low or high:
+        where = f"{low} fitted means run to 0" if low >= high else f"{high} fitted means run to infinity"
+        raise SeparationError(
+            f"no finite estimate: {where}, so that the coefficient of {_quoted(_loading(direction, problem.names))} is "
+            "infinite: in some group all (weighted) gold outcomes are 0, or too few labels make the design-adjusted sum of its "
+            "outcomes zero or negative. Label more rows of that group, merge it with another, or take the column out of the "
+            "formula"
         )
 
 

@@ -12,6 +12,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.checks import check_root, no_root
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
+from dsl.engine.models.linear import LINEAR
 from dsl.engine.models.model import Link
 from dsl.engine.moments import augmentation_weights, imputed_weights
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
@@ -59,7 +60,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         All rows of one split.
     problem : Problem
     start : (k,) array, optional
-        Where Newton's method begins, zero by default.
+        Where Newton's method begins, by default the model's start or zero.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     scale = column_scale(block, problem.fixed_gram)
     tolerance = _tolerance(block, problem.link)
     root = _solve(block, problem, scale, start, tolerance)
-    check_root(block, problem, root, scale)
+    check_root(block, problem, root, scale, tolerance / TOLERANCE)
     refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
     # back from scaled columns x s: theta = s theta_s, V = s V_s s', A = A_s / (s s'), with means turned into sums
     params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
@@ -101,12 +102,52 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     )
 
 
-def _tolerance(block: Block, link: Link) -> float:
-    """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
+def moment_size(block: Block, link: Link) -> float:
+    """How large moments are, in powers of the outcome's root mean square: what is a small moment is relative to this."""
     # gold values too: surrogates may be on a smaller scale
     pair = (block.outcome, block.gold_outcome)
     size = max(float(np.sqrt(column_squares(y[:, None])[0] / max(len(y), 1))) for y in pair)
-    return TOLERANCE * (size**link.degree or 1.0)
+    return size**link.degree or 1.0
+
+
+def _tolerance(block: Block, link: Link) -> float:
+    """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
+    return TOLERANCE * moment_size(block, link)
+
+
+def rough_start(block: Block, problem: Problem) -> FloatArray:
+    """Where Newton's method can begin, (k,): the regression of the model's rough linear predictors on x, or zero."""
+    k, start = block.shape[1], problem.link.start
+    outcomes = np.maximum(np.concatenate([block.outcome, block.gold_outcome]), 0.0)
+    if start is None or not outcomes.any():
+        return np.zeros(k)
+    mean = float(outcomes.mean())
+    known = 0.0 if block.offset is None else block.offset
+
+    def rough(outcome: FloatArray) -> FloatArray:
+        return start(outcome, mean) - known
+
+    linear = replace(
+        block,
+        outcome=rough(block.outcome),
+        imputed=tuple(replace(version, outcome=rough(version.outcome)) for version in block.imputed),
+        offset=None,
+    )
+    imputed = replace(problem, link=LINEAR, weights=imputed_weights, tuning=None)
+    scale = column_scale(block)
+    root = closed_form(_evaluator(linear, imputed, scale), k)
+    return np.zeros(k) if root.problem else root.params * scale
+
+
+def _evaluator(block: Block, problem: Problem, scale: FloatArray) -> Evaluate:
+    n = len(block.outcome)
+
+    def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
+        moment, jacobian = moment_sums(block, problem, params * scale)
+        # the moment of the columns x s at theta_s, as means over the n rows
+        return moment * scale / n, jacobian * scale[:, None] * scale / n
+
+    return evaluate
 
 
 def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:
@@ -115,30 +156,22 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
     Without a start that works, Newton's method begins again from the fit on the predictions alone, whose
     Jacobian is positive definite.
     """
-    n = len(block.outcome)
-
-    def evaluator(problem: Problem) -> Evaluate:
-        def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
-            moment, jacobian = moment_sums(block, problem, params * scale)
-            # the moment of the columns x s at theta_s, as means over the n rows
-            return moment * scale / n, jacobian * scale[:, None] * scale / n
-
-        return evaluate
-
-    k = len(scale)
+    k, rough = len(scale), ROUGH * tolerance / TOLERANCE
     if problem.link.slope is None:
-        return closed_form(evaluator(problem), k)
-    begin = np.zeros(k) if start is None else start / scale
+        return closed_form(_evaluator(block, problem, scale), k)
+    begin = (rough_start(block, problem) if start is None else start) / scale
     if start is None and problem.link.pilot is not None:
-        pilot = newton(evaluator(replace(problem, link=problem.link.pilot)), begin, tolerance=ROUGH)
+        pilot = newton(_evaluator(block, replace(problem, link=problem.link.pilot), scale), begin, tolerance=rough)
         begin = begin if pilot.problem else pilot.params
-    root = newton(evaluator(problem), begin, tolerance=tolerance)
+    root = newton(_evaluator(block, problem, scale), begin, tolerance=tolerance)
     if root.problem is None:
         return root
     # sum m_hat = 0: the design weights 1 - w are negative for labelled rows and can make A indefinite, these cannot
     imputed = replace(problem, weights=imputed_weights, tuning=None)
-    first = newton(evaluator(imputed), np.zeros(k), tolerance=ROUGH)
-    return root if first.problem else newton(evaluator(problem), first.params, tolerance=tolerance)
+    first = newton(_evaluator(block, imputed, scale), rough_start(block, problem) / scale, tolerance=rough)
+    if first.problem:
+        return root
+    return newton(_evaluator(block, problem, scale), first.params, tolerance=tolerance)
 
 
 def _refine(

@@ -1,6 +1,6 @@
 r"""Design-adjusted moments of one block of rows: residuals, scores, Jacobians.
 
-A row's moment is m = x r(y, mu(x'theta)), with r = y - mu unless the model says otherwise (`dsl.engine.models`). With
+A row's moment is m = x r(y, x'theta), with r = y - mu(x'theta) unless the model says otherwise (`dsl.engine.models`). With
 gold values seen on labelled rows only, each row contributes
 
     psi_i = m_hat_i + w_i (m_i - m_hat_i),        w_i = R_i / pi_i
@@ -80,11 +80,15 @@ def pseudo_values(hat: FloatArray, gold: FloatArray, rows: IntArray, weight: Flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Fitted means of all versions of each row."""
+    """Linear predictors and fitted means of all versions of each row."""
 
     predicted: tuple[FloatArray, ...]
-    """(n,) for each version."""
+    """(n,) means for each version."""
     gold: FloatArray
+    """(m,)"""
+    predicted_eta: tuple[FloatArray, ...]
+    """(n,) linear predictors for each version."""
+    gold_eta: FloatArray
     """(m,)"""
     link: Link
     """The model that they are means of."""
@@ -101,22 +105,27 @@ def fitted_means(block: Block, params: FloatArray, link: Link) -> Means:
         # P (y~ - x~theta): the effects that fit the pseudo-values best at this theta (Frisch, Waugh and Lovell)
         shared = shared + (block.absorbed_outcome - block.absorbed @ params)
     gold = shared[block.gold_rows] + block.gold @ params[f:]
-    # no predicted covariate: all versions have the same mean
-    if not block.predicted.shape[1]:
-        mean = link.mean(shared)
-        return Means(predicted=(mean,) * len(block.versions), gold=link.mean(gold), link=link)
-    hat = tuple(link.mean(shared + version.predicted @ params[f:]) for version in block.versions)
-    return Means(predicted=hat, gold=link.mean(gold), link=link)
+    if block.predicted.shape[1]:
+        hat = tuple(shared + version.predicted @ params[f:] for version in block.versions)
+        means = tuple(link.mean(eta) for eta in hat)
+    else:  # no predicted covariate: all versions have the same mean
+        hat = (shared,) * len(block.versions)
+        means = (link.mean(shared),) * len(block.versions)
+    return Means(predicted=means, gold=link.mean(gold), predicted_eta=hat, gold_eta=gold, link=link)
 
 
 def _residuals(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
     """Weighted residuals of the predicted versions (n,) each, and of the gold one (m,)."""
-    residual = means.link.residual or np.subtract
+    residual = means.link.residual or _difference
     hats = [
-        _share(weights.predicted, version) * residual(version.outcome, mean)
-        for version, mean in zip(block.versions, means.predicted, strict=True)
+        _share(weights.predicted, version) * residual(version.outcome, eta, mean)
+        for version, eta, mean in zip(block.versions, means.predicted_eta, means.predicted, strict=True)
     ]
-    return hats, weights.gold * residual(block.gold_outcome, means.gold)
+    return hats, weights.gold * residual(block.gold_outcome, means.gold_eta, means.gold)
+
+
+def _difference(outcome: FloatArray, eta: FloatArray, mean: FloatArray) -> FloatArray:
+    return outcome - mean
 
 
 def _share(weight: FloatArray, version: Version) -> FloatArray:
@@ -199,7 +208,7 @@ def _slopes(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArr
     if slope is None:
         return hats, weights.gold
     sloped = [
-        hat * slope(version.outcome, mean)
-        for hat, version, mean in zip(hats, block.versions, means.predicted, strict=True)
+        hat * slope(version.outcome, eta, mean)
+        for hat, version, eta, mean in zip(hats, block.versions, means.predicted_eta, means.predicted, strict=True)
     ]
-    return sloped, weights.gold * slope(block.gold_outcome, means.gold)
+    return sloped, weights.gold * slope(block.gold_outcome, means.gold_eta, means.gold)

@@ -56,6 +56,12 @@ def newton(evaluate: Evaluate, start: FloatArray, *, tolerance: float = TOLERANC
     Root
         ``problem`` says why it failed, if it did. Nothing is raised.
     """
+    # where a mean overflows the moment is infinite or NaN, which no step is accepted at
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _newton(evaluate, start, tolerance, max_iterations)
+
+
+def _newton(evaluate: Evaluate, start: FloatArray, tolerance: float, max_iterations: int) -> Root:
     params = start
     moment, jacobian = evaluate(params)
     for iteration in range(max_iterations + 1):

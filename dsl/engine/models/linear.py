@@ -8,6 +8,6 @@ def _identity(eta: FloatArray) -> FloatArray:
     return eta
 
 
-LINEAR = Link(name="linear", mean=_identity, slope=None)
+LINEAR = Link(name="linear", mean=_identity, slope=None, canonical=True)
 LM = Model(name="lm", title="linear regression", link=LINEAR)
 FELM = Model(name="felm", title="linear regression with fixed effects", link=LINEAR, absorbs=True)

@@ -6,11 +6,11 @@ from dsl._typing import FloatArray
 from dsl.engine.models.model import Link, Model
 
 
-def _slope(outcome: FloatArray, mean: FloatArray) -> FloatArray:
+def _slope(outcome: FloatArray, eta: FloatArray, mean: FloatArray) -> FloatArray:
     return mean * (1.0 - mean)
 
 
-LOGISTIC = Link(name="logistic", mean=expit, slope=_slope, probability=True, degree=0)
+LOGISTIC = Link(name="logistic", mean=expit, slope=_slope, probability=True, canonical=True, degree=0)
 LOGIT = Model(
     name="logit",
     title="logistic regression",

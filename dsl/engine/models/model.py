@@ -6,26 +6,34 @@ from dataclasses import dataclass
 from dsl._typing import FloatArray
 
 Curve = Callable[[FloatArray], FloatArray]
-Pair = Callable[[FloatArray, FloatArray], FloatArray]
+Part = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """The moment m = x r(y, mu) of a model, with mu = mean(x'theta), and its derivative.
+    """The moment m = x r(y, eta) of a model, with eta = x'theta (plus offset), and its derivative.
 
     All functions work elementwise on arrays of one shape. The residual must be linear in y, so that an outcome's
-    out-of-fold mean can stand for it.
+    out-of-fold mean can stand for it. Residual and slope are given eta and mu = mean(eta): mu costs nothing there, and
+    eta keeps digits that mu has lost where it is all but 0 or 1.
     """
 
     name: str
     mean: Curve
     """mu as a function of the linear predictor eta."""
-    slope: Pair | None
-    """-dr/d eta as a function of (y, mu), or None where it is one everywhere (linear models, solved in closed form)."""
-    residual: Pair | None = None
-    """r as a function of (y, mu), or None for y - mu."""
+    slope: Part | None
+    """-dr/d eta as a function of (y, eta, mu), or None where it is one everywhere (linear models, solved in closed form)."""
+    residual: Part | None = None
+    """r as a function of (y, eta, mu), or None for y - mu."""
+    start: Callable[[FloatArray, float], FloatArray] | None = None
+    """A rough eta from outcomes (n,) and the mean outcome, to whose regression on x Newton's method goes first. None starts
+    at theta = 0."""
     probability: bool = False
     """Whether mu is a probability, which separation drives to 0 or 1."""
+    positive: bool = False
+    """Whether mu is exp(eta), which outcomes that are zero throughout a group drive to 0."""
+    canonical: bool = False
+    """Whether the slope does not depend on y, and the Jacobian thus on covariates alone."""
     pilot: "Link | None" = None
     """A link with the same mean whose moment has one root only, where this one may have others: Newton's method starts from
     that root."""

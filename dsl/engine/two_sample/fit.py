@@ -11,9 +11,10 @@ Others solve mean_L g + lam (mean_U h - mean_L h) = 0 (`dsl.engine.two_sample.su
 rectified loss, and stays valid where predicted variables are among the covariates: h then holds their surrogates, g
 their gold values.
 
-The covariance is H^-1 Var(a + lam b) H^-1. Where all covariates are known, H is the Hessian over all rows (over the
-labelled ones at lam = 0). Elsewhere it is the derivative of the moment equation, because the Hessian at the surrogates is
-not the one at the gold values. lam minimises the trace of the covariance,
+The covariance is H^-1 Var(a + lam b) H^-1. Where all covariates are known and the Hessian depends on nothing else (`lm`,
+`logit`, `poisson`), H is the Hessian over all rows (over the labelled ones at lam = 0). Elsewhere it is the derivative of the
+moment equation, because the Hessian at the surrogates is not the one at the gold values. lam minimises the trace of the
+covariance,
 
     lam = -tr(H^-1 Cov(a, b) H^-1) / tr(H^-1 Var(b) H^-1),
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
-from dsl.engine.fit import fit_split
+from dsl.engine.fit import fit_split, moment_size, rough_start
 from dsl.engine.moments import Weights
 from dsl.engine.solve import is_singular, newton
 from dsl.engine.sums import Problem, column_scale, moment_sums, shared_gram
@@ -67,8 +67,8 @@ def solve(samples: Samples, lam: float, near: Root | None = None) -> Root:
 
 
 def hessian(samples: Samples, jacobians: Means, lam: float) -> FloatArray:
-    """H: over all rows where their covariates are known, else the derivative of the moment equation, (k, k)."""
-    if not samples.known:
+    """H: over all rows where it depends on known covariates alone, else the derivative of the moment equation, (k, k)."""
+    if not (samples.known and samples.problem.link.canonical):
         return jacobians.at(lam)
     if lam == 0.0:
         return jacobians.gold
@@ -85,6 +85,11 @@ def _step(samples: Samples, jacobians: Means, scores: Means, lam: float) -> Floa
     if lam == 0.0:
         return np.asarray(labeled[:, 0])
     return np.asarray(labeled[:, 0] + lam * (np.linalg.solve(jacobians.unlabeled, scores.unlabeled) - labeled[:, 1]))
+
+
+def _size(block: Block, problem: Problem) -> float:
+    """What moments are relative to. Linear equations are solved exactly, whatever it is."""
+    return 1.0 if problem.link.slope is None else moment_size(block, problem.link)
 
 
 def _scale(samples: Samples) -> FloatArray:
@@ -140,9 +145,10 @@ def _simplified_newton(
 ) -> tuple[FloatArray, int] | None:
     """Newton's method with one Jacobian for all steps, which takes few cheap passes if it is a good one. None if not."""
     params, scale, last = start, _scale(samples), np.inf
+    size = _size(samples.block, samples.problem)
     for steps in range(MAX_STEPS):
         moment = mean_scores(samples, params).at(lam)
-        norm = float(np.abs(moment * scale).max())
+        norm = float(np.abs(moment * scale).max()) / size
         # a step should leave a tenth at most. A Jacobian that does worse (or gives NaN) saves nothing.
         if not norm < max(0.1 * last, ROUGH):
             return None
@@ -155,7 +161,7 @@ def _simplified_newton(
 def _start(samples: Samples, lam: float) -> tuple[FloatArray, FloatArray | None]:
     """Where to begin: the labelled rows' estimate or, on many rows, the estimate from some of them and its Jacobian."""
     problem = Problem(link=samples.problem.link, names=samples.problem.names, weights=gold_version)
-    start: FloatArray = np.zeros(samples.k)
+    start = rough_start(samples.labeled, problem)
     jacobian: FloatArray | None = None
     try:
         start, _, _ = _newton_on(samples.labeled, problem, column_scale(samples.labeled), start)
@@ -212,8 +218,9 @@ def _newton_on(
         moment, jacobian = moment_sums(block, problem, params * scale)
         return moment * scale / n, jacobian * scale[:, None] * scale / n
 
-    root = newton(evaluate, start / scale, tolerance=ROUGH)
-    if root.problem is None and np.linalg.svd(root.jacobian, compute_uv=False)[-1] > WEAK:
+    size = _size(block, problem)
+    root = newton(evaluate, start / scale, tolerance=ROUGH * size)
+    if root.problem is None and np.linalg.svd(root.jacobian, compute_uv=False)[-1] > WEAK * size:
         return root.params * scale, root.jacobian / scale[:, None] / scale, root.iterations
     fit = fit_split(block, problem, start=start)
     return fit.params, fit.jacobian / n, root.iterations + fit.iterations

@@ -22,17 +22,17 @@ N, LABELS = 2000, 400
 CALL: dict[str, Any] = {"model": "gaussian-log", "predicted_var": "y", "prediction": "llm", "sl_method": "lm"}
 
 
-def residual(outcome: FloatArray, mean: FloatArray) -> FloatArray:
+def residual(outcome: FloatArray, eta: FloatArray, mean: FloatArray) -> FloatArray:
     """Score of a normal outcome with mean exp(eta), in eta."""
     return mean * (outcome - mean)
 
 
-def slope(outcome: FloatArray, mean: FloatArray) -> FloatArray:
+def slope(outcome: FloatArray, eta: FloatArray, mean: FloatArray) -> FloatArray:
     """Minus its derivative."""
     return mean * (2.0 * mean - outcome)
 
 
-POISSON = Link(name="log", mean=np.exp, slope=lambda outcome, mean: mean)
+POISSON = Link(name="log", mean=np.exp, slope=lambda outcome, eta, mean: mean)
 """The same mean; its moment x (y - mu) has one root."""
 TOY = Model(
     name="gaussian-log",
@@ -78,9 +78,10 @@ def test_fully_labelled_data_give_the_maximum_likelihood_estimate(truth: pd.Data
     family = sm.families.Gaussian(sm.families.links.Log())
     theirs = sm.GLM(truth["y"].to_numpy(), design, family=family).fit(tol=1e-14, maxiter=200)
     np.testing.assert_allclose(ours.params, theirs.params, rtol=ROOT)
-    mean = np.exp(design @ theirs.params)  # HC0 with the exact derivative of the score
-    bread = np.linalg.inv((design * slope(truth["y"].to_numpy(), mean)[:, None]).T @ design)
-    half = bread @ (design * residual(truth["y"].to_numpy(), mean)[:, None]).T
+    eta = design @ theirs.params  # HC0 with the exact derivative of the score
+    at = (truth["y"].to_numpy(), eta, np.exp(eta))
+    bread = np.linalg.inv((design * slope(*at)[:, None]).T @ design)
+    half = bread @ (design * residual(*at)[:, None]).T
     np.testing.assert_allclose(ours.bse, np.sqrt(np.diag(half @ half.T)), rtol=1e-7)
 
 

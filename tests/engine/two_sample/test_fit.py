@@ -338,7 +338,7 @@ def test_predicted_covariate_is_the_root_of_the_rectified_gradient(model: str, l
 
     def gradients(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mu = mean(x @ fit.params)
-        slope = np.ones(len(x)) if study.link.slope is None else study.link.slope(mu, mu)
+        slope = np.ones(len(x)) if study.link.slope is None else study.link.slope(mu, mu, mu)
         return x * (y - mu)[:, None], (x * slope[:, None]).T @ x / len(x)
 
     g, j_gold = gradients(study.x[:n], study.y[:n])

@@ -353,7 +353,7 @@ def test_repr_and_history() -> None:
 CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "swapped": ({"formula": posts()[0]}, e.ArgumentError, ["The formula comes first", "DataFrame"]),
     "unknown argument": ({"confidences": "doubt"}, e.CallError, ["'confidences'", "did you mean 'confidence'"]),
-    "model": ({"model": "probit"}, e.ArgumentError, ["'probit'", "lm, logit, felm"]),
+    "model": ({"model": "tobit"}, e.ArgumentError, ["'tobit'", "lm, logit, felm"]),
     "criterion": ({"criterion": "max"}, e.ArgumentError, ["criterion", "worst, mean"]),
     "coefficient": ({"coefficient": "z"}, e.ArgumentError, ["coefficient names 'z'", "Intercept, x, rare"]),
     "no coefficient": ({"coefficient": []}, e.ArgumentError, ["coefficient names nothing"]),

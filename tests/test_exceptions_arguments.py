@@ -136,7 +136,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "fit",
             first,
             {
-                "conf_int": {}, "tidy": {}, "summary": {}, "predict": {"data": DATA}, "wald_test_terms": {},
+                "conf_int": {}, "tidy": {}, "summary": {}, "predict": {"data": DATA}, "wald_test_terms": {}, "summary2": {},
                 "t_test": {"r_matrix": "x = 0"}, "wald_test": {"r_matrix": "x = 0"}, "f_test": {"r_matrix": "x = 0"},
                 "t_test_pairwise": {"term_name": "g"}, "compare": {}, "report": {"path": "q.html", "compare": False},
             },

@@ -12,8 +12,8 @@ _LIKELIHOOD = (
     "fit.compare()"
 )
 _ROWS = (
-    "outcome or covariates are known on labelled rows only; see pseudo_outcomes and predictions, and predict(data) for rows "
-    "with known values"
+    "outcome or covariates are known on labelled rows only; see pseudo_outcomes and predictions, and predict() for fitted "
+    "means of rows whose covariates are known"
 )
 _SHARE = "of variables that are known in part no share of variance is explained; fit_quality has the learner's out-of-fold R2"
 LACKING: dict[str, str] = {

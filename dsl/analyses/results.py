@@ -1,25 +1,23 @@
 """What `dsl.dsl` returns: a statsmodels results object, the face of a frozen `Fit`."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults, LikelihoodResultsWrapper
 from statsmodels.iolib.summary import Summary
-from statsmodels.stats.contrast import ContrastResults, MultiCompResult, WaldTestResults
+from statsmodels.iolib.summary2 import Summary as Summary2
 
 from dsl._typing import FloatArray, IntArray, Record
+from dsl.analyses.hypotheses import Hypotheses
 from dsl.analyses.model import LACKING, DSLModel, holds_intercept
+from dsl.analyses.predicting import Predicting
 from dsl.analyses.stored import Stored
-from dsl.analyses.terms import t_test_pairwise, wald_test_terms
-from dsl.data.arguments import check_choice, check_flags, check_texts, foreign_errors
-from dsl.data.columns import quoted
+from dsl.data.arguments import check_choice, check_texts
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts, Splits
@@ -28,10 +26,10 @@ from dsl.exceptions import ArgumentError, NoLikelihoodError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.page import write_report
-from dsl.reports.summary import summarize
+from dsl.reports.summary import summarize, summarize_again
 
 
-class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
+class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ignore[misc]
     """Results of `dsl.dsl`.
 
     Everything that statsmodels results offer (``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,
@@ -96,11 +94,6 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
     def llf(self) -> float:
         """None: the estimates have no likelihood. Hides statsmodels' attribute."""
         raise AttributeError("llf")
-
-    @property
-    def core(self) -> Fit:
-        """The frozen fit behind these results."""
-        return self._core
 
     @property
     def call(self) -> Call:
@@ -234,117 +227,6 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates, (q,)."""
         return self._core.degrees_of_freedom(combinations)
 
-    def t_test(self, r_matrix: ArrayLike, cov_p: ArrayLike | None = None, use_t: bool | None = None) -> ContrastResults:
-        """Tests of linear combinations, as in statsmodels. With ``use_t`` each has degrees of freedom of its own."""
-        results, constraint = self._constrained(r_matrix, np.asarray, use_t)
-        with foreign_errors("t_test cannot be made"):
-            return results.t_test(constraint, cov_p, use_t)
-
-    def wald_test(
-        self, r_matrix: ArrayLike, *args: object, use_f: bool | None = None, **kwargs: object
-    ) -> ContrastResults:
-        """Joint test, as in statsmodels. An F test has the fewest degrees of freedom of its combinations."""
-        results, constraint = self._constrained(r_matrix, np.min, use_f)
-        with foreign_errors("wald_test cannot be made"):
-            return results.wald_test(constraint, *args, use_f=use_f, **kwargs)
-
-    def wald_test_terms(
-        self,
-        skip_single: bool = False,
-        extra_constraints: Sequence[tuple[str, ArrayLike]] | None = None,
-        combine_terms: Sequence[str] | None = None,
-        scalar: bool = True,
-    ) -> WaldTestResults:
-        """Joint test of each term of the formula, as in statsmodels: all dummies of a category together.
-
-        Parameters
-        ----------
-        skip_single : bool
-            Leave out terms with one coefficient.
-        extra_constraints : list of (name, matrix), optional
-            Further hypotheses to test.
-        combine_terms : list of str, optional
-            Terms that have such a text in their name are also tested together.
-        scalar : bool
-            Whether statistics are numbers rather than arrays.
-
-        Returns
-        -------
-        statsmodels.stats.contrast.WaldTestResults
-            Prints as a table, which ``summary_frame()`` returns.
-        """
-        return wald_test_terms(self, skip_single, extra_constraints, combine_terms, scalar)
-
-    def t_test_pairwise(
-        self,
-        term_name: str,
-        method: str | list[str] = "hs",
-        alpha: float = 0.05,
-        factor_labels: Sequence[str] | None = None,
-    ) -> MultiCompResult:
-        """Differences between all pairs of a category's levels, as in statsmodels, under any contrasts.
-
-        Parameters
-        ----------
-        term_name : str
-            A term that is one category variable, as ``"party"`` or ``"factor(year)"``.
-        method : str or list of str
-            Corrections for multiple testing: ``"hs"`` (Holm and Sidak), ``"bonferroni"``, ``"fdr_bh"``, ...
-        alpha : float
-            One minus the level of the intervals, and the error rate of the corrected tests.
-        factor_labels : list of str, optional
-            Names of the levels in the table, instead of their own.
-
-        Returns
-        -------
-        statsmodels.stats.contrast.MultiCompResult
-            ``result_frame`` is the table, a row for each pair.
-        """
-        return t_test_pairwise(self, term_name, method, alpha, factor_labels)
-
-    def _constrained(
-        self, r_matrix: ArrayLike, choose: Callable[[FloatArray], FloatArray | np.floating], use_t: bool | None
-    ) -> tuple[LikelihoodModelResults, tuple[FloatArray, FloatArray]]:
-        """Plain statsmodels results with the degrees of freedom of the combinations R theta = q, and (R, q)."""
-        if use_t is not None:
-            check_flags(use_t=use_t)
-        # patsy reads statsmodels' ways of writing a hypothesis: text, a matrix R, or a pair (R, q)
-        with foreign_errors(
-            f"hypothesis {r_matrix!r} cannot be read; write it as 'x = 0', as 'x = z, w = 1', or as a matrix with "
-            f"{len(self._core.names)} columns, one for each of {quoted(self._core.names[:6])}"
-        ):
-            parsed = DesignInfo(list(self._core.names)).linear_constraint(r_matrix)
-        constraint = np.asarray(parsed.coefs, dtype=float), np.asarray(parsed.constants, dtype=float).ravel()
-        # plain statsmodels results, since the wrapper's own have degrees of freedom for the coefficients, not for R theta
-        plain = LikelihoodModelResults(self.model, self.params, self.normalized_cov_params, 1.0, use_t=self.use_t)
-        plain.df_resid = self.df_resid
-        if self.use_t if use_t is None else use_t:
-            plain.df_resid_inference = choose(self._core.degrees_of_freedom(constraint[0]))
-        return plain, constraint
-
-    def predict(self, data: TableLike | None = None, which: str = "mean") -> pd.Series | pd.DataFrame:
-        """Fitted means for new rows.
-
-        Parameters
-        ----------
-        data : data frame
-            All variables of the right-hand side, predicted ones at the values to evaluate.
-        which : {"mean", "linear"}
-            Fitted means, or linear predictors (for ``felm`` without the fixed effects, the only choice).
-
-        Returns
-        -------
-        Series, (rows,)
-            Indexed like `data`.
-        """
-        if data is None:
-            raise ArgumentError(
-                "predict() needs data: rows with values of every variable of the right-hand side. The fit's own rows have no "
-                "fitted values, since predicted variables are known on labelled rows only"
-            )
-        means: pd.Series | pd.DataFrame = self.model.predict(self.params, data, which)
-        return means
-
     def conf_int(
         self, alpha: float = 0.05, cols: Sequence[int] | None = None, alternative: str = "two-sided"
     ) -> FloatArray:
@@ -369,12 +251,39 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
             raise ArgumentError(f"cols must be positions of coefficients, 0 to {count - 1}; found {cols!r}")
         return [int(j) for j in listed]
 
-    def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
+    def tidy(
+        self,
+        conf_int: bool = True,
+        alpha: float = 0.05,
+        alternative: str = "two-sided",
+        exponentiate: bool = False,
+    ) -> pd.DataFrame:
         """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``.
 
-        `alternative` is that of the p values and intervals: ``"two-sided"``, ``"larger"`` or ``"smaller"`` than zero.
+        Parameters
+        ----------
+        conf_int : bool
+            Whether to add the intervals.
+        alpha : float
+            One minus their level.
+        alternative : {"two-sided", "larger", "smaller"}
+            Of the p values and intervals: larger or smaller than zero.
+        exponentiate : bool
+            Estimates and ends of intervals as odds ratios (logit) or ratios of means and rates (log links). As in R's broom,
+            ``std_error`` stays that of the coefficient, and ``statistic`` and ``p_value`` test that it is zero. Models whose
+            exponentiated coefficients are no ratios are refused.
+
+        Examples
+        --------
+        >>> import dsl
+        >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
+        >>> fit = dsl.dsl("human_positive ~ negation", tweets, model="logit", predicted_var="human_positive",
+        ...               prediction="vader_positive", sl_method="lm", sample_split=2)
+        >>> odds = fit.tidy(exponentiate=True).set_index("term")
+        >>> bool(odds.loc["negation", "conf_high"] < 1.0)
+        True
         """
-        return self._core.tidy(conf_int, alpha, alternative)
+        return self._core.tidy(conf_int, alpha, alternative, exponentiate)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole analysis."""
@@ -419,6 +328,24 @@ class DSLEstimates(LikelihoodModelResults):  # type: ignore[misc]
         check_texts(title=title)
         terms = self._core.names if names == "python" else self._core.names_r
         return summarize(self._core, alpha=alpha, title=title, terms=list(terms))
+
+    def summary2(self, title: str | None = None, alpha: float = 0.05, float_format: str = "%.4f") -> Summary2:
+        """The summary as statsmodels' other kind, whose ``tables`` are data frames.
+
+        Parameters
+        ----------
+        title : str, optional
+        alpha : float
+            One minus the level of the confidence intervals.
+        float_format : str
+            How numbers are written.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        check_texts(title=title, float_format=float_format)
+        return summarize_again(self._core, alpha=alpha, title=title, float_format=float_format)
 
     def _rows(self, data: TableLike | None) -> TableLike:
         """The data given, or those of the call."""
@@ -477,6 +404,10 @@ class DSLResults(Stored, LikelihoodResultsWrapper):  # type: ignore[misc]  # noq
         if not (args or kwargs):
             values = self._results.model.data.wrap_output(values, "cov")
         return values
+
+    def _repr_html_(self) -> str:
+        """The summary, as notebooks show it."""
+        return str(self._results.summary().as_html())
 
     def __repr__(self) -> str:
         """One line: model, estimator, rows."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.data.arguments import check_choice
 from dsl.data.columns import Columns, check_columns_exist
 from dsl.data.formula.rlang.values import level_texts
@@ -14,6 +14,31 @@ from dsl.data.formula.sides import CovariateSpec
 from dsl.data.messages import each_value
 from dsl.data.tables import TableLike, as_numbers, column_names, first_rows, to_pandas
 from dsl.exceptions import ArgumentError, DataError
+
+MISSING = ("raise", "nan")
+"""What to do with rows to predict in which covariates are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRows:
+    """Rows to predict, as a design matrix."""
+
+    x: FloatArray
+    """(n, p) the columns of one equation, on the rows without missing values."""
+    offset: FloatArray | None
+    """(n,) sum of the formula's offsets, or None if there are none."""
+    index: pd.Index
+    """(N,) labels of all rows."""
+    complete: BoolArray
+    """(N,) the n rows without missing values."""
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Values of the complete rows (n, ...) on all rows, NaN on the others, (N, ...)."""
+        if self.complete.all():
+            return values
+        out = np.full((len(self.complete), *values.shape[1:]), np.nan)
+        out[self.complete] = values
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +51,61 @@ class Predictor:
     levels: tuple[str, ...] = ()
     """Categories of the outcome, each with its own parameters."""
 
-    def __call__(self, params: FloatArray, data: TableLike, which: str) -> pd.Series | pd.DataFrame:
+    def __call__(
+        self, params: FloatArray, data: TableLike, which: str, missing: str = "raise"
+    ) -> pd.Series | pd.DataFrame:
         """Fitted means (``which="mean"``) or linear predictors (``"linear"``) of the rows of `data`, a column per category."""
+        mean = self.function(which)
+        rows = self.rows(data, missing)
+        values = rows.spread(mean(self.linear(params, rows.x, rows.offset)))
+        if self.levels:
+            return pd.DataFrame(values, index=rows.index, columns=list(self.levels))
+        return pd.Series(values[:, 0], index=rows.index)
+
+    def function(self, which: str) -> Callable[[FloatArray], FloatArray]:
+        """What is predicted, as a function of the linear predictors (n, equations)."""
         check_choice("which", which, ("mean", "linear"))
-        mean = self.mean if which == "mean" else _same
-        if mean is None:
+        if which == "linear":
+            return _same
+        if self.mean is None:
             raise ArgumentError(
                 "with absorbed fixed effects only which='linear' (without the effects) can be predicted"
             )
+        return self.mean
+
+    def rows(self, data: TableLike, missing: str = "raise") -> NewRows:
+        """The rows of `data` as a design matrix.
+
+        Raises
+        ------
+        MissingColumnError, DataError
+            A variable of the right-hand side is not there, has values that the analysis did not have, or (unless `missing` is
+            ``"nan"``) is missing in some rows.
+        """
+        check_missing(missing)
         needed = list(self.spec.required)
         check_columns_exist(Columns(formula=self.spec.required, predicted=()), column_names(data))
         frame = to_pandas(data, needed)
-        missing = frame.isna().any(axis=1).to_numpy()
-        if missing.any():
-            raise DataError(f"new data have missing values in {first_rows(missing, frame.index)}; fill or drop them")
-        self._adopt_kinds(frame)
-        rows = frame.reset_index(drop=True)
-        # (rows, equations): the parameters of the equations stand one after the other
-        eta = self.spec.columns(rows) @ params.reshape(max(len(self.levels), 1), -1).T
+        lacking = frame.isna().any(axis=1).to_numpy()
+        if lacking.any() and missing == "raise":
+            raise DataError(
+                f"new data have missing values in {first_rows(lacking, frame.index)}; fill or drop them, or pass missing='nan' "
+                "for predictions that are missing there"
+            )
+        whole = frame.loc[~lacking] if lacking.any() else frame
+        self._adopt_kinds(whole := whole.copy(deep=False))
+        rows = whole.reset_index(drop=True)
+        # no row is left where all miss something
+        x = self.spec.columns(rows) if len(rows) else np.empty((0, len(self.spec.column_names)))
+        offset = self.spec.offset(rows) if len(rows) else None
+        return NewRows(x=x, offset=offset, index=frame.index, complete=~lacking)
+
+    def linear(self, params: FloatArray, x: FloatArray, offset: FloatArray | None = None) -> FloatArray:
+        """Linear predictors of rows with the columns `x` (n, p), (n, equations)."""
+        # the parameters of the equations stand one after the other
+        eta = x @ params.reshape(max(len(self.levels), 1), -1).T
         # an offset is part of every equation
-        offset = self.spec.offset(rows)
-        eta = eta if offset is None else eta + offset[:, None]
-        values = mean(eta)
-        if self.levels:
-            return pd.DataFrame(values, index=frame.index, columns=list(self.levels))
-        return pd.Series(values[:, 0], index=frame.index)
+        return np.asarray(eta if offset is None else eta + offset[:, None])
 
     def _adopt_kinds(self, frame: pd.DataFrame) -> None:
         """Make categories of the columns that were categories in the analysis, and numbers of those that were numbers."""
@@ -61,6 +116,11 @@ class Predictor:
                 frame[name] = as_numbers(frame[name], "data")
             else:
                 _check_levels(frame[name], levels.levels)
+
+
+def check_missing(missing: object) -> None:
+    """Raise ArgumentError unless it is one of `MISSING`."""
+    check_choice("missing", missing, MISSING)
 
 
 def _same(eta: FloatArray) -> FloatArray:

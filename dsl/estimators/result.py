@@ -8,6 +8,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import check_flags
+from dsl.data.columns import quoted
 from dsl.engine.combine import median_bread
 from dsl.engine.covariance import unit_sums
 from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
@@ -202,9 +203,34 @@ class Fit:
         """P values of the estimates against zero (`dsl.engine.intervals.wald_pvalue`), (k,)."""
         return wald_pvalue(self.params, self.bse, alternative, df=self.reference)
 
-    def tidy(self, conf_int: bool = True, alpha: float = 0.05, alternative: str = "two-sided") -> pd.DataFrame:
-        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``."""
-        check_flags(conf_int=conf_int)
+    def ratio(self) -> str:
+        """What exponentiated coefficients are, for headings: "odds ratio", or "exponentiated coefficient".
+
+        Raises
+        ------
+        ArgumentError
+            They are nothing of their own in this model.
+        """
+        if self.model.ratio is None:
+            known = quoted(name for name, model in MODELS.items() if model.ratio is not None)
+            raise ArgumentError(
+                f"exponentiated coefficients are no ratios in model='{self.call.model}', as they are in {known}; for an outcome "
+                "that is a logarithm, np.exp(fit.params) has them"
+            )
+        return self.model.ratio or "exponentiated coefficient"
+
+    def tidy(
+        self,
+        conf_int: bool = True,
+        alpha: float = 0.05,
+        alternative: str = "two-sided",
+        exponentiate: bool = False,
+    ) -> pd.DataFrame:
+        """One row per coefficient: term, estimate, std_error, statistic, p_value, conf_low, conf_high, and df with ``use_t``.
+
+        With `exponentiate` estimates and ends of intervals are exponentiated, and nothing else.
+        """
+        check_flags(conf_int=conf_int, exponentiate=exponentiate)
         table = pd.DataFrame(
             {
                 "term": self.names,
@@ -218,7 +244,15 @@ class Fit:
             table.insert(4, "df", self.df)
         if conf_int:
             table[["conf_low", "conf_high"]] = self.conf_int(alpha, alternative)
-        return table
+        return self.exponentiated(table) if exponentiate else table
+
+    def exponentiated(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of coefficients with estimates and ends of intervals exponentiated. Raises ArgumentError as `ratio` does."""
+        self.ratio()
+        names = [name for name in ("estimate", "conf_low", "conf_high") if name in table]
+        # an end beyond the largest number is infinite, as it is where an interval is open
+        with np.errstate(over="ignore"):
+            return table.assign(**{name: np.exp(table[name]) for name in names})
 
     def without_rows(self) -> "Fit":
         """The fit without everything of length N (folds, predictions, row labels, the design), for a small file."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html import escape
 
 from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.summary2 import Summary as Summary2
 from statsmodels.iolib.table import SimpleTable
 
 LATEX = {
@@ -28,6 +29,8 @@ LATEX = {
     "\n": " ",
     "\r": " ",
 }
+HIDDEN = 0xE000
+"""Where Unicode's private codes begin."""
 MARKDOWN = re.compile(r"([\\|*_<>\[\]`])")
 """Signs that Markdown would take for markup."""
 
@@ -83,6 +86,38 @@ class EscapedSummary(Summary):  # type: ignore[misc]
         whole = str(first.as_latex_tabular(replacements={}))
         notes = " \\newline\n ".join(latex_text(line) for line in (self.extra_txt or "").split("\n"))
         return whole + (f"\n\n{notes}" if notes else "")
+
+
+class EscapedSummary2(Summary2):  # type: ignore[misc]
+    """The same for statsmodels' other kind of summary, whose tables are data frames."""
+
+    def as_html(self) -> str:
+        """The tables as HTML, with names and notes escaped."""
+        return str(self._changed(html_text).as_html())
+
+    def as_latex(self, label: str = "") -> str:
+        """The tables as LaTeX, with names and notes escaped."""
+        # statsmodels replaces some signs by markup, and its markup is made of such signs: ours wait under other codes
+        text = str(self._changed(_hidden).as_latex(label))
+        for sign, markup in LATEX.items():
+            text = text.replace(chr(HIDDEN + ord(sign)), markup)
+        return text
+
+    def _changed(self, change: Callable[[object], str]) -> Summary2:
+        """A plain summary with all names, texts and notes changed."""
+        out = Summary2()
+        out.tables = [
+            table.map(lambda cell: change(cell) if isinstance(cell, str) else cell).rename(index=change, columns=change)
+            for table in self.tables
+        ]
+        out.settings, out.extra_txt = self.settings, [change(note) for note in self.extra_txt]
+        out.title = None if self.title is None else change(self.title)
+        return out
+
+
+def _hidden(value: object) -> str:
+    """Text with LaTeX's signs under codes that no text has."""
+    return "".join(chr(HIDDEN + ord(sign)) if sign in LATEX else sign for sign in str(value))
 
 
 def _mapped(table: SimpleTable, escaped: Callable[[object], str]) -> SimpleTable:

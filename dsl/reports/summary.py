@@ -1,17 +1,20 @@
 """The printed summary: design first, then coefficients. Only reads results."""
 
 import numpy as np
+import pandas as pd
 from statsmodels.iolib.summary import Summary, forg
+from statsmodels.iolib.summary2 import Summary as Summary2
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from dsl.data.arguments import foreign_errors
 from dsl.data.messages import rows_left_out
 from dsl.engine.intervals import check_alpha
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
 from dsl.reports.diagnostics.limits import FEW_BEHIND, FEW_PER_LAMBDA
-from dsl.reports.escaping import EscapedSummary
+from dsl.reports.escaping import EscapedSummary, EscapedSummary2
 
 
 def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) -> Summary:
@@ -40,6 +43,25 @@ def summarize(fit: Fit, *, alpha: float, title: str | None, terms: list[str]) ->
     out.tables.append(table)
     out.tables.append(_coefficients(fit, alpha, terms))
     out.add_extra_txt(notes_on(fit))
+    return out
+
+
+def summarize_again(fit: Fit, *, alpha: float, title: str | None, float_format: str) -> Summary2:
+    """The summary of a fit in statsmodels' other form, whose tables are data frames."""
+    check_alpha(alpha)
+    with foreign_errors("float_format must be a format such as '%.4f'"):
+        _ = float_format % 1.0
+    z = "t" if fit.call.use_t else "z"
+    table = fit.tidy(alpha=alpha).set_index("term").drop(columns="df", errors="ignore")
+    table.columns = pd.Index(["Coef.", "Std.Err.", z, f"P>|{z}|", f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]"])
+    out = EscapedSummary2()
+    left, right = design_facts(fit)
+    out.add_dict(dict([*left, *right]))
+    out.add_df(table.rename_axis(None), float_format=float_format)
+    out.settings[0]["float_format"] = float_format  # statsmodels takes the first table's for all
+    out.add_title(title or fit.estimator.title)
+    for note in notes_on(fit):
+        out.add_text(note)
     return out
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.iolib.summary2 import summary_col
 
 import dsl
+from dsl.engine.models import MODELS
 from tests.posts import posts, run
 
 CALL = {
@@ -116,6 +117,60 @@ def test_tidy_and_glance(fit: dsl.DSLResults) -> None:
     assert (glance["nobs"], glance["n_labeled"], glance["n_clusters"], glance["cross_fit"]) == (9390, 1000, 4698, 5)
 
 
+def test_exponentiated_as_broom_does(fit: dsl.DSLResults) -> None:
+    plain, odds = fit.tidy(alpha=0.1), fit.tidy(alpha=0.1, exponentiate=True)
+    ends = ["estimate", "conf_low", "conf_high"]
+    np.testing.assert_allclose(odds[ends], np.exp(plain[ends]), rtol=1e-15)
+    pd.testing.assert_frame_equal(odds.drop(columns=ends), plain.drop(columns=ends))
+    assert list(fit.tidy(conf_int=False, exponentiate=True)) == [
+        "term",
+        "estimate",
+        "std_error",
+        "statistic",
+        "p_value",
+    ]
+    above = fit.tidy(alternative="smaller", exponentiate=True)
+    assert (above["conf_low"] == 0.0).all()
+
+
+def test_what_exponentiated_coefficients_are_called() -> None:
+    names = {name: model.ratio for name, model in MODELS.items()}
+    assert names["logit"] == "odds ratio"
+    assert names["poisson"] == "rate ratio"
+    assert (names["probit"], names["lm"], names["felm"]) == (None, None, None)
+    fit = run(posts(), "words ~ y", model="poisson").core
+    assert fit.ratio() == "rate ratio"
+    assert run(posts(), model="cloglog").core.ratio() == "exponentiated coefficient"
+
+
+def test_ratios_of_a_linear_model_are_refused() -> None:
+    with pytest.raises(dsl.exceptions.ArgumentError, match=r"model='lm', as they are in .*'logit'"):
+        run(posts()).tidy(exponentiate=True)
+
+
+def test_summary2(fit: dsl.DSLResults) -> None:
+    found = fit.summary2(alpha=0.1, title="Tweets")
+    table = found.tables[1]
+    assert list(table) == ["Coef.", "Std.Err.", "z", "P>|z|", "[0.05", "0.95]"]
+    np.testing.assert_array_equal(table, fit.tidy(alpha=0.1).drop(columns="term"))
+    text = str(found)
+    for part in ("Tweets", "human_positive", "9,390", "5 x 3", f"{fit.params['hedge']:.4f}"):
+        assert part in text
+    assert f"{fit.params['hedge']:.7f}" in str(fit.summary2(float_format="%.7f"))
+    with pytest.raises(dsl.exceptions.ArgumentError, match="float_format must be a format such as"):
+        fit.summary2(float_format="%d%d")
+
+
+def test_notebooks_show_the_summary() -> None:
+    data = posts().rename(columns={"x": "a<b>"})
+    fit = run(data, "y ~ `a<b>`")
+    html = fit._repr_html_()
+    assert html == fit.summary().as_html()
+    assert "a&lt;b&gt;" in html
+    for text in (html, fit.summary2().as_html()):
+        assert "<b>" not in text
+
+
 def test_fit_quality_and_rmse(fit: dsl.DSLResults, tweets: pd.DataFrame) -> None:
     labeled = tweets["human_positive"].notna().to_numpy()
     gold = tweets["human_positive"].to_numpy()[labeled]
@@ -150,8 +205,6 @@ def test_what_these_results_lack_is_said_and_hasattr_is_false(fit: dsl.DSLResult
             getattr(fit, name)
     assert not hasattr(fit, "parms")
     assert (fit.df_model, fit.df_resid, fit.k_constant) == (4, 9385, 1)
-    with pytest.raises(dsl.exceptions.ArgumentError, match=r"predict\(\) needs data"):
-        fit.predict()
 
 
 @pytest.mark.parametrize("bad", ["negaton = 0", "negation = = 0", "", None, [1.0, 2.0], "negation", object()])

@@ -17,7 +17,7 @@ from tests.posts import posts, run
 
 NUMBERS = re.compile(r"FloatArray|pd\.(DataFrame|Series)")
 REFERENCE = re.compile(r"`(dsl(?:\.\w+)+)`")
-TABLES = {"tidy", "without_rows"}
+TABLES = {"tidy", "exponentiated", "without_rows"}
 """What puts numbers together that have docstrings of their own."""
 FACTS = {"SampleFacts"}
 """The rows as they were given."""

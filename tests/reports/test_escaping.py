@@ -55,6 +55,8 @@ def made() -> dict[str, Any]:
 SHOWN_AS_HTML: dict[str, Callable[[dict[str, Any]], str]] = {
     "summary": lambda made: made["fit"].summary(title=HTML).as_html(),
     "summary in R's names": lambda made: made["fit"].summary(names="r").as_html(),
+    "summary2": lambda made: made["fit"].summary2(title=HTML).as_html(),
+    "fit in a notebook": lambda made: made["fit"]._repr_html_(),
     "compare": lambda made: made["compare"]._repr_html_(),
     "compare's summary": lambda made: made["compare"].summary().as_html(),
     "power's summary": lambda made: made["power"].summary().as_html(),
@@ -93,9 +95,16 @@ def test_great_table(made: dict[str, Any]) -> None:
     assert "&lt;script&gt;alert" in shown
 
 
-@pytest.mark.parametrize("name", ["fit", "compare", "power", "table"])
+SHOWN_AS_LATEX: dict[str, Callable[[dict[str, Any]], str]] = {
+    **{name: lambda made, name=name: made[name].summary().as_latex() for name in ("fit", "compare", "power")},
+    "table": lambda made: made["table"].as_latex(),
+    "summary2": lambda made: made["fit"].summary2().as_latex(),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN_AS_LATEX)
 def test_latex(made: dict[str, Any], name: str) -> None:
-    shown = made[name].as_latex() if name == "table" else made[name].summary().as_latex()
+    shown = SHOWN_AS_LATEX[name](made)
     assert r"\input" not in shown
     assert r"\textbackslash{}input\{/etc/passwd\}" in shown
     # an escape that was escaped again would show the first one's sign

@@ -53,5 +53,6 @@ CLOGLOG = Model(
     link=CLOGLOG_LINK,
     outcomes=(0.0, 1.0),
     needs="an outcome of 0 and 1 (or shares between them)",
+    ratio="",
     sources=("McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models. Chapman and Hall, chapter 4.",),
 )

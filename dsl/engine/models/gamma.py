@@ -34,5 +34,6 @@ GAMMA = Model(
     link=GAMMA_LOG,
     outcomes=(float(np.nextafter(0.0, 1.0)), np.inf),  # the smallest number above zero
     needs="an outcome above zero",
+    ratio="ratio of means",
     sources=("McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models. Chapman and Hall, chapter 8.",),
 )

@@ -17,4 +17,5 @@ LOGIT = Model(
     link=LOGISTIC,
     outcomes=(0.0, 1.0),
     needs="an outcome of 0 and 1 (or shares between them)",
+    ratio="odds ratio",
 )

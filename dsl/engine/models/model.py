@@ -61,3 +61,5 @@ class Model:
     """The same in words, for messages."""
     sources: tuple[str, ...] = ()
     """Literature that the report's methods paragraph cites, in full."""
+    ratio: str | None = None
+    """What exp(coefficient) is called ("odds ratio"), empty where it has no name, None where it says nothing of its own."""

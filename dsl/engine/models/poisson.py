@@ -22,6 +22,7 @@ POISSON = Model(
     link=LOG,
     outcomes=(0.0, np.inf),
     needs="an outcome of zero or more",
+    ratio="rate ratio",
     sources=(
         "Gourieroux, C., Monfort, A., and Trognon, A. (1984). Pseudo maximum likelihood methods: applications to Poisson "
         "models. Econometrica 52, 701-720.",

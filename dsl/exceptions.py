@@ -61,6 +61,10 @@ class SampleProbabilityError(DataError):
     """Sampling probabilities are missing or outside (0, 1]."""
 
 
+class WeightError(DataError):
+    """Analysis weights are missing, infinite, zero or negative."""
+
+
 class TextError(DataError):
     """Texts are missing where a learner is to read them."""
 

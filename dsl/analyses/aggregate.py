@@ -13,6 +13,7 @@ from dsl.data.design import SamplingDesign
 from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, first_rows, is_category
+from dsl.data.weights import row_weights
 from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError, LabelError, SampleProbabilityError, UnequalPostsWarning
@@ -34,6 +35,7 @@ def aggregate(
     labeled: str | None = None,
     sample_prob: str | None = None,
     design: SamplingDesign | None = None,
+    weights: str | None = None,
     keep: str | Sequence[str] | None = None,
     statistic: str = "mean",
     at_least: int | str | None = None,
@@ -61,6 +63,8 @@ def aggregate(
     labeled, sample_prob, design
         As in ``dsl.dsl``: which posts are labelled, and with which probability. Without any, the labelled posts are taken for
         a simple random sample of all posts.
+    weights : str, optional
+        Column with what each post counts for in its unit's means, above zero: reach, length, a survey weight.
     keep : str or list of str, optional
         Columns that describe units (party, age), equal in all posts of a unit, to carry along.
     statistic : {"mean", "any"}
@@ -149,15 +153,20 @@ def aggregate(
         **dict.fromkeys(kept, "keep"),
         **dict.fromkeys(predictions, "prediction"),
         **dict.fromkeys(golds, "gold"),
-        **{name: role for role, name in _singles(labeled, sample_prob).items() if name is not None},
+        **{name: role for role, name in _singles(labeled, sample_prob, weights).items() if name is not None},
         **dict.fromkeys(units, "unit"),
     }
     _check_names(units, kept, golds, predictions)
+    if weights is not None and statistic != "mean":
+        raise ArgumentError(
+            f"weights={weights!r} count in means; whether any post is 1 has no use for them: leave them out"
+        )
     frame = named_columns(posts, roles)
     codes, table = _units(frame, units)
+    post_weight = _within_units(row_weights(frame, weights, sample_prob), codes)
     with asked(posts, roles):
         paired = read(
-            frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit")]),
+            frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit", "weights")]),
             gold=golds,
             prediction=predictions,
             labeled=labeled,
@@ -171,12 +180,20 @@ def aggregate(
     names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
     for name in kept:
         table[name] = _constant(frame[name], codes, names)
-    _add_values(table, names, codes, paired, dict(zip(golds, predictions, strict=True)), statistic, least)
+    _add_values(table, names, codes, paired, dict(zip(golds, predictions, strict=True)), statistic, least, post_weight)
     return table
 
 
-def _singles(labeled: object, sample_prob: object) -> dict[str, str | None]:
-    return {"labeled": as_name(labeled, "labeled"), "sample_prob": as_name(sample_prob, "sample_prob")}
+def _singles(labeled: object, sample_prob: object, weights: object) -> dict[str, str | None]:
+    named = {"labeled": labeled, "sample_prob": sample_prob, "weights": weights}
+    return {role: as_name(name, role) for role, name in named.items()}
+
+
+def _within_units(weights: FloatArray | None, code: IntArray) -> FloatArray:
+    """What posts count for, with mean one in every unit, (N,)."""
+    if weights is None:
+        return np.ones(len(code))
+    return np.asarray(weights * (np.bincount(code) / np.bincount(code, weights))[code])
 
 
 def _check_choice(statistic: str, at_least: object) -> int | None:
@@ -253,8 +270,9 @@ def _add_values(
     pairs: dict[str, str],
     statistic: str,
     least: int | None,
+    post_weight: FloatArray,
 ) -> None:
-    """Fill the table in, where `code` (N,) is the unit of each post."""
+    """Fill the table in. `code` (N,) is the unit of each post, `post_weight` (N,) what it counts for in the unit's mean."""
     labeling = paired.sample.labeling
     # posts and labelled posts (U,) of each unit
     rows, labels = np.bincount(code), np.bincount(code[labeling.drawn], minlength=len(units))
@@ -279,9 +297,16 @@ def _add_values(
                     _largest(guess, code, len(units)),
                 )
             else:
-                # the surrogates are known for all posts, and their mean needs no weights
-                table[label], table[other] = _labeled_mean(gold, labeling, code), np.bincount(code, guess) / rows
-                table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(labeling, code, guess, gold)
+                # the surrogates are known for all posts, and their mean needs no sampling probabilities
+                on_labels, every = post_weight[labeling.drawn], post_weight * guess
+                table[label], table[other] = (
+                    _labeled_mean(gold, labeling, code, on_labels),
+                    np.bincount(code, every) / rows,
+                )
+                # sum of w psi / sum of w = mean of (w psi), as the weights of a unit have mean one
+                table[f"{label}_adjusted"], table[f"{label}_noise"] = adjusted_means(
+                    labeling, code, every, on_labels * gold
+                )
             table[label] = table[label].where(counted)
     reached = prob_reached(labeling, code)
     unequal = unequal_within(labeling, code) & (labels < rows)
@@ -295,10 +320,10 @@ def _add_values(
     table["note"] = np.select([labels == rows, labels == 0, unequal], [COMPLETE, NONE, UNEQUAL], PARTLY)
 
 
-def _labeled_mean(gold: FloatArray, labeling: Labeling, code: IntArray) -> FloatArray:
-    """Means (U,) over the labelled posts, weighted by inverse probability, NaN without any."""
+def _labeled_mean(gold: FloatArray, labeling: Labeling, code: IntArray, counted: FloatArray) -> FloatArray:
+    """Means (U,) over the labelled posts, weighted by inverse probability and what posts count for, NaN without any."""
     labeled, n_units = code[labeling.drawn], int(code.max()) + 1
-    weight = 1.0 / labeling.prob[labeling.drawn]
+    weight = counted / labeling.prob[labeling.drawn]
     # Hajek's mean: sum of y / pi over sum of 1 / pi, of the labelled posts
     total, count = (np.bincount(labeled, values, minlength=n_units) for values in (weight * gold, weight))
     with np.errstate(invalid="ignore"):

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.special import expit, logit
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns, roles_of
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
@@ -20,7 +18,7 @@ from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
 from dsl.data.refusals import REFUSALS
 from dsl.data.tables import TableLike, is_category
-from dsl.engine.intervals import check_alpha, kish, wald_interval, wald_pvalue
+from dsl.engine.intervals import check_alpha, kish, share_intervals, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
 from dsl.estimators.names import known_estimator
 from dsl.exceptions import ArgumentError, CodingWarning, DroppedRowsWarning, FewLabelsWarning
@@ -50,6 +48,7 @@ def proportions(
     sample_prob: str | None = None,
     design: SamplingDesign | None = None,
     cluster: str | None = None,
+    weights: str | None = None,
     feature: str | Sequence[str] | None = None,
     text: str | None = None,
     refusals: str = "raise",
@@ -86,7 +85,7 @@ def proportions(
         Columns whose values make groups.
     time : str, optional
         Column with periods: years, months, waves. The plot's horizontal axis.
-    labeled, sample_prob, design, cluster
+    labeled, sample_prob, design, cluster, weights
         As in ``dsl.dsl``.
     feature : str or list of str, optional
         Further columns for the learner. It sees time (in order) and groups (up to 20 in a column) in any case, since
@@ -144,14 +143,13 @@ def proportions(
     >>> bool(rise["conf_low"].iloc[0] > 0)
     True
     """
-    _check_options(alpha, interval, empty)
-    check_choice("refusals", refusals, REFUSALS)
+    _check_options(alpha, interval, empty, refusals)
     groups, extra, predictions = as_names(by, "by"), as_names(feature, "feature"), as_names(prediction, "prediction")
-    named = {"cluster": cluster, "sample_prob": sample_prob, "labeled": labeled, "time": time, "text": text}
-    single = {role: as_name(name, role) for role, name in named.items()}
+    single = _single(cluster=cluster, sample_prob=sample_prob, labeled=labeled, time=time, text=text, weights=weights)
     several = {"feature": extra, "prediction": predictions, "by": groups}
     frame = read_columns(data, gold, single, several, design)
     make_categories(frame, gold, predictions)
+    # refused features are no missing ones
     needed = () if refusals == "indicator" else extra
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=needed, cluster=cluster)
     marked, entry = labeled_rows(frame, gold, labeled, design), known_estimator(estimator)
@@ -160,33 +158,30 @@ def proportions(
         clusters = target != "finite"
         warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     learnt = cells.features(time) if entry.learns else {}
-    # one cell: an intercept, as a factor of one level has no contrast
-    alone = used.sum() == 1
-    with warnings.catch_warnings(), asked(data, roles_of(gold, single, several)):
-        _keep_quiet(cells.column)
-        fit = dsl(
-            f"`{gold}` ~ " + ("1" if alone else f"0 + factor(`{cells.column}`)"),
-            frame.assign(**{cells.column: cells.factor(used)}, **learnt),
-            predicted_var={gold: list(predictions)},
-            feature=[*extra, *learnt, *(cells.marker(used, refusals) if alone else ())],
-            text=text,
-            refusals=refusals,
-            labeled=labeled,
-            sample_prob=sample_prob,
-            design=design,
-            cluster=cluster,
-            estimator=estimator,
-            tune=tune,
-            target=target,
-            sl_method=sl_method,
-            cross_fit=cross_fit,
-            sample_split=sample_split,
-            seed=seed,
-            vcov=vcov,
-            use_t=use_t,
-            n_jobs=n_jobs,
-            progress=progress,
-        )
+    with asked(data, roles_of(gold, single, several)):
+        arguments = {
+            "predicted_var": {gold: list(predictions)},
+            "feature": [*extra, *learnt, *(cells.marker(used, refusals) if used.sum() == 1 else ())],
+            "text": text,
+            "refusals": refusals,
+            "labeled": labeled,
+            "sample_prob": sample_prob,
+            "design": design,
+            "cluster": cluster,
+            "weights": weights,
+            "estimator": estimator,
+            "tune": tune,
+            "target": target,
+            "sl_method": sl_method,
+            "cross_fit": cross_fit,
+            "sample_split": sample_split,
+            "seed": seed,
+            "vcov": vcov,
+            "use_t": use_t,
+            "n_jobs": n_jobs,
+            "progress": progress,
+        }
+        fit = _regression(gold, frame.assign(**learnt), cells, used, arguments)
     shares = _Shares.of(fit, frame[gold], cells, used)
     table = shares.table(cells, fit, alpha=alpha, interval=interval)
     if entry.uses_labels:
@@ -358,44 +353,13 @@ class Proportions:
         return np.flatnonzero(found)
 
 
-def share_intervals(
-    share: FloatArray, std_error: FloatArray, *, alpha: float = 0.05, interval: str = "logit", df: ArrayLike = np.inf
-) -> tuple[FloatArray, BoolArray]:
-    """Intervals of shares within [0, 1].
-
-    Parameters
-    ----------
-    share, std_error : (k,) arrays
-    alpha : float
-    interval : {"logit", "normal"}
-        ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
-        from 0 and 1. The others, whose log-odds say next to nothing, get normal intervals, cut at 0 and 1.
-    df : (k,) array or number
-        Degrees of freedom of the standard errors, infinity for the normal quantile z.
-
-    Returns
-    -------
-    ends : (k, 2) array
-    edge : (k,) bool array
-        Shares within one standard error of 0 or 1, or outside.
-
-    Examples
-    --------
-    >>> share_intervals(np.array([0.1, 0.01]), np.array([0.04, 0.02]))[0].round(3)
-    array([[0.044, 0.21 ],
-           [0.   , 0.049]])
-    """
-    # nu (k,)
-    nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
-    ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
-    with np.errstate(invalid="ignore"):
-        edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
-    if interval == "logit":
-        # delta method: se(logit p) = se / (p (1 - p))
-        inside = ~edge & ~np.isnan(share)
-        p, se = share[inside], std_error[inside]
-        ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
-    return ends, edge
+def _regression(gold: str, frame: pd.DataFrame, cells: Cells, used: BoolArray, arguments: Arguments) -> DSLResults:
+    """The regression of the gold label on the cells in use."""
+    # one cell: an intercept, as a factor of one level has no contrast
+    cell = "1" if used.sum() == 1 else f"0 + factor(`{cells.column}`)"
+    with warnings.catch_warnings():
+        _keep_quiet(cells.column)
+        return dsl(f"`{gold}` ~ {cell}", frame.assign(**{cells.column: cells.factor(used)}), **arguments)
 
 
 def _keep_quiet(column: str) -> None:
@@ -405,9 +369,15 @@ def _keep_quiet(column: str) -> None:
     warnings.simplefilter("ignore", CodingWarning)
 
 
-def _check_options(alpha: float, interval: str, empty: str) -> None:
+def _single(**columns: object) -> dict[str, str | None]:
+    """The one column that each argument may name."""
+    return {role: as_name(name, role) for role, name in columns.items()}
+
+
+def _check_options(alpha: float, interval: str, empty: str, refusals: str) -> None:
     check_alpha(alpha)
-    for name, value, known in (("interval", interval, INTERVALS), ("empty", empty, EMPTY)):
+    given = (("interval", interval, INTERVALS), ("empty", empty, EMPTY), ("refusals", refusals, REFUSALS))
+    for name, value, known in given:
         check_choice(name, value, known)
 
 
@@ -441,7 +411,7 @@ class _Shares:
         vcov[np.ix_(places, places)] = spread @ np.asarray(fit.cov_params()) @ spread.T
         combinations[places] = spread
         facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
-        weight = 1.0 / facts.sample_prob[facts.labeled]
+        weight = facts.label_weight
         return cls(
             categories=categories,
             share=share,

@@ -50,6 +50,7 @@ def dsl(
     labeled: str | None = None,
     sample_prob: str | None = None,
     cluster: str | None = None,
+    weights: str | None = None,
     trained_on: TrainedOn | None = None,
     index: str | Sequence[str] | None = None,
     fixed_effect: str = "oneway",
@@ -107,6 +108,9 @@ def dsl(
         Column with each row's probability of being labelled, in (0, 1]. By default all rows had the same.
     cluster : str, optional
         Column with clusters: standard errors allow for correlation within them, and folds keep them whole.
+    weights : str, optional
+        Column with what each row counts for in the analysis (survey weights), above zero. They multiply moments and Jacobians,
+        and say nothing of how rows were drawn for labelling, which is what `sample_prob` is for. Their unit does not matter.
     trained_on : str, mask, or row labels, optional
         Rows that whoever made the predictions has seen with their gold labels: examples in a prompt, rows of a fine-tune outside
         this call (a column that is 1 on them, True and False in the order of the rows, or labels of rows). Their labels count as
@@ -235,6 +239,7 @@ def dsl(
         labeled=labeled,
         sample_prob=sample_prob,
         cluster=cluster,
+        weights=weights,
         trained_on=trained_on,
         index=index,
         fixed_effect=fixed_effect,
@@ -304,7 +309,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     given["trained_on"] = as_trained(given["trained_on"])
-    for role in ("labeled", "sample_prob", "cluster"):
+    for role in ("labeled", "sample_prob", "cluster", "weights"):
         given[role] = as_name(given[role], role)
     for role in ("index", "feature"):
         given[role] = as_names(given[role], role)

@@ -21,6 +21,7 @@ CALL = (
     "labeled",
     "sample_prob",
     "cluster",
+    "weights",
     "trained_on",
     "fixed_effect",
     "refusals",
@@ -111,6 +112,7 @@ def _add_variables(parser: ArgumentParser) -> None:
     group = add_roles(parser)
     group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
     group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
+    group.add_argument("--weights", metavar="COL", help="what each row counts for, as survey weights do")
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
     group.add_argument(
         "--trained-on", metavar="COL", help="1 on rows whose gold labels the predictions' maker has seen, 0 elsewhere"

@@ -54,7 +54,7 @@ SYNONYMS = {
 
 
 WEIGHTS = (
-    "weights usually are analysis weights (survey weights, frequencies), which this package does not have. If yours say how "
+    "analysis weights (survey weights) are the column named by weights= in dsl.dsl, proportions and aggregate. If yours say how "
     "the labelled rows were drawn, sample_prob is the probability, 1/weight"
 )
 DROPPED = "rows with missing covariates are left out with a warning, anything else that is missing is an error"

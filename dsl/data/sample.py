@@ -30,6 +30,7 @@ from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refu
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
 from dsl.data.trained import Rows, check_units, rescaled, trained_rows
+from dsl.data.weights import relative, row_weights
 from dsl.engine.checks import check_size
 from dsl.engine.labeling import Labeling
 from dsl.engine.trained import after_training, is_given
@@ -73,6 +74,8 @@ class Sample:
     labeling: Labeling
     """(N,) how the labelled rows were drawn, with the probabilities as they were, not rescaled: a probability of one stays one.
     Without a design a fixed number was drawn if all probabilities are equal, else one by one."""
+    row_weight: FloatArray | None
+    """(N,) what each row counts for in the analysis, with mean one, or None for one each (`dsl.data.weights`)."""
     cluster: IntArray | None
     """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
     n_clusters: int | None
@@ -149,6 +152,7 @@ def prepare(
     notes = duplicate_notes(data, frame, [str(name) for name in frame if name not in marks])
     notes += _read_zero_one(frame, columns)
     labeling = None if design is None else aligned(design, frame.index)
+    counted = row_weights(frame, columns.weights, columns.sample_prob)
     codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
@@ -186,6 +190,7 @@ def prepare(
         trained=trained,
         stated=None if draw is stated or is_given(stated.labeling, trained) else stated,
         labeling=draw.labeling,
+        row_weight=relative(None if counted is None else counted[keep]),
         cluster=cluster,
         n_clusters=n_clusters,
         absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),

@@ -1,8 +1,9 @@
 r"""How many labelled rows are behind each coefficient.
 
 A coefficient rests on what the other columns leave of its column. Row i has :math:`d_i = x_i' (\sum x x')^{-1} e_j` of it, the
-direction in which its score moves coefficient j. Behind a coefficient of a 0/1 column are about as many labelled rows as the
-rarer value has, whatever the others are. Neither units nor (beside an intercept) origins of columns count.
+direction in which its score moves coefficient j, times what the row counts for in the analysis. Behind a coefficient of a 0/1
+column are about as many labelled rows as the rarer value has, whatever the others are. Neither units nor (beside an intercept)
+origins of columns count.
 """
 
 import numpy as np
@@ -73,12 +74,12 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
         return np.zeros(block.shape[1])
     gram = inverse(_gram(block))
     bread = gram if basis is None else basis @ gram
-    own = _squares(_columns(block.labeled(), block.gold), bread)
+    own = _squares(_columns(block.labeled(), block.gold), bread) * _counted(block)[rows, None] ** 2
     unit = None if problem.cluster is None else problem.cluster[rows]
     with_labels = effective_number(unit_sums(block.weight[:, None] ** 2 * own, unit))
     squares, cubes = np.zeros(len(bread)), np.zeros(len(bread))
     for piece in block.pieces():
-        values = _every(piece, bread)
+        values = _every(piece, bread) * _counted(piece)[:, None] ** 2
         squares += values.sum(axis=0)
         cubes += (values**1.5).sum(axis=0)
     spread = _number(squares, cubes)
@@ -89,14 +90,21 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
 def _gram(block: Block) -> FloatArray:
     """Sum of x x' over all rows, labelled ones at gold values. Labelled rows alone count by their weights, (k, k)."""
     gold = _columns(block.labeled(), block.gold)
+    counted = _counted(block)[block.gold_rows]
     if len(gold) == len(block.outcome):
-        return np.asarray(gold.T @ (gold * block.weight[:, None]))
-    gram = gold.T @ gold
+        return np.asarray(gold.T @ (gold * (counted * block.weight)[:, None]))
+    gram = gold.T @ (gold * counted[:, None])
     for piece in block.pieces():
         for columns, share in _versions(piece):
+            share = share * _counted(piece)
             share[piece.gold_rows] = 0.0
             gram += columns.T @ (columns * share[:, None])
     return np.asarray(gram)
+
+
+def _counted(block: Block) -> FloatArray:
+    """What each row counts for, (rows,)."""
+    return np.ones(len(block.outcome)) if block.row_weight is None else block.row_weight
 
 
 def _every(piece: Block, bread: FloatArray) -> FloatArray:

@@ -50,6 +50,8 @@ class Block:
     """(m,) the outcome at the gold values."""
     weight: FloatArray
     """(m,) 1 / sampling probability of the labelled rows."""
+    row_weight: FloatArray | None = None
+    """(n,) what each row counts for in the analysis (survey weights), None for one each. They multiply moments and Jacobians."""
     offset: FloatArray | None = None
     """(n,) known part of the linear predictor, None for zero."""
     absorbed: FloatArray | None = None
@@ -93,6 +95,7 @@ class Block:
             gold=self.gold[gold],
             gold_outcome=self.gold_outcome[gold],
             weight=self.weight[gold],
+            row_weight=_rows_of(self.row_weight, rows),
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
@@ -109,6 +112,7 @@ class Block:
             predicted=self.predicted[rows],
             outcome=self.outcome[rows],
             gold_rows=np.arange(len(rows)),
+            row_weight=_rows_of(self.row_weight, rows),
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),

@@ -81,7 +81,7 @@ def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centri
     """
     if intercept is None:
         return None
-    n = len(fixed)
+    n = gram[intercept, intercept]  # number of rows, or sum of their weights
     # the row of the intercept in the Gram matrix holds the column sums. The variance is a rough one (it cancels where
     # the mean dwarfs it), which is enough to tell that the mean is large.
     means = gram[intercept] / n
@@ -100,12 +100,12 @@ def place_of_intercept(names: Sequence[str]) -> int | None:
 
 
 def shared_columns(
-    fixed: FloatArray, intercept: int | None, gram: FloatArray | None = None
+    block: Block, intercept: int | None, gram: FloatArray | None = None
 ) -> tuple[FloatArray, Centring | None]:
-    """Gram matrix of the columns that the engine will see, and their centring if there is one.
+    """Gram matrix of the fixed columns that the engine will see, and their centring if there is one.
 
-    `gram` is that of `fixed`, where the caller has it.
+    `gram` is that of the block's, where the caller has it.
     """
-    gram = shared_gram(fixed) if gram is None else gram
-    centring = centre(fixed, gram, intercept)
-    return (gram if centring is None else shared_gram(centring.fixed)), centring
+    gram = shared_gram(block.fixed, block.row_weight) if gram is None else gram
+    centring = centre(block.fixed, gram, intercept)
+    return (gram if centring is None else shared_gram(centring.fixed, block.row_weight)), centring

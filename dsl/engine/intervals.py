@@ -7,9 +7,9 @@ from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import expit, logit, ndtr, ndtri, stdtr, stdtrit
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import ArgumentError
 
 ALTERNATIVES = ("two-sided", "larger", "smaller")
@@ -56,6 +56,46 @@ def wald_interval(
     lower = middle + _quantile(below, df) * spread if below else np.full(middle.shape, -np.inf)
     upper = middle - _quantile(above, df) * spread if above else np.full(middle.shape, np.inf)
     return np.stack([lower, upper], axis=-1)
+
+
+def share_intervals(
+    share: FloatArray, std_error: FloatArray, *, alpha: float = 0.05, interval: str = "logit", df: ArrayLike = np.inf
+) -> tuple[FloatArray, BoolArray]:
+    """Intervals of shares within [0, 1].
+
+    Parameters
+    ----------
+    share, std_error : (k,) arrays
+    alpha : float
+    interval : {"logit", "normal"}
+        ``"logit"``: expit(logit(share) -+ z se / (share (1 - share))) for shares that lie more than one standard error away
+        from 0 and 1. The others, whose log-odds say next to nothing, get normal intervals, cut at 0 and 1.
+    df : (k,) array or number
+        Degrees of freedom of the standard errors, infinity for the normal quantile z.
+
+    Returns
+    -------
+    ends : (k, 2) array
+    edge : (k,) bool array
+        Shares within one standard error of 0 or 1, or outside.
+
+    Examples
+    --------
+    >>> share_intervals(np.array([0.1, 0.01]), np.array([0.04, 0.02]))[0].round(3)
+    array([[0.044, 0.21 ],
+           [0.   , 0.049]])
+    """
+    # nu (k,)
+    nu = np.broadcast_to(np.asarray(df, dtype=float), share.shape)
+    ends = np.clip(wald_interval(share, std_error, alpha, df=nu), 0.0, 1.0)
+    with np.errstate(invalid="ignore"):
+        edge = ~((share > std_error) & (1.0 - share > std_error)) & ~np.isnan(share)
+    if interval == "logit":
+        # delta method: se(logit p) = se / (p (1 - p))
+        inside = ~edge & ~np.isnan(share)
+        p, se = share[inside], std_error[inside]
+        ends[inside] = expit(wald_interval(logit(p), se / (p * (1.0 - p)), alpha, df=nu[inside]))
+    return ends, edge
 
 
 def wald_pvalue(

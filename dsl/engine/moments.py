@@ -36,28 +36,36 @@ class Weights:
     """(m,)"""
 
 
+def counted(block: Block, predicted: FloatArray, gold: FloatArray) -> Weights:
+    """Weights of the two versions, times what each row counts for in the analysis."""
+    rows = block.row_weight
+    if rows is None:
+        return Weights(predicted=predicted, gold=gold)
+    return Weights(predicted=rows * predicted, gold=rows[block.gold_rows] * gold)
+
+
 def design_weights(block: Block) -> Weights:
     """Weights of psi: 1 - w on every row's predicted version, w on the gold version."""
     predicted = np.ones(len(block.outcome))
     predicted[block.gold_rows] -= block.weight
-    return Weights(predicted=predicted, gold=block.weight)
+    return counted(block, predicted, block.weight)
 
 
 def gold_weights(block: Block) -> Weights:
     """Weights of w m, inverse-probability weighting of the labelled rows alone."""
-    return Weights(predicted=np.zeros(len(block.outcome)), gold=block.weight)
+    return counted(block, np.zeros(len(block.outcome)), block.weight)
 
 
 def imputed_weights(block: Block) -> Weights:
     """Weights of m_hat: every row at its predicted version."""
-    return Weights(predicted=np.ones(len(block.outcome)), gold=np.zeros(len(block.weight)))
+    return counted(block, np.ones(len(block.outcome)), np.zeros(len(block.weight)))
 
 
 def correction_weights(block: Block) -> Weights:
     """Weights of w (m - m_hat), the part of psi that the labelled rows add."""
     predicted = np.zeros(len(block.outcome))
     predicted[block.gold_rows] = -block.weight
-    return Weights(predicted=predicted, gold=block.weight)
+    return counted(block, predicted, block.weight)
 
 
 def augmentation_weights(block: Block) -> Weights:

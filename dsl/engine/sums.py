@@ -46,9 +46,13 @@ class Problem:
     """How the labelled rows were drawn, if only that is random (finite population), or None for a superpopulation."""
 
 
-def shared_gram(fixed: FloatArray) -> FloatArray:
-    """Sum of x x' over the columns that no split changes, (f, f)."""
-    return np.asarray(fixed.T @ fixed)
+def shared_gram(fixed: FloatArray, row_weight: FloatArray | None = None) -> FloatArray:
+    """Sum of x x' over the columns that no split changes, rows counted by their analysis weights, (f, f)."""
+    if row_weight is None:
+        return np.asarray(fixed.T @ fixed)
+    # a square again, of which BLAS computes half. Weights are positive.
+    root = fixed * np.sqrt(row_weight)[:, None]
+    return np.asarray(root.T @ root)
 
 
 def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:

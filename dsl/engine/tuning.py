@@ -173,7 +173,11 @@ class _Pilot:
         names, k = self.problem.names, len(self.few)
         out = np.eye(k)
         if "Intercept" in names:
-            means = [part.mean(axis=0) for part in (self.block.fixed, self.block.predicted)]
+            rows = self.block.row_weight
+            means = [
+                part.mean(axis=0) if rows is None else rows @ part / rows.sum()
+                for part in (self.block.fixed, self.block.predicted)
+            ]
             # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta
             centred = np.eye(k)
             centred[names.index("Intercept")] = np.concatenate(means)

@@ -151,7 +151,7 @@ def prepare_analysis(
     """
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
-    single = [call.labeled, call.sample_prob, call.cluster, call.text, _column(call.trained_on)]
+    single = [call.labeled, call.sample_prob, call.cluster, call.weights, call.text, _column(call.trained_on)]
     parsed = parse(
         call.formula,
         names,
@@ -168,6 +168,7 @@ def prepare_analysis(
         sample_prob=call.sample_prob,
         trained_on=_column(call.trained_on),
         cluster=call.cluster,
+        weights=call.weights,
         absorbed=_absorbed(parsed, call, names),
         pairs=call.pairs,
         refusals=call.refusals,
@@ -269,6 +270,8 @@ def _warn_about(sample: Sample) -> None:
         )
     # rows that the predictions' maker has seen are known, and show nothing of the predictions' error
     weight = 1.0 / sample.sample_prob[sample.judged]
+    if sample.row_weight is not None:
+        weight *= sample.row_weight[sample.judged]
     effective = float(kish(weight))
     if effective < EFFECTIVE_LABELS:
         uneven = "" if sample.equal_prob else f" (the weights vary from {weight.min():.3g} to {weight.max():.3g})"

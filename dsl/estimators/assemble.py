@@ -131,6 +131,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
         fingerprint=sample.fingerprint,
+        row_weight=sample.row_weight,
         n_trained=int(sample.trained.sum()),
         trained=sample.trained if sample.trained.any() else None,
         looked=analysis.looked,

@@ -35,7 +35,8 @@ class Blocks:
         self._sample = sample
         self._gold_rows: IntArray = np.flatnonzero(sample.labeled)
         self._weight = sample.weight
-        self._absorber = Absorber(sample.absorbed) if sample.absorbed else None
+        self._row_weight = sample.row_weight
+        self._absorber = Absorber(sample.absorbed, sample.row_weight) if sample.absorbed else None
         self._absorbed_fixed: FloatArray | None = None
 
     @property
@@ -64,6 +65,7 @@ class Blocks:
             gold=design.gold,
             gold_outcome=design.gold_outcome,
             weight=weight,
+            row_weight=self._row_weight,
             offset=design.offset,
             imputed=imputed if len(imputed) > 1 else (),
         )
@@ -101,10 +103,11 @@ class Blocks:
         design, sample, rows = self._design, self._sample, self._gold_rows
         fixed = design.covariates.fixed[rows]
         absorbed, absorbed_outcome = None, None
+        row_weight = None if self._row_weight is None else self._row_weight[rows]
         if sample.absorbed:
             # levels without labelled rows have no effect to estimate: codes are closed up, as every level must occur
             codes = [np.unique(factor[rows], return_inverse=True)[1] for factor in sample.absorbed]
-            absorber = Absorber(codes, self._weight)
+            absorber = Absorber(codes, self._weight if row_weight is None else row_weight * self._weight)
             absorbed = absorber.project(np.hstack([fixed, design.gold]))
             absorbed_outcome = absorber.project(design.gold_outcome)
         return Block(
@@ -115,6 +118,7 @@ class Blocks:
             gold=design.gold,
             gold_outcome=design.gold_outcome,
             weight=self._weight,
+            row_weight=row_weight,
             offset=None if design.offset is None else design.offset[rows],
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
@@ -137,6 +141,7 @@ class Blocks:
             gold=np.empty((0, predicted.shape[1])),
             gold_outcome=np.empty(0),
             weight=np.empty(0),
+            row_weight=self._row_weight,
             offset=self._design.offset,
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,

@@ -45,6 +45,8 @@ class Call:
     design: SamplingDesign | None = field(default=None, repr=False)
     """The labelling design (`dsl.sampling.LabelDesign`), in the place of `labeled` and `sample_prob`."""
     cluster: str | None = None
+    weights: str | None = None
+    """Column with what rows count for (`dsl.data.weights`)."""
     trained_on: str | Rows | None = field(default=None, repr=False)
     """Rows that the predictions' maker has seen with their gold labels (`dsl.data.trained.as_trained`)."""
     index: tuple[str, ...] = ()

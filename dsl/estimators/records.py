@@ -33,6 +33,8 @@ class SampleFacts:
     """(n,) cluster codes of the labelled rows, where there are clusters."""
     fingerprint: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
+    row_weight: FloatArray | None = field(default=None, repr=False)
+    """(N,) what each row counts for, with mean one (`dsl.data.weights`). None for one each."""
     n_trained: int = 0
     """Labelled rows that the predictions' maker has seen."""
     trained: BoolArray | None = field(default=None, repr=False)
@@ -44,6 +46,12 @@ class SampleFacts:
     def judged(self) -> BoolArray:
         """Labelled rows by which predictions are judged, (N,)."""
         return self.labeled if self.trained is None else self.labeled & ~self.trained
+
+    @property
+    def label_weight(self) -> FloatArray:
+        """What labelled rows count for: 1 / sampling probability, times their analysis weights, (n_labeled,)."""
+        weight = 1.0 / self.sample_prob[self.labeled]
+        return weight if self.row_weight is None else weight * self.row_weight[self.labeled]
 
     @property
     def prob_range(self) -> tuple[float, float]:

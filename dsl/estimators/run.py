@@ -26,6 +26,7 @@ FIXED = (
     "sample_prob",
     "design",
     "cluster",
+    "weights",
     "index",
     "refusals",
     "text",

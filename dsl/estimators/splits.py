@@ -48,11 +48,11 @@ class _Common:
     @classmethod
     def of(cls, problem: Problem, blocks: Sequence[Block]) -> "_Common":
         """From the first split. Raises CollinearityError."""
-        own_gram = shared_gram(blocks[0].fixed)
+        own_gram = shared_gram(blocks[0].fixed, blocks[0].row_weight)
         check_columns(blocks[0], problem.names, own_gram)
-        gram, centring = shared_columns(blocks[0].fixed, place_of_intercept(problem.names), own_gram)
-        # a row's design weights add up to one, other weights need not: then the Gram matrix is part of every split's
-        # Jacobian
+        gram, centring = shared_columns(blocks[0], place_of_intercept(problem.names), own_gram)
+        # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
+        # every split's Jacobian
         first = blocks[0] if centring is None else centring.apply(blocks[0])
         behind = labels_behind(first, problem, _basis(centring, problem))
         if problem.link.slope is None and problem.weights is design_weights:

@@ -36,7 +36,7 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
     # without tune: what the blocks hold for it is for Lambda in the one-sample form
     (block,) = adjusted(analysis, replace(call, tune=None))
     problem = analysis.problem()
-    gram = shared_gram(block.fixed)
+    gram = shared_gram(block.fixed, block.row_weight)
     check_columns(block, problem.names, gram)
     behind = _behind(block, problem, gram)
     lam = None if isinstance(call.tune, str) else call.tune
@@ -55,7 +55,7 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
 
 def _behind(block: Block, problem: Problem, gram: FloatArray) -> FloatArray:
     intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
-    _, centring = shared_columns(block.fixed, intercept, gram)
+    _, centring = shared_columns(block, intercept, gram)
     if centring is None:
         return labels_behind(block, problem)
     return labels_behind(centring.apply(block), problem, centring.back(len(problem.names)))

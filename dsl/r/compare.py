@@ -135,6 +135,8 @@ def _check_comparable(fit: Fit) -> None:
         raise ArgumentError(
             "the reference knows of no rows that the predictions' maker has seen; refit without trained_on"
         )
+    if spec.weights is not None:
+        raise ArgumentError(f"the reference has no analysis weights; refit without weights={spec.weights!r}")
     if spec.text is not None:
         raise ArgumentError(f"the reference reads no texts; refit without text={spec.text!r}")
     if len(spec.index) > 2:

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 import dsl
 from dsl import exceptions as e
-from dsl.analyses.proportions import Proportions, proportions, share_intervals
+from dsl.analyses.proportions import Proportions, proportions
 
 EXACT = 1e-10  # same algebra
 MEDIANS = 3e-3  # shares of exclusive categories are medians over splits, each of which sums to one
@@ -362,28 +360,6 @@ def test_few_errors_are_few_labels_too() -> None:
 
 
 # Intervals.
-
-
-def test_logit_intervals_are_those_of_a_logit() -> None:
-    """The delta method on the log-odds is what a logistic regression on the intercept reports."""
-    import statsmodels.api as sm
-
-    y = np.repeat([0.0, 1.0], [80, 20])
-    ends = share_intervals(np.array([0.2]), np.array([np.sqrt(0.2 * 0.8 / 100)]))[0]
-    fitted = sm.Logit(y, np.ones(100)).fit(disp=0).conf_int()
-    np.testing.assert_allclose(ends, 1 / (1 + np.exp(-fitted)), rtol=1e-6)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.floats(-0.2, 1.2), st.floats(0.0, 0.5), st.sampled_from(["logit", "normal"]), st.floats(0.01, 0.5))
-def test_intervals_lie_in_the_unit_interval_and_mirror(p: float, se: float, interval: str, alpha: float) -> None:
-    ((low, high),) = share_intervals(np.array([p]), np.array([se]), alpha=alpha, interval=interval)[0]
-    assert 0.0 <= low <= high <= 1.0
-    if 0.0 <= p <= 1.0:
-        assert low - 1e-12 <= p <= high + 1e-12
-    ((other_low, other_high),) = share_intervals(np.array([1 - p]), np.array([se]), alpha=alpha, interval=interval)[0]
-    if abs(abs(p - 0.5) - (0.5 - se)) > 1e-9:  # where the choice hangs on rounding
-        np.testing.assert_allclose([1 - other_high, 1 - other_low], [low, high], atol=1e-9)
 
 
 WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = {

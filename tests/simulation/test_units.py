@@ -7,7 +7,8 @@ import statsmodels.api as sm
 
 import dsl
 from dsl.analyses.aggregate import aggregate
-from dsl.analyses.proportions import proportions, share_intervals
+from dsl.analyses.proportions import proportions
+from dsl.engine.intervals import share_intervals
 from dsl.sampling import LabelDesign
 from tests.simulation.replicate import coverage_error
 

@@ -101,7 +101,7 @@ def two_sample(
     """
     _check(block, lam)
     intercept = place_of_intercept(names)
-    gram, centring = shared_columns(block.fixed, intercept, gram)
+    gram, centring = shared_columns(block, intercept, gram)
     centred = block if centring is None else centring.apply(block)
     samples = Samples(
         block=centred,

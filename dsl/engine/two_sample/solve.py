@@ -7,7 +7,7 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import fit_split, moment_size, rough_start
-from dsl.engine.moments import Weights
+from dsl.engine.moments import Weights, counted
 from dsl.engine.solve import is_singular, newton
 from dsl.engine.sums import Problem, column_scale, moment_sums, shared_gram
 from dsl.engine.two_sample.sums import Means, Samples, Sums, gold_version, gram_means, mean_scores, sums_at
@@ -186,10 +186,11 @@ def _thinned(samples: Samples) -> Samples:
         predicted=block.predicted[rows],
         outcome=block.outcome[rows],
         gold_rows=np.searchsorted(rows, block.gold_rows),
+        row_weight=None if block.row_weight is None else block.row_weight[rows],
         offset=None if block.offset is None else block.offset[rows],
         imputed=tuple(version.rows(rows) for version in block.imputed),
     )
-    return replace(samples, block=few, gram=shared_gram(few.fixed))
+    return replace(samples, block=few, gram=shared_gram(few.fixed, few.row_weight))
 
 
 def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray, FloatArray, int]:
@@ -202,7 +203,7 @@ def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray
         # -lam N / n for h and N / n for g
         predicted = np.full(len(block.outcome), lam * rows / n_unlabeled)
         predicted[block.gold_rows] = -lam * rows / n
-        return Weights(predicted=predicted, gold=np.full(len(block.weight), rows / n))
+        return counted(block, predicted, np.full(len(block.weight), rows / n))
 
     problem = Problem(link=samples.problem.link, names=samples.problem.names, weights=weights)
     return _newton_on(samples.block, problem, _scale(samples), start)

@@ -25,7 +25,7 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
-from dsl.engine.moments import Weights, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
+from dsl.engine.moments import Weights, counted, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
 from dsl.engine.sums import Problem, shared_gram
 
 
@@ -135,7 +135,7 @@ def mean_scores(samples: Samples, params: FloatArray) -> Means:
 
 def gram_means(samples: Samples) -> Means:
     """Mean Jacobians of a linear model whose covariates are all known: the Gram matrices of its columns."""
-    labeled = shared_gram(samples.labeled.fixed)
+    labeled = shared_gram(samples.labeled.fixed, samples.labeled.row_weight)
     return _means(samples, samples.gram, labeled, labeled)
 
 
@@ -202,7 +202,7 @@ def _version(block: Block, gold: bool) -> Weights:
 
 def gold_version(block: Block) -> Weights:
     """Each labelled row once, at the gold values."""
-    return Weights(predicted=np.zeros(len(block.outcome)), gold=np.ones(len(block.weight)))
+    return counted(block, np.zeros(len(block.outcome)), np.ones(len(block.weight)))
 
 
 def _means(samples: Samples, every: FloatArray, hat: FloatArray, gold: FloatArray) -> Means:

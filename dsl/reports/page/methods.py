@@ -205,6 +205,8 @@ def _errors(fit: Fit, alpha: float) -> Part:
         if spec.target == "finite"
         else "the population that the rows were drawn from"
     )
+    if spec.weights is not None:
+        about += f", with rows weighted by {spec.weights}"
     kinds = reference(fit) + (f" ({cite('SAT')})" if spec.use_t else "")
     return (
         f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are {kinds}.",

@@ -84,6 +84,7 @@ def roles(fit: Fit) -> dict[str, str]:
         *((name, "text") for name in (spec.text,) if name is not None),
         *((name, "sampling probability") for name in (spec.sample_prob,) if name is not None),
         *((name, "cluster") for name in (spec.cluster,) if name is not None),
+        *((name, "weight") for name in (spec.weights,) if name is not None),
         *((name, "seen by the predictions' maker") for name in (spec.trained_on,) if isinstance(name, str)),
         *((name, "fixed effect") for name in spec.index),
     ]
@@ -176,6 +177,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "labeled": call.labeled,
         "sample_prob": call.sample_prob,
         "cluster": call.cluster,
+        "weights": call.weights,
         "trained_on": call.trained_on if isinstance(call.trained_on, str) else None,
         "index": None if behind else _short(call.index),
         "fixed_effect": "oneway" if behind else call.fixed_effect,

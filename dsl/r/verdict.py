@@ -84,7 +84,7 @@ def check_split(
     """
     n, bse = len(block.outcome), np.sqrt(np.diag(their_vcov))
     # in centred columns of root mean square one, in which products and solutions lose least
-    _, centring = shared_columns(block.fixed, place_of_intercept(problem.names))
+    _, centring = shared_columns(block, place_of_intercept(problem.names))
     block = block if centring is None else centring.apply(block)
     scale = column_scale(block)
     back = (np.eye(len(bse)) if centring is None else centring.back(len(bse))) * scale

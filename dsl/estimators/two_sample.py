@@ -28,6 +28,12 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
             f"estimator='{call.estimator}' has one outcome at a time; for all categories together use estimator='cdi', "
             "tune='coef'"
         )
+    if analysis.absorbed:
+        raise ArgumentError(
+            f"estimator='{call.estimator}' does not absorb the fixed effects of model='{call.model}': they would be those of the "
+            "labelled rows in one sum and of the others in another; write them as dummies, 'y ~ x + factor(unit)' with "
+            "model='lm', or use estimator='dsl'"
+        )
     if analysis.sample.trained.any():
         raise ArgumentError(
             f"estimator='{call.estimator}' takes all rows to be labelled with the same probability, and rows that the "

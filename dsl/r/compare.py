@@ -22,7 +22,7 @@ from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.estimators.splits import fit_splits
 from dsl.exceptions import ArgumentError, DSLError, JacobianWarning
 from dsl.learners.crossfit import cross_predict
-from dsl.r.reference import ReferenceResult, r_words, reference_dsl
+from dsl.r.reference import REFERENCE_MODELS, ReferenceResult, r_words, reference_dsl
 from dsl.r.session import RError
 from dsl.r.verdict import SplitCheck, check_split, judge
 
@@ -125,6 +125,10 @@ def cross_check(fit: Fit | HasFit, data: TableLike, *, sl_method: str | None = N
 def _check_comparable(fit: Fit) -> None:
     spec = fit.call
     require_text(spec.formula, "the reference")
+    if spec.model not in REFERENCE_MODELS:
+        raise ArgumentError(
+            f"the reference has no model '{spec.model}', only {', '.join(REFERENCE_MODELS)}: there is nothing to compare with"
+        )
     if spec.estimator != "dsl":
         raise ArgumentError(
             f"the reference has no estimator '{spec.estimator}'; only fits with estimator='dsl' compare"

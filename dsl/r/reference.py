@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray, IntArray, Record
-from dsl.data.arguments import Names, Pairs, as_names, pair_surrogates
+from dsl.data.arguments import Names, Pairs, as_names, check_choice, pair_surrogates
 from dsl.data.formula.text import FormulaLike, require_text
 from dsl.data.kinds import Kind, kind_of, standard
 from dsl.data.tables import TableLike, column_names, to_pandas
@@ -18,6 +18,7 @@ from dsl.r.convert import to_sexp
 from dsl.r.restore import from_sexp
 from dsl.r.session import Sexp, need_package, run
 
+REFERENCE_MODELS = ("lm", "logit", "felm")
 INSTALL = "its site, naokiegami.com/dsl, says how to install it from within R"
 
 
@@ -130,6 +131,7 @@ def reference_dsl(
     >>> theirs.params.round(1).to_dict()  # doctest: +SKIP
     {'(Intercept)': -0.5, 'negation': -0.6, 'hedge': -0.2}
     """  # noqa: E501
+    check_choice("model", model, REFERENCE_MODELS)
     need_package("dsl", "the reference", INSTALL)
     predicted, surrogates, _ = pair_surrogates(predicted_var, prediction)
     formula, absorbed = r_formula(formula)

@@ -11,7 +11,7 @@ from dsl.engine.combine import combine_splits
 from dsl.exceptions import DSLError
 from dsl.r import ReferenceResult, compare
 from dsl.r.compare import pair_terms
-from dsl.r.reference import r_formula, r_words
+from dsl.r.reference import r_formula, r_words, reference_dsl
 from dsl.r.verdict import AGREES, DIFFERS, EARLY, KNOWN
 from tests.learners.text.words import worded
 from tests.posts import posts, run
@@ -51,6 +51,16 @@ def test_a_level_that_looks_like_a_call_is_left_alone() -> None:
 def test_other_terms_are_refused(ours: list[str], theirs: list[str]) -> None:
     with pytest.raises(DSLError, match="the formula has other terms in R"):
         pair_terms(ours, theirs)
+
+
+def test_models_that_the_reference_lacks() -> None:
+    """Said before R is looked for."""
+    data = posts()
+    fit = run(data, "y ~ x", model="poisson")
+    with pytest.raises(DSLError, match="the reference has no model 'poisson', only lm, logit, felm"):
+        compare.cross_check(fit, data)
+    with pytest.raises(DSLError, match="poisson"):
+        reference_dsl("y ~ x", data, predicted_var="y", prediction="llm", model="poisson")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -104,8 +104,8 @@ class RFormula(ParsedFormula):
         states: States = {}
         if absorbed and terms.offsets:
             raise FormulaError(
-                f"offset() cannot be combined with fixed effects (formula '{self.text}'); subtract it from the outcome, as in "
-                "'I(y - z) ~ x | unit'"
+                f"offset() cannot be combined with the fixed effects of model='felm' (formula '{self.text}'); subtract it from "
+                "the outcome, as in 'I(y - z) ~ x | unit'"
             )
         used = {j for term in terms.terms for j in term}
         changed = {j for j in used if set(names(terms.variables[j])) & set(rows.predicted)}

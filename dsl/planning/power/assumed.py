@@ -18,7 +18,13 @@ RATES = {"sensitivity", "specificity"}
 
 
 def draw_gold(
-    frame: pd.DataFrame, surrogate: str, accuracy: Accuracy | None, rmse: float | None, rng: np.random.Generator
+    frame: pd.DataFrame,
+    surrogate: str,
+    accuracy: Accuracy | None,
+    rmse: float | None,
+    rng: np.random.Generator,
+    *,
+    positive: bool = False,
 ) -> FloatArray:
     """One gold value for every row of `frame`.
 
@@ -32,18 +38,39 @@ def draw_gold(
     rmse : float or None
         Root mean squared error of surrogates that are numbers, instead of `accuracy`.
     rng : Generator
+    positive : bool
+        Whether gold values are zero or more: numbers are then gamma variables with the surrogates as means.
 
     Returns
     -------
     (N,) array
     """
     values = _surrogates(frame, surrogate)
+    if rmse is not None and positive:
+        return _above_zero(frame, surrogate, values, rmse, rng)
     # gold = surrogate + e, e ~ N(0, rmse^2)
     if rmse is not None:
         return np.asarray(values + rmse * rng.standard_normal(len(values)))
     right = rng.random(len(values)) < probability_right(frame, surrogate, values, accuracy)
     # a wrong 0/1 surrogate is the other one
     return np.where(right, values, 1.0 - values)
+
+
+def _above_zero(
+    frame: pd.DataFrame, surrogate: str, values: FloatArray, rmse: float, rng: np.random.Generator
+) -> FloatArray:
+    """Gamma variables with the surrogates as means, variances in proportion to these, and `rmse` over all rows."""
+    below = values < 0.0
+    if below.any():
+        raise ArgumentError(
+            f"the outcome is zero or more, but its surrogate '{surrogate}' is "
+            f"{each_value(pd.Series(values, index=frame.index)[below])}; set these to what they stand for"
+        )
+    if rmse == 0.0 or not values.any():
+        return values
+    # mean shape * scale = s, variance shape * scale^2 = s scale, which is rmse^2 on average
+    scale = rmse**2 / values.mean()
+    return np.asarray(rng.gamma(values / scale, scale))
 
 
 def probability_right(frame: pd.DataFrame, surrogate: str, values: FloatArray, accuracy: Accuracy | None) -> FloatArray:

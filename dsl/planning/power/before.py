@@ -23,8 +23,9 @@ from dsl.data.arguments import (
     warn_caller,
 )
 from dsl.data.formula.caller import formula_names
-from dsl.data.formula.text import FormulaLike
+from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.data.tables import TableLike, column_names, to_pandas
+from dsl.engine.models import MODELS
 from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
 from dsl.planning.power.assumed import Accuracy, draw_gold
@@ -105,8 +106,10 @@ def plan_dsl(
         own probability, such as the confidence of a calibrated model. With several predicted variables a dict of
         variable to any of these.
     rmse : float or dict
-        Root mean squared error of surrogates that are numbers: gold = surrogate + normal noise. With several predicted
-        variables a dict of variable to number, each variable being in `accuracy` or in `rmse`.
+        Root mean squared error of surrogates that are numbers: gold = surrogate + normal noise. The outcome of a model that needs
+        zero or more (``"poisson"``, ``"gamma"``) is a gamma variable around its surrogate instead, with a variance in
+        proportion to it. With several predicted variables a dict of variable to number, each variable being in `accuracy` or
+        in `rmse`.
     replications : int
     seed : int
         Draws gold labels, rows and folds.
@@ -154,6 +157,7 @@ def plan_dsl(
     frame = _without_gold(data, predicted)
     draw_rows, planned = _drawing(design, labeled_size, len(frame))
     errors = _errors(predicted, pairs, accuracy, rmse)
+    positive = _positive_outcome(formula, arguments)
     _check_rest(arguments, replications)
     check_count(seed, name="seed")
     check_flags(progress=progress)
@@ -166,7 +170,7 @@ def plan_dsl(
         # a generator for each replication, so that they can be told apart and repeated
         for child in _shown(np.random.SeedSequence(seed).spawn(replications), progress):
             try:
-                out.append(_replicate(fitting, frame, errors, draw_rows, np.random.default_rng(child)))
+                out.append(_replicate(fitting, frame, errors, positive, draw_rows, np.random.default_rng(child)))
             except EstimationError as error:
                 problem = error
     _pass_on(caught)
@@ -181,12 +185,13 @@ def _replicate(
     fitting: Callable[..., DSLResults],
     frame: pd.DataFrame,
     errors: Mapping[str, tuple[str, Accuracy | None, float | None]],
+    positive: str,
     draw_rows: Callable[..., LabelDesign],
     rng: np.random.Generator,
 ) -> Replicate:
     """Draw gold labels and rows, fit."""
     # in the order of the variables, with one generator: the seed fixes all draws
-    gold = {name: draw_gold(frame, *assumed, rng) for name, assumed in errors.items()}
+    gold = {name: draw_gold(frame, *assumed, rng, positive=name == positive) for name, assumed in errors.items()}
     drawn = draw_rows(frame, seed=rng)
     if not isinstance(drawn, LabelDesign) or len(drawn) != len(frame):
         raise ArgumentError(
@@ -207,6 +212,14 @@ def _replicate(
         curve=curve,
         gold_only=gold_only_curve(fit, curve, enlarged, fit.nobs),
     )
+
+
+def _positive_outcome(formula: FormulaLike, arguments: Arguments) -> str:
+    """The outcome, if the model needs one of zero or more, else nothing."""
+    model = MODELS.get(str(arguments.get("model", "lm")))
+    if model is None or model.outcomes is None or model.outcomes[0] < 0.0 or np.isfinite(model.outcomes[1]):
+        return ""
+    return formula_text(formula).partition("~")[0].strip().strip("`")
 
 
 def pooled(replicates: list[Replicate], planned: int, basis: str) -> Study:

@@ -92,6 +92,21 @@ def test_numbers_with_an_assumed_error() -> None:
     assert power.predicted_se.loc[400, "Intercept"] == pytest.approx(exact, rel=MONTE_CARLO)
 
 
+@pytest.mark.parametrize("model", ["poisson", "gamma"])
+def test_positive_outcomes_with_an_assumed_error(model: str) -> None:
+    """Mean of gamma variables around the surrogates, and its log: that of the mean over the mean."""
+    amounts = np.exp(DATA["tone"] / 2.0)
+    data = DATA.assign(amount=amounts)
+    power = plan(data=data, prediction="amount", rmse=0.7, replications=8, model=model)
+    exact = np.sqrt(amounts.var() / N + 0.49 / 400) / amounts.mean()
+    assert power.predicted_se.loc[400, "Intercept"] == pytest.approx(exact, rel=MONTE_CARLO)
+
+
+def test_positive_outcomes_need_positive_surrogates() -> None:
+    with pytest.raises(ArgumentError, match=r"its surrogate 'tone' is .* other values in"):
+        plan(prediction="tone", rmse=0.7, model="poisson")
+
+
 @pytest.mark.parametrize(
     ("accuracy", "same"),
     [

@@ -56,8 +56,8 @@ class Predicting:
         """
         if which == "mean" and self._core.predictor.mean is None:
             raise ArgumentError(
-                f"a fit with model='{self._core.call.model}' keeps no fixed effects, which fitted means need; which='linear' gives "
-                "the linear predictor without them"
+                f"a fit with model='{self._core.call.model}' keeps no fixed effects, which fitted means need; which='linear' "
+                "gives the linear predictor without them"
             )
         found: pd.Series | pd.DataFrame = self._core.predictor(
             self._core.params, self._own(missing) if data is None else data, which, missing

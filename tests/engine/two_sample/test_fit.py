@@ -16,6 +16,7 @@ from dsl.engine.fit import fit_split
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.models.logistic import LOGISTIC
 from dsl.engine.models.model import Link
+from dsl.engine.models.poisson import LOG
 from dsl.engine.sums import Problem
 from dsl.engine.two_sample import TwoSampleFit, two_sample
 from dsl.engine.two_sample.fit import best_lam
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.numeric
 CLOSED_FORM = 1e-9
 """The same algebra, in another order."""
 LBFGS = 1e-6
-"""ppi-python minimises the logit's loss by L-BFGS, which stops near the root, not at it."""
+"""ppi-python minimises the losses of logit and Poisson by L-BFGS, which stops near the root, not at it."""
 NAMES = ("Intercept", "x1", "x2", "x3")
 
 
@@ -75,11 +76,14 @@ class Study:
         if model == "logit":
             y = (rng.random(rows) < expit(index)).astype(float)
             f = np.where(rng.random(rows) < 0.85, y, 1.0 - y)
+        elif model == "poisson":
+            y = rng.poisson(np.exp(index)).astype(float)
+            f = 0.7 * y + rng.normal(size=rows)  # negative for some rows
         else:
             y = index + rng.normal(size=rows) * (1.0 + 0.5 * (x[:, 1] > 0))
             f = 0.8 * y + 0.3 + 0.6 * rng.normal(size=rows)
         self.x, self.y, self.f, self.n, self.rows = x, y, f, n, rows
-        self.link: Link = LOGISTIC if model == "logit" else LINEAR
+        self.link: Link = {"lm": LINEAR, "logit": LOGISTIC, "poisson": LOG}[model]
 
     def samples(self) -> tuple[np.ndarray, ...]:
         """Arguments as ppi-python orders them."""
@@ -105,10 +109,11 @@ class Study:
 MODELS = {
     "lm": ("ppi_ols_pointestimate", "ppi_ols_ci", CLOSED_FORM),
     "logit": ("ppi_logistic_pointestimate", "ppi_logistic_ci", LBFGS),
+    "poisson": ("ppi_poisson_pointestimate", "ppi_poisson_ci", LBFGS),
 }
 
 
-@pytest.fixture(scope="module", params=["lm", "logit"])
+@pytest.fixture(scope="module", params=["lm", "logit", "poisson"])
 def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -188,7 +193,8 @@ def test_design_based_logit_is_ppi_with_all_rows_as_unlabelled() -> None:
 
 def test_useless_surrogates_are_not_used(model: str) -> None:
     study = Study(model=model)
-    study.f = np.random.default_rng(8).permutation(study.f)
+    # of counts twice the surrogates: mean and covariates alone explain little of their variance then
+    study.f = np.random.default_rng(8).permutation(study.f) * (2.0 if model == "poisson" else 1.0)
     assert study.fit(None).lam < 0.2
     study.f = -study.y if model == "lm" else 1.0 - study.y
     ours, alone = study.fit(None), study.fit(0.0)

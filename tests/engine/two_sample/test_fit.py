@@ -196,7 +196,9 @@ def test_useless_surrogates_are_not_used(model: str) -> None:
     # of counts twice the surrogates: mean and covariates alone explain little of their variance then
     study.f = np.random.default_rng(8).permutation(study.f) * (2.0 if model == "poisson" else 1.0)
     assert study.fit(None).lam < 0.2
-    study.f = -study.y if model == "lm" else 1.0 - study.y
+    # on the other side of the mean than the truth
+    mean = 1.0 if model == "logit" else 0.0 if model == "lm" else 2.0 * np.exp(study.x @ [0.2, 0.5, -0.4, 0.3])
+    study.f = mean - study.y
     ours, alone = study.fit(None), study.fit(0.0)
     assert ours.lam == 0.0
     np.testing.assert_allclose(ours.vcov, alone.vcov, rtol=LBFGS)

@@ -160,6 +160,12 @@ def _unequal(cell: Cell) -> None:
         uneven.fit(estimator=estimator, sample_prob="pi")
 
 
+@feature("`weights=`")
+def _weights(cell: Cell) -> None:
+    for estimator in ("dsl", "ppi++" if not cell.entry.absorbs else "cdi"):
+        cell.fit(weights="exposure", estimator=estimator)
+
+
 @feature("`trained_on=`")
 def _trained(cell: Cell) -> None:
     labelled = cell.data.index[cell.data["y"].notna()]
@@ -214,6 +220,13 @@ def _predict(cell: Cell) -> None:
     new = table_of(cell.model).head(7)
     eta = fit.predict(new, which="linear")
     np.testing.assert_allclose(fit.predict(new), cell.entry.link.mean(eta.to_numpy()), rtol=1e-12)
+
+
+@feature("`tidy(exponentiate=True)`")
+def _ratios(cell: Cell) -> None:
+    fit = cell.plain()
+    table = fit.tidy(exponentiate=True).set_index("term")
+    np.testing.assert_allclose(table["estimate"], np.exp(fit.params), rtol=1e-12)
 
 
 @feature("`dsl.table`, `tidy`, `summary`, R's names")

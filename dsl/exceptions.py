@@ -209,6 +209,10 @@ class JacobianWarning(DSLWarning):
     """The Jacobian of the moment is not positive definite, or is close to singular."""
 
 
+class WeakInstrumentWarning(DSLWarning):
+    """Instruments tell so little of the covariates that they stand for that normal intervals are doubtful."""
+
+
 class PowerWarning(DSLWarning):
     """A predicted standard error lies outside what its formula covers."""
 

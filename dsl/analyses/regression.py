@@ -25,13 +25,14 @@ from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
 from dsl.engine.behind import FEW
+from dsl.engine.instruments import WEAK
 from dsl.estimators.analysis import look, look_at_training, prepare_analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
 from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
 from dsl.estimators.run import run
-from dsl.exceptions import ArgumentError, FewLabelsWarning, LeakError
+from dsl.exceptions import ArgumentError, FewLabelsWarning, LeakError, WeakInstrumentWarning
 from dsl.learners.auto import Method
 from dsl.learners.splits import default_splits
 
@@ -276,6 +277,7 @@ def dsl(
         look_at_training(analysis.sample, analysis.columns, data)
     fit = run(call, analysis, execution)
     _warn_about_few(fit)
+    _warn_if_weak(fit)
     return DSLResults.of(fit, data)
 
 
@@ -295,6 +297,20 @@ def _warn_about_few(fit: Fit) -> None:
             + (f"no lambda is chosen for {of} (predictions count in full, lambda = 1), and " if chosen else "")
             + f"their intervals may be too short{units}; label more rows that bear on them (dsl.sampling.targeted), or merge "
             "rare categories",
+        )
+
+
+def _warn_if_weak(fit: Fit) -> None:
+    """Name endogenous covariates of which the instruments tell little."""
+    if fit.splits.instruments is None:
+        return
+    weak = {name: f for name, f in fit.first_stage["statistic"].items() if f < WEAK}
+    if weak:
+        warn_caller(
+            WeakInstrumentWarning,
+            f"the first-stage F of the instruments is {', '.join(f'{f:.1f} for {name!r}' for name, f in weak.items())}, below "
+            f"{WEAK:.0f}: estimates lean towards those without instruments, and normal intervals are too short. Look for "
+            "stronger instruments, use fewer of them, or label more rows",
         )
 
 

@@ -201,6 +201,23 @@ class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ign
         return self._core.tuning
 
     @property
+    def first_stage(self) -> pd.DataFrame:
+        """F statistics of the excluded instruments for each endogenous covariate (``model="iv"``), medians over splits.
+
+        Columns ``statistic``, ``df_num``, ``df_denom``, ``p_value``. Robust, or by clusters. Below about 10 normal intervals are
+        doubtful (Staiger and Stock 1997).
+        """
+        return self._core.first_stage
+
+    @property
+    def overidentification(self) -> pd.Series:
+        """Test that all instruments are valid (``model="iv"`` with more instruments than endogenous covariates).
+
+        ``statistic`` (chi-squared, robust, or by clusters), ``df`` (spare instruments), ``p_value``: median over splits.
+        """
+        return self._core.overidentification
+
+    @property
     def labels_behind(self) -> pd.Series:
         """How many labelled rows are behind each coefficient, (k,).
 

@@ -32,7 +32,7 @@ from dsl.engine.models import MODELS
 from dsl.estimators.call import Call, Lost
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.predictor import Predictor
-from dsl.estimators.records import SampleFacts, Splits, Tuning
+from dsl.estimators.records import InstrumentFacts, SampleFacts, Splits, Tuning
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError, FileError
 
@@ -40,7 +40,7 @@ FORMAT = "dsl results"
 VERSION = 1
 CLASSES: Mapping[str, type] = {
     "fit": Fit, "call": Call, "lost": Lost, "design": SamplingDesign, "sample": SampleFacts, "splits": Splits, "tuning": Tuning,
-    "tested": Tested,
+    "tested": Tested, "instruments": InstrumentFacts,
     "predictor": Predictor, "spec": Spec, "variable": Variable, "term": Term, "factor": Factor, "contrast": Contrast,
     "name": syntax.Name, "number": syntax.Number, "string": syntax.String, "constant": syntax.Constant, "unary": syntax.Unary,
     "binary": syntax.Binary, "paren": syntax.Paren, "function": syntax.Call,

@@ -72,6 +72,8 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
     rows = block.gold_rows
     if not len(rows):
         return np.zeros(block.shape[1])
+    # scores are the left columns' (instruments' fitted values) times residuals
+    block = block.with_left_columns()
     gram = inverse(_gram(block))
     bread = gram if basis is None else basis @ gram
     own = _squares(_columns(block.labeled(), block.gold), bread) * _counted(block)[rows, None] ** 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 
 BLOCK_VALUES = 262_144
 """Values of x handled at a time. Temporary arrays then stay in the processor's cache. Products are too small for the linear
@@ -22,11 +22,57 @@ class Version:
     """(n,)"""
     share: FloatArray | None = None
     """(n,) probability of this version, or None for one."""
+    instruments: FloatArray | None = None
+    """(n, .) predicted columns of the instruments, None without."""
 
     def rows(self, rows: slice | IntArray) -> "Version":
         """Some of the rows."""
         share = None if self.share is None else self.share[rows]
         return Version(predicted=self.predicted[rows], outcome=self.outcome[rows], share=share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruments:
+    """Columns z of a block's rows."""
+
+    names: tuple[str, ...]
+    """(q,)"""
+    excluded: BoolArray
+    """(q,) those that are no covariates."""
+    versions: tuple[FloatArray, ...]
+    """(n, q) at each version of the rows."""
+    gold: FloatArray
+    """(m, q) at the gold values of the labelled rows."""
+    absorbed: FloatArray | None = None
+    """(n, q) projection of the pseudo-columns on the fixed effects (`dsl.engine.absorb`)."""
+    endogenous: tuple[int, ...] = ()
+    """Places of the covariates that are no instruments, in the block's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What stands on the left of the moments in the place of the columns (`dsl.engine.instruments`)."""
+
+    predicted: tuple[FloatArray, ...]
+    """(n, k) at each version of the rows."""
+    gold: FloatArray
+    """(m, k) at the gold values of the labelled rows."""
+    absorbed: FloatArray | None
+    """(n, k) projection on the fixed effects."""
+    first: FloatArray
+    """(q, k) coefficients of the first stages, by which it was made of the instruments."""
+    instruments: Instruments | None
+    """What it was made of, None in a part of the rows."""
+
+    def rows(self, rows: slice | IntArray, gold: slice) -> "Left":
+        """Some of the rows, and of the labelled ones."""
+        return Left(
+            predicted=tuple(each[rows] for each in self.predicted),
+            gold=self.gold[gold],
+            absorbed=_rows_of(self.absorbed, rows),
+            first=self.first,
+            instruments=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +106,8 @@ class Block:
     """(n,) projection of the pseudo-outcome on the fixed effects."""
     imputed: tuple[Version, ...] = ()
     """Versions whose moments are averaged. ``predicted`` and ``outcome`` are their means, and stand alone if this is empty."""
+    left: Left | None = None
+    """What moments have in the place of the columns x on their left, None for these themselves."""
     within: "Block | None" = None
     """The rows within the fixed effects, predicted versions only: what tuning scales. None where that is the block itself."""
 
@@ -72,6 +120,23 @@ class Block:
     def versions(self) -> tuple[Version, ...]:
         """The imputed versions of the rows, at least one."""
         return self.imputed or (Version(predicted=self.predicted, outcome=self.outcome),)
+
+    def with_left_columns(self) -> "Block":
+        """The block with what stands on the left of its moments as its columns."""
+        if self.left is None:
+            return self
+        versions = tuple(
+            replace(version, predicted=own) for version, own in zip(self.versions, self.left.predicted, strict=True)
+        )
+        return replace(
+            self,
+            fixed=np.empty((len(self.outcome), 0)),
+            predicted=versions[0].predicted,
+            imputed=versions if len(versions) > 1 else (),
+            gold=self.left.gold,
+            absorbed=self.left.absorbed,
+            left=None,
+        )
 
     def pieces(self, size: int | None = None) -> Iterator["Block"]:
         """Cut into blocks of at most `size` rows, about `BLOCK_VALUES` values by default."""
@@ -100,6 +165,7 @@ class Block:
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
+            left=None if self.left is None else self.left.rows(rows, gold),
             within=None if self.within is None else self.within._cut(rows),
         )
 
@@ -117,6 +183,7 @@ class Block:
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
+            left=None if self.left is None else self.left.rows(rows, slice(None)),
             within=None if self.within is None else self.within.labeled(),
         )
 

@@ -152,6 +152,11 @@ def _total(hats: list[FloatArray], gold: FloatArray, rows: IntArray) -> FloatArr
 def moment_sum(block: Block, means: Means, weights: Weights) -> FloatArray:
     """Sum of the moments over the block, (k,)."""
     hats, gold = _residuals(block, means, weights)
+    if block.left is not None:
+        own = block.left.gold.T @ gold
+        for left, hat in zip(block.left.predicted, hats, strict=True):
+            own += left.T @ hat
+        return own
     # columns that are predicted: gold version, then the imputed ones. The fixed columns take the pseudo-residual.
     own = block.gold.T @ gold
     for version, hat in zip(block.versions, hats, strict=True):
@@ -164,6 +169,14 @@ def scores(block: Block, means: Means, weights: Weights) -> FloatArray:
     hats, gold = _residuals(block, means, weights)
     pseudo = _total(hats, gold, block.gold_rows)
     out = np.empty(block.shape, order="F")  # as formula.py makes columns
+    if block.left is not None:
+        np.multiply(block.left.predicted[0], hats[0][:, None], out=out)
+        for left, hat in zip(block.left.predicted[1:], hats[1:], strict=True):
+            out += left * hat[:, None]
+        out[block.gold_rows] += block.left.gold * gold[:, None]
+        if block.left.absorbed is not None:
+            out -= block.left.absorbed * pseudo[:, None]
+        return out
     f = block.fixed.shape[1]
     np.multiply(block.fixed, pseudo[:, None], out=out[:, :f])
     np.multiply(block.versions[0].predicted, hats[0][:, None], out=out[:, f:])
@@ -185,6 +198,14 @@ def jacobian_sum(block: Block, means: Means, weights: Weights, fixed_gram: Float
     hats, gold = _slopes(block, means, weights)
     # fixed columns: one pseudo-slope (1 - w) s_hat + w s for both versions
     total = _total(hats, gold, block.gold_rows)
+    if block.left is not None:
+        fixed, own = block.fixed, np.hstack([block.fixed[block.gold_rows], block.gold])
+        out = block.left.gold.T @ (own * gold[:, None])
+        for left, version, hat in zip(block.left.predicted, block.versions, hats, strict=True):
+            out += left.T @ (np.hstack([fixed, version.predicted]) * hat[:, None])
+        if block.left.absorbed is not None and block.absorbed is not None:
+            out -= block.left.absorbed.T @ (block.absorbed * total[:, None])
+        return out
     if fixed_gram is None:
         fixed_gram = _weighted_gram(block.fixed, total)
     gold_columns = block.gold * gold[:, None]

@@ -117,6 +117,8 @@ def evidence_of(analysis: Analysis) -> FloatArray:
     design = analysis.design
     # blocks of columns with N rows. Any of them may be evidence: validity does not depend on what the learner sees.
     parts = [analysis.sample.features, design.covariates.fixed]
+    if design.instruments is not None:
+        parts.append(design.instruments.fixed)
     # an observed outcome tells about a predicted covariate
     if not design.outcome.predicted_index:
         parts.append(design.outcome_at({})[:, None])
@@ -177,6 +179,7 @@ def prepare_analysis(
     if not quiet:
         _warn_about(sample)
     model = MODELS[call.model]
+    _check_instruments(parsed, model)
     designs, levels = build_each(
         parsed,
         sample.data,
@@ -202,6 +205,16 @@ def prepare_analysis(
     )
 
 
+def _check_instruments(parsed: ParsedFormula, model: Model) -> None:
+    """Raise ArgumentError unless the formula has instruments where the model has them, and only there."""
+    if parsed.instrumented == model.instruments:
+        return
+    if model.instruments:
+        raise ArgumentError(f"model='{model.name}' needs instruments: 'y ~ x | d ~ z', or 'y ~ x | unit | d ~ z'")
+    names = " or ".join(f"'{name}'" for name, each in MODELS.items() if each.instruments)
+    raise ArgumentError(f"the formula names instruments, which model='{model.name}' does not have; use model={names}")
+
+
 def _column(given: object) -> str | None:
     return given if isinstance(given, str) else None
 
@@ -221,12 +234,12 @@ def _ordered(design: Design) -> list[str]:
 
 def _absorbed(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     """The fixed effects and their columns, from the formula's ``|`` part or from `index`."""
-    index, fixed_effect = as_names(call.index, "index"), call.fixed_effect
+    index, fixed_effect, model = as_names(call.index, "index"), call.fixed_effect, MODELS[call.model]
     check_choice("fixed_effect", fixed_effect, tuple(FIXED_EFFECTS))
-    if not MODELS[call.model].absorbs:
+    if not model.absorbs:
         if parsed.absorbed or index:
             where = "index" if index else "the formula's part behind '|'"
-            absorbing = " or ".join(f"'{name}'" for name, model in MODELS.items() if model.absorbs)
+            absorbing = " or ".join(f"'{name}'" for name, each in MODELS.items() if each.absorbs)
             raise ArgumentError(
                 f"{where} names fixed effects, which model='{call.model}' does not have; use model={absorbing}"
             )
@@ -237,6 +250,8 @@ def _absorbed(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Mappin
                 f"index={list(index)} and the formula's '| {' + '.join(parsed.absorbed)}' differ; give one"
             )
         return parsed.absorbed
+    if not index and model.instruments:
+        return {}
     if not index:
         raise ArgumentError(f"model='{call.model}' needs fixed effects: index='unit', or 'y ~ x | unit'")
     count = FIXED_EFFECTS[fixed_effect]

@@ -13,7 +13,7 @@ from dsl.estimators.call import Call
 from dsl.estimators.estimator import Estimation
 from dsl.estimators.predictor import Predictor
 from dsl.estimators.quality import fit_quality, rmse
-from dsl.estimators.records import SampleFacts, Splits, Tuning
+from dsl.estimators.records import InstrumentFacts, SampleFacts, Splits, Tuning
 from dsl.estimators.result import Fit, degrees_of_estimates
 
 
@@ -66,6 +66,7 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
         label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
         behind=estimation.behind[order],
         tuning=_tuning(estimation, order, factor),
+        instruments=_instruments(estimation),
         moment_norms=np.array([fit.moment_norm for fit in fits]),
         iterations=np.array([fit.iterations for fit in fits]),
         folds=folds,
@@ -112,6 +113,20 @@ def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | 
         without=factor * np.stack(without)[:, order] if without else None,
         matrices=_in_order(matrices, order) if matrices else None,
         at=np.stack(at)[:, order] if at else None,
+    )
+
+
+def _instruments(estimation: Estimation) -> InstrumentFacts | None:
+    """Tests of the instruments in all splits."""
+    tests = estimation.instruments
+    if not tests:
+        return None
+    return InstrumentFacts(
+        endogenous=tests[0].endogenous,
+        f=np.stack([each.f for each in tests]),
+        df=np.array(tests[0].df),
+        over=np.array([each.over for each in tests]),
+        over_df=tests[0].over_df,
     )
 
 

@@ -14,8 +14,10 @@ from dsl.data.formula.matrices import Design
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber
-from dsl.engine.blocks import Block, Version
-from dsl.engine.moments import pseudo_values
+from dsl.engine.blocks import Block, Instruments, Version
+from dsl.engine.instruments import instrumented
+from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
+from dsl.engine.sums import WeightRule
 
 
 class Blocks:
@@ -47,7 +49,11 @@ class Blocks:
     def version(self, values: Values, share: FloatArray | None = None) -> Version:
         """All rows with the predicted variables at `values`, each (N,), and the probability of these."""
         outcome = self._design.outcome_at(values)
-        return Version(predicted=self._design.covariates.at(values), outcome=outcome, share=share)
+        part = self._design.instruments
+        instruments = None if part is None else part.at(values)
+        return Version(
+            predicted=self._design.covariates.at(values), outcome=outcome, share=share, instruments=instruments
+        )
 
     def dsl(self, values: Values) -> Block:
         """All rows, the predicted variables at predictions `values`, each (N,)."""
@@ -69,7 +75,48 @@ class Blocks:
             offset=design.offset,
             imputed=imputed if len(imputed) > 1 else (),
         )
-        return block if self._absorber is None else self._absorb(block, self._absorber)
+        if self._absorber is not None:
+            block = self._absorb(block, self._absorber)
+        return self._with_instruments(block, imputed, design_weights, self._absorber)
+
+    def _with_instruments(
+        self, block: Block, versions: tuple[Version, ...], rule: WeightRule, absorber: Absorber | None
+    ) -> Block:
+        """The block with its instruments, where there are any, whose first stage counts rows by `rule`."""
+        design, part = self._design, self._design.instruments
+        if part is None or design.gold_instruments is None:
+            return block
+        # of labelled rows alone, and of all
+        fixed = part.fixed if len(part.fixed) == len(block.outcome) else part.fixed[self._gold_rows]
+        gold = design.gold_instruments[: len(block.gold_rows)]
+        each = [each.instruments for each in versions if each.instruments is not None]
+        absorbed, centres = None, np.zeros((len(fixed), 1))
+        if absorber is not None:
+            mean = sum(
+                (one if v.share is None else v.share[:, None] * one) for one, v in zip(each, versions, strict=True)
+            )
+            pseudo = pseudo_values(np.asarray(mean), gold, block.gold_rows, block.weight)
+            absorbed = absorber.project(np.hstack([fixed, pseudo]))
+            centres = absorber.project(np.hstack([fixed, np.asarray(mean)])) if block.within is not None else centres
+        z = Instruments(
+            names=design.instrument_names,
+            excluded=np.array([name not in design.block_names for name in design.instrument_names]),
+            endogenous=tuple(j for j, name in enumerate(design.block_names) if name not in design.instrument_names),
+            versions=tuple(np.hstack([fixed, one]) for one in each),
+            gold=np.hstack([fixed[block.gold_rows], gold]),
+            absorbed=absorbed,
+        )
+        block = instrumented(block, z, rule(block))
+        if block.within is None or block.left is None:
+            return block
+        # within the effects, all versions are centred by the same projections
+        within = replace(
+            block.left,
+            predicted=tuple((own - centres) @ block.left.first for own in z.versions),
+            absorbed=None,
+            instruments=None,
+        )
+        return replace(block, within=replace(block.within, left=within))
 
     def _absorb(self, block: Block, absorber: Absorber) -> Block:
         """The block with its fixed effects: projections of the pseudo-values and, for tuning, the predicted versions within."""
@@ -102,7 +149,7 @@ class Blocks:
         """The labelled rows alone, for `dsl.engine.moments.gold_weights`: inverse-probability weighting."""
         design, sample, rows = self._design, self._sample, self._gold_rows
         fixed = design.covariates.fixed[rows]
-        absorbed, absorbed_outcome = None, None
+        absorbed, absorbed_outcome, absorber = None, None, None
         row_weight = None if self._row_weight is None else self._row_weight[rows]
         if sample.absorbed:
             # levels without labelled rows have no effect to estimate: codes are closed up, as every level must occur
@@ -110,7 +157,7 @@ class Blocks:
             absorber = Absorber(codes, self._weight if row_weight is None else row_weight * self._weight)
             absorbed = absorber.project(np.hstack([fixed, design.gold]))
             absorbed_outcome = absorber.project(design.gold_outcome)
-        return Block(
+        block = Block(
             fixed=fixed,
             predicted=design.gold,
             outcome=design.gold_outcome,
@@ -123,6 +170,8 @@ class Blocks:
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )
+        own = Version(predicted=design.gold, outcome=design.gold_outcome, instruments=design.gold_instruments)
+        return self._with_instruments(block, (own,), gold_weights, absorber)
 
     def naive(self, versions: Sequence[Version]) -> Block:
         """All rows with surrogates taken for the truth and gold labels ignored."""
@@ -132,7 +181,7 @@ class Blocks:
         if self._absorber is not None:
             absorbed = np.hstack([self._fixed_projection(self._absorber), self._absorber.project(predicted)])
             absorbed_outcome = self._absorber.project(outcome)
-        return Block(
+        block = Block(
             fixed=self._design.covariates.fixed,
             predicted=predicted,
             outcome=outcome,
@@ -147,6 +196,7 @@ class Blocks:
             absorbed_outcome=absorbed_outcome,
             imputed=imputed if len(imputed) > 1 else (),
         )
+        return self._with_instruments(block, imputed, imputed_weights, self._absorber)
 
     def _fixed_projection(self, absorber: Absorber) -> FloatArray:
         # the same in every split, and the widest part of what is projected

@@ -42,12 +42,10 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
     targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
-    return Estimation(
+    return Estimation.of(
+        solved,
         n=len(sample.data),
         n_clusters=sample.n_clusters,
-        fits=solved.fits,
-        tuned=solved.tuned,
-        behind=solved.behind,
         folds=folds,
         targets=targets,
     )
@@ -66,12 +64,10 @@ def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, feat
     )
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
-    return Estimation(
+    return Estimation.of(
+        solved,
         n=len(sample.data),
         n_clusters=sample.n_clusters,
-        fits=solved.fits,
-        tuned=solved.tuned,
-        behind=solved.behind,
         folds=folds,
         targets=found.targets(gold),
         averaged=found.support.size > 1,
@@ -93,7 +89,7 @@ def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
 def _support(analysis: Analysis) -> Support:
     design = analysis.design
     # a category that may come of any number (price > 100) does not need those that were seen
-    coded = set(design.covariates.coded) - set(design.curved)
+    coded = set(design.coded) - set(design.curved)
     return find_support(analysis.gold_to_learn, linear=design.linear, coded=sorted(coded), curved=design.curved)
 
 

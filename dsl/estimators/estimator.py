@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
+from dsl.engine.instruments import InstrumentTests
 from dsl.engine.moments import design_weights
 from dsl.engine.sums import WeightRule
 from dsl.engine.tuning import KINDS, Tuned
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.records import Splits
+from dsl.estimators.splits import Solved
 from dsl.learners.distribution import Targets
 
 
@@ -28,8 +30,34 @@ class Estimation:
     tuned: list[Tuned] = field(default_factory=list)
     folds: IntArray | None = None
     targets: Targets | None = None
+    instruments: list[InstrumentTests] = field(default_factory=list)
+    """Of every split. Empty without instruments."""
     averaged: bool = False
     """Whether the moment is averaged over values of the predicted variables."""
+
+    @classmethod
+    def of(
+        cls,
+        solved: Solved,
+        *,
+        n: int,
+        n_clusters: int | None,
+        folds: IntArray | None = None,
+        targets: Targets | None = None,
+        averaged: bool = False,
+    ) -> "Estimation":
+        """From the equations of all splits, solved."""
+        return cls(
+            fits=solved.fits,
+            n=n,
+            n_clusters=n_clusters,
+            behind=solved.behind,
+            tuned=solved.tuned,
+            instruments=solved.instruments,
+            folds=folds,
+            targets=targets,
+            averaged=averaged,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

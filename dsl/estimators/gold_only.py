@@ -26,7 +26,7 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
         analysis.problem(), weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters
     )
     solved = fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
-    return Estimation(fits=solved.fits, behind=solved.behind, n=sample.n_labeled, n_clusters=n_clusters)
+    return Estimation.of(solved, n=sample.n_labeled, n_clusters=n_clusters)
 
 
 def gold_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

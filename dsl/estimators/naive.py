@@ -15,7 +15,7 @@ def fit_naive(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
     """Solve sum m_hat = 0 at the raw surrogates."""
     solved = fit_splits(analysis.problem(), [_blocks(analysis, call)])
     n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
-    return Estimation(fits=solved.fits, behind=solved.behind, n=n, n_clusters=n_clusters)
+    return Estimation.of(solved, n=n, n_clusters=n_clusters)
 
 
 def naive_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

@@ -15,7 +15,7 @@ def fit_raw(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m + Lambda (1 - w) m_hat = 0 at the raw surrogates."""
     solved = fit_splits(analysis.problem(), [adjusted(analysis, call)], call.tune)
     n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
-    return Estimation(fits=solved.fits, tuned=solved.tuned, behind=solved.behind, n=n, n_clusters=n_clusters)
+    return Estimation.of(solved, n=n, n_clusters=n_clusters)
 
 
 def raw_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

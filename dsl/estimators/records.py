@@ -84,6 +84,21 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentFacts:
+    """What every split says of the instruments (`dsl.engine.instruments.tests_of`). e endogenous covariates."""
+
+    endogenous: tuple[str, ...]
+    f: FloatArray = field(repr=False)
+    """(S, e) F statistics of the first stages."""
+    df: FloatArray = field(repr=False)
+    """(2,) their degrees of freedom."""
+    over: FloatArray = field(repr=False)
+    """(S,) over-identification statistics, NaN without spare instruments."""
+    over_df: int
+    """Spare instruments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
     """Estimates of the repeated splits."""
 
@@ -105,6 +120,8 @@ class Splits:
     """(k,) labelled rows behind each coefficient (`dsl.engine.behind.labels_behind`), in the first split."""
     tuning: Tuning | None = field(repr=False)
     """Lambdas, where they were chosen."""
+    instruments: InstrumentFacts | None = field(default=None, repr=False)
+    """Tests of the instruments, where there are some."""
     moment_norms: FloatArray
     """(S,) largest mean moment at the solver's last check (`dsl.engine.fit.fit_split`), columns scaled to mean square one."""
     iterations: IntArray

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc, fdtrc
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import check_flags
@@ -18,7 +19,7 @@ from dsl.estimators.call import Call
 from dsl.estimators.estimator import Estimator
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.predictor import Predictor
-from dsl.estimators.records import SampleFacts, Splits
+from dsl.estimators.records import InstrumentFacts, SampleFacts, Splits
 from dsl.exceptions import ArgumentError
 
 
@@ -73,6 +74,33 @@ class Fit:
         # nothing is random where all of a finite population is labelled: standard errors of zero
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self.params / self.bse)
+
+    @property
+    def first_stage(self) -> pd.DataFrame:
+        """F statistics of the excluded instruments for each endogenous covariate (`dsl.engine.instruments.tests_of`).
+
+        Medians over splits. Raises ArgumentError without instruments.
+        """
+        facts = self._instruments()
+        f = np.median(facts.f, axis=0)
+        table = {"statistic": f, "df_num": facts.df[0], "df_denom": facts.df[1], "p_value": fdtrc(*facts.df, f)}
+        return pd.DataFrame(table, index=pd.Index(facts.endogenous, name="term"))
+
+    @property
+    def overidentification(self) -> pd.Series:
+        """Test that all instruments are valid (`dsl.engine.instruments.tests_of`): statistic, df, p_value.
+
+        Median over splits, missing without spare instruments. Raises ArgumentError without instruments.
+        """
+        facts = self._instruments()
+        over = float(np.median(facts.over))
+        p_value = float(chdtrc(facts.over_df, over)) if facts.over_df else np.nan
+        return pd.Series({"statistic": over, "df": facts.over_df, "p_value": p_value})
+
+    def _instruments(self) -> InstrumentFacts:
+        if self.splits.instruments is None:
+            raise ArgumentError(f"model='{self.call.model}' has no instruments; use model='iv', 'y ~ x | d ~ z'")
+        return self.splits.instruments
 
     @property
     def nobs(self) -> int:

@@ -13,6 +13,7 @@ from dsl.engine.centre import Centring, place_of_intercept, shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
+from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.moments import augmentation_weights, design_weights
 from dsl.engine.sums import Problem, label_scores, row_scores, shared_gram
 from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
@@ -33,6 +34,8 @@ class Solved:
     """The same of the chosen Lambdas. Empty without."""
     behind: FloatArray
     """Labelled rows behind each parameter (`dsl.engine.behind.labels_behind`), in the first split."""
+    instruments: list[InstrumentTests]
+    """Of the first equation, in every split. Empty without instruments."""
 
 
 @dataclass(slots=True)
@@ -50,12 +53,14 @@ class _Common:
         """From the first split. Raises CollinearityError."""
         own_gram = shared_gram(blocks[0].fixed, blocks[0].row_weight)
         check_columns(blocks[0], problem.names, own_gram)
-        gram, centring = shared_columns(blocks[0], place_of_intercept(problem.names), own_gram)
+        # centring moves an intercept, which must be among the columns on both sides of the moments
+        intercept = None if blocks[0].left is not None else place_of_intercept(problem.names)
+        gram, centring = shared_columns(blocks[0], intercept, own_gram)
         # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
         # every split's Jacobian
         first = blocks[0] if centring is None else centring.apply(blocks[0])
         behind = labels_behind(first, problem, _basis(centring, problem))
-        if problem.link.slope is None and problem.weights is design_weights:
+        if problem.link.slope is None and problem.weights is design_weights and blocks[0].left is None:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))
 
@@ -79,6 +84,7 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
     """
     fits: list[SplitFit] = []
     tuned: list[Tuned] = []
+    instruments: list[InstrumentTests] = []
     common: _Common | None = None
     for blocks in splits:
         common = common or _Common.of(problem, blocks)
@@ -96,12 +102,14 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
             common.starts = [fit.params for fit, _ in each]
         # joined first, undone after: the covariance between equations changes with the columns too
         fits.append(joint if centring is None else centring.undo(joint, len(blocks)))
+        if own[0].left is not None:
+            instruments.append(tests_of(own[0], common.problem, each[0][0].params))
         if choices:
             choice = side_by_side(choices)
             tuned.append(choice if centring is None else centring.undo_tuned(choice, len(blocks)))
     _warn_if_weak(fits)
     behind = np.empty(0) if common is None else np.tile(common.behind, len(common.starts))
-    return Solved(fits=fits, tuned=tuned, behind=behind)
+    return Solved(fits=fits, tuned=tuned, behind=behind, instruments=instruments)
 
 
 def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:

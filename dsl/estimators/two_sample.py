@@ -34,6 +34,11 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
             "labelled rows in one sum and of the others in another; write them as dummies, 'y ~ x + factor(unit)' with "
             "model='lm', or use estimator='dsl'"
         )
+    if analysis.model.instruments:
+        raise ArgumentError(
+            f"estimator='{call.estimator}' has no instruments (model='{analysis.model.name}'); use estimator='cdi', which "
+            "takes the surrogates as they are too"
+        )
     if analysis.sample.trained.any():
         raise ArgumentError(
             f"estimator='{call.estimator}' takes all rows to be labelled with the same probability, and rows that the "

@@ -9,6 +9,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 
 from dsl.data.arguments import foreign_errors
 from dsl.data.messages import rows_left_out
+from dsl.engine.instruments import WEAK
 from dsl.engine.intervals import check_alpha, kish
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
@@ -155,12 +156,28 @@ def notes_on(fit: Fit) -> list[str]:
     alarms = [each for each in fit.sample.looked if each.alarm]
     if alarms:
         notes.append(f"Caution: labelled rows do not look drawn as stated: {alarms[0].finding}.")
+    if fit.splits.instruments is not None:
+        notes += _instrument_notes(fit)
     if fit.call.use_t:
         notes.append(f"Intervals and tests: {reference(fit)}.")
     if fit.splits.tuning is not None and fit.splits.tuning.without is not None:
         notes += _tuning_notes(fit)
     if not fit.estimator.uses_labels:
         notes.append("Prediction errors bias these estimates and their intervals; compare with estimator='dsl'.")
+    return notes
+
+
+def _instrument_notes(fit: Fit) -> list[str]:
+    """First stages, and the test of over-identification."""
+    table, over = fit.first_stage, fit.overidentification
+    found = ", ".join(f"{name} {f:,.1f}" for name, f in table["statistic"].items())
+    notes = [
+        f"First-stage F of the excluded instruments: {found}{' (weak)' if (table['statistic'] < WEAK).any() else ''}."
+    ]
+    if over["df"]:
+        notes.append(
+            f"Over-identification: chi-squared {over['statistic']:.2f}, {over['df']:.0f} df, p = {over['p_value']:.3f}."
+        )
     return notes
 
 

@@ -104,18 +104,40 @@ def build(
     # of a moment in y the outcome's mean says it all: no distribution is needed where nothing else is predicted
     column = parsed.outcome_column
     numbers = [name for name in predicted if not is_category(data[name])]
-    curved = curved_variables(covariates, outcome, data, labeled, numbers, plain=bool(column))
+    instruments = parsed.fit_instruments(rows, absorbed=absorbed)
+    if instruments is not None:
+        _check_instruments(parsed, covariates, instruments)
+    sides = [covariates] if instruments is None else [covariates, instruments]
+    bent = {
+        name for side in sides for name in curved_variables(side, outcome, data, labeled, numbers, plain=bool(column))
+    }
+    curved = tuple(name for name in numbers if name in bent)
     return Design(
         covariates=covariates,
         outcome=outcome,
         gold=covariates.at(gold, labeled),
         gold_outcome=(outcome.at(gold, labeled) if outcome.fixed is None else outcome.fixed[labeled])[:, 0],
+        instruments=instruments,
+        gold_instruments=None if instruments is None else instruments.at(gold, labeled),
         offset=covariates.spec.offset(rows.filled),
-        averaged=bool(curved or covariates.coded) or any(is_category(data[name]) for name in predicted),
+        averaged=bool(curved or any(side.coded for side in sides))
+        or any(is_category(data[name]) for name in predicted),
         curved=curved,
         beside=parsed.beside(predicted),
         linear=(column,) if column in predicted else (),
     )
+
+
+def _check_instruments(parsed: ParsedFormula, covariates: Part, instruments: Part) -> None:
+    """Raise FormulaError unless each endogenous covariate has an instrument."""
+    endogenous = [name for name in covariates.names if name not in instruments.names]
+    excluded = [name for name in instruments.names if name not in covariates.names]
+    if not endogenous or len(excluded) < len(endogenous):
+        raise FormulaError(
+            f"formula '{parsed.text}' has {len(excluded)} instruments ({', '.join(excluded) or 'none'}) for {len(endogenous)} "
+            f"endogenous covariates ({', '.join(endogenous) or 'none'}); name at least as many, and at least one of each, in "
+            "'| d ~ z'. Covariates that are their own instruments come first, as x in 'y ~ x | d ~ z'"
+        )
 
 
 def _check_predicted(parsed: ParsedFormula, predicted: Sequence[str]) -> None:

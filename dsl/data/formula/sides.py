@@ -150,6 +150,10 @@ class Design:
     """(n, p) predicted covariate columns at the gold values."""
     gold_outcome: FloatArray = field(repr=False)
     """(n,) outcome on the labelled rows."""
+    instruments: Part | None = None
+    """Exogenous covariates and instruments, where the formula has some."""
+    gold_instruments: FloatArray | None = field(repr=False, default=None)
+    """(n, .) predicted columns of these at the gold values."""
     offset: FloatArray | None = field(repr=False, default=None)
     """(N,) sum of the formula's offsets, or None if there are none."""
     averaged: bool = False
@@ -160,6 +164,17 @@ class Design:
     """Other variables that occur in terms of predicted ones or as offsets only, so that no fixed column shows them."""
     linear: tuple[str, ...] = ()
     """The predicted variable that is the outcome as it stands, in which the moment is linear."""
+
+    @property
+    def instrument_names(self) -> tuple[str, ...]:
+        """Names of the instruments' columns ordered as fixed, predicted."""
+        part = self.instruments
+        return () if part is None else tuple(part.names[j] for j in (*part.fixed_index, *part.predicted_index))
+
+    @property
+    def coded(self) -> tuple[str, ...]:
+        """Predicted variables of which terms make categories."""
+        return (*self.covariates.coded, *(() if self.instruments is None else self.instruments.coded))
 
     @property
     def order(self) -> IntArray:
@@ -227,6 +242,11 @@ class ParsedFormula(ABC):
     def offset_columns(self) -> frozenset[str]:
         """Names in the offsets."""
 
+    @property
+    def instrumented(self) -> bool:
+        """Whether it has instruments."""
+        return False
+
     @abstractmethod
     def indicator(self, level: str) -> "ParsedFormula":
         """The formula with the indicator of one category of the outcome as its outcome."""
@@ -245,6 +265,10 @@ class ParsedFormula(ABC):
 
         Means, scales and knots of predicted terms come from the gold values of the labelled rows.
         """
+
+    def fit_instruments(self, rows: Rows, *, absorbed: bool) -> Part | None:
+        """Exogenous covariates and instruments, fitted, or None where there are no instruments."""
+        return None
 
 
 def check_size(count: int, text: str, rows: int, levels: Mapping[str, int] | None = None) -> None:

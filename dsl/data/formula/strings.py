@@ -38,6 +38,8 @@ class RFormula(ParsedFormula):
     """The left-hand side."""
     covariates: Terms
     """The right-hand side."""
+    instruments: Terms | None = None
+    """What stands on the left of the moments: exogenous covariates and instruments."""
 
     @property
     def outcome_name(self) -> str:
@@ -58,12 +60,18 @@ class RFormula(ParsedFormula):
         """The formula with the indicator of one category of the outcome as its outcome."""
         return replace(self, outcome=Call("I", ((None, Binary("==", self.outcome, String(level))),)))
 
+    @property
+    def instrumented(self) -> bool:
+        """Whether there are instruments."""
+        return self.instruments is not None
+
     def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
         """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
         alone, mixed = set[str](), set(self.offset_columns)
-        for term in self.covariates.terms:
-            used = {name for j in term for name in names(self.covariates.variables[j])}
-            (mixed if used & set(predicted) else alone).update(used)
+        for side in filter(None, (self.covariates, self.instruments)):
+            for term in side.terms:
+                used = {name for j in term for name in names(side.variables[j])}
+                (mixed if used & set(predicted) else alone).update(used)
         return tuple(sorted((mixed - alone - set(predicted)) & set(self.variables)))
 
     def fit_outcome(self, rows: Rows) -> Outcome:
@@ -100,7 +108,13 @@ class RFormula(ParsedFormula):
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
         """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place."""
-        terms = self.covariates
+        return self._fit(self.covariates, rows, absorbed=absorbed)
+
+    def fit_instruments(self, rows: Rows, *, absorbed: bool) -> Part | None:
+        """Exogenous covariates and instruments, fitted, or None where there are no instruments."""
+        return None if self.instruments is None else self._fit(self.instruments, rows, absorbed=absorbed)
+
+    def _fit(self, terms: Terms, rows: Rows, *, absorbed: bool) -> Part:
         states: States = {}
         if absorbed and terms.offsets:
             raise FormulaError(
@@ -221,20 +235,27 @@ def parse_string(formula: str, columns: Sequence[str], caller: Functions, *, out
 
 
 def _parsed(formula: str, columns: Sequence[str], caller: Functions, outside_dot: Container[str]) -> RFormula:
-    outcome, right, absorbed = split_formula(parse_expression(formula), formula)
+    sides = split_formula(parse_expression(formula), formula)
+    outcome, dot = sides.outcome, [name for name in columns if name not in outside_dot]
     _check_outcome(outcome, formula)
-    covariates = expand(right, [name for name in columns if name not in outside_dot], outcome, formula)
-    used = {j for term in covariates.terms for j in term}
-    expressions = [outcome, *(covariates.variables[j] for j in sorted(used)), *covariates.offsets]
+    covariates = expand(sides.covariates, dot, outcome, formula)
+    instruments = None if sides.instruments is None else expand(sides.instruments, dot, outcome, formula)
+    expressions = [outcome, *_expressions(covariates), *([] if instruments is None else _expressions(instruments))]
     variables, functions = resolve(expressions, columns, caller, formula)
     return RFormula(
         text=formula,
         outcome=outcome,
         covariates=covariates,
-        absorbed=absorbed,
+        instruments=instruments,
+        absorbed=sides.absorbed,
         variables=variables,
         functions=functions,
     )
+
+
+def _expressions(side: Terms) -> list[Node]:
+    used = {j for term in side.terms for j in term}
+    return [*(side.variables[j] for j in sorted(used)), *side.offsets]
 
 
 def _check_outcome(outcome: Node, formula: str) -> None:

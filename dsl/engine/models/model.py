@@ -55,6 +55,8 @@ class Model:
     link: Link
     absorbs: bool = False
     """Whether it has absorbed fixed effects."""
+    instruments: bool = False
+    """Whether covariates have instruments. Fixed effects are then possible, and not needed."""
     outcomes: tuple[float, float] | None = None
     """Range of the outcome, or None for any number."""
     needs: str = ""

@@ -248,8 +248,20 @@ def _logical(node: Node) -> bool:
             return False
 
 
-def split_formula(formula: Node, text: str) -> tuple[Node, Node, dict[str, tuple[str, ...]]]:
-    """Outcome, covariates, and the fixed effects behind ``|``: the columns of each, several for ``a^b``, by its name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """The parts of a formula."""
+
+    outcome: Node
+    covariates: Node
+    absorbed: dict[str, tuple[str, ...]]
+    """The fixed effects behind ``|``: the columns of each, several for ``a^b``, by its name."""
+    instruments: Node | None = None
+    """Of ``y ~ x | d ~ z``: x + z, while the covariates are x + d."""
+
+
+def split_formula(formula: Node, text: str) -> Sides:
+    """Outcome, covariates, fixed effects and instruments of ``y ~ x``, ``y ~ x | unit``, ``y ~ x | d ~ z``, or all together.
 
     Raises
     ------
@@ -261,15 +273,15 @@ def split_formula(formula: Node, text: str) -> tuple[Node, Node, dict[str, tuple
             f"formula '{text}' must have one outcome on the left of '~' and terms on its right, as in 'y ~ x1 + x2'"
         )
     if isinstance(formula.left, Binary) and formula.left.op == "~":
-        raise FormulaError(f"formula '{text}' has more than one '~'; write it as in 'y ~ x1 + x2'")
+        return _with_instruments(formula.left, formula.right, text)
     right = formula.right
     if not isinstance(right, Binary) or right.op != "|":
-        return formula.left, right, {}
+        return Sides(outcome=formula.left, covariates=right, absorbed={})
     absorbed = _effects(right.right)
     if isinstance(right.left, Binary) and right.left.op == "|":
         raise FormulaError(
-            f"formula '{text}' has several parts behind '|'; only fixed effects go there, as in 'y ~ x | unit + year'. "
-            "Clusters are named by cluster=, instruments cannot be used"
+            f"formula '{text}' has several parts behind '|'; fixed effects go there, as in 'y ~ x | unit + year', and "
+            "instruments, as in 'y ~ x | d ~ z' or 'y ~ x | unit | d ~ z'. Clusters are named by cluster="
         )
     if absorbed is None:
         raise FormulaError(
@@ -277,7 +289,28 @@ def split_formula(formula: Node, text: str) -> tuple[Node, Node, dict[str, tuple
             "'y ~ x | unit + year', or 'y ~ x | state^year' for an effect of each combination; a logical 'or' goes inside "
             "I(), as in I(a | b)"
         )
-    return formula.left, right.left, {"^".join(columns): columns for columns in absorbed}
+    effects = {"^".join(columns): columns for columns in absorbed}
+    return Sides(outcome=formula.left, covariates=right.left, absorbed=effects)
+
+
+def _with_instruments(before: Binary, excluded: Node, text: str) -> Sides:
+    """The parts of ``y ~ x | d ~ z``, read as (y ~ x | d) ~ z."""
+    right = before.right
+    if not isinstance(right, Binary) or right.op != "|" or (isinstance(before.left, Binary) and before.left.op == "~"):
+        raise FormulaError(
+            f"formula '{text}' has more than one '~'; write it as in 'y ~ x1 + x2', and instruments z for d as in "
+            "'y ~ x | d ~ z'"
+        )
+    rest = split_formula(Binary("~", before.left, right.left), text)
+    for part, what in ((right.right, "covariates with instruments"), (excluded, "instruments")):
+        if any(isinstance(each, Binary) and each.op == "|" for each in walk(part)):
+            raise FormulaError(f"formula '{text}': '|' among the {what}; write it as in 'y ~ x | unit | d ~ z'")
+    return Sides(
+        outcome=rest.outcome,
+        covariates=Binary("+", rest.covariates, right.right),
+        absorbed=rest.absorbed,
+        instruments=Binary("+", rest.covariates, excluded),
+    )
 
 
 def _effects(node: Node) -> list[tuple[str, ...]] | None:

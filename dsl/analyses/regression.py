@@ -98,10 +98,11 @@ def dsl(
         surrogate(s), which then need not be repeated in `prediction`.
     prediction : str or list of str, optional
         Columns with the surrogates, known for every row. All of them serve to predict every variable.
-    model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma"}
+    model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma", "iv"}
         Linear, logistic, and linear regression with fixed effects. Poisson regression (log link) of counts and other outcomes of
         zero or more. Probit and complementary log-log regression of outcomes of 0 and 1. Gamma regression (log link) of positive
-        outcomes. All but fixed effects take ``offset(log(exposure))``.
+        outcomes. ``"iv"``: two-stage least squares, ``"y ~ x | d ~ z"`` or ``"y ~ x | unit | d ~ z"`` with instruments z for the
+        covariates d (``fit.first_stage``, ``fit.overidentification``). All but fixed effects take ``offset(log(exposure))``.
     labeled : str, optional
         Column that is 1 on labelled rows and 0 elsewhere. By default the rows where no `predicted_var` is
         missing.

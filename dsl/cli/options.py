@@ -78,7 +78,9 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
     """What `dsl.dsl` takes."""
     _add_variables(parser)
     group = parser.add_argument_group("analysis")
-    group.add_argument("--model", default="lm", help="lm, logit, felm, poisson, probit, cloglog, gamma, iv (default: lm)")
+    group.add_argument(
+        "--model", default="lm", help="lm, logit, felm, poisson, probit, cloglog, gamma, iv (default: lm)"
+    )
     if estimator:
         group.add_argument(
             "--estimator", default="dsl", help="dsl, dsl+, ppi, ppi++, cdi, gold_only, naive (default: dsl)"

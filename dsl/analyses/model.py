@@ -49,6 +49,16 @@ def holds_intercept(block: TermBlock) -> bool:
     return block.name == "Intercept" or (block.coding is not None and block.coding.shape[0] == block.coding.shape[1])
 
 
+def count_slopes(predictor: Predictor, parameters: int, intercepts: int) -> int:
+    """Number of parameters that are no intercept: neither thresholds nor dispersions count."""
+    if predictor.several is None:
+        return parameters - intercepts * max(len(predictor.levels), 1)
+    slopes, equations = predictor.several.slopes, predictor.several.equations
+    count = sum(int(slopes[part].sum()) for _, part, _ in equations)
+    # a category with all its levels holds an intercept too
+    return count if predictor.several.intercept is not None else count - intercepts * len(equations)
+
+
 class DSLModel:
     """The part of a statsmodels model that results need: names and a predictor."""
 

@@ -34,7 +34,9 @@ class Predicting:
         Returns
         -------
         Series, (rows,)
-            Indexed like `data`. A data frame with a column for each category, where the outcome has several.
+            Indexed like `data`. A data frame with a column for each category, where the outcome has several: probabilities of the
+            classes in ``multinom``, ``ologit`` and ``oprobit``, as in statsmodels. Linear predictors are those of all classes
+            but the first in ``multinom``, and x'b without the thresholds in ``ologit`` and ``oprobit``.
 
         Raises
         ------
@@ -54,7 +56,7 @@ class Predicting:
         >>> fit.predict({"X1": [0.0, None], "X2": [1.0, 1.0]}, missing="nan").isna().tolist()
         [False, True]
         """
-        if which == "mean" and self._core.predictor.mean is None:
+        if which == "mean" and not self._core.predictor.has_means:
             raise ArgumentError(
                 f"a fit with model='{self._core.call.model}' keeps no fixed effects, which fitted means need; which='linear' "
                 "gives the linear predictor without them"

@@ -98,11 +98,14 @@ def dsl(
         surrogate(s), which then need not be repeated in `prediction`.
     prediction : str or list of str, optional
         Columns with the surrogates, known for every row. All of them serve to predict every variable.
-    model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma", "iv"}
+    model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma", "multinom", "ologit", "oprobit", "negbin", "iv"}
         Linear, logistic, and linear regression with fixed effects. Poisson regression (log link) of counts and other outcomes of
         zero or more. Probit and complementary log-log regression of outcomes of 0 and 1. Gamma regression (log link) of positive
-        outcomes. ``"iv"``: two-stage least squares, ``"y ~ x | d ~ z"`` or ``"y ~ x | unit | d ~ z"`` with instruments z for the
-        covariates d (``fit.first_stage``, ``fit.overidentification``). All but fixed effects take ``offset(log(exposure))``.
+        outcomes. Multinomial logistic regression of classes against the first one. Ordered logistic and probit regression,
+        P(y <= k) = F(zeta_k - x'b): a positive b makes higher classes likelier, as in R's ``polr``. Negative binomial
+        regression of counts, with Var(y) = mu + alpha mu^2 and ``log(alpha)`` as its last parameter. ``"iv"``: two-stage least
+        squares, ``"y ~ x | d ~ z"`` or ``"y ~ x | unit | d ~ z"`` with instruments z for the covariates d (``fit.first_stage``,
+        ``fit.overidentification``). All but fixed effects and ``multinom`` take ``offset(log(exposure))``.
     labeled : str, optional
         Column that is 1 on labelled rows and 0 elsewhere. By default the rows where no `predicted_var` is
         missing.
@@ -203,7 +206,8 @@ def dsl(
 
     A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
     category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``). The last has an equation for each
-    category and the covariance between them (for the second alone if there are two). Under every estimator that learns, the
+    category and the covariance between them (for the second alone if there are two); models of classes (``multinom``,
+    ``ologit``, ``oprobit``) have one for all. Under every estimator that learns, the
     moment is averaged over the variable's cross-fitted class probabilities. So it is where a predicted number stands in a term
     that is not affine in it (``I(stars >= 4)``, ``log(price)``, ``stars^2``): the mean of a step is not the step of the mean.
     Up to 20 values are averaged over exactly, more by draws within the gold values. Numbers of two values need none of this.

@@ -14,7 +14,7 @@ from statsmodels.iolib.summary2 import Summary as Summary2
 
 from dsl._typing import FloatArray, IntArray, Record
 from dsl.analyses.hypotheses import Hypotheses
-from dsl.analyses.model import LACKING, DSLModel, holds_intercept
+from dsl.analyses.model import LACKING, DSLModel, count_slopes, holds_intercept
 from dsl.analyses.predicting import Predicting
 from dsl.analyses.stored import Stored
 from dsl.data.arguments import check_choice, check_texts
@@ -78,7 +78,7 @@ class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ign
         # as statsmodels counts: without the intercept, which is not what a model explains with
         intercepts = int(any(holds_intercept(block) for block in core.predictor.spec.blocks))
         self.k_constant = intercepts
-        self.df_model = len(core.params) - intercepts * max(len(core.predictor.levels), 1)
+        self.df_model = count_slopes(core.predictor, len(core.params), intercepts)
         self.df_resid = core.nobs - len(core.params)
         # a split that does not converge raises, so that results exist only where all did
         self.converged = True

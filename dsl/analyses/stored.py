@@ -29,6 +29,8 @@ from dsl.data.formula.rlang.matrix import Spec, Term, Variable
 from dsl.data.formula.rlang.values import Factor
 from dsl.data.packed import Json, Packer, Unpacker
 from dsl.engine.models import MODELS
+from dsl.engine.models.family import Family
+from dsl.engine.several import Several
 from dsl.estimators.call import Call, Lost
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.predictor import Predictor
@@ -182,10 +184,12 @@ def _pack_spec(packer: Packer, spec: Spec) -> Json:
 
 
 def _pack_predictor(packer: Packer, predictor: Predictor) -> Json:
-    """A predictor, its mean function by the name of a model that has it."""
-    names = [name for name, model in MODELS.items() if model.link.mean is predictor.mean]
-    spec, levels = packer.pack(predictor.spec), packer.pack(predictor.levels)
-    return {"mean": names[0] if names else None, "spec": spec, "levels": levels}
+    """A predictor, its mean function or family by the name of a model that has it."""
+    several = predictor.several
+    wanted = predictor.mean if several is None else several.family.mean
+    names = [name for name, model in MODELS.items() if model.link.mean is wanted]
+    levels = predictor.levels if several is None else several.levels
+    return {"mean": names[0] if names else None, "spec": packer.pack(predictor.spec), "levels": packer.pack(levels)}
 
 
 def _pack_design(packer: Packer, design: SamplingDesign) -> Json:
@@ -278,5 +282,8 @@ def _function(made: Unpacker, value: Json, names: Functions) -> object:
 
 
 def _predictor(made: Unpacker, value: Record) -> Predictor:
-    mean = None if value["mean"] is None else MODELS[value["mean"]].link.mean
-    return Predictor(made.unpack(value["spec"]), mean, made.unpack(value["levels"]))
+    spec, levels = made.unpack(value["spec"]), made.unpack(value["levels"])
+    link = None if value["mean"] is None else MODELS[value["mean"]].link
+    if isinstance(link, Family):
+        return Predictor(spec, None, several=Several.on(link, spec.column_names, levels))
+    return Predictor(spec, None if link is None else link.mean, levels)

@@ -16,6 +16,7 @@ from dsl.data.arguments import as_names, as_texts, check_choice, check_flags, ch
 from dsl.data.columns import quoted
 from dsl.data.formula.rlang.matrix import TermBlock
 from dsl.engine.intervals import check_alpha
+from dsl.engine.several import Several
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
@@ -39,6 +40,9 @@ class Tested(Protocol):
 def term_blocks(fit: Fit) -> Iterator[TermBlock]:
     """The terms of a fit and the places of their coefficients. An outcome of several categories has them once for each."""
     blocks, levels = fit.predictor.spec.blocks, fit.predictor.levels
+    if fit.predictor.several is not None:
+        yield from _several_blocks(fit, fit.predictor.several)
+        return
     if not levels:
         yield from blocks
         return
@@ -52,6 +56,22 @@ def term_blocks(fit: Fit) -> Iterator[TermBlock]:
                 start=block.start + j * width,
                 stop=block.stop + j * width,
             )
+
+
+def _several_blocks(fit: Fit, several: Several) -> Iterator[TermBlock]:
+    """Those of each linear predictor. Thresholds and dispersions are no terms."""
+    for label, part, own in several.equations:
+        for block in fit.predictor.spec.blocks:
+            # columns of the term among those of the linear predictor, which may lack the intercept
+            places = np.flatnonzero((own >= block.start) & (own < block.stop))
+            if len(places):
+                yield replace(
+                    block,
+                    name=f"{fit.outcome}[{label}]:{block.name}" if label else block.name,
+                    r_name=f"{label}:{block.r_name}" if label else block.r_name,
+                    start=part.start + int(places[0]),
+                    stop=part.start + int(places[-1]) + 1,
+                )
 
 
 def wald_test_terms(

@@ -79,7 +79,9 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
     _add_variables(parser)
     group = parser.add_argument_group("analysis")
     group.add_argument(
-        "--model", default="lm", help="lm, logit, felm, poisson, probit, cloglog, gamma, iv (default: lm)"
+        "--model",
+        default="lm",
+        help="lm, logit, felm, poisson, probit, cloglog, gamma, multinom, ologit, oprobit, negbin, iv (default: lm)",
     )
     if estimator:
         group.add_argument(

@@ -66,12 +66,12 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
     block : Block
         Predicted columns are at their gold values on labelled rows, and at the predicted versions elsewhere.
     problem : Problem
-    basis : (k, k) array, optional
-        Takes the block's parameters to the reported ones (`dsl.engine.centre`).
+    basis : (p, p) array, optional
+        Takes the coefficients of the block's columns to those of the columns as they were (`dsl.engine.centre`).
     """
     rows = block.gold_rows
     if not len(rows):
-        return np.zeros(block.shape[1])
+        return np.zeros(len(problem.parameters))
     # scores are the left columns' (instruments' fitted values) times residuals
     block = block.with_left_columns()
     gram = inverse(_gram(block))
@@ -86,7 +86,10 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
         cubes += (values**1.5).sum(axis=0)
     spread = _number(squares, cubes)
     share = own.sum(axis=0) / np.where(squares > 0.0, squares, 1.0)
-    return np.asarray(np.minimum(share * spread, with_labels))
+    found = np.asarray(np.minimum(share * spread, with_labels))
+    # behind a parameter of no column (a threshold) are all labelled rows
+    constant = effective_number(unit_sums((block.weight * _counted(block)[rows])[:, None] ** 2, unit))[0]
+    return problem.spread(found, min(float(len(rows)), float(constant)))
 
 
 def _gram(block: Block) -> FloatArray:

@@ -13,7 +13,8 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
-from dsl.engine.sums import shared_gram
+from dsl.engine.several import Several
+from dsl.engine.sums import Problem, shared_gram
 from dsl.engine.tuning import Tuned
 
 FAR = 10.0
@@ -30,14 +31,23 @@ class Centring:
     """(f,) zero for columns left as they are."""
     intercept: int
     """Position of the intercept among the fixed columns."""
+    several: Several | None = None
+    """The model, where it has several linear predictors."""
 
     def apply(self, block: Block) -> Block:
         """The block with centred columns."""
         return replace(block, fixed=self.fixed)
 
     def back(self, k: int) -> FloatArray:
-        """T in theta = T theta_c: the identity but for minus the means in the intercept's row, (k, k)."""
-        out = np.eye(k)
+        """T in theta = T theta_c: the identity but for what intercepts (or thresholds) take up of the means, (k, k)."""
+        if self.several is None:
+            return self.back_columns(k)
+        # predicted columns are not centred
+        return self.several.back(np.pad(self.means, (0, self.several.width - len(self.means))))
+
+    def back_columns(self, width: int) -> FloatArray:
+        """The same for coefficients of the columns in one linear predictor, (width, width)."""
+        out = np.eye(width)
         out[self.intercept, : len(self.means)] -= self.means
         return out
 
@@ -100,12 +110,17 @@ def place_of_intercept(names: Sequence[str]) -> int | None:
 
 
 def shared_columns(
-    block: Block, intercept: int | None, gram: FloatArray | None = None
+    block: Block, problem: Problem, gram: FloatArray | None = None
 ) -> tuple[FloatArray, Centring | None]:
     """Gram matrix of the fixed columns that the engine will see, and their centring if there is one.
 
     `gram` is that of the block's, where the caller has it.
     """
     gram = shared_gram(block.fixed, block.row_weight) if gram is None else gram
+    # centring moves an intercept, which must be among the columns on both sides of the moments
+    intercept = None if block.left is not None else place_of_intercept(problem.names)
     centring = centre(block.fixed, gram, intercept)
-    return (gram if centring is None else shared_gram(centring.fixed, block.row_weight)), centring
+    if centring is None:
+        return gram, None
+    several = problem.link if isinstance(problem.link, Several) else None
+    return shared_gram(centring.fixed, block.row_weight), replace(centring, several=several)

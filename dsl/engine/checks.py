@@ -8,8 +8,10 @@ import scipy.linalg
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
+from dsl.engine.several import Several
 from dsl.engine.solve import Root
 from dsl.engine.sums import Problem, column_squares, shared_gram
+from dsl.engine.weighted import shares_of
 from dsl.exceptions import (
     CollinearityError,
     ConvergenceError,
@@ -26,11 +28,19 @@ PINNED = 1e-7
 """Distance of a fitted probability from 0 or 1, or ratio of a fitted mean to the outcome's, at which it has run away."""
 
 
+VANISHED = 1e-4
+"""An alpha of the negative binomial model below which it has run to zero."""
+
+
 def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray, size: float = 1.0) -> None:
     """Raise the error that says why the root cannot be used, if it cannot. Moments are relative to `size`."""
     # the right singular vector of the smallest singular value is the combination of columns that the rows leave open
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
     runaway = root.problem is not None or values[-1] < PINNED * size
+    if isinstance(problem.link, Several) and problem.link.levels and runaway:
+        _check_classes(block, problem, problem.link)
+    if isinstance(problem.link, Several) and problem.link.family.dispersion is not None and runaway:
+        _check_dispersion(root)
     if problem.link.probability and runaway:
         _check_separation(block, problem, root, scale)
     if problem.link.positive and runaway:
@@ -38,7 +48,7 @@ def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray, si
     if root.problem == "singular":
         raise SingularJacobianError(
             "the Jacobian of the moment equation cannot be inverted: the labelled rows do not tell apart "
-            f"{_quoted(_loading(directions[-1], problem.names))}; label more rows, or take columns "
+            f"{_quoted(_loading(directions[-1], problem.parameters))}; label more rows, or take columns "
             "out of the formula"
         )
     if root.problem is not None:
@@ -49,7 +59,7 @@ def no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
     """The error of a solver that did not arrive."""
     return ConvergenceError(
         f"no root of the moment equation was found: its largest mean moment is still {norm:.1e} after {iterations} "
-        f"iterations; the labelled sample may be too small for {len(problem.names)} coefficients, or its weights too uneven"
+        f"iterations; the labelled sample may be too small for {len(problem.parameters)} coefficients, or its weights too uneven"
     )
 
 
@@ -62,9 +72,57 @@ def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatAr
     if pinned:
         raise SeparationError(
             f"perfect separation: {pinned} fitted probabilities are 0 or 1, so that the coefficient of "
-            f"{_quoted(_loading(root.params, problem.names))} is infinite: in some group all (weighted) gold outcomes are 0 "
-            "or all are 1, or too few labels make their design-adjusted mean leave [0, 1]. Label more rows of that "
-            "group, merge it with another, or take the column out of the formula"
+            f"{_quoted(_loading(root.params, problem.parameters))} is infinite: in some group {_alike(problem)}, or too few "
+            "labels make their design-adjusted mean leave [0, 1]. Label more rows of that group, merge it with another, or take "
+            "the column out of the formula"
+        )
+
+
+def _alike(problem: Problem) -> str:
+    """What perfect separation is."""
+    if isinstance(problem.link, Several):
+        return "no (weighted) gold outcome is of some class"
+    return "all (weighted) gold outcomes are 0 or all are 1"
+
+
+def _check_classes(block: Block, problem: Problem, link: Several) -> None:
+    """Raise SeparationError if the design-adjusted number of rows of some class is not positive."""
+    counts = np.zeros(len(link.levels))
+    for piece in block.pieces():
+        weights = problem.weights(piece)
+        for version in piece.versions:
+            counts += np.bincount(
+                version.outcome.astype(int),
+                weights=shares_of(weights.predicted, version),
+                minlength=len(counts),
+            )
+        counts += np.bincount(piece.gold_outcome.astype(int), weights=weights.gold, minlength=len(counts))
+    empty = [level for level, count in zip(link.levels, counts, strict=True) if count <= 0.0]
+    if empty:
+        raise SeparationError(
+            f"class(es) {_quoted(empty)} of the outcome: the design-adjusted number of rows is not positive, so that the class "
+            "has no probability; label more rows of it, or merge it with another class"
+        )
+
+
+def _check_dispersion(root: Root) -> None:
+    """Raise ConvergenceError if the dispersion, the last parameter, vanishes."""
+    if root.params[-1] < np.log(VANISHED):
+        raise ConvergenceError(
+            "the counts are not overdispersed: given the covariates their (weighted, corrected) variance is "
+            "not above their mean, so that log(alpha) runs to minus infinity; use model='poisson', whose standard errors are "
+            "right whatever the variance is, or label more rows"
+        )
+
+
+def check_order(params: FloatArray, problem: Problem) -> None:
+    """Raise ConvergenceError unless thresholds ascend."""
+    place = problem.link.disorder(params) if isinstance(problem.link, Several) else None
+    if place is not None and isinstance(problem.link, Several):
+        level = problem.link.levels[place]
+        raise ConvergenceError(
+            f"the thresholds below and above class '{level}' are out of order: its design-adjusted probability is negative; "
+            "label more rows of it, merge it with another class, or rely less on predictions (tune=0, estimator='gold_only')"
         )
 
 
@@ -82,7 +140,7 @@ def _check_vanished(block: Block, problem: Problem, root: Root, scale: FloatArra
     if low or high:
         where = f"{low} fitted means run to 0" if low >= high else f"{high} fitted means run to infinity"
         raise SeparationError(
-            f"no finite estimate: {where}, so that the coefficient of {_quoted(_loading(direction, problem.names))} is "
+            f"no finite estimate: {where}, so that the coefficient of {_quoted(_loading(direction, problem.parameters))} is "
             "infinite: in some group all (weighted) gold outcomes are 0, or too few labels make the design-adjusted sum of its "
             "outcomes zero or negative. Label more rows of that group, merge it with another, or take the column out of the "
             "formula"

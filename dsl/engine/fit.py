@@ -9,12 +9,13 @@ import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
-from dsl.engine.checks import check_root, no_root
+from dsl.engine.checks import check_order, check_root, no_root
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.models.model import Link
-from dsl.engine.moments import augmentation_weights, imputed_weights
+from dsl.engine.moments import augmentation_weights, fitted_means, gold_weights, imputed_weights
+from dsl.engine.several import Several
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 from dsl.engine.sums import (
     Problem,
@@ -23,10 +24,12 @@ from dsl.engine.sums import (
     label_meat,
     label_scores,
     moment_sums,
+    parameter_scale,
     row_scores,
     score_sums,
     unit_scores,
 )
+from dsl.engine.weighted import shares_of
 from dsl.exceptions import SingularJacobianError
 
 MAX_REFINEMENTS = 4
@@ -71,13 +74,14 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     SeparationError, SingularJacobianError, ConvergenceError
     """
     n = len(block.outcome)
-    scale = column_scale(block, problem.fixed_gram)
+    scale = parameter_scale(block, problem)
     tolerance = _tolerance(block, problem.link)
     root = _solve(block, problem, scale, start, tolerance)
     check_root(block, problem, root, scale, tolerance / TOLERANCE)
     refined, scaled_vcov, norm, meat = _refine(block, problem, root, scale, tolerance)
     # back from scaled columns x s: theta = s theta_s, V = s V_s s', A = A_s / (s s'), with means turned into sums
     params, vcov = refined * scale, scaled_vcov * scale[:, None] * scale
+    check_order(params, problem)
     jacobian = root.jacobian * n / scale[:, None] / scale
     on_labels = label_scores(block, problem, params)
     if problem.labeling is not None:
@@ -86,8 +90,8 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     # NaN included, hence not "any below zero"
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(
-            f"the covariance of {len(problem.names)} coefficients is lost in rounding error: {len(block.gold_rows)} labelled "
-            "rows do not tell them apart; take columns out of the formula, or label more rows"
+            f"the covariance of {len(problem.parameters)} coefficients is lost in rounding error: {len(block.gold_rows)} "
+            "labelled rows do not tell them apart; take columns out of the formula, or label more rows"
         )
     return SplitFit(
         params=params,
@@ -102,7 +106,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     )
 
 
-def moment_size(block: Block, link: Link) -> float:
+def moment_size(block: Block, link: Link | Several) -> float:
     """How large moments are, in powers of the outcome's root mean square: what is a small moment is relative to this."""
     # gold values too: surrogates may be on a smaller scale
     pair = (block.outcome, block.gold_outcome)
@@ -110,13 +114,19 @@ def moment_size(block: Block, link: Link) -> float:
     return size**link.degree or 1.0
 
 
-def _tolerance(block: Block, link: Link) -> float:
+def _tolerance(block: Block, link: Link | Several) -> float:
     """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
     return TOLERANCE * moment_size(block, link)
 
 
 def rough_start(block: Block, problem: Problem) -> FloatArray:
-    """Where Newton's method can begin, (k,): the regression of the model's rough linear predictors on x, or zero."""
+    """Where Newton's method can begin, (k,): the regression of the model's rough linear predictors on x, or zero.
+
+    With several linear predictors: what fits the outcomes without covariates, and the first linear predictor's parameters given
+    a dispersion.
+    """
+    if isinstance(problem.link, Several):
+        return _several_start(block, problem, problem.link)
     k, start = block.shape[1], problem.link.start
     outcomes = np.maximum(np.concatenate([block.outcome, block.gold_outcome]), 0.0)
     if start is None or not outcomes.any():
@@ -137,6 +147,36 @@ def rough_start(block: Block, problem: Problem) -> FloatArray:
     scale = column_scale(block)
     root = closed_form(_evaluator(linear, imputed, scale), k)
     return np.zeros(k) if root.problem else root.params * scale
+
+
+def _several_start(block: Block, problem: Problem, link: Several) -> FloatArray:
+    if len(block.gold_rows):
+        # labels alone: their weights are positive
+        block, problem = block.labeled(), replace(problem, weights=gold_weights, tuning=None)
+        outcome, weight = block.gold_outcome, gold_weights(block).gold
+    else:
+        outcome = np.concatenate([version.outcome for version in block.versions])
+        weight = np.concatenate([shares_of(np.ones(len(block.outcome)), version) for version in block.versions])
+    begin = link.begin(outcome, weight)
+    dispersion = link.family.dispersion
+    if dispersion is None or not outcome.any():
+        return begin
+    if block.offset is not None and link.intercept is not None:
+        begin[link.intercept] -= block.offset.mean()
+    scale = parameter_scale(block, problem)
+    every = _evaluator(block, problem, scale)
+
+    def first(params: FloatArray) -> tuple[FloatArray, FloatArray]:
+        moment, jacobian = every(np.append(params, begin[-1]))
+        return moment[:-1], jacobian[:-1, :-1]
+
+    root = newton(first, (begin / scale)[:-1], tolerance=ROUGH)
+    if root.problem is None:
+        begin[:-1] = root.params * scale[:-1]
+        means = fitted_means(block, begin, link)
+        mean = np.concatenate([part[0] for part in ((means.gold,) if len(block.gold_rows) else means.predicted)])
+        begin[-1] = dispersion(outcome, weight, mean)
+    return begin
 
 
 def _evaluator(block: Block, problem: Problem, scale: FloatArray) -> Evaluate:

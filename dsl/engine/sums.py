@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
 from dsl.engine.labeling import Labeling
@@ -21,6 +21,7 @@ from dsl.engine.moments import (
     removed_weights,
     scores,
 )
+from dsl.engine.several import Several
 
 WeightRule = Callable[[Block], Weights]
 
@@ -29,9 +30,9 @@ WeightRule = Callable[[Block], Weights]
 class Problem:
     """What is the same in every split."""
 
-    link: Link
+    link: Link | Several
     names: tuple[str, ...]
-    """(k,) column names in the block's order, for messages."""
+    """Names of the block's columns, for messages."""
     weights: WeightRule = design_weights
     label_weights: WeightRule = correction_weights
     """Weights of the part of the moments that more labels would make smaller."""
@@ -44,6 +45,22 @@ class Problem:
     """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat, or None for the identity."""
     labeling: Labeling | None = None
     """How the labelled rows were drawn, if only that is random (finite population), or None for a superpopulation."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """(k,) names of the parameters in the block's order: its columns, where there is one linear predictor."""
+        return self.link.names if isinstance(self.link, Several) else self.names
+
+    @property
+    def slopes(self) -> BoolArray:
+        """Which parameters keep their meaning where columns get another origin, (k,): not intercepts."""
+        if isinstance(self.link, Several):
+            return self.link.slopes
+        return np.array([name != "Intercept" for name in self.names])
+
+    def spread(self, values: FloatArray, constant: float = 1.0) -> FloatArray:
+        """Values of the columns as values of the parameters, with `constant` for those of no column, (k,)."""
+        return self.link.spread(values, constant) if isinstance(self.link, Several) else values
 
 
 def shared_gram(fixed: FloatArray, row_weight: FloatArray | None = None) -> FloatArray:
@@ -63,6 +80,26 @@ def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArr
     # (k,) mean squares. A column of zeros keeps scale one, and is found by the checks of columns.
     square = np.concatenate([fixed, predicted])
     return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))
+
+
+def parameter_scale(block: Block, problem: Problem) -> FloatArray:
+    """`column_scale` of each parameter's column, one where it has none, (k,)."""
+    return problem.spread(column_scale(block, problem.fixed_gram))
+
+
+def take_up(means: FloatArray, problem: Problem) -> FloatArray:
+    """T in theta = T theta_c, where theta_c belongs to columns less their `means` (that of the intercept does not count).
+
+    The identity but for minus the means in the intercept's row, where there is one linear predictor. (k, k) array.
+    """
+    place = problem.names.index("Intercept")
+    means = means.copy()
+    means[place] = 0.0
+    if isinstance(problem.link, Several):
+        return problem.link.back(means)
+    out = np.eye(len(means))
+    out[place] -= means
+    return out
 
 
 def column_squares(x: FloatArray) -> FloatArray:
@@ -94,13 +131,13 @@ def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[Flo
 
 
 def _piece_sums(
-    piece: Block, link: Link, params: FloatArray, rule: WeightRule, gram: FloatArray | None = None
+    piece: Block, link: Link | Several, params: FloatArray, rule: WeightRule, gram: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     means, weights = fitted_means(piece, params, link), rule(piece)
     return moment_sum(piece, means, weights), jacobian_sum(piece, means, weights, gram)
 
 
-def _piece_scores(piece: Block, link: Link, params: FloatArray, rule: WeightRule) -> FloatArray:
+def _piece_scores(piece: Block, link: Link | Several, params: FloatArray, rule: WeightRule) -> FloatArray:
     return scores(piece, fitted_means(piece, params, link), rule(piece))
 
 

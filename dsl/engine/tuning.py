@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
+from dsl.engine.checks import check_order
 from dsl.engine.covariance import inverse, sandwich, solve
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
 from dsl.engine.moments import augmentation_weights
-from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score_sums, unit_scores
+from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score_sums, take_up, unit_scores
 from dsl.exceptions import EstimationError
 
 FAR = 1.0
@@ -84,7 +85,7 @@ def fit_tuned(
     -------
     SplitFit, Tuned
     """
-    k = block.shape[1]
+    k = len(problem.parameters)
     basis = np.eye(k) if basis is None else basis
     few = np.zeros(k, dtype=bool) if few is None else few
     if not isinstance(tune, str):
@@ -94,7 +95,7 @@ def fit_tuned(
     found = None
     try:
         found = _Pilot.at(block, problem, fit_split(block, problem, start=start), basis, few).choose(tune)
-        if _distance(*found, problem.names) <= FAR:
+        if _distance(*found, problem.slopes) <= FAR:
             return found
     except EstimationError:
         pass
@@ -108,13 +109,14 @@ def fit_tuned(
         return found
 
 
-def _distance(fit: SplitFit, choice: Tuned, names: tuple[str, ...]) -> float:
+def _distance(fit: SplitFit, choice: Tuned, slopes: BoolArray) -> float:
     """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations.
 
     That of the slopes: an intercept is another quantity, with another Lambda, where a column has another origin.
     """
     assert choice.at is not None
-    slopes = np.array([name != "Intercept" for name in names]) if names != ("Intercept",) else np.ones(1, dtype=bool)
+    if not slopes.any():
+        slopes = np.ones(len(slopes), dtype=bool)
     step, vcov = (fit.params - choice.at)[slopes], fit.vcov[np.ix_(slopes, slopes)]
     se = np.sqrt(np.maximum(np.diag(vcov), 0.0))
     se = np.where(se > 0.0, se, 1.0)
@@ -171,18 +173,17 @@ class _Pilot:
     def _centre(self) -> FloatArray:
         """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
         names, k = self.problem.names, len(self.few)
-        out = np.eye(k)
-        if "Intercept" in names:
-            rows = self.block.row_weight
-            means = [
-                part.mean(axis=0) if rows is None else rows @ part / rows.sum()
-                for part in (self.block.fixed, self.block.predicted)
-            ]
-            # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta
-            centred = np.eye(k)
-            centred[names.index("Intercept")] = np.concatenate(means)
-            out = centred @ (2.0 * np.eye(k) - self.basis)
-        return out
+        if "Intercept" not in names:
+            return np.eye(k)
+        rows = self.block.row_weight
+        means = [
+            part.mean(axis=0) if rows is None else rows @ part / rows.sum()
+            for part in (self.block.fixed, self.block.predicted)
+        ]
+        # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta, and both differ from the identity
+        # by what squares to zero
+        identity = 2.0 * np.eye(k)
+        return (identity - take_up(np.concatenate(means), self.problem)) @ (identity - self.basis)
 
     def meat(self, tuning: FloatArray) -> FloatArray:
         """Meat at Lambda."""
@@ -196,10 +197,12 @@ class _Pilot:
         problem = replace(self.problem, tuning=tuning)
         meat = self.meat(tuning)
         on_labels = label_scores(self.block, problem, self.fit.params)
+        # (1 - w) m_hat has expectation zero at every theta, its Jacobian too: the pilot's serves every Lambda
+        params = self.fit.params + solve(self.fit.jacobian, both @ self.total)
+        check_order(params, self.problem)
         return replace(
             self.fit,
-            # (1 - w) m_hat has expectation zero at every theta, its Jacobian too: the pilot's serves every Lambda
-            params=self.fit.params + solve(self.fit.jacobian, both @ self.total),
+            params=params,
             vcov=sandwich(self.fit.jacobian, meat),
             meat=meat,
             label_scores=on_labels,

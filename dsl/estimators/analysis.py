@@ -11,16 +11,20 @@ from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
 from dsl.data.drawn import ORDER, Tested, design_unused, in_words, looked_at, training_in_words
-from dsl.data.formula.matrices import Design, ParsedFormula, build_each, parse
+from dsl.data.formula.matrices import Design, OutcomeOf, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.formula.rlang.values import level_texts
 from dsl.data.kinds import as_float
 from dsl.data.messages import each_value, rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
-from dsl.data.tables import TableLike, column_names
+from dsl.data.tables import TableLike, column_names, is_category, to_pandas
 from dsl.engine.intervals import kish
 from dsl.engine.labeling import Labeling
 from dsl.engine.models import MODELS, Model
+from dsl.engine.models.family import Family
+from dsl.engine.models.model import Link
+from dsl.engine.several import Several
 from dsl.engine.sums import Problem
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call
@@ -30,6 +34,7 @@ from dsl.exceptions import (
     CodingWarning,
     DroppedRowsWarning,
     FewLabelsWarning,
+    FormulaError,
     LabelingWarning,
     OutcomeError,
 )
@@ -74,10 +79,42 @@ class Analysis:
         return self.designs[0]
 
     @property
+    def link(self) -> Link | Several:
+        """The model on the block's columns."""
+        return self._link_on(self.design.block_names)
+
+    @property
+    def several(self) -> Several | None:
+        """The model on the columns in the formula's order, where it has several linear predictors."""
+        link = self._link_on(self.design.covariates.names)
+        return link if isinstance(link, Several) else None
+
+    def _link_on(self, columns: Sequence[str]) -> Link | Several:
+        link = self.model.link
+        if not isinstance(link, Family):
+            return link
+        return Several.on(link, columns, self.design.levels, prefix=f"{self.outcome}[{{}}]:")
+
+    @property
     def places(self) -> IntArray:
-        """Positions that bring the coefficients of one equation from the formula's order into the block's, (k,)."""
+        """Positions that bring the parameters of one equation from the formula's order into the block's, (k,)."""
         part = self.design.covariates
-        return np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
+        columns = np.array([*part.fixed_index, *part.predicted_index], dtype=np.int64)
+        link = self.link
+        if not isinstance(link, Several):
+            return columns
+        # within each linear predictor: the rank of its columns in the formula
+        parts = [
+            start + (np.zeros(1, dtype=np.int64) if own is None else columns[own].argsort().argsort())
+            for start, own in zip((each.start for each in link.parts), link.places, strict=True)
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def order(self) -> IntArray:
+        """Positions that bring the parameters of one equation from the block's order into the formula's, (k,)."""
+        # argsort of a permutation is its inverse
+        return np.argsort(self.places)
 
     def noted(self, notes: Sequence[str]) -> "Analysis":
         """The same with more notes on its sample."""
@@ -104,7 +141,7 @@ class Analysis:
     def problem(self) -> Problem:
         """The engine's problem on all rows."""
         return Problem(
-            link=self.model.link,
+            link=self.link,
             names=self.design.block_names,
             cluster=self.sample.cluster,
             n_clusters=self.sample.n_clusters,
@@ -180,6 +217,7 @@ def prepare_analysis(
         _warn_about(sample)
     model = MODELS[call.model]
     _check_instruments(parsed, model)
+    family = model.link if isinstance(model.link, Family) else None
     designs, levels = build_each(
         parsed,
         sample.data,
@@ -187,14 +225,18 @@ def prepare_analysis(
         columns.predicted,
         absorbed=bool(columns.absorbed),
         two_levels=sample.two_levels,
+        outcome_of=_outcome_of(model),
     )
+    if family is not None:
+        _check_several(designs[0], model, family, call)
+        if family.classes and parsed.outcome_column in columns.predicted:
+            _check_empty_classes(to_pandas(data, [parsed.outcome_column])[parsed.outcome_column], designs[0], model)
     sample = replace(sample, notes=(*sample.notes, *_ordered(designs[0])))
     if not quiet:
         # every equation of a categorical outcome has its own outcome column, and the covariates of the first
         for each in designs:
             _check_outcome(each, sample, model)
-        _check_size(designs[0], sample)
-    return Analysis(
+    analysis = Analysis(
         sample=sample,
         columns=columns,
         designs=designs,
@@ -203,6 +245,46 @@ def prepare_analysis(
         levels=levels,
         finite=call.target == "finite",
     )
+    if not quiet:
+        _check_size(len(analysis.places), sample)
+    return analysis
+
+
+def _outcome_of(model: Model) -> OutcomeOf:
+    if not isinstance(model.link, Family):
+        return OutcomeOf(model=model.name)
+    family = model.link
+    least = -np.inf if model.outcomes is None else model.outcomes[0]
+    return OutcomeOf(model=model.name, classes=family.classes, ordered=family.ordered, linear=False, least=least)
+
+
+def _check_several(design: Design, model: Model, family: Family, call: Call) -> None:
+    """Raise FormulaError for what a model with several linear predictors cannot do."""
+    if design.offset is not None and not family.offsets:
+        raise FormulaError(
+            f"model='{model.name}' has a linear predictor for each class but the first, and offset() would be in none or in "
+            f"all of them (formula '{call.formula_text}'); leave it out"
+        )
+    if "threshold" in family.kinds(len(design.levels)) and "Intercept" not in design.covariates.names:
+        raise FormulaError(
+            f"model='{model.name}' has thresholds in the place of an intercept, and categories are coded against it: leave "
+            f"'- 1' (or '0 +') out of '{call.formula_text}'"
+        )
+
+
+def _check_empty_classes(column: pd.Series, design: Design, model: Model) -> None:
+    """Raise OutcomeError for classes that the outcome's dtype has and no labelled row is of."""
+    if not is_category(column):
+        return
+    names = level_texts(pd.Series(column.cat.categories))
+    empty = [str(name) for name in names if str(name) not in design.levels]
+    # text of two levels, and categories 0 and 1, are numbers by now
+    if empty and set(design.levels) <= {str(name) for name in names}:
+        raise OutcomeError(
+            f"no labelled row is {', '.join(map(repr, empty))}, a class of the outcome '{column.name}' by its dtype: model="
+            f"'{model.name}' has no estimate for it. Label rows of it, merge it with another class, or, if it does not occur, "
+            f"data['{column.name}'].cat.remove_unused_categories()"
+        )
 
 
 def _check_instruments(parsed: ParsedFormula, model: Model) -> None:
@@ -332,12 +414,12 @@ def look_at_training(sample: Sample, columns: Columns, data: TableLike) -> None:
         warn_caller(LabelingWarning, training_in_words(alarms))
 
 
-def _check_size(design: Design, sample: Sample) -> None:
+def _check_size(count: int, sample: Sample) -> None:
     n_labeled = int(sample.judged.sum())
-    if len(design.block_names) >= n_labeled:
+    if count >= n_labeled:
         warn_caller(
             FewLabelsWarning,
-            f"{len(design.block_names)} coefficients rest on {n_labeled} labelled rows: their standard errors cannot "
+            f"{count} coefficients rest on {n_labeled} labelled rows: their standard errors cannot "
             "be trusted; label more rows, or take columns out of the formula",
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import small_sample_factor
+from dsl.engine.models.family import Family
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call
@@ -32,11 +33,9 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
         out_of_fold = splits.predictions[:, facts.judged]
         errors = rmse(out_of_fold, facts.judged_gold, splits.targets)
         quality = fit_quality(out_of_fold, facts.judged_gold, splits.targets, splits.learners)
-    # without the fixed effects the linear predictor lacks a part: a mean of it would be wrong
-    mean = None if analysis.absorbed else analysis.model.link.mean
     fit = Fit(
         names=_each_equation(analysis, design.covariates.names, "[{}]:"),
-        names_r=_each_equation(analysis, design.r_names, "{}:"),
+        names_r=_names_r(analysis),
         outcome=analysis.outcome,
         params=estimate,
         vcov=vcov,
@@ -44,7 +43,7 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
         call=replace(call, index=tuple(analysis.columns.absorbed)),
         sample=facts,
         splits=splits,
-        predictor=Predictor(design.covariates.spec, mean, analysis.levels),
+        predictor=_predictor(analysis),
         fit_quality=quality,
         rmse=errors,
     )
@@ -81,16 +80,33 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
 
 def _order(analysis: Analysis) -> IntArray:
     """Positions that bring the block's columns into the formula's order, equation after equation."""
-    own = analysis.design.order
+    own = analysis.order
     # every equation has the same k columns: its positions are those of the first, shifted by k
     return np.concatenate([own + j * len(own) for j in range(len(analysis.designs))])
 
 
 def _each_equation(analysis: Analysis, names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
-    """Names of the coefficients of all equations."""
+    """Names of the coefficients of all equations, or of all linear predictors."""
+    if analysis.several is not None:
+        return analysis.several.named(names, analysis.outcome + prefix)
     if not analysis.levels:
         return names
     return tuple(f"{analysis.outcome}{prefix.format(level)}{name}" for level in analysis.levels for name in names)
+
+
+def _names_r(analysis: Analysis) -> tuple[str, ...]:
+    """R's names of the coefficients: of several linear predictors as ``nnet::multinom`` and ``MASS::polr`` have them."""
+    if analysis.several is not None:
+        return analysis.several.named(analysis.design.r_names, "{}:")
+    return _each_equation(analysis, analysis.design.r_names, "{}:")
+
+
+def _predictor(analysis: Analysis) -> Predictor:
+    spec, link = analysis.design.covariates.spec, analysis.model.link
+    if isinstance(link, Family):
+        return Predictor(spec, None, several=analysis.several)
+    # without the fixed effects the linear predictor lacks a part: a mean of it would be wrong
+    return Predictor(spec, None if analysis.absorbed else link.mean, analysis.levels)
 
 
 def _in_order(matrices: list[FloatArray], order: IntArray) -> FloatArray:
@@ -157,5 +173,5 @@ def _small_sample(analysis: Analysis, estimation: Estimation, vcov: str) -> floa
     # the rank of the fixed effects costs a decomposition, and only these factors count it among the parameters
     corrected = vcov in ("HC1", "CR1")
     absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
-    k = len(analysis.design.block_names) + absorbed
+    k = len(analysis.places) + absorbed
     return small_sample_factor(vcov, n=estimation.n, k=k, n_clusters=estimation.n_clusters)

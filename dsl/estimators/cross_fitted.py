@@ -89,7 +89,7 @@ def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
 def _support(analysis: Analysis) -> Support:
     design = analysis.design
     # a category that may come of any number (price > 100) does not need those that were seen
-    coded = set(design.coded) - set(design.curved)
+    coded = {*design.coded, *design.coded_outcome} - set(design.curved)
     return find_support(analysis.gold_to_learn, linear=design.linear, coded=sorted(coded), curved=design.curved)
 
 

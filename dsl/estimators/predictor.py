@@ -13,6 +13,7 @@ from dsl.data.formula.rlang.values import level_texts
 from dsl.data.formula.sides import CovariateSpec
 from dsl.data.messages import each_value
 from dsl.data.tables import TableLike, as_numbers, column_names, first_rows, to_pandas
+from dsl.engine.several import Several, predictors_at
 from dsl.exceptions import ArgumentError, DataError
 
 MISSING = ("raise", "nan")
@@ -50,6 +51,8 @@ class Predictor:
     """Mean function of the linear predictor, elementwise, or None where only the linear predictor is known."""
     levels: tuple[str, ...] = ()
     """Categories of the outcome, each with its own parameters."""
+    several: Several | None = None
+    """The model on the formula's columns, where it has several linear predictors."""
 
     def __call__(
         self, params: FloatArray, data: TableLike, which: str, missing: str = "raise"
@@ -58,13 +61,33 @@ class Predictor:
         mean = self.function(which)
         rows = self.rows(data, missing)
         values = rows.spread(mean(self.linear(params, rows.x, rows.offset)))
-        if self.levels:
-            return pd.DataFrame(values, index=rows.index, columns=list(self.levels))
+        columns = self.columns(which)
+        if columns:
+            return pd.DataFrame(values, index=rows.index, columns=list(columns))
         return pd.Series(values[:, 0], index=rows.index)
+
+    @property
+    def has_means(self) -> bool:
+        """Whether fitted means are known: not without the fixed effects."""
+        return self.mean is not None or self.several is not None
+
+    def columns(self, which: str) -> tuple[str, ...]:
+        """Names of the columns of what is predicted: categories. Empty where there is one column."""
+        if self.several is None:
+            return self.levels
+        if which == "mean":
+            return self.several.levels
+        labels = tuple(label for label, _, _ in self.several.equations)
+        return labels if any(labels) else ()
 
     def function(self, which: str) -> Callable[[FloatArray], FloatArray]:
         """What is predicted, as a function of the linear predictors (n, equations)."""
         check_choice("which", which, ("mean", "linear"))
+        several = self.several
+        if several is not None:
+            own = [j for j, places in enumerate(several.places) if places is not None]
+            # of the linear predictors those that are no constants
+            return (lambda eta: several.family.mean(eta.T).T) if which == "mean" else (lambda eta: eta[:, own])
         if which == "linear":
             return _same
         if self.mean is None:
@@ -101,7 +124,9 @@ class Predictor:
         return NewRows(x=x, offset=offset, index=frame.index, complete=~lacking)
 
     def linear(self, params: FloatArray, x: FloatArray, offset: FloatArray | None = None) -> FloatArray:
-        """Linear predictors of rows with the columns `x` (n, p), (n, equations)."""
+        """Linear predictors of rows with the columns `x` (n, p), (n, equations), or (n, J) with all constant ones."""
+        if self.several is not None:
+            return predictors_at(x, params, self.several, offset).T
         # the parameters of the equations stand one after the other
         eta = x @ params.reshape(max(len(self.levels), 1), -1).T
         # an offset is part of every equation

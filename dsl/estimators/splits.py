@@ -9,7 +9,7 @@ from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
 from dsl.engine.behind import FEW, labels_behind
 from dsl.engine.blocks import Block
-from dsl.engine.centre import Centring, place_of_intercept, shared_columns
+from dsl.engine.centre import Centring, shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
@@ -53,13 +53,11 @@ class _Common:
         """From the first split. Raises CollinearityError."""
         own_gram = shared_gram(blocks[0].fixed, blocks[0].row_weight)
         check_columns(blocks[0], problem.names, own_gram)
-        # centring moves an intercept, which must be among the columns on both sides of the moments
-        intercept = None if blocks[0].left is not None else place_of_intercept(problem.names)
-        gram, centring = shared_columns(blocks[0], intercept, own_gram)
+        gram, centring = shared_columns(blocks[0], problem, own_gram)
         # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
         # every split's Jacobian
         first = blocks[0] if centring is None else centring.apply(blocks[0])
-        behind = labels_behind(first, problem, _basis(centring, problem))
+        behind = labels_behind(first, problem, None if centring is None else centring.back_columns(len(problem.names)))
         if problem.link.slope is None and problem.weights is design_weights and blocks[0].left is None:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))
@@ -67,7 +65,7 @@ class _Common:
 
 def _basis(centring: Centring | None, problem: Problem) -> FloatArray | None:
     """Takes the parameters of centred columns to the reported ones."""
-    return None if centring is None else centring.back(len(problem.names))
+    return None if centring is None else centring.back(len(problem.parameters))
 
 
 def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune = None) -> Solved:
@@ -129,7 +127,7 @@ def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None)
 
 def _check_errors(blocks: Sequence[Block], fit: SplitFit, problem: Problem) -> None:
     """Raise EstimationError if labelled rows show no error of the predictions, all that a finite population varies by."""
-    n, labeled, k = len(blocks[0].outcome), len(blocks[0].gold_rows), len(problem.names)
+    n, labeled, k = len(blocks[0].outcome), len(blocks[0].gold_rows), len(problem.parameters)
     if labeled in (0, n):
         return
     alone, params = replace(problem, tuning=np.zeros((k, k))), fit.params.reshape(len(blocks), k)

@@ -65,11 +65,10 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
 
 
 def _behind(block: Block, problem: Problem, gram: FloatArray) -> FloatArray:
-    intercept = problem.names.index("Intercept") if "Intercept" in problem.names else None
-    _, centring = shared_columns(block, intercept, gram)
+    _, centring = shared_columns(block, problem, gram)
     if centring is None:
         return labels_behind(block, problem)
-    return labels_behind(centring.apply(block), problem, centring.back(len(problem.names)))
+    return labels_behind(centring.apply(block), problem, centring.back_columns(len(problem.names)))
 
 
 def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:

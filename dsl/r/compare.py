@@ -242,7 +242,7 @@ def _solve(reference: ReferenceResult, analysis: Analysis, places: list[int]) ->
     # labeling=None: the reference knows superpopulations only
     problem = replace(analysis.problem(), labeling=None)
     # the block's place of each of R's terms, and the way back
-    order = analysis.design.order[places]
+    order = analysis.order[places]
     back = np.argsort(order)
     split_blocks = [blocks.dsl(split.predictions) for split in reference.splits]
     with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
-from dsl.engine.centre import place_of_intercept, shared_columns
+from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.sums import Problem, column_scale, moment_sums, row_scores, score_sums, unit_scores
@@ -84,7 +84,7 @@ def check_split(
     """
     n, bse = len(block.outcome), np.sqrt(np.diag(their_vcov))
     # in centred columns of root mean square one, in which products and solutions lose least
-    _, centring = shared_columns(block, place_of_intercept(problem.names))
+    _, centring = shared_columns(block, problem)
     block = block if centring is None else centring.apply(block)
     scale = column_scale(block)
     back = (np.eye(len(bse)) if centring is None else centring.back(len(bse))) * scale

@@ -10,6 +10,7 @@ from dsl.data.messages import missing_per_column
 from dsl.data.sample import Sample
 from dsl.data.tables import TableLike
 from dsl.engine.combine import median_bread
+from dsl.engine.models.family import Family
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.sums import row_scores
 from dsl.estimators.again import analysis_of
@@ -102,6 +103,11 @@ def read_pilot(fit: Fit, data: TableLike) -> Pilot:
 
 def _predictions(fit: Fit) -> FloatArray:
     """Out-of-fold predictions. Raises ArgumentError unless the pilot predicts numbers out of fold."""
+    if isinstance(fit.model.link, Family) and fit.model.link.classes:
+        raise ArgumentError(
+            f"targeted needs predicted variables that are numbers, and the outcome of model='{fit.call.model}' is a class; take "
+            "a pilot of a 0/1 column with model='logit', or draw strata by predicted class (dsl.sampling.stratified)"
+        )
     if fit.splits.predictions is None:
         raise ArgumentError(
             f"the pilot (estimator='{fit.call.estimator}') has no out-of-fold predictions, whose errors say where labels "
@@ -174,6 +180,12 @@ def influence_variances(pilot: Pilot, errors: FloatArray, chosen: IntArray) -> F
     """
     names, gold = pilot.analysis.predicted, pilot.analysis.gold.to_numpy()
     centre = dict(zip(names, pilot.predictions.T, strict=True))
+    if pilot.analysis.several is not None:
+        # moments that are not linear in the outcome know no count below zero
+        known_values = dict(zip(names, gold.T, strict=True))
+        centre = {
+            name: np.clip(value, known_values[name].min(), known_values[name].max()) for name, value in centre.items()
+        }
     influence = _influence(pilot, chosen, centre)
     base, total = influence(centre), np.zeros((len(pilot.prob), len(chosen)))
     for name, error, known in zip(names, errors.T, gold.T, strict=True):

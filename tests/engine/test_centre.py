@@ -37,7 +37,7 @@ def block(seed: int = 0) -> Block:
 @pytest.mark.parametrize("link", [LINEAR, LOGISTIC], ids=["linear", "logistic"])
 def test_the_fit_is_that_of_the_columns_as_they_were(link: Link) -> None:
     given, problem = block(), Problem(link=link, names=("far", "Intercept", "x", "d"))
-    gram, centring = shared_columns(given, 1)
+    gram, centring = shared_columns(given, problem)
     assert centring is not None
     np.testing.assert_allclose(centring.means, [given.fixed[:, 0].mean(), 0.0, 0.0])
     np.testing.assert_allclose(centring.fixed.mean(axis=0)[0], 0.0, atol=1e-12)
@@ -53,7 +53,7 @@ def test_the_fit_is_that_of_the_columns_as_they_were(link: Link) -> None:
 def test_several_equations_change_one_by_one() -> None:
     """Two equal fits side by side."""
     given, problem = block(), Problem(link=LINEAR, names=("far", "Intercept", "x", "d"))
-    centring = shared_columns(given, 1)[1]
+    centring = shared_columns(given, problem)[1]
     assert centring is not None
     one = fit_split(centring.apply(given), problem)
     two = replace(one, params=np.tile(one.params, 2), label_scores=np.tile(one.label_scores, 2))

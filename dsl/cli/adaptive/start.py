@@ -71,7 +71,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=1234, help="default: 1234")
     group = parser.add_argument_group("analysis and learning")
     group.add_argument(
-        "--model", default="lm", help="lm, logit, felm, poisson, probit, cloglog, gamma, iv (default: lm)"
+        "--model",
+        default="lm",
+        help="lm, logit, felm, poisson, probit, cloglog, gamma, multinom, ologit, oprobit, negbin, iv (default: lm)",
     )
     group.add_argument("--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]")
     group.add_argument(

@@ -4,7 +4,7 @@ The columns are looked at rather than the text: they are evaluated at values tha
 is, and are straight lines in it or are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,14 @@ STRAIGHT = 1e-9
 
 
 def curved_variables(
-    covariates: Part, outcome: Outcome, data: pd.DataFrame, labeled: BoolArray, numbers: Sequence[str], *, plain: bool
+    covariates: Part,
+    outcome: Outcome,
+    data: pd.DataFrame,
+    labeled: BoolArray,
+    numbers: Sequence[str],
+    *,
+    plain: bool,
+    coded: Collection[str] = (),
 ) -> tuple[str, ...]:
     """The predicted `numbers` in which some column of the covariates or the outcome is not affine.
 
@@ -39,7 +46,9 @@ def curved_variables(
     numbers : sequence of str
         Predicted variables that are numbers, not categories.
     plain : bool
-        Whether the outcome is a column as it stands.
+        Whether the outcome is a number as it stands.
+    coded : collection of str
+        Numbers of which the outcome makes classes.
     """
     # columns that are the variables as they stand are straight lines, and need no look
     inside = bool(covariates.predicted_index) and covariates.direct is None
@@ -54,7 +63,7 @@ def curved_variables(
         values = np.unique(data[name].to_numpy(dtype=float)[labeled])
         if len(values) > GRID:
             values = values[np.linspace(0, len(values) - 1, GRID).astype(int)]
-        category = name in covariates.coded
+        category = name in covariates.coded or name in coded
         if category:
             # between those that were seen: factor(price) has no such level
             values = (values[1:] + values[:-1]) / 2.0

@@ -13,7 +13,7 @@ is to take a missing or unknown category for the base level, the other are terms
 import builtins
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from inspect import ismodule
@@ -32,7 +32,7 @@ from dsl.data.formula.rlang.basis import most_columns
 from dsl.data.formula.rlang.evaluate import SHORT, Functions, is_constant
 from dsl.data.formula.rlang.matrix import TermBlock, check_finite
 from dsl.data.formula.rlang.values import Factor as Levels
-from dsl.data.formula.rlang.values import level_texts
+from dsl.data.formula.rlang.values import Value, column_value, level_texts
 from dsl.data.formula.sides import (
     Outcome,
     ParsedFormula,
@@ -312,6 +312,16 @@ class FormulaicFormula(ParsedFormula):
             changing=spec.finite,
             data=rows.data,
         )
+
+    def outcome_values(self) -> tuple[frozenset[str], Callable[[pd.DataFrame], Value]]:
+        """The column that is the left-hand side, and its values on some rows."""
+        column = self.outcome_column
+        if not column:
+            raise FormulaError(
+                f"the outcome of '{self.text}' must be a column of classes as it stands; give the formula as a string, or make "
+                "the column first"
+            )
+        return frozenset({column}), lambda data: column_value(data[column])
 
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:
         """The right-hand side, fitted. With `absorbed`, fixed effects take the intercept's place."""

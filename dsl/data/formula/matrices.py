@@ -11,17 +11,18 @@ from typing import cast
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
+from dsl.data.formula.classes import fit_classes
 from dsl.data.formula.curved import curved_variables
 from dsl.data.formula.formulaic_spec import parse_object
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import NO_LEVELS, TwoLevels
-from dsl.data.formula.sides import Design, Outcome, ParsedFormula, Part, Rows
+from dsl.data.formula.sides import LINEAR_OUTCOME, Design, Outcome, OutcomeOf, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, check_formula
 from dsl.data.tables import is_category
 from dsl.exceptions import FormulaError
 
-__all__ = ["Design", "Outcome", "ParsedFormula", "Part", "build", "build_each", "parse"]
+__all__ = ["Design", "Outcome", "OutcomeOf", "ParsedFormula", "Part", "build", "build_each", "parse"]
 
 
 def parse(
@@ -73,6 +74,7 @@ def build(
     *,
     absorbed: bool = False,
     two_levels: TwoLevels = NO_LEVELS,
+    outcome_of: OutcomeOf = LINEAR_OUTCOME,
 ) -> Design:
     """Fit both sides of the formula to the data and evaluate what no split changes.
 
@@ -88,6 +90,8 @@ def build(
         Whether fixed effects take the intercept's place.
     two_levels : mapping of str to (str, str)
         R's two levels of predicted variables that are 0 and 1 here, and logical or a category in R.
+    outcome_of : OutcomeOf
+        What the model's outcome is.
 
     Raises
     ------
@@ -98,20 +102,31 @@ def build(
     """
     _check_predicted(parsed, predicted)
     rows = _rows(parsed, data, labeled, predicted, two_levels)
-    outcome = parsed.fit_outcome(rows)
+    levels: tuple[str, ...] = ()
+    if outcome_of.classes:
+        outcome, levels = fit_classes(
+            parsed, rows, model=outcome_of.model, ordered=outcome_of.ordered, two_levels=two_levels
+        )
+    else:
+        outcome = parsed.fit_outcome(rows)
     covariates = parsed.fit_covariates(rows, absorbed=absorbed)
     gold = {name: _gold_values(data[name], labeled) for name in predicted}
     # of a moment in y the outcome's mean says it all: no distribution is needed where nothing else is predicted
-    column = parsed.outcome_column
+    column = parsed.outcome_column if outcome_of.linear else ""
     numbers = [name for name in predicted if not is_category(data[name])]
     instruments = parsed.fit_instruments(rows, absorbed=absorbed)
     if instruments is not None:
         _check_instruments(parsed, covariates, instruments)
     sides = [covariates] if instruments is None else [covariates, instruments]
+    # numbers in an outcome in which the moment is not linear
+    own = {name for name in numbers if name in outcome.variables and not outcome_of.linear}
+    coded = tuple(name for name in numbers if name in own and outcome_of.classes)
     bent = {
-        name for side in sides for name in curved_variables(side, outcome, data, labeled, numbers, plain=bool(column))
+        name
+        for side in sides
+        for name in curved_variables(side, outcome, data, labeled, numbers, plain=bool(column), coded=coded)
     }
-    curved = tuple(name for name in numbers if name in bent)
+    curved = tuple(name for name in numbers if name in bent or (name in own and not outcome_of.classes))
     return Design(
         covariates=covariates,
         outcome=outcome,
@@ -120,11 +135,14 @@ def build(
         instruments=instruments,
         gold_instruments=None if instruments is None else instruments.at(gold, labeled),
         offset=covariates.spec.offset(rows.filled),
-        averaged=bool(curved or any(side.coded for side in sides))
+        averaged=bool(curved or own or any(side.coded for side in sides))
         or any(is_category(data[name]) for name in predicted),
         curved=curved,
         beside=parsed.beside(predicted),
         linear=(column,) if column in predicted else (),
+        levels=levels,
+        coded_outcome=coded,
+        outcome_of=outcome_of,
     )
 
 
@@ -162,15 +180,17 @@ def build_each(
     *,
     absorbed: bool = False,
     two_levels: TwoLevels = NO_LEVELS,
+    outcome_of: OutcomeOf = LINEAR_OUTCOME,
 ) -> tuple[tuple[Design, ...], tuple[str, ...]]:
     """Designs of all equations and, where the outcome is a predicted category, its categories.
 
-    As `build`, with an equation for the indicator of each category. Of two categories there is one for the second alone, as R's
-    ``glm`` has it.
+    As `build`, with an equation for the indicator of each category, unless the model has classes. Of two categories there is one
+    for the second alone, as R's ``glm`` has it.
     """
     name = parsed.outcome_column
-    if name not in predicted or not is_category(data[name]):
-        return (build(parsed, data, labeled, predicted, absorbed=absorbed, two_levels=two_levels),), ()
+    if outcome_of.classes or name not in predicted or not is_category(data[name]):
+        whole = build(parsed, data, labeled, predicted, absorbed=absorbed, two_levels=two_levels, outcome_of=outcome_of)
+        return (whole,), ()
     levels = [str(level) for level in data[name].cat.categories]
     each = [parsed.indicator(level) for level in levels]
     # two indicators add up to one, so that two equations would say the same

@@ -17,9 +17,10 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.formula.rlang.basis import most_columns
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import TermBlock, TwoLevels
-from dsl.data.formula.rlang.values import Factor
+from dsl.data.formula.rlang.values import Factor, Value
+from dsl.data.messages import each_value
 from dsl.data.recoding import recode, zero_and_one
-from dsl.exceptions import FormulaError
+from dsl.exceptions import FormulaError, PredictionError
 
 Values: TypeAlias = Mapping[str, FloatArray | pd.Categorical]
 """Predicted variables, (N,) each."""
@@ -141,6 +142,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeOf:
+    """What the outcome of a model is."""
+
+    model: str = ""
+    """The model, as messages name it."""
+    classes: bool = False
+    """Whether it is a class rather than a number."""
+    ordered: bool = False
+    """Whether the classes have an order."""
+    linear: bool = True
+    """Whether the moment is linear in it, so that its mean can be plugged in."""
+    least: float = -np.inf
+    """The least that it may be, at predictions too."""
+
+
+LINEAR_OUTCOME = OutcomeOf()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
     """Both sides of the formula, and what the labelled rows show."""
 
@@ -164,6 +184,12 @@ class Design:
     """Other variables that occur in terms of predicted ones or as offsets only, so that no fixed column shows them."""
     linear: tuple[str, ...] = ()
     """The predicted variable that is the outcome as it stands, in which the moment is linear."""
+    levels: tuple[str, ...] = ()
+    """Classes of the outcome, whose codes 0, 1, ... it holds. Empty where the outcome is a number."""
+    coded_outcome: tuple[str, ...] = ()
+    """Predicted numbers of which the outcome makes classes."""
+    outcome_of: OutcomeOf = LINEAR_OUTCOME
+    """What the model's outcome is."""
 
     @property
     def instrument_names(self) -> tuple[str, ...]:
@@ -194,8 +220,18 @@ class Design:
         return self.covariates.r_names
 
     def outcome_at(self, values: Values) -> FloatArray:
-        """Outcome with the predicted variables at `values`, (N,)."""
-        return (self.outcome.at(values) if self.outcome.fixed is None else self.outcome.fixed)[:, 0]
+        """Outcome with the predicted variables at `values`, (N,). Raises PredictionError if the model cannot have it."""
+        if self.outcome.fixed is not None:
+            return self.outcome.fixed[:, 0]
+        found = self.outcome.at(values)[:, 0]
+        if len(found) and found.min() < self.outcome_of.least:
+            bad = pd.Series(found, index=self.outcome.data.index)[found < self.outcome_of.least]
+            raise PredictionError(
+                f"the moment of model='{self.outcome_of.model}' is not linear in its outcome, which must be "
+                f"{self.outcome_of.least:g} or more at predictions too; at these '{self.outcome.name}' is {each_value(bad)}. "
+                "Round the predictions to counts, np.maximum(data['prediction'].round(), 0), or use model='poisson'"
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +294,13 @@ class ParsedFormula(ABC):
     @abstractmethod
     def fit_outcome(self, rows: Rows) -> Outcome:
         """The left-hand side, fitted."""
+
+    @abstractmethod
+    def outcome_values(self) -> tuple[frozenset[str], Callable[[pd.DataFrame], Value]]:
+        """Columns of the data in the left-hand side, and its values on some rows, categories as such.
+
+        The rows of the first call decide about levels, knots and the like.
+        """
 
     @abstractmethod
     def fit_covariates(self, rows: Rows, *, absorbed: bool) -> Part:

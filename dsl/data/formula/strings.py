@@ -4,7 +4,7 @@ R's formula language is read and evaluated by `dsl.data.formula.rlang`. This mod
 variables, fits the formula once and evaluates these columns again for every split.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -95,6 +95,11 @@ class RFormula(ParsedFormula):
             changing=_OutcomeValues(variable=variable, functions=self.functions, states=states),
             data=rows.data,
         )
+
+    def outcome_values(self) -> tuple[frozenset[str], Callable[[pd.DataFrame], Value]]:
+        """Columns of the data in the left-hand side, and its values on some rows."""
+        states: States = {}
+        return frozenset(names(self.outcome)), lambda data: _evaluator(data, self.functions, states)(self.outcome)
 
     def _check_one_column(self, value: Value) -> None:
         levels: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dsl._typing import FloatArray
+from dsl.engine.models.family import Family
 
 Curve = Callable[[FloatArray], FloatArray]
 Part = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
@@ -52,7 +53,8 @@ class Model:
     """As in ``dsl.dsl(model=...)``."""
     title: str
     """As sentences name it."""
-    link: Link
+    link: Link | Family
+    """One linear predictor, or several."""
     absorbs: bool = False
     """Whether it has absorbed fixed effects."""
     instruments: bool = False

@@ -32,10 +32,11 @@ import numpy as np
 
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
-from dsl.engine.centre import place_of_intercept, shared_columns
+from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.models.model import Link
+from dsl.engine.several import Several
 from dsl.engine.sums import Problem
 from dsl.engine.tuning import best_lambda
 from dsl.engine.two_sample.solve import Root, hessian, solve
@@ -59,7 +60,7 @@ class TwoSampleFit(SplitFit):
 def two_sample(
     block: Block,
     names: tuple[str, ...],
-    link: Link,
+    link: Link | Several,
     *,
     lam: float | None,
     cluster: IntArray | None = None,
@@ -73,8 +74,8 @@ def two_sample(
     block : Block
         All N rows: surrogates in the outcome and the predicted columns, gold values on the labelled rows.
     names : tuple of str
-        (k,) names of the block's columns. A column named Intercept takes up the means of columns far from zero.
-    link : Link
+        Names of the block's columns. A column named Intercept takes up the means of columns far from zero.
+    link : Link or Several
     lam : float or None
         How much the surrogates count for. None chooses it from the data.
     cluster : (N,) array, optional
@@ -100,17 +101,18 @@ def two_sample(
     Angelopoulos, Duchi and Zrnic, "PPI++: efficient prediction-powered inference" (2023), algorithms 1 to 3.
     """
     _check(block, lam)
-    intercept = place_of_intercept(names)
-    gram, centring = shared_columns(block, intercept, gram)
+    problem = Problem(link=link, names=names, cluster=cluster, n_clusters=n_clusters)
+    gram, centring = shared_columns(block, problem, gram)
     centred = block if centring is None else centring.apply(block)
     samples = Samples(
         block=centred,
         labeled=centred.labeled(),
-        problem=Problem(link=link, names=names, cluster=cluster, n_clusters=n_clusters),
+        problem=problem,
         gram=gram,
         ddof=0 if _is_mean(block) else 1,  # as ppi_mean and ppi_ols
     )
-    basis = np.eye(len(names)) if centring is None else centring.back(len(names))
+    k = len(problem.parameters)
+    basis = np.eye(k) if centring is None else centring.back(k)
     fit = _fit(samples, lam, basis)
     return fit if centring is None else centring.undo(fit)  # type: ignore[return-value]  # replace() keeps the class
 

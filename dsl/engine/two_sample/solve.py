@@ -6,10 +6,11 @@ import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
+from dsl.engine.checks import check_order
 from dsl.engine.fit import fit_split, moment_size, rough_start
 from dsl.engine.moments import Weights, counted
 from dsl.engine.solve import is_singular, newton
-from dsl.engine.sums import Problem, column_scale, moment_sums, shared_gram
+from dsl.engine.sums import Problem, column_scale, moment_sums, parameter_scale, shared_gram
 from dsl.engine.two_sample.sums import Means, Samples, Sums, gold_version, gram_means, mean_scores, sums_at
 from dsl.exceptions import EstimationError, SingularJacobianError
 
@@ -62,6 +63,7 @@ def solve(samples: Samples, lam: float, near: Root | None = None) -> Root:
         params, iterations = params + step, iterations + 1
         if samples.closed_form or np.abs(step / scale).max() <= NEGLIGIBLE:
             break
+    check_order(params, samples.problem)
     norm = float(np.abs(scale * (hessian(samples, sums.jacobians, lam) @ step)).max())
     return Root(params=params, sums=sums, norm=norm, iterations=iterations)
 
@@ -93,7 +95,7 @@ def _size(block: Block, problem: Problem) -> float:
 
 
 def _scale(samples: Samples) -> FloatArray:
-    return column_scale(samples.block, samples.gram)
+    return samples.problem.spread(column_scale(samples.block, samples.gram))
 
 
 def _regressions(samples: Samples, lam: float, near: Root | None) -> tuple[FloatArray, int]:
@@ -164,7 +166,7 @@ def _start(samples: Samples, lam: float) -> tuple[FloatArray, FloatArray | None]
     start = rough_start(samples.labeled, problem)
     jacobian: FloatArray | None = None
     try:
-        start, _, _ = _newton_on(samples.labeled, problem, column_scale(samples.labeled), start)
+        start, _, _ = _newton_on(samples.labeled, problem, parameter_scale(samples.labeled, problem), start)
         if samples.n_unlabeled > 4 * THIN:
             start, jacobian, _ = _newton(_thinned(samples), lam, start)
     except EstimationError:

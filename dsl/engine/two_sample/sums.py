@@ -57,7 +57,7 @@ class Samples:
     @property
     def k(self) -> int:
         """Parameters."""
-        return self.block.shape[1]
+        return len(self.problem.parameters)
 
     @property
     def known(self) -> bool:

@@ -26,6 +26,7 @@ from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.models import MODELS
+from dsl.engine.models.family import Family
 from dsl.estimators.result import fit_of
 from dsl.exceptions import ArgumentError, EstimationError, PowerWarning
 from dsl.planning.power.assumed import Accuracy, draw_gold
@@ -217,6 +218,11 @@ def _replicate(
 def _positive_outcome(formula: FormulaLike, arguments: Arguments) -> str:
     """The outcome, if the model needs one of zero or more, else nothing."""
     model = MODELS.get(str(arguments.get("model", "lm")))
+    if model is not None and isinstance(model.link, Family) and model.link.classes:
+        raise ArgumentError(
+            f"accuracy and rmse are about surrogates of 0 and 1 and of numbers, and the outcome of model='{model.name}' is a "
+            "class; use power_dsl on a pilot, or dsl.evaluate on rows whose labels are all known"
+        )
     if model is None or model.outcomes is None or model.outcomes[0] < 0.0 or np.isfinite(model.outcomes[1]):
         return ""
     return formula_text(formula).partition("~")[0].strip().strip("`")

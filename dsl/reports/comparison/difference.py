@@ -155,7 +155,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     ArgumentError
         They do not make the fit's standard errors: a learner does not give the same predictions again.
     """
-    splits, order = fit.splits, analysis.design.order
+    splits, order = fit.splits, analysis.order
     for split, blocks in enumerate(split_blocks(fit, analysis)):
         # equations side by side, (rows, k) each, back from the solver's order to the formula's
         parts = [

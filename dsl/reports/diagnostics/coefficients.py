@@ -37,6 +37,8 @@ def _small_sample(case: Case) -> Findings:
 
 def _events(case: Case) -> Findings:
     name, design = "outcomes per coefficient", case.analysis.design
+    if design.levels:
+        return _classes_per_coefficient(case, name)
     if not case.fit.model.link.probability or not np.isin(design.gold_outcome, (0.0, 1.0)).all():
         return Findings(skipped={name: "only for models of probabilities with a 0/1 outcome"})
     counts, where = [], ""
@@ -60,6 +62,26 @@ def _events(case: Case) -> Findings:
     return Findings(checks=[check])
 
 
+def _classes_per_coefficient(case: Case, name: str) -> Findings:
+    """Rows of the rarest class for each coefficient of a linear predictor."""
+    design = case.analysis.design
+    known = design.outcome.fixed
+    codes = (design.gold_outcome if known is None else known[:, 0]).astype(int)
+    counts = np.bincount(codes, minlength=len(design.levels))
+    rarest, k = int(counts.argmin()), len(design.block_names)
+    where = "labelled rows" if known is None else "rows"
+    check = judged(
+        name,
+        float(counts[rarest]) / k,
+        limits.EVENTS,
+        about=design.levels[rarest],
+        finding=f"{k} coefficients rest on {counts[rarest]:,} {where} of the rarest class, {design.levels[rarest]}",
+        remedy="label more rows that are likely to be of it (dsl.sampling), merge it with another class, or take columns out of "
+        "the formula",
+    )
+    return Findings(checks=[check])
+
+
 def _separation(case: Case) -> Findings:
     """Labelled rows whose fitted probability, at the gold values, is all but 0 or 1."""
     if not case.fit.model.link.probability:
@@ -67,7 +89,7 @@ def _separation(case: Case) -> Findings:
     equations = case.analysis.blocks()
     shares = []
     for blocks, params in zip(equations, np.asarray(case.fit.params).reshape(len(equations), -1), strict=True):
-        mean = fitted_means(blocks.gold_only(), params[case.analysis.places], case.analysis.model.link).gold
+        mean = fitted_means(blocks.gold_only(), params[case.analysis.places], case.analysis.link).gold
         # weightless: what matters is how many rows, not what they stand for
         shares.append(float(np.mean(np.minimum(mean, 1.0 - mean) < limits.EXTREME)))
     check = judged(
@@ -179,7 +201,7 @@ def _jacobian(case: Case) -> Findings:
 
 def _gold_jacobian(case: Case, block: Block, params: FloatArray) -> FloatArray:
     """Jacobian of the weighted labelled rows alone at `params`, both in the formula's order, (k, k)."""
-    order = case.analysis.design.order
+    order = case.analysis.order
     problem = replace(case.analysis.problem(), labeling=None, weights=gold_weights)
     jacobian = moment_sums(block, problem, params[case.analysis.places])[1][np.ix_(order, order)]
     # symmetric but for rounding

@@ -93,7 +93,7 @@ def _pilot(people: Population, gold: FloatArray, labels: LabelDesign) -> tuple[P
         texts=sample.texts,
         groups=sample.cluster,
     ).predictions[0]
-    (blocks,), order = analysis.blocks(), analysis.design.order
+    (blocks,), order = analysis.blocks(), analysis.order
     # at the cross-fitted predictions: a row's own label moves no prediction of its own
     fit, note = _fit(blocks, dict(zip(names, predictions.T, strict=True)), analysis.problem())
     return Pilot(

@@ -23,6 +23,7 @@ from dsl.data.arguments import (
 from dsl.data.formula.text import is_formulaic, require_text
 from dsl.data.refusals import REFUSALS
 from dsl.engine.models import MODELS
+from dsl.engine.models.family import Family
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 from dsl.learners.names import check_method
@@ -194,6 +195,11 @@ def _resolved(sizes: object, meanings: object, **given: Unpack[Given]) -> Settin
         )
     cross_fit, sl_method, error_model = given["cross_fit"], given["sl_method"], given["error_model"]
     check_choice("model", given["model"], tuple(MODELS))
+    if isinstance(MODELS[str(given["model"])].link, Family):
+        raise ArgumentError(
+            f"an adaptive design plugs predicted numbers into its pilots, and the moment of model='{given['model']}' is not "
+            "linear in its outcome; draw the labels with dsl.sampling (srs, stratified by prediction), and fit with dsl.dsl"
+        )
     check_choice("criterion", given["criterion"], CRITERIA)
     check_choice("refusals", given["refusals"], REFUSALS)
     check_counts(cross_fit=cross_fit, sample_split=1, seed=given["seed"], n_jobs=1)

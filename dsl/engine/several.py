@@ -309,8 +309,8 @@ def _between(
         return np.array([[_sum(hats, gold)]])
     if one is None or other is None:
         sums = column_sums(block, hats, gold)
-        return sums[None, other] if one is None else sums[one, None]
-    return column_gram(block, hats, gold)[np.ix_(one, other)]
+        return np.asarray(sums[None, other] if one is None else sums[one, None])
+    return np.asarray(column_gram(block, hats, gold)[np.ix_(one, other)])
 
 
 def _sum(hats: list[FloatArray], gold: FloatArray) -> float:

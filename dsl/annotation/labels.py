@@ -321,7 +321,7 @@ class LabelInterview:
         if not listed:
             raise ArgumentError(
                 "the server gives no log probabilities with this model; use confidence='verbal', or confidence='repeat' with "
-                "temperature=1, or another server"
+                "temperature=1, or another server. A function as a model returns a dict of label to probability"
             )
         return self._missing(NO_LIST)
 

@@ -88,7 +88,8 @@ def dsl(
     formula : str, formulaic.Formula or formulaic.ModelSpecs
         ``"y ~ x1 + factor(x2) * x3 + I(x4^2)"``: R's formula language (`dsl.data.formula.rlang` lists what works and what is
         refused), with Python's spellings (``np.log1p(x)``, ``C(g)``) and the functions of the code that the call stands in.
-        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``). ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
+        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``), ``"y ~ x | state^year"`` one for each combination.
+        ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
         is evaluated and named by formulaic, in Python's language (``x**2``: its ``I(x^2)`` is an exclusive or), and the
         `ModelSpecs` of a ``formulaic.model_matrix`` with its levels, scales and knots (`dsl.data.formula.formulaic_spec`).
     data : data frame

@@ -137,6 +137,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             first,
             {
                 "conf_int": {}, "tidy": {}, "summary": {}, "predict": {"data": DATA}, "wald_test_terms": {}, "summary2": {},
+                "get_margeff": {}, "get_prediction": {"data": DATA},
                 "t_test": {"r_matrix": "x = 0"}, "wald_test": {"r_matrix": "x = 0"}, "f_test": {"r_matrix": "x = 0"},
                 "t_test_pairwise": {"term_name": "g"}, "compare": {}, "report": {"path": "q.html", "compare": False},
             },

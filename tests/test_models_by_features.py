@@ -248,6 +248,39 @@ def _predict(cell: Cell) -> None:
     np.testing.assert_allclose(found, mean(eta.to_numpy()), rtol=1e-12)
 
 
+@feature("`fit.get_prediction(new)`")
+def _intervals(cell: Cell) -> None:
+    fit, new = cell.plain(), table_of(cell.model).head(7)
+    found = fit.get_prediction(new)
+    np.testing.assert_allclose(found.predicted, fit.predict(new), rtol=1e-12)
+    assert (found.se > 0.0).all()
+
+
+@feature("`fit.get_margeff()`")
+def _effects(cell: Cell) -> None:
+    fit = cell.plain()
+    assert (fit.get_margeff().margeff_se > 0.0).all()
+    assert fit.get_margeff("mean", dummy=False).terms[:2] == ("x", "d")
+
+
+@feature("`fit.get_margeff()` with a predicted covariate")
+def _effects_of_predicted(cell: Cell) -> None:
+    assert (cell.with_("d").fit("x * d").get_margeff().margeff_se > 0.0).all()
+
+
+@feature('`fit.get_margeff(method="eyex")`')
+def _elasticities(cell: Cell) -> None:
+    found = cell.fit("exposure").get_margeff(method="eyex")
+    assert np.isfinite(found.margeff).all()
+
+
+@feature("`wald_test_terms`, `t_test_pairwise`")
+def _terms(cell: Cell) -> None:
+    fit = cell.fit("x + factor(year)")
+    name = next(term for term in fit.wald_test_terms().table.index if term.endswith("factor(year)"))
+    assert len(fit.t_test_pairwise(name).result_frame) == 10
+
+
 @feature("`tidy(exponentiate=True)`")
 def _ratios(cell: Cell) -> None:
     fit = cell.plain()

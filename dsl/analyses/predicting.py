@@ -1,13 +1,18 @@
 """Predictions of results, for new rows and for the rows of the fit."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from dsl.data.arguments import Names
 from dsl.data.columns import quoted
 from dsl.data.tables import TableLike
 from dsl.estimators.again import analysis_of
 from dsl.estimators.predictor import check_missing
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
+from dsl.reports.margins import MarginalEffects, marginal_effects
+from dsl.reports.predictions import Predictions, mean_function, predictions
 
 
 class Predicting:
@@ -56,14 +61,119 @@ class Predicting:
         >>> fit.predict({"X1": [0.0, None], "X2": [1.0, 1.0]}, missing="nan").isna().tolist()
         [False, True]
         """
-        if which == "mean" and not self._core.predictor.has_means:
-            raise ArgumentError(
-                f"a fit with model='{self._core.call.model}' keeps no fixed effects, which fitted means need; which='linear' "
-                "gives the linear predictor without them"
-            )
+        mean_function(self._core, which)
         found: pd.Series | pd.DataFrame = self._core.predictor(
             self._core.params, self._own(missing) if data is None else data, which, missing
         )
+        return found
+
+    def get_prediction(self, data: TableLike | None = None, which: str = "mean", missing: str = "raise") -> Predictions:
+        """Fitted means with standard errors and intervals, as statsmodels' GLM has them.
+
+        Parameters
+        ----------
+        data, which, missing
+            As in `predict`.
+
+        Returns
+        -------
+        Predictions
+            ``summary_frame(alpha)`` has the columns ``mean``, ``mean_se`` (delta method), ``mean_ci_lower`` and ``mean_ci_upper``
+            (the ends of the linear predictor's interval, taken to the scale of the mean, so that they stay within its range;
+            ``method="delta"`` has the mean less and plus standard errors).
+
+        Notes
+        -----
+        The interval is that of the mean, not of an outcome. Student's t with ``use_t``.
+        """
+        return predictions(self._core, self._own(missing) if data is None else data, which=which, missing=missing)
+
+    def get_margeff(
+        self,
+        at: str = "overall",
+        method: str = "dydx",
+        atexog: Mapping[str, object] | None = None,
+        dummy: bool = True,
+        count: bool = False,
+        *,
+        variables: Names | None = None,
+        data: TableLike | None = None,
+    ) -> MarginalEffects:
+        r"""Marginal effects of the variables on the fitted mean, with standard errors by the delta method.
+
+        Parameters
+        ----------
+        at : {"overall", "mean", "median", "zero", "all"}
+            Averages of the effects on the rows of the fit; effects at the variables' means (categories at their shares), medians
+            (categories at the most frequent one) or zero (at the first); or the effects on each row, without standard errors.
+        method : {"dydx", "eyex", "dyex", "eydx"}
+            Derivatives :math:`\partial \mu / \partial x`, elasticities :math:`\partial \ln \mu / \partial \ln x`, and those with
+            one logarithm.
+        atexog : dict of str to value, optional
+            Variables that have one value in all rows, before `at` is looked at.
+        dummy : bool
+            Whether numbers that are 0 or 1 go from 0 to 1 instead of having a derivative. Categories always go from their first
+            level to each other one.
+        count : bool
+            Whether whole numbers from zero on go up and down by one.
+        variables : str or list of str, optional
+            Columns of the data. All of the right-hand side by default.
+        data : data frame, optional
+            The data of the fit, for results from a file.
+
+        Returns
+        -------
+        MarginalEffects
+            ``margeff``, ``margeff_se``, ``pvalues``, ``conf_int()``, ``summary()``, ``summary_frame()``, ``tidy()``.
+
+        Raises
+        ------
+        ArgumentError
+            A variable has no derivative (a step of it is in the formula, a date), an elasticity is asked of a category, or means
+            are not known (models with absorbed effects that are not linear).
+
+        Notes
+        -----
+        Effects are those of variables, not of columns: a variable that occurs in ``log(x)``, ``poly(x, 2)`` or ``x:z`` changes in
+        all of these at once, and a category goes from one level to another in all its columns. statsmodels' ``get_margeff`` moves
+        one column and leaves the others: the two agree where every variable is one column.
+
+        Averages are over the rows as they are, as in statsmodels: their standard errors are about the estimates alone. A
+        predicted covariate is known on labelled rows only. Effects are then averaged over these, weighted by the inverse of their
+        probability of being labelled (naive estimates too), and the standard errors count that others might have been drawn, and
+        how that goes with the estimates (`dsl.engine.margins.delta_covariance`).
+
+        Derivatives are taken numerically, of the formula's columns by `dsl.engine.margins.derivative` and of the mean by
+        `dsl.engine.margins.along`, to about ten digits.
+
+        Examples
+        --------
+        >>> import dsl
+        >>> tweets = dsl.datasets.load_sentiment(n_labels=1000, seed=1)
+        >>> fit = dsl.dsl("human_positive ~ negation + log(n_words)", tweets, model="logit", predicted_var="human_positive",
+        ...               prediction="vader_positive", sl_method="lm", sample_split=2)
+        >>> fit.get_margeff().tidy()["term"].tolist()
+        ['negation', 'n_words']
+        >>> at_ten = fit.get_margeff(at="mean", atexog={"n_words": 10})
+        >>> at_ten.margeff.shape, at_ten.conf_int().shape
+        ((2,), (2, 2))
+        """
+        return marginal_effects(
+            self._core,
+            self._rows(data),
+            at=at,
+            method=method,
+            atexog=atexog,
+            dummy=dummy,
+            count=count,
+            variables=variables,
+        )
+
+    def _rows(self, data: TableLike | None) -> TableLike:
+        """The data given, or those of the call."""
+        found = self._data if data is None else data
+        if found is None:
+            raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")
         return found
 
     def _own(self, missing: str) -> pd.DataFrame:

@@ -364,13 +364,6 @@ class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ign
         check_texts(title=title, float_format=float_format)
         return summarize_again(self._core, alpha=alpha, title=title, float_format=float_format)
 
-    def _rows(self, data: TableLike | None) -> TableLike:
-        """The data given, or those of the call."""
-        found = self._data if data is None else data
-        if found is None:
-            raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")
-        return found
-
     def compare(self, data: TableLike | None = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
         return with_faces(compare_fit(self._core, self._rows(data), **options))

@@ -132,6 +132,13 @@ class Predictor:
         # an offset is part of every equation
         return np.asarray(eta if offset is None else eta + offset[:, None])
 
+    def gradient(self, x: FloatArray, weights: FloatArray) -> FloatArray:
+        """Derivatives of sums of the linear predictors with weights (n, equations), in the parameters, (n, k)."""
+        places = [slice(None)] * weights.shape[1] if self.several is None else self.several.places
+        # of a constant linear predictor there is one parameter, and no column
+        columns = (np.ones((len(x), 1)) if own is None else x[:, own] for own in places)
+        return np.hstack([each * weights[:, [j]] for j, each in enumerate(columns)])
+
     def _adopt_kinds(self, frame: pd.DataFrame) -> None:
         """Make categories of the columns that were categories in the analysis, and numbers of those that were numbers."""
         for name, levels in self.spec.kinds.items():

@@ -206,12 +206,12 @@ def dsl(
     P values are two-sided, ``conf_int(alternative=...)`` and ``tidy(alternative=...)`` give one-sided ones.
 
     A predicted variable may be a category (text, ordered, more than two classes): as a covariate (``y ~ topic``), as one
-    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``). The last has an equation for each
-    category and the covariance between them (for the second alone if there are two); models of classes (``multinom``,
-    ``ologit``, ``oprobit``) have one for all. Under every estimator that learns, the
-    moment is averaged over the variable's cross-fitted class probabilities. So it is where a predicted number stands in a term
-    that is not affine in it (``I(stars >= 4)``, ``log(price)``, ``stars^2``): the mean of a step is not the step of the mean.
-    Up to 20 values are averaged over exactly, more by draws within the gold values. Numbers of two values need none of this.
+    category of the outcome (``I(topic == "war") ~ x``), or as the outcome (``topic ~ x``, and ``factor(stars) ~ x`` of whole
+    numbers). The last has an equation for each category and the covariance between them (for the second alone if there are two).
+    Models of classes (``multinom``, ``ologit``, ``oprobit``) have one for all. Under every estimator that learns, the moment is
+    averaged over the variable's cross-fitted class probabilities. So it is where a predicted number stands in a term that is not
+    affine in it (``I(stars >= 4)``, ``log(price)``, ``stars^2``): the mean of a step is not the step of the mean. Up to 20 values
+    are averaged over exactly, more by draws within the gold values. Numbers of two values need none of this.
 
     References
     ----------

@@ -235,6 +235,31 @@ def test_predict(data: pd.DataFrame) -> None:
     assert fit.params_r.index.tolist() == ["(Intercept)", "topicsport", "topicwar", "x"]
 
 
+@pytest.mark.parametrize("outcome", ["factor(stars)", "as.factor(stars)", "C(stars)"])
+@pytest.mark.parametrize("estimator", ["dsl", "dsl+", "cdi", "gold_only"])
+@pytest.mark.parametrize("model", ["lm", "logit", "poisson"])
+def test_numbers_that_the_formula_makes_categories_of(
+    data: pd.DataFrame, outcome: str, estimator: str, model: str
+) -> None:
+    """factor(stars) ~ x is the regression of a category, with an equation for each of its values."""
+    codes = data.assign(stars=data["topic"].map({name: float(j) for j, name in enumerate(TOPICS)}))
+    codes["seen"] = codes["llm"].map({name: float(j) for j, name in enumerate(TOPICS)})
+    call = {"prediction": "seen", "model": model, "estimator": estimator, "sl_method": "lm", "sample_split": 1}
+    fit = dsl.dsl(f"{outcome} ~ x", codes, predicted_var="stars", **call)
+    dtype = codes.assign(stars=pd.Categorical(codes["stars"]))
+    other = dsl.dsl("stars ~ x", dtype, predicted_var="stars", **call)
+    np.testing.assert_allclose(fit.params, other.params, rtol=SAME_ALGEBRA, atol=SAME_ALGEBRA)
+    np.testing.assert_allclose(fit.bse, other.bse, rtol=SAME_ALGEBRA)
+    name = outcome.replace("as.factor", "as_factor")
+    assert fit.params.index[-1] == f"{name}[2]:x"
+
+
+def test_a_surrogate_that_is_none_of_the_numbers(data: pd.DataFrame) -> None:
+    codes = data.assign(stars=data["topic"].map({name: float(j) for j, name in enumerate(TOPICS)}), seen=0.5)
+    with pytest.raises(DataError, match=r"categories outside those of the analysis: 0\.5; it had 0, 1, 2"):
+        dsl.dsl("factor(stars) ~ x", codes, predicted_var="stars", prediction="seen", estimator="naive")
+
+
 def test_ordered_category_is_a_category(data: pd.DataFrame) -> None:
     """Grades 1 < 2 < 3 with polynomial contrasts as in R, or as dummies; the same fit."""
     grade = pd.Categorical(data["topic"].map({"art": 1, "sport": 2, "war": 3}), [1, 2, 3], ordered=True)

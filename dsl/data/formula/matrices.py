@@ -16,6 +16,7 @@ from dsl.data.formula.curved import curved_variables
 from dsl.data.formula.formulaic_spec import parse_object
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import NO_LEVELS, TwoLevels
+from dsl.data.formula.rlang.values import Factor
 from dsl.data.formula.sides import LINEAR_OUTCOME, Design, Outcome, OutcomeOf, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, check_formula
@@ -187,11 +188,10 @@ def build_each(
     As `build`, with an equation for the indicator of each category, unless the model has classes. Of two categories there is one
     for the second alone, as R's ``glm`` has it.
     """
-    name = parsed.outcome_column
-    if outcome_of.classes or name not in predicted or not is_category(data[name]):
+    levels = () if outcome_of.classes else _outcome_levels(parsed, data, labeled, predicted)
+    if not levels:
         whole = build(parsed, data, labeled, predicted, absorbed=absorbed, two_levels=two_levels, outcome_of=outcome_of)
         return (whole,), ()
-    levels = [str(level) for level in data[name].cat.categories]
     each = [parsed.indicator(level) for level in levels]
     # two indicators add up to one, so that two equations would say the same
     if len(levels) <= 2:
@@ -205,6 +205,21 @@ def build_each(
         outcome = other.fit_outcome(rows)
         designs.append(replace(first, outcome=outcome, gold_outcome=outcome.at(gold, labeled)[:, 0]))
     return tuple(designs), tuple(levels)
+
+
+def _outcome_levels(
+    parsed: ParsedFormula, data: pd.DataFrame, labeled: BoolArray, predicted: Sequence[str]
+) -> tuple[str, ...]:
+    """Categories of a predicted outcome, which may be made of numbers, as by ``factor(stars) ~ x``. Empty for numbers."""
+    name = parsed.outcome_column
+    if name:
+        category = name in predicted and is_category(data[name])
+        return tuple(str(level) for level in data[name].cat.categories) if category else ()
+    variables, values = parsed.outcome_values()
+    if not variables & set(predicted):
+        return ()
+    value = values(data[labeled])
+    return value.used().levels if isinstance(value, Factor) else ()
 
 
 def _gold_values(column: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:

@@ -8,18 +8,20 @@ TEXT := $(VENV)/.installed-text
 MODEL := $(VENV)/.installed-model
 TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
 LOWEST := .venv-lowest
+MARGINAL := .venv-marginaleffects
 # One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
 # A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
 PARALLEL := -n logical --dist loadfile
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-kernels test-lowest test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
+.PHONY: demo test test-kernels test-lowest test-marginaleffects test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
 
 help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
 	@echo "make test-kernels  the numeric tests under each of OpenBLAS's kernels that the processor has"
 	@echo "make test-lowest  the tests without R, with the lowest versions that pyproject.toml allows"
+	@echo "make test-marginaleffects  results in the package marginaleffects, which needs an older polars than the tests"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals), and long random tests"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
 	@echo "make test-browser  the report in headless Chromium (it must be installed)"
@@ -84,6 +86,14 @@ test-kernels: $(DEV)
 test-lowest: $(LOWEST)/.installed
 	$(CLEANLY) $(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -W ignore::FutureWarning \
 		-m "not slow and not live_r and not live_r_dsl and not browser $(BUT)" tests
+
+$(MARGINAL)/.installed: $(DEV)
+	$(BIN)/uv venv --quiet --clear $(MARGINAL)
+	$(BIN)/uv pip install --quiet --python $(MARGINAL)/bin/python --editable ".[marginaleffects]" "hypothesis>=6.100" "pytest>=8.2"
+	@touch $@
+
+test-marginaleffects: $(MARGINAL)/.installed
+	$(CLEANLY) $(MARGINAL)/bin/python -m pytest tests/analyses/test_adapter.py
 
 test-r-dsl: $(DEV)
 	r_compat/install_r.sh $(VENV)

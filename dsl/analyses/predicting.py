@@ -1,9 +1,11 @@
 """Predictions of results, for new rows and for the rows of the fit."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
+from dsl.analyses.adapter import adapter_of
 from dsl.data.arguments import Names
 from dsl.data.columns import quoted
 from dsl.data.tables import TableLike
@@ -168,6 +170,34 @@ class Predicting:
             count=count,
             variables=variables,
         )
+
+    def to_marginaleffects(self, data: TableLike | None = None) -> Any:
+        """The results as a model of the Python package marginaleffects: slopes, comparisons, predictions, hypotheses, plots.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            The data of the fit, for results from a file.
+
+        Returns
+        -------
+        marginaleffects.classes.ModelAbstract
+            For ``avg_slopes``, ``avg_comparisons``, ``predictions`` and the package's other functions. Its data are the variables
+            of the right-hand side on the rows of the fit, and its covariance is that of the fit.
+
+        Raises
+        ------
+        MissingDependencyError
+            The package is not installed (``pip install "dsl[marginaleffects]"``: version 0.6, with polars before 2).
+        ArgumentError
+            Fitted means are not known (absorbed effects), or a covariate is predicted: see `get_margeff`.
+
+        Notes
+        -----
+        Its intervals are normal. Its averages are about rows that count alike: with ``weights=`` in the fit, give its functions
+        ``wts`` too.
+        """
+        return adapter_of(self._core, self._rows(data))
 
     def _rows(self, data: TableLike | None) -> TableLike:
         """The data given, or those of the call."""

@@ -95,6 +95,30 @@ def logistic(repeats: int) -> Iterator[Figure]:
     yield from _against(calls, "c", "logit", "Logit", 2.0, repeats)
 
 
+FAMILIES = {
+    "poisson": sm.families.Poisson(),
+    "probit": sm.families.Binomial(sm.families.links.Probit()),
+    "cloglog": sm.families.Binomial(sm.families.links.CLogLog()),
+    "gamma": sm.families.Gamma(sm.families.links.Log()),
+}
+
+
+def generalised(repeats: int) -> Iterator[Figure]:
+    """(h) The other generalised linear models on a million rows against statsmodels' GLM."""
+    for model, family in FAMILIES.items():
+        table = tables.regression_table(MILLION, 10_000, model=model)
+        matrix, truth = _matrix(table), table["truth"].to_numpy()
+        calls: dict[str, Callable[[], Any]] = {
+            "statsmodels": lambda y=truth, x=matrix, family=family: sm.GLM(y, x, family=family).fit().bse,
+            "one": partial(fit, table, f"y ~ {TEN}", model=model, sl_method="lm", sample_split=1),
+        }
+        seconds = measure.interleaved(calls, repeats)
+        what = f"{model}, N = 1e6, 11 columns, lm learner, one split"
+        yield Figure("h", "statsmodels GLM", statistics.median(seconds["statsmodels"]), None, "s")
+        yield Figure("h", what, statistics.median(seconds["one"]), None, "s")
+        yield Figure("h", f"{what} / GLM", measure.ratio(seconds, "one", "statsmodels"), 2.0, "x")
+
+
 def _matrix(table: pd.DataFrame) -> np.ndarray:
     """The design matrix as statsmodels' formula interface would make it: rows contiguous."""
     matrix = formulaic.Formula(f"1 + {TEN}").get_model_matrix(table, output="pandas")
@@ -202,6 +226,7 @@ LINES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "e": default_learner,
     "f": memory,
     "g": imports,
+    "h": generalised,
 }
 
 

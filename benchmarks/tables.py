@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 COVARIATES = tuple(f"x{j}" for j in range(1, 11))
 TEN = " + ".join(COVARIATES)
+GENERALISED: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "poisson": lambda eta, rng: rng.poisson(np.exp(eta)).astype(float),
+    "probit": lambda eta, rng: (rng.random(len(eta)) < ndtr(eta)).astype(float),
+    "cloglog": lambda eta, rng: (rng.random(len(eta)) < -np.expm1(-np.exp(eta))).astype(float),
+    "gamma": lambda eta, rng: rng.gamma(2.0, np.exp(eta) / 2.0),
+}
+"""Outcomes of a linear predictor, by model."""
 
 
 def regression_table(n_rows: int, n_labeled: int, *, model: str = "lm", n_columns: int = 10) -> pd.DataFrame:
@@ -15,7 +24,12 @@ def regression_table(n_rows: int, n_labeled: int, *, model: str = "lm", n_column
     rng = np.random.default_rng(n_rows + n_labeled)
     x = rng.normal(size=(n_rows, n_columns))
     index = 0.5 + x @ np.linspace(0.4, -0.3, n_columns)
-    if model == "logit":
+    if model in GENERALISED:
+        truth = GENERALISED[model](index / 2.0, rng)
+        noise = rng.normal(size=n_rows)
+        # 0/1 outcomes: right nine times in ten
+        surrogate = truth + 0.3 * noise if model in ("poisson", "gamma") else np.where(noise < 1.28, truth, 1.0 - truth)
+    elif model == "logit":
         truth = (rng.random(n_rows) < expit(index)).astype(float)
         surrogate = np.clip(truth + 0.3 * rng.normal(size=n_rows), -1.0, 2.0)
     else:

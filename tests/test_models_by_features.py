@@ -93,7 +93,11 @@ class Cell:
         """With instruments, or fixed effects, where the model must have them."""
         if self.entry.instruments:
             return f"y ~ {right} | e ~ z"
-        return f"y ~ {right} | unit" if self.entry.absorbs else f"y ~ {right}"
+        return f"y ~ {right} | unit" if self.entry.needs_effects else f"y ~ {right}"
+
+    def behind(self, right: str, bar: str) -> str:
+        """With these fixed effects, whether the model can have them or not."""
+        return f"y ~ {right} | {bar}" + (" | e ~ z" if self.entry.instruments else "")
 
     def arguments(self, **more: Any) -> dict[str, Any]:
         """Those of every call."""
@@ -163,11 +167,25 @@ FEATURES["factors, polynomials"] = lambda cell: cell.fit("factor(year) + poly(x,
 FEATURES["`offset(log(exposure))`"] = lambda cell: cell.fit("x + d + offset(log(exposure))")
 
 
-@feature("fixed effects absorbed behind a bar, one and two factors")
+@feature("fixed effects behind a bar, one and two factors")
 def _absorbed(cell: Cell) -> None:
     for bar in ("unit", "unit + year"):
-        more = " | e ~ z" if cell.entry.instruments else ""
-        dsl.dsl(f"y ~ x | {bar}{more}", cell.data, **cell.arguments())
+        dsl.dsl(cell.behind("x", bar), cell.data, **cell.arguments())
+
+
+for _name in ("dsl+", "ppi++", "cdi", "gold_only", "naive"):
+    FEATURES[f"fixed effects, `{_name}`"] = lambda cell, name=_name: dsl.dsl(
+        cell.behind("x + d", "unit"), cell.with_("d").data, **cell.with_("d").arguments(estimator=name)
+    )
+
+
+@feature("fixed effects with `fit.compare()`, diagnostics, power, report")
+def _absorbed_after(cell: Cell) -> None:
+    fit = dsl.dsl(cell.behind("x", "unit"), cell.data, **cell.arguments(tune="coef", cluster="cluster"))
+    assert np.isfinite(fit.compare().table["estimate"]).all()
+    assert len(fit.diagnostics().checks)
+    assert (dsl.power_dsl(fit, labeled_size=[200]).predicted_se > 0.0).all(axis=None)
+    assert "unit" in fit.report(cell.folder / "fit.html", compare=False, diagnose=False).read_text(encoding="utf-8")
 
 
 @feature("`sample_prob=`")
@@ -179,7 +197,7 @@ def _unequal(cell: Cell) -> None:
 
 @feature("`weights=`")
 def _weights(cell: Cell) -> None:
-    for estimator in ("dsl", "ppi++" if not cell.entry.absorbs else "cdi"):
+    for estimator in ("dsl", "cdi" if cell.entry.needs_effects else "ppi++"):
         cell.fit(weights="exposure", estimator=estimator)
 
 

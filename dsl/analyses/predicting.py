@@ -34,7 +34,7 @@ class Predicting:
             All variables of the right-hand side, predicted ones at the values to evaluate. By default the rows of the fit, if it
             was made in this session (files of results hold no data).
         which : {"mean", "linear"}
-            Fitted means, or linear predictors (for ``felm`` without the fixed effects, the only choice).
+            Fitted means, or linear predictors (with absorbed fixed effects, without these, the only choice).
         missing : {"raise", "nan"}
             Rows in which a variable is missing: an error that counts them, or NaN.
 

@@ -88,8 +88,8 @@ def dsl(
     formula : str, formulaic.Formula or formulaic.ModelSpecs
         ``"y ~ x1 + factor(x2) * x3 + I(x4^2)"``: R's formula language (`dsl.data.formula.rlang` lists what works and what is
         refused), with Python's spellings (``np.log1p(x)``, ``C(g)``) and the functions of the code that the call stands in.
-        ``"y ~ x | unit + year"`` absorbs fixed effects (``model="felm"``), ``"y ~ x | state^year"`` one for each combination.
-        ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
+        ``"y ~ x | unit + year"`` absorbs fixed effects (``"felm"``, ``"poisson"``), ``"y ~ x | state^year"`` one for each
+        combination. ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
         is evaluated and named by formulaic, in Python's language (``x**2``: its ``I(x^2)`` is an exclusive or), and the
         `ModelSpecs` of a ``formulaic.model_matrix`` with its levels, scales and knots (`dsl.data.formula.formulaic_spec`).
     data : data frame
@@ -106,7 +106,7 @@ def dsl(
         P(y <= k) = F(zeta_k - x'b): a positive b makes higher classes likelier, as in R's ``polr``. Negative binomial
         regression of counts, with Var(y) = mu + alpha mu^2 and ``log(alpha)`` as its last parameter. ``"iv"``: two-stage least
         squares, ``"y ~ x | d ~ z"`` or ``"y ~ x | unit | d ~ z"`` with instruments z for the covariates d (``fit.first_stage``,
-        ``fit.overidentification``). All but fixed effects and ``multinom`` take ``offset(log(exposure))``.
+        ``fit.overidentification``). All but ``felm`` and ``multinom`` take ``offset(log(exposure))``.
     labeled : str, optional
         Column that is 1 on labelled rows and 0 elsewhere. By default the rows where no `predicted_var` is
         missing.
@@ -124,7 +124,7 @@ def dsl(
         drawn at random from the labelled rows, or chosen before the others were drawn, with a `sample_prob` of 1
         (`dsl.engine.trained`).
     index : str or list of str, optional
-        Columns of the fixed effects (``model="felm"``).
+        Columns of the fixed effects (``model="felm"`` and ``"poisson"``).
     fixed_effect : {"oneway", "twoways", "multiway"}
         How many columns `index` names: one, two, or any number.
     sl_method : str, list, scikit-learn estimator, or callable

@@ -121,7 +121,7 @@ def _add_variables(parser: ArgumentParser) -> None:
     group.add_argument(
         "--trained-on", metavar="COL", help="1 on rows whose gold labels the predictions' maker has seen, 0 elsewhere"
     )
-    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm)")
+    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm or poisson)")
 
 
 def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:

@@ -31,6 +31,17 @@ class Version:
         return Version(predicted=self.predicted[rows], outcome=self.outcome[rows], share=share)
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Factors whose effects multiply means."""
+
+    factors: tuple[IntArray, ...]
+    """(n,) level codes 0, 1, ... of each. Every level occurs."""
+    alone: bool = False
+    """Whether the predicted versions alone determine the effects, and columns count less their projections: what tuning
+    scales, whose expectation over the labelling is then zero at every level."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruments:
     """Columns z of a block's rows."""
@@ -104,6 +115,11 @@ class Block:
     """(n, f + p) projection of the pseudo-columns on the fixed effects (`dsl.engine.absorb`)."""
     absorbed_outcome: FloatArray | None = None
     """(n,) projection of the pseudo-outcome on the fixed effects."""
+    effects: "Effects | None" = None
+    """Factors whose effects multiply means (`dsl.engine.effects`). All rows of a level are needed: pieces of a block have none,
+    but the `multiplier` that came of them."""
+    multiplier: FloatArray | None = None
+    """(n,) what fitted means are multiplied by, None for one."""
     imputed: tuple[Version, ...] = ()
     """Versions whose moments are averaged. ``predicted`` and ``outcome`` are their means, and stand alone if this is empty."""
     left: Left | None = None
@@ -164,6 +180,8 @@ class Block:
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            effects=None,
+            multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
             left=None if self.left is None else self.left.rows(rows, gold),
             within=None if self.within is None else self.within._cut(rows),
@@ -182,6 +200,8 @@ class Block:
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            effects=None,
+            multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
             left=None if self.left is None else self.left.rows(rows, slice(None)),
             within=None if self.within is None else self.within.labeled(),

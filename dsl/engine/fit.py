@@ -129,7 +129,8 @@ def rough_start(block: Block, problem: Problem) -> FloatArray:
         return _several_start(block, problem, problem.link)
     k, start = block.shape[1], problem.link.start
     outcomes = np.maximum(np.concatenate([block.outcome, block.gold_outcome]), 0.0)
-    if start is None or not outcomes.any():
+    # effects make up for the level, whatever it is
+    if start is None or block.effects is not None or not outcomes.any():
         return np.zeros(k)
     mean = float(outcomes.mean())
     known = 0.0 if block.offset is None else block.offset

@@ -121,13 +121,18 @@ def fitted_means(block: Block, params: FloatArray, link: Link | Several) -> Mean
         # P (y~ - x~theta): the effects that fit the pseudo-values best at this theta (Frisch, Waugh and Lovell)
         shared = shared + (block.absorbed_outcome - block.absorbed @ params)
     gold = shared[block.gold_rows] + block.gold @ params[f:]
+
+    def mean(eta: FloatArray, rows: IntArray | slice = slice(None)) -> FloatArray:
+        mu = link.mean(eta)
+        return mu if block.multiplier is None else mu * block.multiplier[rows]
+
     if block.predicted.shape[1]:
         hat = tuple(shared + version.predicted @ params[f:] for version in block.versions)
-        means = tuple(link.mean(eta) for eta in hat)
+        means = tuple(mean(eta) for eta in hat)
     else:  # no predicted covariate: all versions have the same mean
         hat = (shared,) * len(block.versions)
-        means = (link.mean(shared),) * len(block.versions)
-    return Means(predicted=means, gold=link.mean(gold), predicted_eta=hat, gold_eta=gold, link=link)
+        means = (mean(shared),) * len(block.versions)
+    return Means(predicted=means, gold=mean(gold, block.gold_rows), predicted_eta=hat, gold_eta=gold, link=link)
 
 
 def _residuals(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:

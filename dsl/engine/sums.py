@@ -8,6 +8,7 @@ import numpy as np
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
+from dsl.engine.effects import with_effects
 from dsl.engine.labeling import Labeling
 from dsl.engine.models.model import Link
 from dsl.engine.moments import (
@@ -116,7 +117,7 @@ def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[Flo
     gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
     # psi = w m + Lambda (1 - w) m_hat is plain DSL's psi plus (Lambda - I) (1 - w) m_hat
     change = None if problem.tuning is None else problem.tuning - np.eye(k)
-    for piece in block.pieces():
+    for piece in with_effects(block, problem.link, params, problem.weights).pieces():
         part, slope = _piece_sums(piece, problem.link, params, problem.weights, gram)
         moment += part
         jacobian += slope
@@ -146,7 +147,7 @@ def row_scores(
 ) -> Iterator[FloatArray]:
     """Scores at `params` row by row, in pieces. `tuned_rule` weighs the part that Lambda scales."""
     change = None if problem.tuning is None else problem.tuning - np.eye(len(params))
-    for piece in block.pieces():
+    for piece in with_effects(block, problem.link, params, problem.weights).pieces():
         part = _piece_scores(piece, problem.link, params, rule)
         if change is not None:
             part += _piece_scores(piece.within or piece, problem.link, params, tuned_rule) @ change.T
@@ -180,7 +181,8 @@ def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatAr
 
 def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
     """What each labelled row adds, w (m - Lambda m_hat), (m, k)."""
-    labels = row_scores(block.labeled(), problem, params, problem.label_weights, removed_weights)
+    whole = with_effects(block, problem.link, params, problem.weights)
+    labels = row_scores(whole.labeled(), problem, params, problem.label_weights, removed_weights)
     return np.concatenate([*labels])
 
 

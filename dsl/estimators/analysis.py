@@ -126,7 +126,11 @@ class Analysis:
 
     def blocks(self, *, tuned: bool = False) -> list[Blocks]:
         """What makes the blocks of each equation."""
-        return [Blocks(design, self.sample, tuned=tuned) for design in self.designs]
+        link = self.model.link
+        # columns of each factor, where effects multiply means
+        linear = isinstance(link, Link) and link.slope is None
+        factors = () if linear else tuple(self.columns.absorbed.values())
+        return [Blocks(design, self.sample, tuned=tuned, factors=factors) for design in self.designs]
 
     @property
     def gold(self) -> pd.DataFrame:
@@ -227,6 +231,8 @@ def prepare_analysis(
         two_levels=sample.two_levels,
         outcome_of=_outcome_of(model),
     )
+    if columns.absorbed:
+        _check_offset(designs[0], model, call)
     if family is not None:
         _check_several(designs[0], model, family, call)
         if family.classes and parsed.outcome_column in columns.predicted:
@@ -297,6 +303,15 @@ def _check_instruments(parsed: ParsedFormula, model: Model) -> None:
     raise ArgumentError(f"the formula names instruments, which model='{model.name}' does not have; use model={names}")
 
 
+def _check_offset(design: Design, model: Model, call: Call) -> None:
+    """Raise FormulaError where fixed effects of a linear model meet an offset."""
+    if design.offset is not None and isinstance(model.link, Link) and model.link.slope is None:
+        raise FormulaError(
+            f"offset() cannot be combined with the fixed effects of model='{model.name}' (formula '{call.formula_text}'); "
+            "subtract it from the outcome, as in 'I(y - z) ~ x | unit'"
+        )
+
+
 def _column(given: object) -> str | None:
     return given if isinstance(given, str) else None
 
@@ -332,7 +347,7 @@ def _absorbed(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Mappin
                 f"index={list(index)} and the formula's '| {' + '.join(parsed.absorbed)}' differ; give one"
             )
         return parsed.absorbed
-    if not index and model.instruments:
+    if not index and not model.needs_effects:
         return {}
     if not index:
         raise ArgumentError(f"model='{call.model}' needs fixed effects: index='unit', or 'y ~ x | unit'")

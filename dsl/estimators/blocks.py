@@ -10,14 +10,17 @@ from dataclasses import replace
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
+from dsl.data.arguments import warn_caller
 from dsl.data.formula.matrices import Design
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber
-from dsl.engine.blocks import Block, Instruments, Version
+from dsl.engine.blocks import Block, Effects, Instruments, Version
+from dsl.engine.effects import level_sums
 from dsl.engine.instruments import instrumented
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
+from dsl.exceptions import FewLabelsWarning, SeparationError
 
 
 class Blocks:
@@ -29,9 +32,15 @@ class Blocks:
     sample : Sample
     tuned : bool
         Whether Lambda is to be chosen, for which absorbed fixed effects need more.
+    factors : sequence of tuples of str
+        Columns of each absorbed factor, in models whose effects multiply means. Empty in linear models.
     """
 
-    def __init__(self, design: Design, sample: Sample, *, tuned: bool = False) -> None:
+    def __init__(
+        self, design: Design, sample: Sample, *, tuned: bool = False, factors: Sequence[tuple[str, ...]] = ()
+    ) -> None:
+        self._factors = tuple(factors)
+        self._said = False
         self._design = design
         self._tuned = tuned
         self._sample = sample
@@ -124,11 +133,55 @@ class Blocks:
         # values alone would leave the effects of levels without labelled rows undetermined.
         predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
         outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
+        absorbed = np.hstack([self._fixed_projection(absorber), absorber.project(predicted)])
+        if self._factors:
+            return self._multiplied(replace(block, absorbed=absorbed), self._sample.absorbed, design_weights)
         return replace(
             block,
-            absorbed=np.hstack([self._fixed_projection(absorber), absorber.project(predicted)]),
+            absorbed=absorbed,
             absorbed_outcome=absorber.project(outcome),
             within=self._within(block, absorber) if self._tuned else None,
+        )
+
+    def _multiplied(self, block: Block, factors: Sequence[IntArray], rule: WeightRule) -> Block:
+        """The block with effects that multiply means. `absorbed` stays for the checks of columns.
+
+        Raises
+        ------
+        SeparationError
+            A level of several factors has a sum of outcomes of zero or less.
+        """
+        out, only = replace(block, effects=Effects(tuple(factors))), len(factors) == 1
+        # pseudo-outcomes of few labels can have a sum below zero, and predictions too, which have effects of their own in tuning
+        for each in (rule, imputed_weights) if self._tuned and not only else (rule,):
+            for columns, codes, sums in zip(self._factors, factors, level_sums(out, each), strict=True):
+                bad = np.flatnonzero(sums <= 0.0)
+                if len(bad) and not (only and self._said):
+                    self._say(columns, codes, bad, len(sums), only=only, rows=len(block.outcome))
+        alone = replace(out, absorbed=None, effects=Effects(tuple(factors), alone=True))
+        return replace(out, within=alone if self._tuned else None)
+
+    def _say(
+        self, columns: tuple[str, ...], codes: IntArray, bad: IntArray, levels: int, *, only: bool, rows: int
+    ) -> None:
+        """Warn of levels without a positive sum, or refuse them."""
+        data = self._sample.data if rows == len(self._sample.data) else self._sample.data[self._sample.labeled]
+        first = [data[list(columns)].iloc[int(np.argmax(codes == level))] for level in bad[:3]]
+        named = ", ".join("^".join(map(str, each)) for each in first)
+        found = (
+            f"{len(bad)} of {levels} levels of '{'^'.join(columns)}' (first: {named}) have a (design-adjusted) sum of outcomes "
+            "of zero or less"
+        )
+        if not only:
+            raise SeparationError(
+                f"{found}, and multipliers of several factors must be above zero; leave these levels out or merge them, label "
+                "more of their rows, or absorb one factor and write the others as dummies"
+            )
+        self._said = True
+        warn_caller(
+            FewLabelsWarning,
+            f"{found}: they have no effect whose exponential could be fitted. Coefficients use them all the same, as their "
+            "moments need the sums alone; label more rows of these levels if their means matter",
         )
 
     def _within(self, block: Block, absorber: Absorber) -> Block:
@@ -150,6 +203,7 @@ class Blocks:
         design, sample, rows = self._design, self._sample, self._gold_rows
         fixed = design.covariates.fixed[rows]
         absorbed, absorbed_outcome, absorber = None, None, None
+        codes: list[IntArray] = []
         row_weight = None if self._row_weight is None else self._row_weight[rows]
         if sample.absorbed:
             # levels without labelled rows have no effect to estimate: codes are closed up, as every level must occur
@@ -170,6 +224,8 @@ class Blocks:
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
         )
+        if self._factors:
+            return self._multiplied(replace(block, absorbed_outcome=None), codes, gold_weights)
         own = Version(predicted=design.gold, outcome=design.gold_outcome, instruments=design.gold_instruments)
         return self._with_instruments(block, (own,), gold_weights, absorber)
 
@@ -196,6 +252,8 @@ class Blocks:
             absorbed_outcome=absorbed_outcome,
             imputed=imputed if len(imputed) > 1 else (),
         )
+        if self._factors:
+            return self._multiplied(replace(block, absorbed_outcome=None), self._sample.absorbed, imputed_weights)
         return self._with_instruments(block, imputed, imputed_weights, self._absorber)
 
     def _fixed_projection(self, absorber: Absorber) -> FloatArray:

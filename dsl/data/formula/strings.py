@@ -121,11 +121,6 @@ class RFormula(ParsedFormula):
 
     def _fit(self, terms: Terms, rows: Rows, *, absorbed: bool) -> Part:
         states: States = {}
-        if absorbed and terms.offsets:
-            raise FormulaError(
-                f"offset() cannot be combined with the fixed effects of model='felm' (formula '{self.text}'); subtract it from "
-                "the outcome, as in 'I(y - z) ~ x | unit'"
-            )
         used = {j for term in terms.terms for j in term}
         changed = {j for j in used if set(names(terms.variables[j])) & set(rows.predicted)}
         # states (means, knots, levels) of terms with predicted variables come from gold values, the others' from all

@@ -10,4 +10,4 @@ def _identity(eta: FloatArray) -> FloatArray:
 
 LINEAR = Link(name="linear", mean=_identity, slope=None, canonical=True)
 LM = Model(name="lm", title="linear regression", link=LINEAR)
-FELM = Model(name="felm", title="linear regression with fixed effects", link=LINEAR, absorbs=True)
+FELM = Model(name="felm", title="linear regression with fixed effects", link=LINEAR, absorbs=True, needs_effects=True)

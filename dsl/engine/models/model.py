@@ -56,9 +56,11 @@ class Model:
     link: Link | Family
     """One linear predictor, or several."""
     absorbs: bool = False
-    """Whether it has absorbed fixed effects."""
+    """Whether it can have absorbed fixed effects: linear models, and those with mean exp(eta) whose slope is the mean."""
+    needs_effects: bool = False
+    """Whether it must have them."""
     instruments: bool = False
-    """Whether covariates have instruments. Fixed effects are then possible, and not needed."""
+    """Whether covariates have instruments."""
     outcomes: tuple[float, float] | None = None
     """Range of the outcome, or None for any number."""
     needs: str = ""

@@ -20,6 +20,7 @@ POISSON = Model(
     name="poisson",
     title="Poisson regression",
     link=LOG,
+    absorbs=True,
     outcomes=(0.0, np.inf),
     needs="an outcome of zero or more",
     ratio="rate ratio",

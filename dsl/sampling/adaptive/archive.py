@@ -195,10 +195,12 @@ def call_of(settings: Settings, design: LabelDesign | None = None) -> Call:
 def _check_absorbed(parsed: ParsedFormula, model: str) -> None:
     """Raise FormulaError unless fixed effects are there just where the model has them."""
     absorbs = MODELS[model].absorbs
-    if absorbs and not parsed.absorbed and not MODELS[model].instruments:
+    if MODELS[model].needs_effects and not parsed.absorbed:
         raise FormulaError(f"model='{model}' needs fixed effects behind '|': '{parsed.text} | unit'")
     if not absorbs and parsed.absorbed:
-        raise FormulaError(f"formula '{parsed.text}' has fixed effects behind '|', for which model='felm' is needed")
+        raise FormulaError(
+            f"formula '{parsed.text}' has fixed effects behind '|', for which model='felm' or 'poisson' is needed"
+        )
 
 
 def _rehearse(table: pd.DataFrame, settings: Settings, caller: Functions) -> Analysis:

@@ -337,7 +337,7 @@ REFUSED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ["Surv", "strata", "frailty", "tt", "cluster", "ridge"],
-        "survival models cannot be estimated; models are lm, logit and felm, and clusters are named by cluster=",
+        "survival models cannot be estimated (model='cloglog' is for events in grouped time), and clusters are named by cluster=",
     ),
     **dict.fromkeys(
         ["s", "te", "ti", "t2", "lo", "smooth"],

@@ -1,0 +1,166 @@
+r"""Absorbed fixed effects of models with mean exp(eta): multipliers, which the coefficients determine.
+
+With pseudo-means m_i(b) = (1 - w_i) exp(x_hat_i'b) + w_i exp(x_i'b) and pseudo-outcomes y~_i, the multiplier of a level g of
+one factor solves sum_g (y~ - a_g m) = 0, hence
+
+    a_g = sum_g y~ / sum_g m(b).
+
+The moment that is left for b is sum_i psi_i with these multipliers. Their estimation takes x_bar_g r_i off row i's score, with
+r the pseudo-residual and x_bar_g = sum_g grad m / sum_g m, and sum_g x_bar x_bar' a m off the Jacobian: what dummies give,
+exactly. Where no covariate is predicted, x_bar does not depend on labels and the moment is linear in y~, so that it has
+expectation zero however few labels a level has. A multiplier may then be zero or negative, and the level counts all the same
+(of labels alone, a level whose outcomes are all zero counts nothing).
+
+Several factors have multipliers that are products. They are fitted in turns, as are the projections x_bar (iterated
+proportional fitting, and Gauss and Seidel's method), until they no longer change.
+
+References
+----------
+Hausman, Hall and Griliches, Econometrica 52 (1984), on the conditional likelihood of one factor. Correia, Guimaraes and Zylkin,
+"Fast Poisson estimation with high-dimensional fixed effects", Stata Journal 20 (2020).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block
+from dsl.engine.models.model import Link
+from dsl.engine.moments import Means, Weights, fitted_means, imputed_weights
+from dsl.engine.several import Several
+from dsl.exceptions import ConvergenceError
+
+STILL = 1e-13
+"""Relative change of multipliers, and of projections, that counts as none."""
+MOST_TURNS = 20_000
+
+
+def with_effects(block: Block, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Block:
+    """The block with the multipliers that fit best at `params`, and the projections that their estimation takes off.
+
+    Unchanged without factors.
+    """
+    if block.effects is None:
+        return block
+    factors, alone = block.effects.factors, block.effects.alone
+    within = None if block.within is None else with_effects(block.within, link, params, rule)
+    plain = replace(block, effects=None, absorbed=None, absorbed_outcome=None, within=within)
+    # any constant is part of the effects: without it exp() stays in range where columns lie far from zero
+    eta = plain.fixed @ params[: plain.fixed.shape[1]]
+    offset = -eta.mean() if plain.offset is None else plain.offset - (eta + plain.offset).mean()
+    plain = replace(plain, offset=np.broadcast_to(offset, eta.shape))
+    weights = imputed_weights(plain) if alone else rule(plain)
+    means = fitted_means(plain, params, link)
+    assert isinstance(means, Means)  # of one linear predictor
+    mean = _total(plain, weights, means.predicted, means.gold)
+    outcomes = tuple(version.outcome for version in plain.versions)
+    outcome = _total(plain, weights, outcomes, plain.gold_outcome)
+    dummies, columns = [_dummies(codes) for codes in factors], _columns(plain, weights, means)
+    multiplier = _multipliers(dummies, factors, mean, outcome)
+    if len(factors) > 1:  # of one factor they cancel, where some are zero too
+        mean, columns = mean * multiplier, columns * multiplier[:, None]
+    found = replace(plain, multiplier=multiplier, absorbed=_projections(dummies, mean, columns))
+    return _centred(found, params) if alone else found
+
+
+def _centred(block: Block, params: FloatArray) -> Block:
+    """Columns less their projections, at the same linear predictors of the predicted versions."""
+    projection, f = block.absorbed, block.fixed.shape[1]
+    assert projection is not None
+    return replace(
+        block,
+        fixed=block.fixed - projection[:, :f],
+        predicted=block.predicted - projection[:, f:],
+        imputed=tuple(replace(version, predicted=version.predicted - projection[:, f:]) for version in block.imputed),
+        offset=block.offset + projection @ params,
+        absorbed=None,
+    )
+
+
+def level_sums(block: Block, rule: Callable[[Block], Weights]) -> list[FloatArray]:
+    """Sum of the pseudo-outcomes of each level of each factor, (levels,) each."""
+    outcomes = tuple(version.outcome for version in block.versions)
+    outcome = _total(block, rule(block), outcomes, block.gold_outcome)
+    return [np.bincount(codes, outcome) for codes in (() if block.effects is None else block.effects.factors)]
+
+
+def _total(block: Block, weights: Weights, predicted: tuple[FloatArray, ...], gold: FloatArray) -> FloatArray:
+    """Weighted sum of both versions of each row, (n,)."""
+    out = np.zeros(len(block.outcome))
+    for version, values in zip(block.versions, predicted, strict=True):
+        out += weights.predicted * values if version.share is None else weights.predicted * version.share * values
+    out[block.gold_rows] += weights.gold * gold
+    return out
+
+
+def _columns(block: Block, weights: Weights, means: Means) -> FloatArray:
+    """Derivative of the pseudo-means in the parameters, (n, k)."""
+    f = block.fixed.shape[1]
+    out = np.zeros(block.shape)
+    np.multiply(block.fixed, _total(block, weights, means.predicted, means.gold)[:, None], out=out[:, :f])
+    for version, mean in zip(block.versions, means.predicted, strict=True):
+        share = weights.predicted if version.share is None else weights.predicted * version.share
+        out[:, f:] += version.predicted * (share * mean)[:, None]
+    out[block.gold_rows, f:] += block.gold * (weights.gold * means.gold)[:, None]
+    return out
+
+
+def _dummies(codes: IntArray) -> sp.csr_matrix:
+    n = len(codes)
+    return sp.csr_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(n, int(codes.max()) + 1))
+
+
+def _multipliers(
+    dummies: list[sp.csr_matrix], factors: tuple[IntArray, ...], mean: FloatArray, outcome: FloatArray
+) -> FloatArray:
+    """Each row's product of multipliers, (n,)."""
+    sums = [each.T @ outcome for each in dummies]
+    parts = [np.ones(len(total)) for total in sums]
+    if len(dummies) == 1:
+        return np.asarray((sums[0] / (dummies[0].T @ mean))[factors[0]])
+    for _ in range(MOST_TURNS):
+        change = 0.0
+        for j, each in enumerate(dummies):
+            others = mean.copy()
+            for h, codes in enumerate(factors):
+                if h != j:
+                    others *= parts[h][codes]
+            new = sums[j] / (each.T @ others)
+            change = max(change, float(np.abs(new / parts[j] - 1.0).max()))
+            parts[j] = new
+        if not change > STILL:  # NaN too: no such parameters
+            return np.asarray(np.prod([part[codes] for part, codes in zip(parts, factors, strict=True)], axis=0))
+    raise _too_slow()
+
+
+def _projections(dummies: list[sp.csr_matrix], mean: FloatArray, columns: FloatArray) -> FloatArray:
+    """Regression on the dummies of columns / mean with the weights `mean`, (n, k)."""
+    totals = [each.T @ mean for each in dummies]
+    sums = [np.asarray(each.T @ columns) for each in dummies]
+    if len(dummies) == 1:
+        return np.asarray(dummies[0] @ (sums[0] / totals[0][:, None]))
+    cross = [[each.T @ sp.diags(mean) @ other for other in dummies] for each in dummies]
+    parts = [np.zeros_like(each) for each in sums]
+    size = max(float(np.abs(each / total[:, None]).max(initial=0.0)) for each, total in zip(sums, totals, strict=True))
+    for _ in range(MOST_TURNS):
+        change = 0.0
+        for j, own in enumerate(parts):
+            rest = sums[j].copy()
+            for h, other in enumerate(parts):
+                if h != j:
+                    rest -= cross[j][h] @ other
+            parts[j] = rest / totals[j][:, None]
+            change = max(change, float(np.abs(parts[j] - own).max(initial=0.0)))
+        if not change > STILL * size:
+            return np.asarray(sum(each @ part for each, part in zip(dummies, parts, strict=True)))
+    raise _too_slow()
+
+
+def _too_slow() -> ConvergenceError:
+    return ConvergenceError(
+        f"the fixed effects of several factors did not settle in {MOST_TURNS:,} turns: their levels are too weakly connected; "
+        "use fewer factors, or combine rare levels"
+    )

@@ -197,7 +197,7 @@ def _unequal(cell: Cell) -> None:
 
 @feature("`weights=`")
 def _weights(cell: Cell) -> None:
-    for estimator in ("dsl", "cdi" if cell.entry.needs_effects else "ppi++"):
+    for estimator in ("dsl", "cdi" if cell.entry.needs_effects or cell.entry.instruments else "ppi++"):
         cell.fit(weights="exposure", estimator=estimator)
 
 

@@ -68,14 +68,15 @@ def with_effects(block: Block, link: Link | Several, params: FloatArray, rule: C
 
 def _centred(block: Block, params: FloatArray) -> Block:
     """Columns less their projections, at the same linear predictors of the predicted versions."""
-    projection, f = block.absorbed, block.fixed.shape[1]
+    projection, offset, f = block.absorbed, block.offset, block.fixed.shape[1]
     assert projection is not None
+    assert offset is not None
     return replace(
         block,
         fixed=block.fixed - projection[:, :f],
         predicted=block.predicted - projection[:, f:],
         imputed=tuple(replace(version, predicted=version.predicted - projection[:, f:]) for version in block.imputed),
-        offset=block.offset + projection @ params,
+        offset=offset + projection @ params,
         absorbed=None,
     )
 
@@ -84,7 +85,8 @@ def level_sums(block: Block, rule: Callable[[Block], Weights]) -> list[FloatArra
     """Sum of the pseudo-outcomes of each level of each factor, (levels,) each."""
     outcomes = tuple(version.outcome for version in block.versions)
     outcome = _total(block, rule(block), outcomes, block.gold_outcome)
-    return [np.bincount(codes, outcome) for codes in (() if block.effects is None else block.effects.factors)]
+    factors = () if block.effects is None else block.effects.factors
+    return [np.asarray(np.bincount(codes, outcome), dtype=float) for codes in factors]
 
 
 def _total(block: Block, weights: Weights, predicted: tuple[FloatArray, ...], gold: FloatArray) -> FloatArray:

@@ -231,8 +231,7 @@ def prepare_analysis(
         two_levels=sample.two_levels,
         outcome_of=_outcome_of(model),
     )
-    if columns.absorbed:
-        _check_offset(designs[0], model, call)
+    _check_offset(designs[0], columns, model, call)
     if family is not None:
         _check_several(designs[0], model, family, call)
         if family.classes and parsed.outcome_column in columns.predicted:
@@ -303,9 +302,10 @@ def _check_instruments(parsed: ParsedFormula, model: Model) -> None:
     raise ArgumentError(f"the formula names instruments, which model='{model.name}' does not have; use model={names}")
 
 
-def _check_offset(design: Design, model: Model, call: Call) -> None:
+def _check_offset(design: Design, columns: Columns, model: Model, call: Call) -> None:
     """Raise FormulaError where fixed effects of a linear model meet an offset."""
-    if design.offset is not None and isinstance(model.link, Link) and model.link.slope is None:
+    linear = isinstance(model.link, Link) and model.link.slope is None
+    if columns.absorbed and design.offset is not None and linear:
         raise FormulaError(
             f"offset() cannot be combined with the fixed effects of model='{model.name}' (formula '{call.formula_text}'); "
             "subtract it from the outcome, as in 'I(y - z) ~ x | unit'"

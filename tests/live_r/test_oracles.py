@@ -19,6 +19,9 @@ CLOSED_FORM = 1e-8
 GLM_STOP = 1e-6
 """Relative: R's glm and svyglm stop when the deviance changes by 1e-14 of itself, short of Newton's root."""
 
+OPTIM_STOP, OPTIM_HESSIAN = 1e-4, 1e-3
+"""Relative: R's polr minimises by BFGS with gradients by hand, and has a Hessian from differences of these with steps of 1e-3."""
+
 COEFTEST = """function(d, formula, cluster = NULL, binomial = FALSE, type = "HC0") {
   f <- stats::as.formula(formula)
   m <- if (binomial) stats::glm(f, stats::binomial(), d, epsilon = 1e-14, maxit = 100) else stats::lm(f, d)
@@ -41,6 +44,15 @@ DUMMIES = """function(d, formula, dummies, terms, cluster = NULL) {
   m <- stats::lm(stats::reformulate(c(terms, dummies), strsplit(formula, " ~ ")[[1]][1]), d)
   v <- if (is.null(cluster)) sandwich::vcovHC(m, "HC0") else sandwich::vcovCL(m, d[[cluster]], type = "HC0", cadjust = FALSE)
   cbind(b = stats::coef(m), se = sqrt(diag(v)))[terms, ]
+}"""
+POLR = """function(d, formula, method) {
+  d$y <- ordered(d$y, levels = c("no", "some", "much"))
+  m <- MASS::polr(stats::as.formula(formula), d, method = method, Hess = TRUE, control = list(reltol = 1e-15, maxit = 1000))
+  cbind(b = c(stats::coef(m), m$zeta), se = sqrt(diag(solve(m$Hessian))))
+}"""
+GLM_NB = """function(d, formula) {
+  m <- MASS::glm.nb(stats::as.formula(formula), d, control = stats::glm.control(epsilon = 1e-14, maxit = 200))
+  cbind(b = c(stats::coef(m), -log(m$theta)))
 }"""
 SVYGLM = """function(d, formula, binomial = FALSE, cluster = FALSE) {
   design <- survey::svydesign(if (cluster) ~unit else ~1, weights = ~weight, data = d)
@@ -173,6 +185,29 @@ def test_gold_only_is_the_survey_regression(sampled: pd.DataFrame, outcome: str,
         theirs = r(SVYGLM, kept.assign(weight=1 / kept["prob"]), f"{outcome} ~ x + z", binomial=binary, cluster=cluster)
     units = kept["unit"].nunique() if cluster else len(kept)
     assert_same(table(fit), theirs, GLM_STOP, factor=np.sqrt((units - 1) / units))
+
+
+@pytest.mark.parametrize(("model", "method"), [("ologit", "logistic"), ("oprobit", "probit")])
+def test_ordered_regression(panel: pd.DataFrame, model: str, method: str) -> None:
+    """Coefficients, thresholds and their names; standard errors are those of the Hessian, which R has by differences."""
+    levels = ["no", "some", "much"]
+    code = np.digitize(panel["y"] / panel["y"].std(), [0.3, 1.2])
+    data = panel.assign(y=pd.Categorical.from_codes(code, levels, ordered=True))
+    fit = all_labeled("y ~ x + z + factor(unit < 20)", data.assign(llm=data["y"]), model=model)
+    theirs = r(POLR, data.assign(y=data["y"].astype(str)), "y ~ x + z + factor(unit < 20)", method)
+    assert list(fit.params_r.index) == list(theirs.index)
+    np.testing.assert_allclose(fit.params, theirs["b"], rtol=OPTIM_STOP)
+    bread = np.linalg.inv(fit.splits.jacobians[0])
+    np.testing.assert_allclose(np.sqrt(np.diag(bread)), theirs["se"], rtol=OPTIM_HESSIAN)
+
+
+def test_negative_binomial(panel: pd.DataFrame) -> None:
+    """R's theta is one over alpha."""
+    rng = np.random.default_rng(3)
+    counts = rng.negative_binomial(1.5, 1.5 / (1.5 + np.exp(0.5 + 0.3 * panel["z"]))).astype(float)
+    data = panel.assign(y=counts, llm=counts)
+    fit = all_labeled("y ~ x + z", data, model="negbin")
+    np.testing.assert_allclose(fit.params, r(GLM_NB, data, "y ~ x + z")["b"], rtol=GLM_STOP)
 
 
 def test_a_perturbed_truth_fails(panel: pd.DataFrame) -> None:

@@ -90,8 +90,9 @@ def _separation(case: Case) -> Findings:
     shares = []
     for blocks, params in zip(equations, np.asarray(case.fit.params).reshape(len(equations), -1), strict=True):
         mean = fitted_means(blocks.gold_only(), params[case.analysis.places], case.analysis.link).gold
-        # weightless: what matters is how many rows, not what they stand for
-        shares.append(float(np.mean(np.minimum(mean, 1.0 - mean) < limits.EXTREME)))
+        # weightless: what matters is how many rows, not what they stand for. Of classes (K, n) the likeliest is all but certain.
+        least = np.minimum(mean, 1.0 - mean) if mean.ndim == 1 else 1.0 - mean.max(axis=0)
+        shares.append(float(np.mean(least < limits.EXTREME)))
     check = judged(
         "separation",
         max(shares),

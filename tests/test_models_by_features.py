@@ -306,6 +306,20 @@ def _ratios(cell: Cell) -> None:
     np.testing.assert_allclose(table["estimate"], np.exp(fit.params), rtol=1e-12)
 
 
+@feature("`dsl.table(margins=True)`, `fit.compare(margins=True)`")
+def _shown_effects(cell: Cell) -> None:
+    fit = cell.plain()
+    assert "Average marginal effects" in dsl.table([fit], margins=True).as_text()
+    assert np.isfinite(fit.compare(margins=True, estimators=["gold_only"]).margins["std_error"]).all()
+
+
+@feature("`dsl.table(exponentiate=True)`, `fit.compare(exponentiate=True)`")
+def _shown_ratios(cell: Cell) -> None:
+    fit = cell.plain()
+    assert fit.core.ratios() in dsl.table([fit], exponentiate=True).as_text()
+    assert fit.compare(exponentiate=True, estimators=["gold_only"]).scale
+
+
 @feature("`dsl.table`, `tidy`, `summary`, R's names")
 def _table(cell: Cell) -> None:
     fit = cell.fit("x + factor(year)")

@@ -16,6 +16,7 @@ from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison.compare import default_estimators, fit_each, reference_of, side_by_side
 from dsl.reports.comparison.results import Comparison
+from dsl.reports.comparison.scales import check_scales, on_scales
 
 
 @explain_calls
@@ -25,6 +26,8 @@ def compare(
     *,
     estimators: Estimators | None = None,
     reference: str | None = None,
+    exponentiate: bool = False,
+    margins: bool = False,
     alpha: float = 0.05,
     **arguments: Any,
 ) -> Comparison:
@@ -40,6 +43,11 @@ def compare(
     reference : str, optional
         The estimator that the naive one is judged by. By default ``"dsl"`` or else the first that is neither naive nor
         gold_only.
+    exponentiate : bool
+        Odds ratios (logit) and ratios of means and rates (log links) in the table. Standard errors, the bias and conclusions stay
+        those of the coefficients.
+    margins : bool
+        Average marginal effects by each estimator too (``fit.get_margeff()``), in ``margins`` and the summary.
     alpha : float
         One minus the level of intervals and conclusions.
     **arguments
@@ -48,7 +56,8 @@ def compare(
     Returns
     -------
     Comparison
-        ``table``, ``bias``, ``hausman``, ``conclusions``, ``sentences``, ``effective_labels``, ``fits``, ``summary()``.
+        ``table``, ``bias``, ``hausman``, ``conclusions``, ``sentences``, ``effective_labels``, ``margins``, ``fits``,
+        ``summary()``.
 
     Raises
     ------
@@ -84,6 +93,7 @@ def compare(
     True
     """
     check_alpha(alpha)
+    check_scales(exponentiate, margins)
     names = formula_names(2)  # past explain_calls
     for taken in ("estimator", "tune"):
         if taken in arguments:
@@ -104,7 +114,8 @@ def compare(
         return fit_of(call_among(names, dsl, {"formula": formula, "data": data, **arguments, **own}))
 
     fits, failed = fit_each(chosen, fit, required=judge)
-    return with_faces(side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha))
+    found = side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha)
+    return with_faces(on_scales(found, data, exponentiate=exponentiate, margins=margins), data)
 
 
 def _paired(predicted_var: object) -> bool:

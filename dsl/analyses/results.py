@@ -366,7 +366,8 @@ class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ign
 
     def compare(self, data: TableLike | None = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
-        return with_faces(compare_fit(self._core, self._rows(data), **options))
+        rows = self._rows(data)
+        return with_faces(compare_fit(self._core, rows, **options), rows)
 
     def diagnostics(self, data: TableLike | None = None, **options: Any) -> Diagnostics:
         """What to look at before believing the fit. See `dsl.diagnose`."""
@@ -426,6 +427,6 @@ class DSLResults(Stored, LikelihoodResultsWrapper):  # type: ignore[misc]  # noq
         return f"<DSLResults {call.model} ({call.estimator}): {call.formula_text}; {rows}>"
 
 
-def with_faces(found: Comparison) -> Comparison:
+def with_faces(found: Comparison, data: TableLike) -> Comparison:
     """The comparison with results objects in the place of frozen fits."""
-    return replace(found, fits={name: DSLResults.of(fit_of(fit)) for name, fit in found.fits.items()})
+    return replace(found, fits={name: DSLResults.of(fit_of(fit), data) for name, fit in found.fits.items()})

@@ -6,7 +6,7 @@ from typing import Any
 from dsl._typing import Record
 from dsl.cli.calling import call
 from dsl.cli.fit import SUMMARIES, TABLES, fit_record, summary_text
-from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
+from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, call_arguments, call_record, read
 from dsl.cli.write import (
     STDOUT,
     Writer,
@@ -45,6 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "a row for each coefficient and estimator",
         "coefficients, bias of the naive estimate, Hausman test, conclusions, fits",
     )
+    add_scales(group, "printed, in --out-csv, --json, --table")
     group.add_argument("--table", metavar="FILE", help="regression table: .txt, .md, .tex, .html, .docx")
     group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
 
@@ -60,7 +61,8 @@ def run(options: Namespace) -> None:
     from dsl.analyses.compare import compare
 
     asked = {"estimators": options.estimators, "reference": options.reference, "alpha": options.alpha}
-    found = call(compare, options.formula, table.data, {**arguments, **asked})
+    scales = {"exponentiate": options.exponentiate, "margins": options.margins}
+    found = call(compare, options.formula, table.data, {**arguments, **asked, **scales})
     # texts by path: nothing is written before everything is computed
     contents: dict[str | None, str | Writer] = {}
     if options.json:
@@ -72,7 +74,7 @@ def run(options: Namespace) -> None:
     if options.table:
         from dsl.reports.tables import table as regression_table
 
-        contents[options.table] = regression_table(found.fits, alpha=options.alpha).save
+        contents[options.table] = regression_table(found.fits, alpha=options.alpha, **scales).save
     if options.summary:
         contents[options.summary] = summary_text(found.summary(), options.summary)
     write_all({path: content for path, content in contents.items() if path})
@@ -87,6 +89,8 @@ def _record(found: Any) -> Record:
         "alpha": found.alpha,
         "reference": found.reference,
         "table": records(found.table),
+        "scale": found.scale,
+        "margins": records(found.margins),
         # a comparison without the naive estimate has neither bias nor test nor conclusions
         "bias": records(None if found.bias is None else found.bias.reset_index()),
         "hausman": None if hausman is None else {n: getattr(hausman, n) for n in ("statistic", "df", "p_value")},

@@ -9,7 +9,7 @@ from statsmodels.iolib.summary import Summary
 
 from dsl._typing import IntArray, Record
 from dsl.cli.calling import call
-from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
+from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, call_arguments, call_record, read
 from dsl.cli.write import (
     STDOUT,
     Writer,
@@ -62,6 +62,7 @@ def add_results(parser: ArgumentParser) -> None:
         "coefficients: term, estimate, std_error, statistic, p_value, conf_low, conf_high",
         "coefficients, covariance, facts, call, versions, hash of the data, warnings",
     )
+    add_scales(group, "printed, in --out-csv, --json, --table, --report")
     group.add_argument("--table", metavar="FILE", help="regression table: .txt, .md, .tex, .html, .docx")
     group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
     group.add_argument("--report", metavar="FILE", help="page (.html) with a comparison of estimators and diagnostics")
@@ -82,7 +83,20 @@ def run(options: Namespace) -> None:
     contents = result_contents(options, fit, table.data, facts)
     write_all(contents)
     if not options.quiet and STDOUT not in contents:
-        print(fit.summary(alpha=options.alpha))
+        print("\n\n".join(printed(options, fit)))
+
+
+def printed(options: Namespace, fit: "DSLResults") -> list[str]:
+    """What is shown of a fit: the summary, and the scales that were asked for."""
+    parts = [str(fit.summary(alpha=options.alpha))]
+    if options.exponentiate:
+        table = fit.tidy(alpha=options.alpha, exponentiate=True).set_index("term").rename_axis(None)
+        parts.append(
+            f"{fit.core.ratios()}\n{table[['estimate', 'conf_low', 'conf_high']].to_string(float_format='{:.4g}'.format)}"
+        )
+    if options.margins:
+        parts.append(str(fit.get_margeff().summary(alpha=options.alpha)))
+    return parts
 
 
 def check_results(options: Namespace, inputs: Sequence[str | None], more: Mapping[str, str | None]) -> None:
@@ -110,24 +124,29 @@ def result_contents(
     facts : dict
         What the JSON file says before the numbers: of the data, and of the call.
     """
-    tidy = fit.tidy(alpha=options.alpha)
+    tidy = fit.tidy(alpha=options.alpha, exponentiate=options.exponentiate)
+    scales = {"exponentiate": options.exponentiate, "margins": options.margins}
     contents: dict[str, str | Writer] = {}
     if options.json:
         record = {**provenance(options), **facts, "alpha": options.alpha, **fit_record(fit, tidy)}
+        if options.exponentiate:
+            record["scale"] = fit.core.ratio()
+        if options.margins:
+            record["margins"] = records(fit.get_margeff().tidy(options.alpha))
         contents[options.json] = json_text({**record, "warnings": options.warnings})
     if options.out_csv:
         contents[options.out_csv] = csv_text(tidy)
     if options.table:
         from dsl.reports.tables import table as regression_table
 
-        contents[options.table] = regression_table(fit, alpha=options.alpha).save
+        contents[options.table] = regression_table(fit, alpha=options.alpha, **scales).save
     if options.summary:
         contents[options.summary] = summary_text(fit.summary(alpha=options.alpha), options.summary)
     if options.report:
         from dsl.reports.page import write_report
 
         # the page makes fits of its own, for which these arguments count again
-        shown = {name: getattr(options, name) for name in ("alpha", "n_jobs", "progress", "trail")}
+        shown = {name: getattr(options, name) for name in ("alpha", "n_jobs", "progress", "trail")} | scales
         contents[options.report] = lambda path: write_report(fit, path, data, **shown)
     return contents
 

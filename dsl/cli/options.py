@@ -155,6 +155,14 @@ def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._Arg
     return group
 
 
+def add_scales(group: argparse._ArgumentGroup, where: str) -> None:
+    """Scales that estimates can also be shown on."""
+    group.add_argument("--exponentiate", action="store_true", help=f"odds ratios, rate ratios: {where}")
+    group.add_argument(
+        "--margins", action="store_true", help="average marginal effects: printed, in --json, --table, --report"
+    )
+
+
 def call_arguments(options: Namespace) -> Record:
     """Arguments of `dsl.dsl` besides formula and data."""
     # options that a command does not have, such as --estimator of `dsl compare`, are left out

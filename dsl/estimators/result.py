@@ -247,6 +247,12 @@ class Fit:
             )
         return self.model.ratio or "exponentiated coefficient"
 
+    def ratios(self) -> str:
+        """The same for several of them, at the beginning of a heading: "Odds ratios"."""
+        name = self.ratio()
+        several = name.replace("ratio", "ratios", 1) if "ratio" in name else f"{name}s"
+        return several.capitalize()
+
     def tidy(
         self,
         conf_int: bool = True,

@@ -44,6 +44,32 @@ def test_fit_writes_the_numbers_of_the_function(capsys: pytest.CaptureFixture[st
     assert record["fit_quality"][0]["learner"] == "lm"
 
 
+def test_other_scales(capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--json", "fit.json", "--out-csv", "fit.csv", "--report", "fit.html"]
+    assert fit("--model", "logit", "--exponentiate", "--margins", *files) == 0
+    expected = run(pd.read_csv("posts.csv"), model="logit")
+    out, record = capsys.readouterr().out, read_json("fit.json")
+    assert "Odds ratios" in out
+    assert str(expected.get_margeff().summary()) in out
+    pd.testing.assert_frame_equal(read_exact("fit.csv"), expected.tidy(exponentiate=True), check_exact=True)
+    pd.testing.assert_frame_equal(pd.DataFrame(record["margins"]), expected.get_margeff().tidy(), check_exact=True)
+    assert record["scale"] == "odds ratio"
+    assert "margins-table" in Path("fit.html").read_text(encoding="utf-8")
+    assert fit("--model", "logit", "--exponentiate", "--table", "fit.md", "--quiet") == 0
+    assert "Odds ratios" in Path("fit.md").read_text(encoding="utf-8")
+    assert fit("--exponentiate") == 2
+    assert "no ratios in --model lm" in capsys.readouterr().err
+
+
+def test_scales_of_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", "logit", "--exponentiate", "--margins", "--estimators", "naive", "dsl", "--json", "c.json"]
+    assert main(["compare", "posts.csv", "y ~ x", *QUICK, *options]) == 0
+    assert "Average marginal effects" in capsys.readouterr().out
+    record = read_json("c.json")
+    assert record["scale"] == "odds ratio"
+    assert [row["estimator"] for row in record["margins"]] == ["naive", "dsl"]
+
+
 def test_hash_of_the_data() -> None:
     from hashlib import sha256
 

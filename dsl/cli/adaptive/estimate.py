@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from dsl.cli.adaptive.state import add_state, resume, status_line
-from dsl.cli.fit import add_results, check_results, result_contents
+from dsl.cli.fit import add_results, check_results, printed, result_contents
 from dsl.cli.options import number_or_name
 from dsl.cli.write import STDOUT, csv_text, write_all
 
@@ -68,5 +68,5 @@ def run(options: Namespace) -> None:
         contents[options.save_design] = design.design().save
     write_all(contents)
     if not options.quiet and STDOUT not in contents:
-        print(fit.summary(alpha=options.alpha))
+        print("\n\n".join(printed(options, fit)))
         print(status_line(design))

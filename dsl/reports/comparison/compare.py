@@ -26,6 +26,7 @@ from dsl.exceptions import (
 )
 from dsl.reports.comparison.difference import Difference, difference
 from dsl.reports.comparison.results import INVALID, Comparison, assemble, named, worth
+from dsl.reports.comparison.scales import check_scales, on_scales
 
 DEFAULT = ("naive", "gold_only", "dsl", "dsl+")
 NO_SURROGATE = "No naive estimate: without prediction there is no surrogate to take for the truth."
@@ -41,6 +42,8 @@ def compare_fit(
     data: TableLike,
     *,
     estimators: Estimators | None = None,
+    exponentiate: bool = False,
+    margins: bool = False,
     alpha: float = 0.05,
     n_jobs: int = 1,
     progress: bool = False,
@@ -55,6 +58,8 @@ def compare_fit(
         The data that it was fitted to.
     estimators
         As in `dsl.compare`: the others.
+    exponentiate, margins : bool
+        As in `dsl.compare`.
     alpha : float
         One minus the level of intervals and conclusions.
     n_jobs, progress
@@ -79,7 +84,10 @@ def compare_fit(
     ['naive', 'gold_only', 'dsl']
     """
     check_alpha(alpha)
+    check_scales(exponentiate, margins)
     own = fit_of(fit)
+    if exponentiate:
+        own.ratio()  # refuses other models before anything is fitted
     analysis, name = analysis_of(own, data), own_name(own)
     notes: list[str] = []
     if estimators is None:
@@ -95,7 +103,8 @@ def compare_fit(
     # a naive fit cannot judge: the best of the others does
     if own.call.estimator == INVALID and others:
         judge = reference_of(None, {each: chosen[each] for each in others})
-    return side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha)
+    found = side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha)
+    return on_scales(found, data, exponentiate=exponentiate, margins=margins)
 
 
 def default_estimators(surrogates: bool) -> tuple[tuple[str, ...], list[str]]:

@@ -23,6 +23,8 @@ def summarize(
     *,
     reference: str,
     alpha: float,
+    margins: pd.DataFrame | None = None,
+    scale: str = "",
 ) -> Summary:
     """Facts, coefficients by estimator, bias of the naive estimate, and what follows in words.
 
@@ -38,11 +40,18 @@ def summarize(
         The estimator that others are judged by.
     alpha : float
         One minus the level of the intervals.
+    margins : DataFrame, optional
+        Average marginal effects by estimator.
+    scale : str
+        What estimates are, if not coefficients.
     """
     out = EscapedSummary()
     ends = (f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
     out.tables.append(_facts(facts))
-    out.tables.append(_coefficients(table, ends))
+    out.tables.append(_coefficients(table, ends, scale or "coef"))
+    if margins is not None:
+        effects = margins.assign(effective_labels=np.nan)
+        out.tables.append(_coefficients(effects, ends, "effect", title="Average marginal effects"))
     if bias is not None:
         out.tables.append(_bias(bias, reference, ends))
     out.add_extra_txt([fill(text, WIDTH, subsequent_indent="    ") for text in texts])
@@ -58,14 +67,16 @@ def _facts(facts: Sequence[tuple[str, str]]) -> SimpleTable:
     )
 
 
-def _coefficients(table: pd.DataFrame, ends: tuple[str, str]) -> SimpleTable:
-    header = ["estimator", "coef", "std err", "P>|z|", *ends, "labels' worth"]
+def _coefficients(table: pd.DataFrame, ends: tuple[str, str], name: str, title: str | None = None) -> SimpleTable:
+    worth = "" if table["effective_labels"].isna().all() else "labels' worth"
+    header = ["estimator", name, "std err", "P>|z|", *ends, worth]
     body, stubs = [], []
     for term, rows in table.groupby("term", sort=False):
         # a coefficient's name once, above the lines of its estimators
         stubs += [str(term), *[""] * (len(rows) - 1)]
         body += [[*_row(row), _count(row["effective_labels"])] for _, row in rows.iterrows()]
-    return SimpleTable(body, headers=header, stubs=stubs, txt_fmt={**fmt_params, "data_aligns": "lrrrrrr"})
+    txt_fmt = {**fmt_params, "data_aligns": "lrrrrrr"}
+    return SimpleTable(body, headers=header, stubs=stubs, title=title, txt_fmt=txt_fmt)
 
 
 def _row(row: pd.Series) -> list[str]:

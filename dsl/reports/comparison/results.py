@@ -45,6 +45,10 @@ class Comparison:
     notes : tuple of str
     alpha : float
         One minus the level of intervals and conclusions.
+    margins : DataFrame or None
+        Average marginal effects, one row per effect and estimator, where they were asked for.
+    scale : str
+        What the table's estimates are where they are exponentiated: "odds ratio". Empty for coefficients.
 
     Examples
     --------
@@ -75,6 +79,8 @@ class Comparison:
     fits: Mapping[str, Fit | HasFit] = field(repr=False)
     failed: Mapping[str, str]
     notes: tuple[str, ...]
+    margins: pd.DataFrame | None = field(default=None, repr=False)
+    scale: str = ""
 
     @property
     def sentences(self) -> list[str]:
@@ -117,7 +123,16 @@ class Comparison:
         texts += [] if self.conclusions is None else self.sentences
         texts += [f"{name} has no estimate: {why}" for name, why in self.failed.items()]
         texts += self.notes
-        return summarize(facts, self.table, self.bias, texts, reference=self.reference, alpha=self.alpha)
+        return summarize(
+            facts,
+            self.table,
+            self.bias,
+            texts,
+            reference=self.reference,
+            alpha=self.alpha,
+            margins=self.margins,
+            scale=self.scale,
+        )
 
     def __repr__(self) -> str:
         """One line: formula and estimators."""

@@ -13,6 +13,7 @@ from dsl.reports import plots as plotting
 from dsl.reports.comparison import Comparison
 from dsl.reports.diagnostics import Diagnostics
 from dsl.reports.diagnostics.results import Check
+from dsl.reports.margins import MarginalEffects
 from dsl.reports.page.figures import picture
 from dsl.reports.page.markup import (
     Cell,
@@ -65,8 +66,30 @@ def design_section(fit: Fit) -> Section:
     return Section(ident="design", heading="Design", body=joined(parts))
 
 
-def estimates_section(fit: Fit, alpha: float) -> Section:
-    """Coefficients as a table and a plot, and how far they rely on the predictions."""
+def estimates_section(
+    fit: Fit, alpha: float, *, ratios: bool = False, effects: MarginalEffects | None = None
+) -> Section:
+    """Coefficients as a table and a plot, on other scales where asked for, and how far they rely on the predictions."""
+    parts = [
+        _estimates("estimates-table", f"Estimates of {fit.outcome}", fit.tidy(alpha=alpha), alpha),
+        coefficient_plot("estimates-plot", {fit.call.estimator: fit}, alpha, "estimates-table"),
+    ]
+    if ratios:
+        caption = (
+            f"{fit.ratios()}: exponentiated estimates of {fit.outcome} (errors and tests are those of the coefficients)"
+        )
+        parts.append(_estimates("ratios-table", caption, fit.tidy(alpha=alpha, exponentiate=True), alpha))
+    if effects is not None:
+        caption = f"Average marginal effects on {fit.outcome} ({effects.rows})"
+        parts.append(_estimates("margins-table", caption, effects.tidy(alpha), alpha))
+    if fit.splits.tuning is not None:
+        caption = "How much each coefficient relies on the predictions (lambda: 0 not at all, 1 in full)"
+        parts.append(frame_table("tuning-table", caption, fit.tuning.rename_axis("coefficient")))
+    return Section(ident="estimates", heading="Estimates", body=joined(parts))
+
+
+def _estimates(ident: str, caption: str, table_of: pd.DataFrame, alpha: float) -> Html:
+    """A table as `tidy` makes it."""
     level = f"{100 * (1 - alpha):g}% interval"
     body = [
         [
@@ -75,18 +98,12 @@ def estimates_section(fit: Fit, alpha: float) -> Section:
             _p(row.p_value),
             *map(figured, row[-2:]),
         ]
-        for row in each_row(fit.tidy(alpha=alpha))
+        for row in each_row(table_of)
     ]
-    z = "t" if fit.call.use_t else "z"
-    header = ["coefficient", "estimate", "std. error", z, "p", f"{level}: from", "to"]
-    parts = [
-        table("estimates-table", f"Estimates of {fit.outcome}", header, body),
-        coefficient_plot("estimates-plot", {fit.call.estimator: fit}, alpha, "estimates-table"),
-    ]
-    if fit.splits.tuning is not None:
-        caption = "How much each coefficient relies on the predictions (lambda: 0 not at all, 1 in full)"
-        parts.append(frame_table("tuning-table", caption, fit.tuning.rename_axis("coefficient")))
-    return Section(ident="estimates", heading="Estimates", body=joined(parts))
+    z = "t" if "df" in table_of else "z"
+    first = "variable" if ident == "margins-table" else "coefficient"
+    header = [first, "estimate", "std. error", z, "p", f"{level}: from", "to"]
+    return table(ident, caption, header, body)
 
 
 def coefficient_plot(ident: str, fits: Mapping[str, Fit | HasFit], alpha: float, table_ident: str) -> Html:

@@ -19,6 +19,7 @@ from dsl.estimators.short import Estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
+from dsl.reports.margins import marginal_effects
 from dsl.reports.page import rerun, sections
 from dsl.reports.page.annotation import annotation_section
 from dsl.reports.page.markup import Section
@@ -38,6 +39,8 @@ class Options:
     compare: bool = True
     diagnose: bool = True
     estimators: Estimators | None = None
+    exponentiate: bool = False
+    margins: bool = False
     by: str | Sequence[str] | None = None
     trail: TrailLike | None = None
     alpha: float = 0.05
@@ -56,6 +59,8 @@ def write_report(
     compare: bool = True,
     diagnose: bool = True,
     estimators: Estimators | None = None,
+    exponentiate: bool = False,
+    margins: bool = False,
     by: str | Sequence[str] | None = None,
     trail: TrailLike | None = None,
     alpha: float = 0.05,
@@ -82,6 +87,10 @@ def write_report(
         Whether to make these sections.
     estimators
         What to compare with, as in `dsl.reports.comparison.compare_fit`. By default naive, gold_only, dsl and dsl+.
+    exponentiate : bool
+        A table of odds ratios (logit) or ratios of means and rates (log links) beside the estimates.
+    margins : bool
+        A table of average marginal effects (``fit.get_margeff()``) beside them.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, as in `dsl.reports.diagnostics.diagnose`.
     trail : path, Trail or mapping, optional
@@ -128,6 +137,8 @@ def write_report(
         compare=compare,
         diagnose=diagnose,
         estimators=estimators,
+        exponentiate=exponentiate,
+        margins=margins,
         by=by,
         trail=trail,
         alpha=alpha,
@@ -171,7 +182,8 @@ def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> s
     fit = fit_of(results)
     check_alpha(options.alpha)
     check_texts(title=options.title)
-    check_flags(compare=options.compare, diagnose=options.diagnose)
+    flags = ("compare", "diagnose", "exponentiate", "margins")
+    check_flags(**{name: getattr(options, name) for name in flags})
     check_execution(options.n_jobs, options.progress)
     day = _date(options.date)
     _check_used(data, options)
@@ -189,6 +201,9 @@ def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Sectio
     trails = () if options.trail is None else trails_of(options.trail)
     if data is not None:
         check_same_data(fit, data)
+    if options.exponentiate:
+        fit.ratio()
+    effects = None if data is None or not options.margins else marginal_effects(fit, data)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
     compared = comparison if isinstance(comparison, Comparison) else None
     methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__, trails=trails)
@@ -199,7 +214,7 @@ def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Sectio
     parts = [
         sections.design_section(fit),
         _annotation(trails, fit, diagnostics),
-        sections.estimates_section(fit, options.alpha),
+        sections.estimates_section(fit, options.alpha, ratios=options.exponentiate, effects=effects),
         sections.comparison_section(comparison) if isinstance(comparison, Comparison) else comparison,
         sections.diagnostics_section(fit, diagnostics) if isinstance(diagnostics, Diagnostics) else diagnostics,
         sections.methods_section(methods, fit),
@@ -247,6 +262,10 @@ def _annotation(trails: Sequence[Trail], fit: Fit, diagnostics: Diagnostics | Se
 
 def _check_used(data: TableLike | None, options: Options) -> None:
     """Raise ArgumentError if an option would be ignored."""
+    if options.margins and data is None:
+        raise ArgumentError(
+            "margins needs the data, over whose rows effects are averaged; pass them, fit.report(path, data)"
+        )
     needs = {
         "estimators": ("compare=True", options.compare),
         "by": ("diagnose=True", options.diagnose),

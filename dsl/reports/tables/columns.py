@@ -47,6 +47,8 @@ class Column:
     coefficients: pd.DataFrame
     """One row per term: estimate, se, z, p, conf_low, conf_high."""
     facts: Mapping[str, str]
+    scale: str = ""
+    """What the estimates are, where they are no coefficients."""
 
     @property
     def terms(self) -> list[str]:
@@ -92,8 +94,9 @@ def number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def column_of(fit: Regression, name: str, alpha: float) -> Column:
-    """Read a fit of this package, or of statsmodels."""
+def column_of(fit: Regression, name: str, alpha: float, *, exponentiate: bool = False, margins: bool = False) -> Column:
+    """Read a fit of this package, or of statsmodels: its coefficients, these exponentiated, or its average marginal effects."""
+    facts, scale = _facts(fit), ""
     try:
         parts = {"estimate": fit.params, "se": fit.bse, "z": fit.tvalues, "p": fit.pvalues}
         frame = pd.DataFrame({key: pd.Series(value) for key, value in parts.items()})
@@ -103,9 +106,37 @@ def column_of(fit: Regression, name: str, alpha: float) -> Column:
         raise ArgumentError(
             f"{name} is no fit: a table is made of results of dsl.dsl (or statsmodels); found {type(fit).__name__}"
         ) from None
+    if margins:
+        frame, scale = _effects(fit, name, alpha), "Average marginal effects"
+    if exponentiate:
+        core = getattr(fit, "core", None)
+        scale = core.ratios() if isinstance(core, Fit) else "Exponentiated coefficients"
+        ends = ["estimate", "conf_low", "conf_high"]
+        with np.errstate(over="ignore"):
+            frame[ends] = np.exp(frame[ends])
     outcome = str(getattr(getattr(fit, "model", None), "endog_names", ""))
     frame.index = frame.index.map(str)
-    return Column(name=name, outcome=outcome, coefficients=frame, facts=_facts(fit))
+    return Column(name=name, outcome=outcome, coefficients=frame, facts=facts, scale=scale)
+
+
+def _effects(fit: Regression, name: str, alpha: float) -> pd.DataFrame:
+    """Average marginal effects, with discrete changes, as statsmodels' results have them too."""
+    effects = getattr(fit, "get_margeff", None)
+    if effects is None:
+        raise ArgumentError(
+            f"{name} ({type(fit).__name__}) has no get_margeff(), which margins=True shows; leave it out"
+        )
+    found = effects(dummy=True)
+    table = pd.DataFrame(np.asarray(found.summary_frame(alpha), dtype=float))
+    table.columns = pd.Index(["estimate", "se", "z", "p", "conf_low", "conf_high"])
+    names = getattr(found, "names", None)
+    table.index = pd.Index(names or [_joined(each) for each in found.summary_frame(alpha).index])
+    return table
+
+
+def _joined(label: object) -> str:
+    """A row's label in one text."""
+    return ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
 def _facts(fit: object) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from dsl.data.arguments import as_texts, check_choice, check_texts, explain_calls
+from dsl.data.arguments import as_texts, check_choice, check_flags, check_texts, explain_calls
 from dsl.engine.intervals import check_alpha
 from dsl.exceptions import ArgumentError
 from dsl.reports.tables.columns import Column, Regression, Regressions, column_of
@@ -17,6 +17,7 @@ STATS = {
 }
 LEVELS = (0.05, 0.01, 0.001)
 """P values below which one, two and three stars are set, if stars are asked for."""
+OF_COEFFICIENTS = "They are those of the coefficients, not of their exponentials."
 CAUTION = "naive: predictions taken for the truth; not valid unless they make no errors."
 
 
@@ -27,6 +28,8 @@ def table(
     names: Sequence[str] | None = None,
     stat: str = "se",
     stars: bool | Sequence[float] = False,
+    exponentiate: bool = False,
+    margins: bool = False,
     terms: Sequence[str] | Mapping[str, str] | None = None,
     digits: int = 3,
     alpha: float = 0.05,
@@ -46,6 +49,11 @@ def table(
         What stands below each coefficient.
     stars : bool or list of float
         Stars for p values below 0.05, 0.01 and 0.001, or below these levels, the largest first.
+    exponentiate : bool
+        Odds ratios (logit) and ratios of means and rates (log links), with intervals. Standard errors and tests stay those of
+        the coefficients, as in R's broom.
+    margins : bool
+        Average marginal effects (``fit.get_margeff()``) in the place of coefficients.
     terms : list of str, or dict of str to str, optional
         Coefficients to show, in this order. A dict gives each another name. Coefficients that are not named are left out, and
         a note says so.
@@ -97,8 +105,14 @@ def table(
     """
     _check(stat=stat, fmt=fmt, digits=digits, alpha=alpha)
     check_texts(title=title)
+    check_flags(exponentiate=exponentiate, margins=margins)
+    if exponentiate and margins:
+        raise ArgumentError("a table shows ratios (exponentiate) or marginal effects (margins); make one of each")
     levels = _levels(stars)
-    columns = [column_of(fit, name, alpha) for name, fit in _named(fits, names).items()]
+    columns = [
+        column_of(fit, name, alpha, exponentiate=exponentiate, margins=margins)
+        for name, fit in _named(fits, names).items()
+    ]
     shown = _shown(columns, terms)
     rows: list[Row] = []
     for term, label in shown.items():
@@ -183,7 +197,12 @@ def _facts(columns: list[Column]) -> list[Row]:
 def _notes(
     columns: list[Column], shown: Mapping[str, str], stat: str, levels: tuple[float, ...], alpha: float
 ) -> list[str]:
-    notes = [STATS[stat].format(level=100.0 * (1.0 - alpha))]
+    scales = ", ".join(dict.fromkeys(column.scale for column in columns if column.scale))
+    ratios = bool(scales) and "effect" not in scales
+    notes = [f"{scales}."] if scales else []
+    notes.append(
+        STATS[stat].format(level=100.0 * (1.0 - alpha)) + (f" {OF_COEFFICIENTS}" if ratios and stat == "se" else "")
+    )
     if levels:
         notes.append(", ".join(f"{'*' * j} p < {level:g}" for j, level in enumerate(levels, start=1)) + ".")
     left_out = list(dict.fromkeys(t for column in columns for t in column.terms if t not in shown))

@@ -421,3 +421,35 @@ def test_a_design_is_remembered(data: pd.DataFrame) -> None:
 def test_options_of_other_estimators_are_checked(data: pd.DataFrame, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         compare_fit(run(data, "y ~ x"), data, estimators={"other": {"estimator": "dsl", **options}})
+
+
+def test_ratios_and_effects(data: pd.DataFrame) -> None:
+    """Exponentiated in the table alone; effects of every estimator over the same rows."""
+    plain = compare("y ~ x + g", data, model="logit", **QUICK)
+    found = compare("y ~ x + g", data, model="logit", exponentiate=True, margins=True, **QUICK)
+    ends = ["estimate", "conf_low", "conf_high"]
+    np.testing.assert_allclose(found.table[ends], np.exp(plain.table[ends]), rtol=1e-12)
+    pd.testing.assert_frame_equal(found.table.drop(columns=ends), plain.table.drop(columns=ends))
+    assert found.sentences == plain.sentences
+    assert found.scale == "odds ratio"
+    for name, fit in found.fits.items():
+        mine = found.margins[found.margins["estimator"] == name].drop(columns="estimator").reset_index(drop=True)
+        expected = fit.get_margeff().tidy()[list(mine)]
+        pd.testing.assert_frame_equal(mine, expected)
+    assert list(found.margins["term"].unique()) == ["x", "g[T.b]", "g[T.c]"]
+    text = str(found)
+    for part in ("odds ratio", "Average marginal effects", "by estimator: odds ratios"):
+        assert part in text
+    assert plain.margins is None
+    again = found.fits["dsl"].compare(margins=True)
+    pd.testing.assert_frame_equal(
+        again.margins[again.margins["estimator"] == "dsl"].reset_index(drop=True),
+        found.margins[found.margins["estimator"] == "dsl"].reset_index(drop=True),
+    )
+
+
+def test_scales_that_there_are_not(data: pd.DataFrame) -> None:
+    with pytest.raises(ArgumentError, match="no ratios in model='lm'"):
+        run(data).compare(exponentiate=True)
+    with pytest.raises(ArgumentError, match="margins must be True or False"):
+        compare("y ~ x", data, margins="yes", **QUICK)

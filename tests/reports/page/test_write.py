@@ -95,6 +95,21 @@ def test_diagnostics_are_those_of_diagnose(whole: Page, fit: Any) -> None:
 
 
 @quickly
+def test_other_scales_have_tables(fit: Any) -> None:
+    page = Page(report_html(fit, POSTS, exponentiate=True, margins=True, compare=False, diagnose=False))
+    columns = ["estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"]
+    np.testing.assert_array_equal(numbers(page, "ratios-table"), fit.tidy(exponentiate=True)[columns])
+    effects = fit.get_margeff(data=POSTS)
+    np.testing.assert_array_equal(numbers(page, "margins-table"), effects.tidy()[columns])
+    assert "Odds ratios" in page.words
+    assert [row[0][0] for row in page.tables["margins-table"][1:]] == list(effects.terms)
+    with pytest.raises(e.ArgumentError, match="margins needs the data"):
+        report_html(fit, margins=True)
+    with pytest.raises(e.ArgumentError, match="no ratios in model='lm'"):
+        report_html(run(POSTS), exponentiate=True)
+
+
+@quickly
 def test_alpha_moves_intervals(fit: Any) -> None:
     page = Page(report_html(fit, alpha=0.1))
     np.testing.assert_array_equal(numbers(page, "estimates-table")[:, -2:], fit.conf_int(0.1))

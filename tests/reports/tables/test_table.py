@@ -245,3 +245,39 @@ def test_maketables(fits: dict[str, Any]) -> None:
 def test_frame_is_plain(made: RegressionTable) -> None:
     assert isinstance(made.frame(), pd.DataFrame)
     assert made.frame().map(lambda cell: isinstance(cell, str)).all(axis=None)
+
+
+def test_ratios_and_effects() -> None:
+    """Odds ratios and average marginal effects in the place of coefficients, for results of statsmodels too."""
+    data = posts()
+    fit, other = run(data, "y ~ x + z", model="logit"), smf.logit("llm ~ x + z", data).fit(disp=0)
+    made = table({"ours": fit, "theirs": other}, exponentiate=True, stat="ci", digits=6)
+    for name, each in (("ours", fit), ("theirs", other)):
+        assert made.frame()[name].loc["x"] == f"{np.exp(each.params['x']):.6f}"
+        low, high = np.exp(each.conf_int().loc["x"])
+        assert f"[{low:.6f}, {high:.6f}]" in made.frame()[name].to_list()
+    assert made.notes[0] == "Odds ratios, Exponentiated coefficients."
+    errors = table(fit, exponentiate=True, digits=6)
+    assert f"({fit.bse['x']:.6f})" in errors.as_text()
+    assert "not of their exponentials" in errors.as_text()
+    effects = table({"ours": fit, "theirs": other}, margins=True, digits=6)
+    for name, each in (("ours", fit), ("theirs", other)):
+        frame = each.get_margeff(dummy=True).summary_frame()
+        assert effects.frame()[name].loc["x"] == f"{frame.loc['x', 'dy/dx']:.6f}"
+        assert f"({frame.loc['x', 'Std. Err.']:.6f})" in effects.frame()[name].to_list()
+    assert effects.notes[0] == "Average marginal effects."
+    assert "Intercept" not in effects.frame().index
+    assert table(fit, margins=True, terms={"x": "X"}).frame().index[0] == "X"
+
+
+def test_scales_that_a_table_cannot_have() -> None:
+    data = posts()
+    fit = run(data, "y ~ x", model="logit")
+    with pytest.raises(ArgumentError, match="make one of each"):
+        table(fit, exponentiate=True, margins=True)
+    with pytest.raises(ArgumentError, match="no ratios in model='lm'"):
+        table([fit, run(data)], exponentiate=True)
+    with pytest.raises(ArgumentError, match=r"has no get_margeff\(\)"):
+        table(smf.ols("x ~ z", data).fit(), margins=True)
+    with pytest.raises(ArgumentError, match="exponentiate must be True or False"):
+        table(fit, exponentiate="yes")

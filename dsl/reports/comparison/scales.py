@@ -26,8 +26,8 @@ def on_scales(found: Comparison, data: TableLike, *, exponentiate: bool, margins
         reference = fit_of(found.fits[found.reference])
         name = reference.ratio()
         note = (
-            f"Estimates and intervals by estimator: {reference.ratios().lower()}. Standard errors and p values, the bias, and what is "
-            "said of each coefficient are about logarithms of these."
+            f"Estimates and intervals by estimator: {reference.ratios().lower()}. Standard errors and p values, the bias, and "
+            "what is said of each coefficient are about logarithms of these."
         )
         found = replace(found, table=reference.exponentiated(found.table), scale=name, notes=(*found.notes, note))
     return replace(found, margins=_effects(found, data)) if margins else found

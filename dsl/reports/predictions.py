@@ -137,6 +137,7 @@ def mean_function(fit: Fit, which: str = "mean") -> Mean | None:
     ArgumentError
         Fitted means need absorbed effects, which a fit does not keep.
     """
+    check_choice("which", which, ("mean", "linear"))
     if which == "mean" and fit.call.index:
         raise ArgumentError(
             f"a fit with model='{fit.call.model}' keeps no fixed effects, which fitted means need; which='linear' gives the "

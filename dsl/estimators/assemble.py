@@ -7,6 +7,7 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import small_sample_factor
+from dsl.engine.intervals import kish
 from dsl.engine.models.family import Family
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
@@ -163,6 +164,7 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
         fingerprint=sample.fingerprint,
         row_weight=sample.row_weight,
+        effective_rows=None if sample.row_weight is None else float(kish(sample.row_weight)),
         n_trained=int(sample.trained.sum()),
         trained=sample.trained if sample.trained.any() else None,
         looked=analysis.looked,

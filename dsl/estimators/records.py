@@ -35,6 +35,8 @@ class SampleFacts:
     """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
     row_weight: FloatArray | None = field(default=None, repr=False)
     """(N,) what each row counts for, with mean one (`dsl.data.weights`). None for one each."""
+    effective_rows: float | None = None
+    """Kish's number of rows that these weights leave (`dsl.engine.intervals.kish`). None for weights of one."""
     n_trained: int = 0
     """Labelled rows that the predictions' maker has seen."""
     trained: BoolArray | None = field(default=None, repr=False)

@@ -296,6 +296,7 @@ class Fit:
             labeled=self.sample.labeled[:0],
             trained=None if self.sample.trained is None else self.sample.trained[:0],
             gold=self.sample.gold[:0],
+            row_weight=None,
             # the range of the weights is all that summaries say about them
             sample_prob=np.array(self.sample.prob_range),
         )

@@ -10,7 +10,7 @@ from statsmodels.iolib.tableformatting import fmt_params
 from dsl.data.arguments import foreign_errors
 from dsl.data.messages import rows_left_out
 from dsl.engine.instruments import WEAK
-from dsl.engine.intervals import check_alpha, kish
+from dsl.engine.intervals import check_alpha
 from dsl.estimators.call import Call
 from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
@@ -85,8 +85,8 @@ def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     ]
     if sample.n_clusters is not None:
         right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster or 'units of the design'})"))
-    if sample.row_weight is not None:
-        right.append(("Weights:", f"{spec.weights} ({float(kish(sample.row_weight)):,.0f} rows' worth)"))
+    if sample.effective_rows is not None:
+        right.append(("Weights:", f"{spec.weights} (effective rows: {sample.effective_rows:,.0f})"))
     if spec.index:
         left.append(("Fixed effects:", " + ".join(spec.index)))
     if spec.target == "finite":

@@ -185,7 +185,8 @@ def test_units_are_weighted_means_of_their_posts() -> None:
 def test_refits_know_them(tmp_path: Path) -> None:
     data = posts()
     fit = fitted(data, weights="w", cross_fit=3)
-    assert "Weights:" in fit.summary().as_text()
+    text = fit.summary().as_text()
+    assert f"w (effective rows: {data['w'].sum() ** 2 / (data['w'] ** 2).sum():,.0f})" in text
     table = fit.compare(data, estimators=["dsl", "gold_only"]).table
     own = fitted(data, weights="w", estimator="gold_only")
     found = table[(table["estimator"] == "gold_only") & (table["term"] == "x")]["estimate"]
@@ -193,6 +194,10 @@ def test_refits_know_them(tmp_path: Path) -> None:
     path = tmp_path / "fit.dsl"
     fit.save(path)
     assert_same(dsl.DSLResults.load(path), fit, 1e-15)
+    light = dsl.DSLResults.load(path)
+    light.remove_data()
+    assert light.sample.row_weight is None
+    assert light.summary().as_text() == text
     dsl.write_report(fit, tmp_path / "report.html", data=data)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "rows weighted by w" in report

@@ -18,6 +18,8 @@ from dsl.exceptions import ArgumentError, DataError
 
 MISSING = ("raise", "nan")
 """What to do with rows to predict in which covariates are missing."""
+WHICH = ("mean", "linear")
+"""What can be predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Predictor:
 
     def function(self, which: str) -> Callable[[FloatArray], FloatArray]:
         """What is predicted, as a function of the linear predictors (n, equations)."""
-        check_choice("which", which, ("mean", "linear"))
+        check_choice("which", which, WHICH)
         several = self.several
         if several is not None:
             own = [j for j, places in enumerate(several.places) if places is not None]

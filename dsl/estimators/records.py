@@ -91,11 +91,11 @@ class InstrumentFacts:
 
     endogenous: tuple[str, ...]
     f: FloatArray = field(repr=False)
-    """(S, e) F statistics of the first stages."""
+    """(S, e) F statistics of the first stages (`dsl.engine.instruments.tests_of`)."""
     df: FloatArray = field(repr=False)
-    """(2,) their degrees of freedom."""
+    """(2,) their degrees of freedom (`dsl.engine.instruments.tests_of`)."""
     over: FloatArray = field(repr=False)
-    """(S,) over-identification statistics, NaN without spare instruments."""
+    """(S,) over-identification statistics (`dsl.engine.instruments.tests_of`), NaN without spare instruments."""
     over_df: int
     """Spare instruments."""
 

@@ -11,7 +11,7 @@ from dsl.data.tables import TableLike
 from dsl.engine.intervals import check_alpha, wald_interval
 from dsl.engine.margins import Mean, slopes
 from dsl.engine.models.linear import LINEAR
-from dsl.estimators.predictor import NewRows
+from dsl.estimators.predictor import WHICH, NewRows
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 
@@ -137,7 +137,7 @@ def mean_function(fit: Fit, which: str = "mean") -> Mean | None:
     ArgumentError
         Fitted means need absorbed effects, which a fit does not keep.
     """
-    check_choice("which", which, ("mean", "linear"))
+    check_choice("which", which, WHICH)
     if which == "mean" and fit.call.index:
         raise ArgumentError(
             f"a fit with model='{fit.call.model}' keeps no fixed effects, which fitted means need; which='linear' gives the "

@@ -58,9 +58,9 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "unknown argument": ({"clusters": "cl"}, e.CallError, ["'clusters'", "did you mean 'cluster'"]),
     "argument spelt as in R": ({"sample.prob": "pi"}, e.CallError, ["'sample.prob'", "did you mean 'sample_prob'"]),
     "argument of another package": (
-        {"weights": "pi"},
+        {"survey_weights": "pi"},
         e.CallError,
-        ["'weights'", "sample_prob is the probability, 1/weight"],
+        ["'survey_weights'", "sample_prob is the probability, 1/weight"],
     ),
     "argument like no other": ({"qqqq": 1}, e.CallError, ["'qqqq'", "formula, data, predicted_var"]),
     "folds of a wrong shape": ({"folds": [[0, 1]]}, e.FoldError, ["folds", "(S, 200)", "(1, 2)"]),
@@ -145,7 +145,7 @@ def test_other_words_lead_to_ours(function: Any, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("weights", "analysis weights.*sample_prob is the probability, 1/weight"),
+        ("weight", "analysis weights.*sample_prob is the probability, 1/weight"),
         ("sample_weight", "sample_prob is the probability, 1/weight"),
         ("subset", "leave the rows out of the data"),
         ("offset", "in the formula"),

@@ -16,7 +16,6 @@ from dsl.data.formula.curved import curved_variables
 from dsl.data.formula.formulaic_spec import parse_object
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.matrix import NO_LEVELS, TwoLevels
-from dsl.data.formula.rlang.values import Factor
 from dsl.data.formula.sides import LINEAR_OUTCOME, Design, Outcome, OutcomeOf, ParsedFormula, Part, Rows
 from dsl.data.formula.strings import parse_string
 from dsl.data.formula.text import FormulaLike, check_formula
@@ -215,11 +214,7 @@ def _outcome_levels(
     if name:
         category = name in predicted and is_category(data[name])
         return tuple(str(level) for level in data[name].cat.categories) if category else ()
-    variables, values = parsed.outcome_values()
-    if not variables & set(predicted):
-        return ()
-    value = values(data[labeled])
-    return value.used().levels if isinstance(value, Factor) else ()
+    return parsed.made_levels(data[labeled], predicted)
 
 
 def _gold_values(column: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:

@@ -291,6 +291,10 @@ class ParsedFormula(ABC):
     def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
         """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
 
+    def made_levels(self, labeled: pd.DataFrame, predicted: Sequence[str]) -> tuple[str, ...]:
+        """Categories that the left-hand side makes of predicted numbers on the labelled rows, empty where it makes none."""
+        return ()
+
     @abstractmethod
     def fit_outcome(self, rows: Rows) -> Outcome:
         """The left-hand side, fitted."""

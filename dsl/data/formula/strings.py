@@ -101,6 +101,14 @@ class RFormula(ParsedFormula):
         states: States = {}
         return frozenset(names(self.outcome)), lambda data: _evaluator(data, self.functions, states)(self.outcome)
 
+    def made_levels(self, labeled: pd.DataFrame, predicted: Sequence[str]) -> tuple[str, ...]:
+        """Categories that the left-hand side makes of predicted numbers on the labelled rows, empty where it makes none."""
+        variables, values = self.outcome_values()
+        if not variables & set(predicted):
+            return ()
+        value = values(labeled)
+        return value.used().levels if isinstance(value, Factor) else ()
+
     def _check_one_column(self, value: Value) -> None:
         levels: tuple[str, ...] = ()
         if isinstance(value, Factor) or (isinstance(value, np.ndarray) and value.dtype.kind == "O"):

@@ -72,7 +72,8 @@ def test_rows_that_are_left_out_leave_theirs() -> None:
     data.loc[[3, 8], "x"] = None
     with pytest.warns(dsl.exceptions.DroppedRowsWarning):
         found = params(MATRIX, data)
-    np.testing.assert_array_equal(found, params(np.delete(MATRIX, [3, 8], 0), data.drop(index=[3, 8])))
+    # not to the last bit: rows lie elsewhere in memory, which products of some processors' kernels depend on
+    np.testing.assert_allclose(found, params(np.delete(MATRIX, [3, 8], 0), data.drop(index=[3, 8])), rtol=1e-12)
 
 
 def test_another_number_or_order_of_rows_is_refused() -> None:

@@ -23,7 +23,7 @@ HEADER: dict[str, tuple[dict[str, Any], str]] = {
     "no batches": ({"sizes": []}, "sizes must be a list of whole numbers"),
     "empty batches": ({"sizes": [21, 0]}, "batch_size is 0"),
     "too many batches": ({"sizes": [21, *[1] * 10_000]}, "10,000 is the most"),
-    "another model": ({"model": "probit"}, "unknown model 'probit'"),
+    "another model": ({"model": "tobit"}, "unknown model 'tobit'"),
     "another learner": ({"sl_method": "os.system"}, "unknown sl_method 'os.system'"),
     "a learner of another kind": ({"error_model": {"name": "lm"}}, "error_model must be the name of a learner"),
     "folds": ({"cross_fit": 1}, "cross_fit must be a whole number of at least 2"),

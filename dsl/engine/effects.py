@@ -131,7 +131,7 @@ def _multipliers(
                 if h != j:
                     others *= parts[h][codes]
             new = sums[j] / (each.T @ others)
-            change = max(change, float(np.abs(new / parts[j] - 1.0).max()))
+            change = max(change, float(np.abs(new - parts[j]).max() / np.abs(new).max()))
             parts[j] = new
         if not change > STILL:  # NaN too: no such parameters
             return np.asarray(np.prod([part[codes] for part, codes in zip(parts, factors, strict=True)], axis=0))
@@ -140,7 +140,8 @@ def _multipliers(
 
 def _projections(dummies: list[sp.csr_matrix], mean: FloatArray, columns: FloatArray) -> FloatArray:
     """Regression on the dummies of columns / mean with the weights `mean`, (n, k)."""
-    totals = [each.T @ mean for each in dummies]
+    # a level whose multiplier is zero has no weight, and any projection will do
+    totals = [np.where(total == 0.0, 1.0, total) for total in (each.T @ mean for each in dummies)]
     sums = [np.asarray(each.T @ columns) for each in dummies]
     if len(dummies) == 1:
         return np.asarray(dummies[0] @ (sums[0] / totals[0][:, None]))
@@ -163,6 +164,7 @@ def _projections(dummies: list[sp.csr_matrix], mean: FloatArray, columns: FloatA
 
 def _too_slow() -> ConvergenceError:
     return ConvergenceError(
-        f"the fixed effects of several factors did not settle in {MOST_TURNS:,} turns: their levels are too weakly connected; "
-        "use fewer factors, or combine rare levels"
+        f"the fixed effects of several factors did not settle in {MOST_TURNS:,} turns: their levels are too weakly connected, or "
+        "the design-adjusted sums of outcomes of too many are below zero; use fewer factors, combine rare levels, or label more "
+        "rows"
     )

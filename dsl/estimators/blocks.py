@@ -20,7 +20,7 @@ from dsl.engine.effects import level_sums
 from dsl.engine.instruments import instrumented
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
-from dsl.exceptions import FewLabelsWarning, SeparationError
+from dsl.exceptions import FewLabelsWarning
 
 
 class Blocks:
@@ -40,7 +40,7 @@ class Blocks:
         self, design: Design, sample: Sample, *, tuned: bool = False, factors: Sequence[tuple[str, ...]] = ()
     ) -> None:
         self._factors = tuple(factors)
-        self._said = False
+        self._said = set[tuple[str, ...]]()
         self._design = design
         self._tuned = tuned
         self._sample = sample
@@ -144,44 +144,26 @@ class Blocks:
         )
 
     def _multiplied(self, block: Block, factors: Sequence[IntArray], rule: WeightRule) -> Block:
-        """The block with effects that multiply means. `absorbed` stays for the checks of columns.
-
-        Raises
-        ------
-        SeparationError
-            A level of several factors has a sum of outcomes of zero or less.
-        """
-        out, only = replace(block, effects=Effects(tuple(factors))), len(factors) == 1
-        # pseudo-outcomes of few labels can have a sum below zero, and predictions too, which have effects of their own in tuning
-        for each in (rule, imputed_weights) if self._tuned and not only else (rule,):
-            for columns, codes, sums in zip(self._factors, factors, level_sums(out, each), strict=True):
-                bad = np.flatnonzero(sums <= 0.0)
-                if len(bad) and not (only and self._said):
-                    self._say(columns, codes, bad, len(sums), only=only, rows=len(block.outcome))
+        """The block with effects that multiply means. `absorbed` stays for the checks of columns."""
+        out = replace(block, effects=Effects(tuple(factors)))
+        for columns, codes, sums in zip(self._factors, factors, level_sums(out, rule), strict=True):
+            # pseudo-outcomes of few labels can have a sum below zero
+            bad = np.flatnonzero(sums <= 0.0)
+            if len(bad) and columns not in self._said:
+                self._said.add(columns)
+                self._warn_of_levels(columns, codes, bad, len(sums), rows=len(block.outcome))
         alone = replace(out, absorbed=None, effects=Effects(tuple(factors), alone=True))
         return replace(out, within=alone if self._tuned else None)
 
-    def _say(
-        self, columns: tuple[str, ...], codes: IntArray, bad: IntArray, levels: int, *, only: bool, rows: int
-    ) -> None:
-        """Warn of levels without a positive sum, or refuse them."""
+    def _warn_of_levels(self, columns: tuple[str, ...], codes: IntArray, bad: IntArray, levels: int, rows: int) -> None:
         data = self._sample.data if rows == len(self._sample.data) else self._sample.data[self._sample.labeled]
         first = [data[list(columns)].iloc[int(np.argmax(codes == level))] for level in bad[:3]]
         named = ", ".join("^".join(map(str, each)) for each in first)
-        found = (
-            f"{len(bad)} of {levels} levels of '{'^'.join(columns)}' (first: {named}) have a (design-adjusted) sum of outcomes "
-            "of zero or less"
-        )
-        if not only:
-            raise SeparationError(
-                f"{found}, and multipliers of several factors must be above zero; leave these levels out or merge them, label "
-                "more of their rows, or absorb one factor and write the others as dummies"
-            )
-        self._said = True
         warn_caller(
             FewLabelsWarning,
-            f"{found}: they have no effect whose exponential could be fitted. Coefficients use them all the same, as their "
-            "moments need the sums alone; label more rows of these levels if their means matter",
+            f"{len(bad)} of {levels} levels of '{'^'.join(columns)}' (first: {named}) have a (design-adjusted) sum of outcomes "
+            "of zero or less: they have no effect whose exponential could be fitted. Coefficients use them all the same, as "
+            "their moments need the sums alone; label more rows of these levels if their means matter",
         )
 
     def _within(self, block: Block, absorber: Absorber) -> Block:

@@ -77,3 +77,42 @@ def test_intervals_cover(model: str, hidden: str, estimator: str) -> None:
 def test_never_worse_than_the_labelled_rows_alone(model: str, hidden: str, estimator: str) -> None:
     rmse = simulation(model, hidden)["rmse"]
     assert (rmse[estimator] <= WORSE * rmse["gold_only"]).all(), rmse
+
+
+def panel(seed: int) -> pd.DataFrame:
+    """Counts of 500 units with 5 rows each, 1 row labelled in 5 on average, a surrogate that errs more where X is positive."""
+    rng = np.random.default_rng(seed)
+    unit = np.repeat(np.arange(500), 5)
+    level = rng.normal(scale=0.5, size=500)[unit]
+    x = level + rng.normal(size=2500)
+    y = rng.poisson(np.exp(-0.4 * x + level))
+    data = pd.DataFrame({"unit": unit, "X": x, "S": rng.binomial(y, 0.8) + rng.poisson(0.2 + 0.2 * (x > 0.0))})
+    shown = np.zeros(2500, dtype=bool)
+    shown[rng.choice(2500, 500, replace=False)] = True
+    return data.assign(Y=np.where(shown, y.astype(float), np.nan))
+
+
+@cache
+def short_panel() -> pd.DataFrame:
+    """Scores of the labelled rows alone, of DSL and of DSL with a chosen lambda; effects of all 500 units."""
+    call = {
+        "formula": "Y ~ X | unit",
+        "model": "poisson",
+        "predicted_var": "Y",
+        "prediction": "S",
+        "sl_method": "lm",
+        "sample_split": 1,
+        "cluster": "unit",
+    }
+    truth = pd.Series({"X": -0.4})
+    return score(replicate(panel, truth, range(REPLICATIONS), call, ("naive", "gold_only", "dsl", "tuned")))
+
+
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.FewLabelsWarning")
+def test_effects_of_short_panels_do_no_harm() -> None:
+    """One labelled row of five: many units' design-adjusted sums are negative, and count."""
+    found = short_panel()
+    for estimator in ("dsl", "tuned"):
+        assert abs(found.loc[(estimator, "X"), "coverage"] - 0.95) <= 2 * coverage_error(REPLICATIONS), found
+        assert found.loc[(estimator, "X"), "rmse"] <= WORSE * found.loc[("gold_only", "X"), "rmse"], found
+    assert found.loc[("naive", "X"), "coverage"] < 0.8

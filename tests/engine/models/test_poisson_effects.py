@@ -167,7 +167,24 @@ def test_a_level_without_a_positive_sum_is_named_and_counts(truth: pd.DataFrame)
 
 
 @pytest.mark.filterwarnings("ignore::dsl.exceptions.LabelingWarning")
-def test_of_several_factors_it_is_refused(truth: pd.DataFrame) -> None:
+def test_such_a_level_of_several_factors(truth: pd.DataFrame) -> None:
+    """Multipliers of units and years and the coefficient, all unknown, by another solver."""
+    data = small(truth)
     call: dict[str, Any] = {"model": "poisson", "predicted_var": {"y": "llm"}, "estimator": "cdi", "tune": 1.0}
-    with pytest.raises(e.SeparationError, match=r"1 of 12 levels of 'unit' \(first: 3\)"):
-        dsl.dsl("y ~ x | unit + year", small(truth), **call)
+    with pytest.warns(e.FewLabelsWarning, match=r"1 of 12 levels of 'unit' \(first: 3\)"):
+        fit = dsl.dsl("y ~ x | unit + year", data, **call)
+    sample = analysis_of(fit.core, data).sample
+    outcome = data["llm"].to_numpy().copy()
+    outcome[sample.labeled] += sample.weight * (data["y"] - data["llm"])[sample.labeled]
+    x, unit, year = (data[name].to_numpy() for name in ("x", "unit", "year"))
+
+    def equations(at: np.ndarray) -> np.ndarray:
+        mean = at[1:13][unit] * np.append(1.0, at[13:])[year] * np.exp(at[0] * x)
+        left = outcome - mean
+        return np.concatenate([[x @ left], np.bincount(unit, left), np.bincount(year, left)[1:]])
+
+    start = np.concatenate([[0.3], np.bincount(unit, outcome) / np.bincount(unit), np.ones(5)])
+    found = scipy.optimize.root(equations, start, tol=1e-12)
+    assert found.success
+    assert found.x[4] < 0.0  # unit 3
+    assert fit.params["x"] == pytest.approx(found.x[0], abs=1e-8)

@@ -18,7 +18,7 @@ N, LABELS = 2000, 300
 WORSE = 1.03
 """RMSE against gold-only: choosing lambda from the labels costs a little."""
 FAMILY = 3.0
-"""Monte Carlo standard errors allowed where 24 coverages are judged at once (two would reject one in twenty)."""
+"""Monte Carlo standard errors allowed where 72 coverages are judged at once (two would reject one in twenty)."""
 TRUTH = pd.Series({"Intercept": -0.3, "D": 0.6, "X": -0.4})
 MODELS: dict[str, Callable[[FloatArray, np.random.Generator], FloatArray]] = {
     "poisson": lambda eta, rng: rng.poisson(np.exp(eta)).astype(float),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,10 @@ N, LABELS = 2000, 300
 WORSE = 1.03
 """RMSE against gold-only: choosing lambda from the labels costs a little."""
 FAMILY = 3.0
-"""Monte Carlo standard errors allowed where 72 coverages are judged at once (two would reject one in twenty)."""
+"""Monte Carlo standard errors allowed where 66 coverages are judged at once (two would reject one in twenty)."""
+ROOTLESS = ("cloglog", "dsl")
+"""Without a chosen lambda the design-adjusted equation of the complementary log-log model, which weighs rows by up to their
+exp(eta), has no root in about 1 of 100 draws with 300 labels: an error says so. A chosen lambda takes the labels' pilot."""
 TRUTH = pd.Series({"Intercept": -0.3, "D": 0.6, "X": -0.4})
 MODELS: dict[str, Callable[[FloatArray, np.random.Generator], FloatArray]] = {
     "poisson": lambda eta, rng: rng.poisson(np.exp(eta)).astype(float),
@@ -60,12 +64,14 @@ def simulation(model: str, hidden: str) -> pd.DataFrame:
         "sample_split": 1,
     }
     draw = partial(trial, model=model, hidden=hidden)
-    return score(replicate(draw, TRUTH, range(REPLICATIONS), call, ("gold_only", "dsl", "tuned", "dsl+")))
+    estimators = [name for name in ("gold_only", "dsl", "tuned", "dsl+") if (model, name) != ROOTLESS]
+    return score(replicate(draw, TRUTH, range(REPLICATIONS), call, estimators))
 
 
 @pytest.mark.parametrize("hidden", ["Y", "D"])
-@pytest.mark.parametrize("model", list(MODELS))
-@pytest.mark.parametrize("estimator", ["dsl", "tuned", "dsl+"])
+@pytest.mark.parametrize(
+    ("model", "estimator"), [pair for pair in product(MODELS, ("dsl", "tuned", "dsl+")) if pair != ROOTLESS]
+)
 def test_intervals_cover(model: str, hidden: str, estimator: str) -> None:
     coverage = simulation(model, hidden).loc[estimator, "coverage"]
     assert (np.abs(coverage - 0.95) <= FAMILY * coverage_error(REPLICATIONS)).all(), coverage

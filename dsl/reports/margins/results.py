@@ -31,8 +31,6 @@ class MarginalEffects:
         Categories of the outcome, empty if it is a number.
     margeff : array, (v,) or (v, m)
         Effects. With ``at="all"`` those of each row, (n, v) or (n, v, m).
-    margeff_cov : array, (v m, v m)
-        Their covariance, all effects on the first category first.
     df : array, (v m,)
         Degrees of freedom of their standard errors, infinite for normal intervals.
     method, at, rows, outcome : str
@@ -63,7 +61,7 @@ class MarginalEffects:
 
     @property
     def margeff_cov(self) -> FloatArray:
-        """Covariance of the effects (`dsl.engine.margins.delta_covariance`), (v m, v m)."""
+        """Covariance of the effects, all on the first category first (`dsl.engine.margins.delta_covariance`), (v m, v m)."""
         if self.cov is None:
             raise ArgumentError(
                 "at='all' has an effect for each row and no standard errors; use at='overall', 'mean', ..."

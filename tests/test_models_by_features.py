@@ -18,8 +18,6 @@ from dsl.engine.models import MODELS, Model
 from dsl.engine.models.family import Family
 from dsl.exceptions import DSLError, DSLWarning
 
-pytestmark = pytest.mark.numeric
-
 PAGE = Path(__file__).parents[1] / "vignettes" / "features.md"
 BEGIN, END = "<!-- tests/test_models_by_features.py writes this: -->", "<!-- until here -->"
 CLASSES = ["low", "mid", "high"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.engine.agreement import krippendorff, label_counts
 
 ROUNDING = 1e-12
 """Standard errors below are zero: measures are of the order of one."""
@@ -146,6 +147,25 @@ def kappa(gold: IntArray, given: IntArray, k: int, drawn: Drawn) -> Measure:
     left = 1.0 - chance
     psi = (agree - observed) / left - (1.0 - observed) / left**2 * (q[gold] + r[given] - 2.0 * chance)
     return drawn.measure("kappa", (observed - chance) / left, weight * psi)
+
+
+def krippendorff_alpha(
+    gold: IntArray, given: IntArray, values: FloatArray, drawn: Drawn, metric: str = "nominal"
+) -> Measure:
+    """Krippendorff's alpha of gold and given labels as two coders (`dsl.engine.agreement.krippendorff`).
+
+    Parameters
+    ----------
+    gold, given : (n,) int arrays
+        Codes 0, ..., k - 1.
+    values : (k,) array
+        The labels as numbers, in increasing order.
+    drawn : Drawn
+    metric : {"nominal", "ordinal", "interval"}
+    """
+    counts = label_counts(np.column_stack([gold, given]), len(values))
+    value, psi = krippendorff(counts, values, metric, drawn.weight)
+    return drawn.measure("krippendorff_alpha", value, psi)
 
 
 def of_label(gold: BoolArray, given: BoolArray, drawn: Drawn) -> tuple[Measure, Measure, Measure]:

@@ -9,13 +9,14 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import labeled_rows, read_columns
 from dsl.annotation.measures import Drawn
 from dsl.annotation.validation import ALL, LabelledRows, Validation, calibration_table, measure_table, written
-from dsl.data.arguments import Names, as_name, as_names, check_count, explain_calls
+from dsl.data.arguments import Names, as_name, as_names, check_choice, check_count, explain_calls
 from dsl.data.columns import NamedColumns
 from dsl.data.design import SamplingDesign, aligned
 from dsl.data.kinds import Kind, kind_of
 from dsl.data.labels import sampling_probabilities
 from dsl.data.recorded import warn_if_unused
 from dsl.data.tables import TableLike, as_numbers, first_rows
+from dsl.engine.agreement import METRICS, check_distances
 from dsl.engine.intervals import check_alpha
 from dsl.exceptions import ArgumentError, ColumnTypeError, DataError, LabelError, OutcomeError
 
@@ -35,6 +36,7 @@ def validate(
     sample_prob: str | None = None,
     design: SamplingDesign | None = None,
     cluster: str | None = None,
+    metric: str = "nominal",
     bins: int = 10,
     alpha: float = 0.05,
 ) -> "Validation":
@@ -59,6 +61,8 @@ def validate(
     labeled, sample_prob, design, cluster
         As in ``dsl.dsl``: which rows have gold labels, the probability of each row to be drawn for them, or the design that drew
         them. Clusters are rows that were drawn together.
+    metric : {"nominal", "ordinal", "interval"}
+        How far two labels are apart for Krippendorff's alpha: different or not, in ranks or in values (labels that are numbers).
     bins : int
         Intervals of equal width for the calibration.
     alpha : float
@@ -90,6 +94,7 @@ def validate(
     """
     check_alpha(alpha)
     check_count(bins, name="bins", least=2)
+    check_choice("metric", metric, METRICS)
     groups = as_names(by, "by")
     shown = _probabilities(probability)
     named = as_name(prediction, "prediction")
@@ -104,8 +109,9 @@ def validate(
         warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster)
     frame = frame[rows]
     codes, labels = _labels(frame, gold, named)
+    check_distances(labels, metric, f"'{gold}' and '{named}' hold")
     scores = _scores(frame, shown, labels, named)
-    sample = LabelledRows(gold=codes[:, 0], given=codes[:, 1], labels=labels, scores=scores, drawn=drawn)
+    sample = LabelledRows(gold=codes[:, 0], given=codes[:, 1], labels=labels, scores=scores, drawn=drawn, metric=metric)
     if not sample.both.any():
         raise LabelError(f"'{named}' is missing in all {len(frame)} rows that have a gold label '{gold}'")
     parts = list(_groups(frame, groups))
@@ -123,6 +129,7 @@ def validate(
         n=len(frame),
         n_missing=int((~sample.both).sum()),
         alpha=alpha,
+        metric=metric,
     )
 
 

@@ -16,7 +16,7 @@ from dsl.exceptions import ArgumentError
 
 ALL = "(all)"
 """Group of all rows."""
-SUMMARY = ("accuracy", "kappa", "f1", "auc", "brier", "calibration_error")
+SUMMARY = ("accuracy", "kappa", "krippendorff_alpha", "f1", "auc", "brier", "calibration_error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -28,15 +28,16 @@ class Validation:
     table : DataFrame
         One row for each group and measure, all rows first: the columns of `by` ("(all)" for all rows), ``measure``, ``label``
         (empty for measures of all labels), ``estimate``, ``std_error``, ``conf_low``, ``conf_high``, ``n`` (rows behind it).
-        Measures: accuracy, kappa (Cohen's), f1 (mean over labels); with probabilities brier, auc (mean over labels, each
-        against the rest), calibration_error (mean over labels of the expected calibration error, without a standard
-        error; noise makes it larger in small samples); of each label precision, recall, f1 and, with probabilities, auc.
+        Measures: accuracy, kappa (Cohen's), krippendorff_alpha (Krippendorff's, by `metric`), f1 (mean over labels); with
+        probabilities brier, auc (mean over labels, each against the rest), calibration_error (mean over labels of the expected
+        calibration error, without a standard error; noise makes it larger in small samples); of each label precision, recall,
+        f1 and, with probabilities, auc.
         Intervals of measures between 0 and 1 are symmetric on the log-odds scale.
     calibration : DataFrame
         One row for each group, label (of two, the second) and interval of probabilities that has rows: ``low``, ``high``,
         ``share`` (of the population), ``predicted`` (mean probability), ``observed`` (share of rows with the label),
         ``std_error``, ``conf_low``, ``conf_high``, ``n``. Empty without probabilities.
-    gold, prediction, by, alpha
+    gold, prediction, by, metric, alpha
         As in the call.
     labels : tuple
         All labels, in order.
@@ -55,6 +56,7 @@ class Validation:
     n: int
     n_missing: int
     alpha: float
+    metric: str = "nominal"
 
     def __repr__(self) -> str:
         """One line: what, and of how many rows."""
@@ -134,6 +136,8 @@ class LabelledRows:
     scores: Mapping[int, FloatArray]
     """By position of the label, (n,) probabilities, NaN where missing."""
     drawn: Drawn
+    metric: str = "nominal"
+    """How far two labels are apart."""
 
     @property
     def both(self) -> BoolArray:
@@ -157,7 +161,14 @@ class LabelledRows:
             labels=self.labels,
             scores=scores,
             drawn=self.drawn.of(rows),
+            metric=self.metric,
         )
+
+    @property
+    def values(self) -> FloatArray:
+        """The labels as numbers, places where they are text."""
+        numbers = [float(place if isinstance(label, str) else label) for place, label in enumerate(self.labels)]
+        return np.array(numbers)
 
 
 def written(label: object) -> str:
@@ -177,6 +188,7 @@ def measure_table(sample: LabelledRows, where: Mapping[str, object], bins: int, 
         rows += [
             ("", measures.accuracy(both.gold, both.given, both.drawn)),
             ("", measures.kappa(both.gold, both.given, len(names), both.drawn)),
+            ("", measures.krippendorff_alpha(both.gold, both.given, both.values, both.drawn, both.metric)),
             ("", both.drawn.mean("f1", [found[2] for found in parts])),
         ]
     known = sample.of(sample.known)
@@ -214,10 +226,10 @@ def _framed(rows: Sequence[tuple[str, Measure]], where: Mapping[str, object], al
 
 
 def _ends(table: pd.DataFrame, alpha: float) -> FloatArray:
-    """Intervals, (n, 2): symmetric on the log-odds scale, kappa's on its own. None where an estimate lies at the edge."""
+    """Intervals, (n, 2): symmetric on the log-odds scale, but for kappa and alpha. None at the edge."""
     estimate, spread = table["estimate"].to_numpy(dtype=float), table["std_error"].to_numpy(dtype=float)
     ends = np.full((len(table), 2), np.nan)
-    normal = (table["measure"] == "kappa").to_numpy() & (spread > 0.0)
+    normal = table["measure"].isin(("kappa", "krippendorff_alpha")).to_numpy() & (spread > 0.0)
     ends[normal] = np.clip(wald_interval(estimate[normal], spread[normal], alpha), -1.0, 1.0)
     # se(logit p) = se / (p (1 - p))
     inside = ~normal & (estimate > 0.0) & (estimate < 1.0) & (spread > 0.0)

@@ -7,7 +7,7 @@ from dsl.cli.options import add_data, add_outputs, by_term, read
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, records, write_all
 from dsl.exceptions import ArgumentError
 
-ASKED = ("gold", "prediction", "by", "labeled", "sample_prob", "cluster", "bins", "alpha")
+ASKED = ("gold", "prediction", "by", "labeled", "sample_prob", "cluster", "metric", "bins", "alpha")
 """Arguments of `dsl.annotation.validate` that options give as they are."""
 HELP = "agreement of labels with gold labels"
 EPILOG = """\
@@ -35,6 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
     group.add_argument("--cluster", metavar="COL", help="rows that were drawn together")
+    group.add_argument(
+        "--metric", default="nominal", help="of Krippendorff's alpha: nominal, ordinal, interval (default: nominal)"
+    )
     group.add_argument("--bins", type=int, default=10, help="intervals of probabilities (default: 10)")
     group.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals (default: 0.05)")
     add_outputs(parser, "a row for each group and measure", "measures and calibration")

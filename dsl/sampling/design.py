@@ -398,10 +398,8 @@ class LabelDesign(SamplingDesign):
         ...     path = pathlib.Path(folder) / "coder.csv"
         ...     design.to_coder(path, posts, columns="text").assign(gold=1).to_csv(path)  # the coder at work
         ...     coded = design.from_coder(path, posts, codebook=[0, 1])
-        >>> int(coded["gold"].notna().sum())
-        2
-        >>> coded["sample_prob"].tolist()
-        [0.5, 0.5, 0.5, 0.5]
+        >>> int(coded["gold"].notna().sum()), coded["sample_prob"].tolist()
+        (2, [0.5, 0.5, 0.5, 0.5])
         """
         return read_coder_files(
             self, path, data, label=label, codebook=codebook, rule=rule, ties=ties, encoding=encoding, format=format
@@ -413,15 +411,18 @@ class LabelDesign(SamplingDesign):
         *,
         label: str = "gold",
         codebook: CodebookLike | None = None,
+        metric: str = "nominal",
         encoding: str = "utf-8-sig",
         format: str | None = None,
     ) -> pd.DataFrame:
-        """Agreement of each pair of coders on the rows that both labelled.
+        """Agreement of each pair of coders on the rows that both labelled, and of all coders.
 
         Parameters
         ----------
         paths : list of str or Path
             One file per coder.
+        metric : {"nominal", "ordinal", "interval"}
+            Distance of labels for Krippendorff's alpha: different or not, in ranks or in values.
         label, codebook, encoding, format
             As in `from_coder`.
 
@@ -429,7 +430,8 @@ class LabelDesign(SamplingDesign):
         -------
         DataFrame
             One row per pair of coders: ``first``, ``second``, ``n`` rows labelled by both, ``agreement`` (share of equal
-            labels) and Cohen's ``kappa`` (NaN where chance alone would make them agree).
+            labels), Cohen's ``kappa`` (NaN where chance alone would make them agree), ``krippendorff_alpha``. Of more than two
+            coders a last row, "(all)", of the rows that two of them labelled: agreement is the mean over pairs of labels.
 
         Raises
         ------
@@ -447,10 +449,12 @@ class LabelDesign(SamplingDesign):
         ...     asked.assign(gold=[0, 0, 1, 1]).to_csv(first)  # two coders at work
         ...     asked.assign(gold=[0, 0, 1, 0]).to_csv(second)
         ...     report = design.agreement([first, second])
-        >>> report.loc[0, ["n", "agreement", "kappa"]].tolist()
-        [4.0, 0.75, 0.5]
+        >>> report.loc[0, ["n", "agreement", "kappa", "krippendorff_alpha"]].astype(float).round(3).tolist()
+        [4.0, 0.75, 0.5, 0.533]
         """
-        return agreement_table(self, paths, label=label, codebook=codebook, encoding=encoding, format=format)
+        return agreement_table(
+            self, paths, label=label, codebook=codebook, metric=metric, encoding=encoding, format=format
+        )
 
 
 def _frozen(value: ArrayLike, name: str, dtype: type, n: int) -> AnyArray:

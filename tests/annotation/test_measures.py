@@ -9,6 +9,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from dsl._typing import FloatArray, IntArray
 from dsl.annotation import measures
 from dsl.annotation.measures import Drawn, Measure
+from dsl.engine.agreement import METRICS
 
 pytestmark = pytest.mark.numeric
 
@@ -128,6 +129,7 @@ def all_measures(gold: IntArray, given: IntArray, p: FloatArray, drawn: Drawn) -
     return [
         measures.accuracy(gold, given, drawn),
         measures.kappa(gold, given, K, drawn),
+        *(measures.krippendorff_alpha(gold, given, np.array([0.0, 1.0, 4.0]), drawn, metric) for metric in METRICS),
         *of_labels[0],
         drawn.mean("f1", [each[2] for each in of_labels]),
         measures.brier(gold, p, drawn),

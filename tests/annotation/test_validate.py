@@ -11,6 +11,7 @@ from sklearn import metrics
 import dsl
 from dsl import exceptions as e
 from dsl.annotation import Validation, validate
+from dsl.engine.agreement import METRICS, krippendorff, label_counts
 
 pytestmark = pytest.mark.numeric
 
@@ -76,7 +77,7 @@ def test_groups(posts: pd.DataFrame) -> None:
     ]
     part = posts[(posts["party"] == "left") & (posts["year"] == 2021)]
     alone = validate(part, gold="y", prediction="llm", probability="llm_p", sample_prob="pi")
-    for measure in ("accuracy", "kappa", "f1", "brier", "auc", "calibration_error"):
+    for measure in ("accuracy", "kappa", "krippendorff_alpha", "f1", "brier", "auc", "calibration_error"):
         assert value(found, measure, row=2) == pytest.approx(value(alone, measure), abs=SAME)
     bins = found.calibration
     mine = bins[(bins["party"] == "left") & (bins["year"] == 2021)]
@@ -101,6 +102,25 @@ def test_kinds_of_tables(posts: pd.DataFrame) -> None:
     words = posts.assign(y=posts["y"].map({0.0: "0", 1.0: "1"}), llm=posts["llm"].astype(bool))
     for table in (pl.from_pandas(posts), {name: posts[name].to_numpy() for name in posts}, words):
         pd.testing.assert_frame_equal(validate(table, gold="y", prediction="llm", sample_prob="pi").table, whole)
+
+
+def test_krippendorff_alpha(posts: pd.DataFrame) -> None:
+    """By the metric, by the design's weights, and with an interval that may reach below zero."""
+    stars = posts.assign(y=posts["y"] + 1.0, llm=np.where(posts["llm_p"] > 0.9, 3, posts["llm"] + 1))
+    rows = stars.dropna(subset="y")
+    counts = label_counts(rows[["y", "llm"]].to_numpy(dtype=int) - 1, 3)
+    for metric in METRICS:
+        found = validate(stars, gold="y", prediction="llm", sample_prob="pi", metric=metric)
+        expected, _ = krippendorff(counts, np.array([1.0, 2.0, 3.0]), metric, (1.0 / rows["pi"]).to_numpy())
+        assert value(found, "krippendorff_alpha") == pytest.approx(expected, abs=SAME)
+        assert found.metric == metric
+    row = found.get("krippendorff_alpha").iloc[0]
+    assert row["conf_high"] - row["estimate"] == pytest.approx(row["estimate"] - row["conf_low"])
+    assert "krippendorff_alpha" in found.summary()
+    with pytest.raises(e.ArgumentError, match="unknown metric 'ratio': use one of nominal, ordinal, interval"):
+        validate(posts, gold="y", prediction="llm", metric="ratio")
+    with pytest.raises(e.ArgumentError, match=r"'gold' and 'llm' hold the label 'no'; metric='interval' needs numbers"):
+        validate(named(posts), gold="gold", prediction="llm", metric="interval")
 
 
 def test_three_labels() -> None:
@@ -256,7 +276,8 @@ def test_measures_that_are_not_there(posts: pd.DataFrame) -> None:
     found = validate(posts, gold="y", prediction="llm", sample_prob="pi")
     assert found.calibration.empty
     with pytest.raises(
-        e.ArgumentError, match=r"no measure 'auc' of the label ''; measures are accuracy, kappa, f1, precision"
+        e.ArgumentError,
+        match=r"no measure 'auc' of the label ''; measures are accuracy, kappa, krippendorff_alpha, f1, precision",
     ):
         found.get("auc")
     design = dsl.sampling.bernoulli(posts, prob="pi", seed=3)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dsl import exceptions as e
+from dsl.engine.agreement import METRICS, krippendorff, label_counts
 from dsl.sampling.coding.codebook import Codebook, canonical
 from tests.sampling.coding.test_files import code, labels_of, posts, rewrite, sent
 
@@ -59,8 +60,36 @@ def test_double_coding(tmp_path: Path) -> None:
         ["first.csv", "second.csv", 12],
         ["first.csv", "third.csv", 12],
         ["second.csv", "third.csv", 12],
+        ["(all)", "(all)", 12],
     ]
-    np.testing.assert_allclose(report["agreement"], [10 / 12, 10 / 12, 10 / 12])
+    np.testing.assert_allclose(report["agreement"], [10 / 12] * 4)
+    coders = [design.from_coder(path, posts(), codebook=[0, 1])["gold"].dropna().astype(int) for path in paths]
+    codes = pd.concat(coders, axis=1).to_numpy()
+    for place, pair in enumerate([[0, 1], [0, 2], [1, 2], [0, 1, 2]]):
+        expected = krippendorff(label_counts(codes[:, pair], 2), np.arange(2.0))[0]
+        assert report["krippendorff_alpha"][place] == pytest.approx(expected, abs=1e-12)
+    assert report["kappa"].isna().tolist() == [False, False, False, True]
+    with pytest.raises(e.ArgumentError, match="unknown metric 'ratio'"):
+        design.agreement(paths, metric="ratio")
+
+
+def test_alpha_of_stars_and_of_words(tmp_path: Path) -> None:
+    design, first = sent(tmp_path, "first.csv", columns="text")
+    table = code(first, lambda i: str(1 + i % 4))
+    second = tmp_path / "second.csv"
+    rewrite(second, table)
+    # one row is left to the first coder alone
+    code(second, lambda i: "" if i == 5 else str(1 + (i + (i % 3 == 0)) % 4))
+    one, two = np.arange(12) % 4, (np.arange(12) + (np.arange(12) % 3 == 0)) % 4
+    both = np.delete(np.column_stack([one, two]), 5, axis=0)
+    for metric in METRICS:
+        report = design.agreement([first, second], metric=metric)
+        expected = krippendorff(label_counts(both, 4), np.arange(4.0), metric)[0]
+        assert report[["n", "krippendorff_alpha"]].to_numpy().ravel() == pytest.approx([11, expected], abs=1e-12)
+    for path in (first, second):
+        code(path, lambda i: "yes" if i % 2 else "no")
+    with pytest.raises(e.ArgumentError, match=r"coders gave the label 'no'; metric='ordinal' needs numbers"):
+        design.agreement([first, second], metric="ordinal")
 
 
 def test_a_row_needs_one_coder_only(tmp_path: Path) -> None:

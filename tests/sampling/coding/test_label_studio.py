@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -124,8 +125,8 @@ def test_several_coders_in_one_file(tmp_path: Path) -> None:
     order = [posts().index[posts()["text"] == task["data"]["text"]][0] for task in tasks]
     assert coded[order].tolist() == [1, 1, 1, 0, 0]
     report = design.agreement([path], codebook=BOOK, format=LS)
-    assert report["first"].tolist() == ["coder.json (coder ann@x.org)"] * 2 + ["coder.json (coder 7)"]
-    assert report["agreement"].tolist() == [0.8, 0.6, 0.8]
+    assert report["first"].tolist() == ["coder.json (coder ann@x.org)"] * 2 + ["coder.json (coder 7)", "(all)"]
+    np.testing.assert_allclose(report["agreement"], [0.8, 0.6, 0.8, 2.2 / 3])
 
 
 def test_coders_whose_names_were_removed_are_told_apart(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def krippendorff(
     # alpha = 1 - (n - 1) / n R with R = n found / expected, which no scale of the weights changes; the factor counts as fixed
     gradient = -(n - 1.0) * (found / n + slope) / expected
     psi[rows] = part * ((each @ gradient * each).sum(axis=1) - each @ np.diag(gradient))
-    return 1.0 - (n - 1.0) * found / expected, psi
+    return float(1.0 - (n - 1.0) * found / expected), psi
 
 
 def _disagreement(

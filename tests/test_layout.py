@@ -71,6 +71,7 @@ def test_imports_are_seen_by_the_contract() -> None:
     assert not found
 
 
+@pytest.mark.long
 def test_estimators_are_asked_not_named() -> None:
     """What differs between estimators stands in the registry; comparisons with a name are few."""
     names = set(ESTIMATORS)

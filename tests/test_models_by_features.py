@@ -419,6 +419,7 @@ def rendered() -> str:
 
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("name", list(FEATURES))
+@pytest.mark.long
 def test_works_or_says_why_not(model: str, name: str) -> None:
     reason = tried(model, name)
     assert not reason or f"'{model}'" in reason

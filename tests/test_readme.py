@@ -72,6 +72,7 @@ def test_models() -> None:
     exec(PYTHON[1], {"dsl": dsl, "posts": posts.assign(toxic=toxic.where(shown))})
 
 
+@pytest.mark.long
 def test_a_study_from_sheet_to_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")

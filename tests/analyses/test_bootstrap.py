@@ -121,6 +121,7 @@ def test_designs(draw: str) -> None:
     assert fit.bse["mean"] == pytest.approx(theirs.bse["Intercept"], rel=BOOTSTRAP)
 
 
+@pytest.mark.long
 def test_same_numbers_whatever_the_processes() -> None:
     one, two = (run(mean, table(), target="finite", n_jobs=jobs).replicates for jobs in (1, 2))
     pd.testing.assert_frame_equal(one, two)

@@ -107,6 +107,7 @@ def test_independent_draws() -> None:
     assert fit.bse.iloc[0] ** 2 == pytest.approx((left * (c - c.mean()) ** 2).sum() / 600**2, rel=1e-9)
 
 
+@pytest.mark.long
 def test_independent_draws_cover() -> None:
     """Now .86 (and, for surrogates off by a constant with equal probabilities, standard errors 3.6 times too large)."""
     covered = []

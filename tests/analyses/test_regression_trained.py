@@ -146,6 +146,7 @@ def test_pages_say_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the labelled rows do not look drawn:dsl.exceptions.LabelingWarning")
+@pytest.mark.long
 def test_bias_of_labels_learnt_by_heart() -> None:
     """Few replications, of a bias of several standard errors; `tests.simulation.test_trained` has more."""
     found: dict[str, list[np.ndarray]] = {"ignored": [], "declared": []}

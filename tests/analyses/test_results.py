@@ -266,9 +266,10 @@ def test_repr_is_one_line(fit: dsl.DSLResults) -> None:
 
 
 @pytest.mark.parametrize("method", ["lm", "auto", "ranger"])
+@pytest.mark.long
 def test_same_seed_same_numbers_whatever_n_jobs(method: str) -> None:
     data = dsl.datasets.simulate_features_only(n=400, n_labels=80, seed=5)
-    call = {"data": data, "sl_method": method, "sample_split": 2, "cross_fit": 3, **data.attrs["call"]}
+    call = {"data": data, "sl_method": method, "sample_split": 2, "cross_fit": 2, **data.attrs["call"]}
     one, again, parallel = dsl.dsl(**call), dsl.dsl(**call), dsl.dsl(n_jobs=2, **call)
     other = dsl.dsl(seed=99, **call)
     pd.testing.assert_series_equal(one.params, again.params, check_exact=True)

@@ -210,6 +210,7 @@ def test_clusters_with_both_kinds_of_rows() -> None:
     assert fit.params["mean"] == pytest.approx(float(theirs.params.iloc[0]), abs=0.2 * fit.bse["mean"])
 
 
+@pytest.mark.long
 def test_scikit_learn_fit() -> None:
     from sklearn.linear_model import LogisticRegression
 

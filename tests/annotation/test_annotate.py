@@ -140,6 +140,7 @@ def test_every_fault(fake: Fake) -> None:
     assert [fake.asked[i] - n for i, n in enumerate(asked)] == [0] * 6 + [1, 1] + [0] * 5
 
 
+@pytest.mark.long
 def test_two_thousand_texts_with_faults(fake: Fake) -> None:
     """Sixteen at a time, every fifth with a fault of one kind or another."""
     kinds = ["[429 x1]", "[500 x2]", "[cut x1]", "[broken x1]", "[slow]", "[refusal]", "[500]", "[429 x2]"]

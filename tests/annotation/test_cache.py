@@ -91,6 +91,7 @@ def test_other_files_are_refused_and_unchanged(tmp_path: Path, content: bytes) -
     assert path.read_bytes() == content
 
 
+@pytest.mark.long
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     path = filled(tmp_path / "c.jsonl", range(2))
     code = f"""

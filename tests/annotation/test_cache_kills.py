@@ -51,6 +51,7 @@ def wait_for(fake: Fake, answers: int) -> None:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_killed_at_random_moments(kills: int) -> None:
     texts = 60 * kills
     data = pd.DataFrame({"body": [f"#{i} so" for i in range(texts)]})
@@ -88,6 +89,7 @@ def test_killed_at_random_moments(kills: int) -> None:
         assert len(cache) == texts
 
 
+@pytest.mark.long
 def test_two_processes_on_one_cache() -> None:
     """The second is refused, and the first one's answers are whole."""
     with Fake(every=0.03) as fake:

@@ -136,6 +136,7 @@ def test_a_spent_budget(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )
+@pytest.mark.long
 def test_signals_lose_nothing(fake: Fake, number: int, code: int) -> None:
     """What is in flight is waited for and stored."""
     fake.every = 0.2

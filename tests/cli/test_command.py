@@ -22,6 +22,7 @@ def run(*arguments: str, encoding: str = "ascii") -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-m", "dsl", *arguments], env=where, capture_output=True, check=False)
 
 
+@pytest.mark.long
 def test_names_that_the_terminal_cannot_write() -> None:
     posts().rename(columns={"x": "größe"}).to_csv("names.csv", index=False)
     found = run("fit", "names.csv", "y ~ größe", *QUICK)
@@ -34,6 +35,7 @@ def test_names_that_the_terminal_cannot_write() -> None:
     assert b"UnicodeEncodeError" not in wrong.stderr
 
 
+@pytest.mark.long
 def test_data_on_stdout_are_utf_8_whatever_the_terminal_is() -> None:
     posts().rename(columns={"x": "größe"}).to_csv("names.csv", index=False)
     found = run("fit", "names.csv", "y ~ größe", *QUICK, "--json", "-", encoding="cp1252")

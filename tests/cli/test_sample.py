@@ -162,6 +162,7 @@ with open("coder.csv", "w", newline="") as file:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
+@pytest.mark.long
 def test_pipeline_in_a_shell(folder: Path) -> None:
     data = pd.read_csv("posts.csv")
     truth = (data["x"] + np.random.default_rng(1).normal(size=200) > 0).astype(float)

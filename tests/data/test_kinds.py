@@ -246,6 +246,7 @@ def refused_as(column: Column, role: str) -> str | None:
 
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("case", COLUMNS)
+@pytest.mark.long
 def test_kinds_roles_containers(case: str, container: str) -> None:
     column = COLUMNS[case]
     if case in PYTHON_ONLY and container in ("arrow", "polars", "pyarrow"):

@@ -141,6 +141,7 @@ WITHIN = 1e-6
 @pytest.mark.parametrize("kind", ALL)
 @settings(FEW, max_examples=4)
 @given(seed=SEEDS, scale=st.sampled_from([1e-8, -1.0, 1e8]), shift=st.sampled_from([0.0, -3.0, 40.0]))
+@pytest.mark.long
 def test_other_coefficients_do_not_move(model: str, kind: str, seed: int, scale: float, shift: float) -> None:
     """With x replaced by scale (x + shift): other slopes and their errors as before, its own over the scale."""
     if model == "felm" and kind == "ppi":

@@ -233,6 +233,7 @@ def calls(draw: st.DrawFn) -> tuple[Callable[[], list[object]], str]:
     return run, what
 
 
+@pytest.mark.long
 def test_bad_input_is_answered() -> None:
     """In `make test`: few, always the same."""
 

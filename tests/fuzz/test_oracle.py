@@ -101,6 +101,7 @@ def check(case: Case) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_random_analysis_agrees() -> None:
     """In `make test`: few, always the same."""
 

@@ -55,6 +55,7 @@ def test_learners_see_labelled_rows_only() -> None:
         np.testing.assert_array_equal(new, x[folds[0] == fold])
 
 
+@pytest.mark.long
 def test_a_learner_is_chosen_on_rows_of_other_clusters() -> None:
     """Gold is noise that the rows of a cluster share: only across clusters does it show that the features say nothing."""
     rng = np.random.default_rng(0)

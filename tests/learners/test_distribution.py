@@ -291,6 +291,7 @@ def test_every_row_labelled_is_least_squares(truth: pd.DataFrame, names: tuple[s
     np.testing.assert_allclose(fit.bse, ols.bse, rtol=SAME_ALGEBRA)
 
 
+@pytest.mark.long
 def test_numbers_do_not_depend_on_the_processors(truth: pd.DataFrame) -> None:
     data = labelled(truth, "d", "count")
     one, two = (run("y ~ d + count", data, "d", "count", n_jobs=n, tune="coef") for n in (1, 2))
@@ -310,6 +311,7 @@ def drawn(seed: int, *, binary: bool) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.long
 def test_better_than_the_mean_plugged_in(binary: bool) -> None:
     """Repeated draws: unbiased, standard errors right, and more precise than DSL and the labelled rows alone."""
     fits: dict[str, list[Any]] = {"dsl+": [], "dsl": [], "gold_only": []}

@@ -48,6 +48,7 @@ def sample(n=150, seed=0):
 
 @pytest.mark.parametrize("kind", ["gaussian", "binary", "fraction"])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.long
 def test_every_name_fits_predicts_and_repeats(name, kind):
     x, gold = sample(80)
     y = gold[kind]

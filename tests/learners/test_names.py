@@ -20,6 +20,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize("name", NAMED)
+@pytest.mark.long
 def test_the_seed_says_it_all(name: str) -> None:
     """Two fits with one seed predict the same numbers, whatever was drawn in between."""
     for family in ("binomial",) if name == "logit" else ("gaussian", "binomial"):

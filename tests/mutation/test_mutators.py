@@ -64,6 +64,7 @@ def test_names_move_with_the_line() -> None:
         twice[0].apply(b"nothing of it")
 
 
+@pytest.mark.long
 def test_every_file_can_be_changed_and_read() -> None:
     """One change of each file, the one whose name comes first."""
     for path in sorted(ROOT.glob("dsl/engine/**/*.py")):

@@ -37,6 +37,7 @@ def test_comparison_from_the_start() -> None:
     assert found.formula == "x ~ 1 + y + C(g, contr.sum) + words + y:C(g, contr.sum)"
 
 
+@pytest.mark.long
 def test_report_shows_code_that_makes_the_same_fit(tmp_path: Any) -> None:
     fit = run(posts(), OBJECT)
     fit.report(str(tmp_path / "report.html"), posts())

@@ -74,6 +74,7 @@ def refused(call: Callable[[], object], error: type[Exception], match: str) -> N
         ("cut(a, 1e9)", "asked for 1,000,000,000 intervals"),
     ],
 )
+@pytest.mark.long
 def test_formulas(data: pd.DataFrame, side: str, match: str) -> None:
     refused(lambda: dsl.dsl(f"y ~ {side}", data, **CALL), e.FormulaError, match)
 

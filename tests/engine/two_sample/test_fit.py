@@ -119,6 +119,7 @@ def model(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0, None])
+@pytest.mark.long
 def test_estimates_are_those_of_ppi_python(model: str, lam: float | None) -> None:
     """At fixed lam, and at the one that ppi-python's point estimate chooses."""
     study = Study(model=model)

@@ -59,6 +59,7 @@ def learner(model: str, kind: Any = "lora", **changed: Any) -> TextClassifier:
 @pytest.mark.parametrize(
     ("kind", "rate", "gain"), [("lora", 0.01, 0.8), ("prompt_tuning", 0.1, 0.95), ("full", 0.002, 0.8)]
 )
+@pytest.mark.long
 def test_words_are_learnt(model: str, kind: str, rate: float, gain: float) -> None:
     fitted = learner(model, kind, epochs=6, validation=0.0, learning_rate=rate).fit(TEXTS[:120], GOLD[:120])
     predicted = fitted.predict(TEXTS)
@@ -84,6 +85,7 @@ def test_what_is_trained(model: str) -> None:
     assert sizes["full"] > 10_000
 
 
+@pytest.mark.long
 def test_the_seed_says_it_all(model: str) -> None:
     one, same, other = (
         learner(model, random_state=seed, validation=0.0).fit(TEXTS[:60], GOLD[:60]).predict(TEXTS[60:])
@@ -93,6 +95,7 @@ def test_the_seed_says_it_all(model: str) -> None:
     assert np.abs(one - other).max() > 0.0
 
 
+@pytest.mark.long
 def test_trained_weights_are_used_again(model: str, tmp_path: Path) -> None:
     folder = tmp_path / "adapters"
     first = learner(model, cache_dir=folder).fit(TEXTS[:80], GOLD[:80])
@@ -147,6 +150,7 @@ def test_training_stops_early(model: str) -> None:
     assert few.n_epochs_ == 3
 
 
+@pytest.mark.long
 def test_a_fit_splits_rows_once_and_learns_from_texts(model: str, tmp_path: Path) -> None:
     call: dict[str, Any] = {
         "predicted_var": "y",

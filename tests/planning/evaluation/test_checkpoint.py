@@ -90,6 +90,7 @@ def test_resumed_after_a_crash_in_the_middle_of_a_line(path: Path, whole: pd.Dat
     assert sorted(path.read_bytes().splitlines()) == sorted(content.splitlines())
 
 
+@pytest.mark.long
 def test_more_budgets_and_replications(path: Path) -> None:
     quick(**CALL, checkpoint=path)
     done = DRAWS
@@ -194,6 +195,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends SIGINT to no single process")
+@pytest.mark.long
 def test_interrupted_by_the_keyboard_with_two_processes(path: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -265,6 +267,7 @@ def test_fingerprints_of_equal_things() -> None:
     assert fingerprint(loop) == fingerprint(loop)
 
 
+@pytest.mark.long
 def test_fingerprints_last_beyond_the_session() -> None:
     """Nothing in them depends on addresses, or on the random order of sets."""
     check = (
@@ -300,6 +303,7 @@ def test_tables_are_told_apart(change: Callable[[pd.DataFrame], pd.DataFrame]) -
     assert table_fingerprint(table.copy()) == table_fingerprint(table)
 
 
+@pytest.mark.long
 def test_one_evaluation_at_a_time(path: Path) -> None:
     """A second one would cut off, as incomplete, the line that the first is writing."""
     header = {"version": "1"}

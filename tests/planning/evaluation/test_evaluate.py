@@ -88,6 +88,7 @@ def test_numbers_do_not_depend_on_what_else_is_run() -> None:
     assert not of(quick(seed=2), estimator="dsl").equals(of(quick(), estimator="dsl"))
 
 
+@pytest.mark.long
 def test_numbers_do_not_depend_on_n_jobs() -> None:
     """Nor do functions of the caller get lost on the way to other processes."""
     offset = 2.0

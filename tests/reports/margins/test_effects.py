@@ -109,6 +109,7 @@ def test_given_values_are_those_of_statsmodels(pair: dict[str, tuple[dsl.DSLResu
 FORMULA = "y ~ x * g + log(w) + poly(z, 2) + x:z + factor(k4) + offset(0.1 * x)"
 
 
+@pytest.mark.long
 def test_variables_change_in_all_their_columns(truth: pd.DataFrame) -> None:
     """Derivatives of average predictions, and their derivatives in the parameters, by differences."""
     data = truth.assign(k4=np.minimum(truth["k"], 3), g=truth["g"].where(truth["x"] < 1.0, "c"))

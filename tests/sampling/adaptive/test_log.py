@@ -66,6 +66,7 @@ def test_a_log_changes_no_number(log: Path, expected: str) -> None:
 
 
 @pytest.mark.parametrize("recompute", [True, False])
+@pytest.mark.long
 def test_resume_is_where_the_log_ends(log: Path, recompute: bool) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     data, gold = small()
@@ -90,6 +91,7 @@ def test_a_waiting_batch_is_still_the_same(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(one, two)
 
 
+@pytest.mark.long
 def test_an_incomplete_last_line_is_cut_off(log: Path, expected: str) -> None:
     """A crash leaves the beginning of a line, of whatever length; all before it stands."""
     lines = log.read_bytes().splitlines(keepends=True)
@@ -291,6 +293,7 @@ for name, prepare, signum in points:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are killed in forks")
+@pytest.mark.long
 def test_killed_at_any_moment(tmp_path: Path, expected: str) -> None:
     """Killed at every event, and within writes, by the kernel: the resumed design is the same, and no label is lost."""
     out = subprocess.run(
@@ -439,6 +442,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.long
 def test_of_two_writers_one_is_refused(tmp_path: Path) -> None:
     """Two processes that append at the same moment: one line is there, the other process knows that its line is not."""
     racers = [

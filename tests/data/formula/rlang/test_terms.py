@@ -33,6 +33,7 @@ def test_columns(side: str, expected: list[str]) -> None:
     assert list(made.covariates.names) == ["Intercept", *expected]
 
 
+@pytest.mark.long
 def test_thousands_of_terms_written_out() -> None:
     names = [f"x{j}" for j in range(5000)]
     parsed = parse_string(f"y ~ {' + '.join(names)}", ["y", *names], {}, outside_dot=())

@@ -91,6 +91,27 @@ class LeastSquares:
         return np.asarray(self.intercept_ + x @ self.coef_, dtype=np.float64)
 
 
+class Isotonic:
+    """Isotonic regression of gold values on one column: the least-squares fit that never falls, or never rises, in it.
+
+    The sign of the rank correlation says which. Between labelled rows the fit is a straight line, beyond them constant.
+    """
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Pool adjacent violators (Robertson, Wright and Dykstra, *Order restricted statistical inference*, 1988)."""
+        from scipy.stats import rankdata
+        from sklearn.isotonic import IsotonicRegression
+
+        score, gold = rankdata(x[:, 0]), rankdata(y)
+        rises = bool((score - score.mean()) @ (gold - gold.mean()) >= 0.0)
+        self.model_ = IsotonicRegression(increasing=rises, out_of_bounds="clip").fit(x[:, 0], y)
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Return the fit at the column."""
+        return np.asarray(self.model_.predict(x[:, 0]), dtype=np.float64)
+
+
 class Logistic:
     """Logistic regression of gold values in [0, 1], fractions included, on columns of a transformer.
 

@@ -53,6 +53,8 @@ class _Entry:
     extra: str = ""
     reads: tuple[str, ...] = ()
     """The text learners behind the name."""
+    first: bool = False
+    """Whether it looks at nothing but the first column, that of the (first) prediction."""
 
 
 _ENTRIES = (
@@ -66,6 +68,7 @@ _ENTRIES = (
     _Entry("glm", library.glm, "least squares (gaussian), logistic regression (binomial)"),
     _Entry("logit", library.logit, "logistic regression of gold values in [0, 1], whatever the family", ("logistic",)),
     _Entry("mean", lambda s: library.Mean(), "the mean of the labelled rows"),
+    _Entry("isotonic", lambda s: library.Isotonic(), "calibration: monotone in the (first) prediction", first=True),
     _Entry("ridge", library.ridge, "ridge regression, penalty by leave-one-out (binomial: ridge logistic)"),
     _Entry("glmnet", library.glmnet, "elastic net, penalty by cross-validation"),
     _Entry("gam", library.gam, "ridge regression on cubic splines of the features"),
@@ -159,6 +162,8 @@ class _Fitted:
             # one
             numbers = numbers_of(x)
             self.varies_ = numbers.std(axis=0) > 1e-13 * np.abs(numbers).max(axis=0)
+            if isinstance(self.sl_method, str) and _entry(self.sl_method).first:
+                self.varies_[1:] = False
         x = self._columns(x)
         nothing = x.shape[1] == 0 and not isinstance(x, TextRows)
         if len(y) < 2 or nothing or y.min() == y.max():

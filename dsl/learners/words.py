@@ -12,6 +12,7 @@ CALLED: dict[str, tuple[str, str]] = {
     "glm": ("least squares", ""),
     "logit": ("logistic regression", SKLEARN),
     "mean": ("the mean of the labelled rows", ""),
+    "isotonic": ("monotone regression on the prediction", SKLEARN),
     "ridge": ("ridge regression", SKLEARN),
     "glmnet": ("the elastic net", SKLEARN),
     "gam": ("ridge regression on splines of the features", SKLEARN),

@@ -206,8 +206,9 @@ def test_cross_check_sees_a_wrong_engine(monkeypatch: pytest.MonkeyPatch) -> Non
     right = compare.fit_splits
 
     def wrong(problem: Any, blocks: Any) -> Any:
-        fits, _ = right(problem, blocks)
-        return [replace(fit, params=fit.params + SLIGHTLY * np.sqrt(np.diag(fit.vcov))) for fit in fits], []
+        solved = right(problem, blocks)
+        fits = [replace(fit, params=fit.params + SLIGHTLY * np.sqrt(np.diag(fit.vcov))) for fit in solved.fits]
+        return replace(solved, fits=fits)
 
     monkeypatch.setattr(compare, "fit_splits", wrong)
     name = "logit_cluster_lm"

@@ -221,8 +221,8 @@ def dsl(
     of using predicted variables in downstream analyses", 2024.
     PPI: Angelopoulos, Bates, Fannjiang, Jordan and Zrnic, "Prediction-powered inference", Science 2023. PPI++: Angelopoulos,
     Duchi and Zrnic, "PPI++: efficient prediction-powered inference", 2023. CDI: Gligoric, Zrnic, Lee, Candes and Jurafsky,
-    "Can unconfident LLM annotations be used for confident conclusions?", 2024. Score imputation: Robins, Rotnitzky and Zhao,
-    "Estimation of regression coefficients when some regressors are not always observed", JASA 1994.
+    "Can unconfident LLM annotations be used for confident conclusions?", NAACL 2025. Score imputation: Robins, Rotnitzky and
+    Zhao, "Estimation of regression coefficients when some regressors are not always observed", JASA 1994.
 
     Examples
     --------

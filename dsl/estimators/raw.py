@@ -1,4 +1,4 @@
-"""Raw surrogates in m_hat, without a learner: ``cdi``, confidence-driven inference (Gligoric et al. 2024)."""
+"""Raw surrogates in m_hat, without a learner: ``cdi``, confidence-driven inference (Gligoric et al. 2025)."""
 
 from collections.abc import Iterator
 

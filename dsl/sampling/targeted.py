@@ -95,7 +95,7 @@ def targeted(
     References
     ----------
     Zrnic and Candes, "Active statistical inference", 2024. Gligoric, Zrnic, Lee, Candes and Jurafsky, "Can unconfident LLM
-    annotations be used for confident conclusions?", 2024. Li, Zrnic and Candes, "Robust sampling for active statistical
+    annotations be used for confident conclusions?", NAACL 2025. Li, Zrnic and Candes, "Robust sampling for active statistical
     inference", 2025.
 
     Examples

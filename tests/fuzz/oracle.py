@@ -2,7 +2,7 @@
 
 Nothing of the package is used. Slow and plain on purpose: what the package sums in pieces, absorbs, centres and caches is written
 out here once. Sources: Egami et al. (2024), eq. 8 (dsl); Robins, Rotnitzky and Zhao (1994) (score imputation, Lambda);
-Angelopoulos, Duchi and Zrnic (2023) (ppi, ppi++); Gligoric et al. (2024) (cdi); Hajek (1964) (finite populations).
+Angelopoulos, Duchi and Zrnic (2023) (ppi, ppi++); Gligoric et al. (2025) (cdi); Hajek (1964) (finite populations).
 """
 
 from collections.abc import Callable

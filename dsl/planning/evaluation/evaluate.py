@@ -136,7 +136,7 @@ def evaluate(
 
     References
     ----------
-    Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", 2024:
+    Gligoric, Zrnic, Lee, Candès and Jurafsky, "Can unconfident LLM annotations be used for confident conclusions?", NAACL 2025:
     coverage and effective sample size against the number of labels.
 
     Examples

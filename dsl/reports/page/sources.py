@@ -16,9 +16,10 @@ class Source:
 
 SOURCES: dict[str, Source] = {
     "CDI": Source(
-        "Gligorić et al., 2024",
-        "Gligorić, K., Zrnic, T., Lee, C., Candès, E. J., and Jurafsky, D. (2024). Can unconfident LLM "
-        "annotations be used for confident conclusions? arXiv:2408.15204.",
+        "Gligorić et al., 2025",
+        "Gligorić, K., Zrnic, T., Lee, C., Candès, E. J., and Jurafsky, D. (2025). Can unconfident LLM "
+        "annotations be used for confident conclusions? Proceedings of the 2025 Conference of the Nations of the "
+        "Americas Chapter of the Association for Computational Linguistics (Volume 1: Long Papers), 3514-3533.",
     ),
     "DML": Source(
         "Chernozhukov et al., 2018",
@@ -30,7 +31,7 @@ SOURCES: dict[str, Source] = {
         "Egami et al., 2023",
         "Egami, N., Hinck, M., Stewart, B. M., and Wei, H. (2023). Using imperfect surrogates for downstream "
         "inference: Design-based supervised learning for social science applications of large language "
-        "models. Advances in Neural Information Processing Systems 36.",
+        "models. Advances in Neural Information Processing Systems 36, 68589-68601.",
     ),
     "DSL-2024": Source(
         "Egami et al., 2024",

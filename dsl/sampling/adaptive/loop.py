@@ -119,7 +119,7 @@ class AdaptiveDesign(CoderFiles):
 
     References
     ----------
-    Gligoric et al., "Can unconfident LLM annotations be used for confident conclusions?", 2024. Zrnic and Candès, "Active
+    Gligoric et al., "Can unconfident LLM annotations be used for confident conclusions?", NAACL 2025. Zrnic and Candès, "Active
     statistical inference", 2024. Li, Zrnic and Candès, "Robust sampling for active statistical inference", 2025.
 
     Examples

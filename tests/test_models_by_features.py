@@ -161,6 +161,11 @@ FEATURES['`target="finite"`'] = lambda cell: [
 ]
 FEATURES["`cluster=`"] = lambda cell: [cell.fit(cluster="cluster", tune=each) for each in (None, "coef")]
 FEATURES['`vcov="HC1"`, `use_t=True`'] = lambda cell: cell.fit(vcov="HC1", use_t=True)
+FEATURES['`vcov="HC2"`, `"HC3"`, `"CR2"`, `"CR3"`, `"jackknife"`'] = lambda cell: [
+    cell.fit(vcov=each, cluster="cluster" if each.startswith("CR") else None)
+    for each in ("HC2", "HC3", "CR2", "CR3", "jackknife")
+]
+FEATURES['`tune="coef"`, `vcov="PRESS"`'] = lambda cell: cell.fit(tune="coef", vcov="PRESS")
 FEATURES["factors, polynomials"] = lambda cell: cell.fit("factor(year) + poly(x, 2)")
 FEATURES["`offset(log(exposure))`"] = lambda cell: cell.fit("x + d + offset(log(exposure))")
 

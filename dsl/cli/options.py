@@ -89,7 +89,11 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         )
         group.add_argument("--tune", type=number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
     group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
-    group.add_argument("--vcov", default="robust", help="robust, HC0, HC1, CR0, CR1 (default: robust)")
+    group.add_argument(
+        "--vcov",
+        default="robust",
+        help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: robust)",
+    )
     group.add_argument(
         "--use-t",
         action=argparse.BooleanOptionalAction,

@@ -8,6 +8,8 @@ from dsl.exceptions import SingularJacobianError
 
 SMALL_SAMPLE = ("robust", "HC0", "HC1", "CR0", "CR1")
 """Names understood by `small_sample_factor`."""
+UNCORRECTED = ("robust", "HC0", "CR0")
+"""Those whose factor is one."""
 
 
 def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> FloatArray:

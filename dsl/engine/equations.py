@@ -17,7 +17,13 @@ from dsl.engine.labeling import finite_meat
 from dsl.engine.sums import Problem, label_meat, score_sums, unit_scores
 
 
-def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: Block, problem: Problem) -> SplitFit:
+def join(
+    fits: Sequence[SplitFit],
+    rows: Sequence[Iterable[FloatArray]],
+    block: Block,
+    problem: Problem,
+    corrected: Sequence[FloatArray] = (),
+) -> SplitFit:
     """One fit with the parameters of all.
 
     Parameters
@@ -29,6 +35,9 @@ def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: 
     block : Block
         Rows of any of them.
     problem : Problem
+    corrected : sequence of (G, k) arrays
+        The units' scores of each equation as a covariance that leaves one out has them (`dsl.engine.leave_out`). Empty for the
+        plain covariance.
     """
     if len(fits) == 1:
         return fits[0]
@@ -41,9 +50,14 @@ def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: 
         # scores (., k) of each equation become (., equations x k): off the diagonal blocks, B has their covariances
         side_by_side = (np.hstack(pieces) for pieces in zip(*rows, strict=True))
         meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
+    vcov = sandwich(jacobian, meat)
+    if corrected:
+        every = np.hstack(corrected)
+        vcov = sandwich(jacobian, every.T @ every)
+    degrees = [fit.df for fit in fits if fit.df is not None]
     return SplitFit(
         params=np.concatenate([fit.params for fit in fits]),
-        vcov=sandwich(jacobian, meat),
+        vcov=vcov,
         jacobian=jacobian,
         meat=meat,
         label_scores=on_labels,
@@ -51,4 +65,5 @@ def join(fits: Sequence[SplitFit], rows: Sequence[Iterable[FloatArray]], block: 
         moment_norm=max(fit.moment_norm for fit in fits),
         iterations=max(fit.iterations for fit in fits),
         positive_definite=all(fit.positive_definite for fit in fits),
+        df=np.concatenate(degrees) if degrees else None,
     )

@@ -12,6 +12,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.checks import check_order, check_root, no_root
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
+from dsl.engine.leave_out import left_out_vcov
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.models.model import Link
 from dsl.engine.moments import augmentation_weights, fitted_means, gold_weights, imputed_weights
@@ -52,6 +53,7 @@ class SplitFit:
     moment_norm: float  # largest mean moment at the solver's last check, scaled columns
     iterations: int
     positive_definite: bool
+    df: FloatArray | None = None  # (k,) of `vcov`, where it leaves units out (`dsl.engine.leave_out.satterthwaite`)
 
 
 def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -> SplitFit:
@@ -87,6 +89,8 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     if problem.labeling is not None:
         meat = finite_meat(on_labels, problem.labeling)
         vcov = sandwich(jacobian, meat)
+    elif problem.leave_out is not None:
+        vcov = left_out_vcov(block, problem, params, jacobian)
     # NaN included, hence not "any below zero"
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(

@@ -29,7 +29,7 @@ from dsl.engine import several
 from dsl.engine.blocks import Block
 from dsl.engine.models.model import Link
 from dsl.engine.several import Etas, Several
-from dsl.engine.weighted import column_gram, column_rows, column_sums, shares_of
+from dsl.engine.weighted import column_gram, column_outer, column_rows, column_sums, shares_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +174,13 @@ def jacobian_sum(
     if isinstance(means, Etas):
         return several.jacobian_sum(block, means, weights.predicted, weights.gold)
     return column_gram(block, *_slopes(block, means, weights), fixed_gram)
+
+
+def jacobian_rows(block: Block, means: Means | Etas, weights: Weights) -> FloatArray:
+    """Minus the derivatives of the moments row by row, (n, k, k), without fixed effects."""
+    if isinstance(means, Etas):
+        return several.jacobian_rows(block, means, weights.predicted, weights.gold)
+    return column_outer(block, *_slopes(block, means, weights))
 
 
 def _slopes(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:

@@ -14,7 +14,7 @@ import numpy as np
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.models.family import Family, Kind, Score
-from dsl.engine.weighted import column_gram, column_rows, column_sums, shares_of, total
+from dsl.engine.weighted import column_gram, column_outer, column_rows, column_sums, shares_of, total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,12 +284,7 @@ def scores(block: Block, etas: Etas, predicted: FloatArray, gold: FloatArray) ->
 def jacobian_sum(block: Block, etas: Etas, predicted: FloatArray, gold: FloatArray) -> FloatArray:
     """Sum of minus the derivatives of the moments in the parameters, (k, k)."""
     link = etas.link
-    slope = link.family.slope
-    hats = [
-        shares_of(predicted, version) * slope(version.outcome, eta)
-        for version, eta in zip(block.versions, etas.hats, strict=True)
-    ]
-    golds = gold * slope(block.gold_outcome, etas.golds)
+    hats, golds = _slopes(block, etas, predicted, gold)
     out = np.zeros((link.size, link.size))
     for j in range(len(link.kinds)):
         for other in range(j, len(link.kinds)):
@@ -297,6 +292,35 @@ def jacobian_sum(block: Block, etas: Etas, predicted: FloatArray, gold: FloatArr
             # H is symmetric
             out[link.parts[j], link.parts[other]] = part
             out[link.parts[other], link.parts[j]] = part.T
+    return out
+
+
+def _slopes(block: Block, etas: Etas, predicted: FloatArray, gold: FloatArray) -> tuple[list[FloatArray], FloatArray]:
+    """Weighted H (J, J, n) of the predicted versions, and (J, J, m) of the gold one."""
+    slope = etas.link.family.slope
+    hats = [
+        shares_of(predicted, version) * slope(version.outcome, eta)
+        for version, eta in zip(block.versions, etas.hats, strict=True)
+    ]
+    return hats, gold * slope(block.gold_outcome, etas.golds)
+
+
+def jacobian_rows(block: Block, etas: Etas, predicted: FloatArray, gold: FloatArray) -> FloatArray:
+    """Minus the derivatives of the moments row by row, (n, k, k)."""
+    link = etas.link
+    hats, golds = _slopes(block, etas, predicted, gold)
+    out = np.zeros((len(block.outcome), link.size, link.size))
+    for j, (part, one) in enumerate(zip(link.parts, link.places, strict=True)):
+        for h, (beside, other) in enumerate(zip(link.parts, link.places, strict=True)):
+            mine, golden = [hat[j, h] for hat in hats], golds[j, h]
+            if one is not None and other is not None:
+                out[:, part, beside] = column_outer(block, mine, golden)[:, one][:, :, other]
+            elif one is None and other is None:
+                out[:, part, beside] = total(mine, golden, block.gold_rows)[:, None, None]
+            elif other is None:
+                out[:, part, beside] = column_rows(block, mine, golden)[:, one, None]
+            else:
+                out[:, part, beside] = column_rows(block, mine, golden)[:, None, other]
     return out
 
 

@@ -44,6 +44,8 @@ class Problem:
     """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
     tuning: FloatArray | None = None
     """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat, or None for the identity."""
+    leave_out: str | None = None
+    """Covariance that leaves one unit out (`dsl.engine.leave_out.LEAVE_OUT`), or None for the plain one."""
     labeling: Labeling | None = None
     """How the labelled rows were drawn, if only that is random (finite population), or None for a superpopulation."""
 

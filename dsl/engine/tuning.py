@@ -9,7 +9,7 @@ With fixed effects the part that is scaled is (1 - w) m_hat of the predictions w
 however short the panel, unlike that of the gold-only moment, whose effects rest on a few labelled rows each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,9 @@ from dsl.engine.checks import check_order
 from dsl.engine.covariance import inverse, sandwich, solve
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
+from dsl.engine.leave_out import jackknifed, left_out_scores, unit_jacobians
 from dsl.engine.moments import augmentation_weights
+from dsl.engine.press import press
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score_sums, take_up, unit_scores
 from dsl.exceptions import EstimationError
 
@@ -33,6 +35,8 @@ NOTHING = 1e-20
 """Variance of what useless predictions add, relative to that of the rest, that rounding can make."""
 DEGENERATE = 1e-10
 """Eigenvalue of a correlation matrix, relative to the largest, below which a direction is none."""
+MOST_LEFT_OUT = 1_000
+"""Labelled units up to which a jackknife chooses Lambda anew without each. Beyond, `dsl.engine.press` is close enough."""
 KINDS = ("scalar", "coef", "matrix")
 """One number for all coefficients, one for each, or a full matrix."""
 
@@ -51,6 +55,9 @@ class Tuned:
     """(k, k) Lambda, in the block's parameters."""
     at: FloatArray | None = None
     """(k,) the block's parameters at which the scores were taken."""
+    corrected: FloatArray | None = None
+    """(G, k) scores of the units as a covariance that leaves one out has them, with Lambda chosen without it too. None for the
+    plain covariance, and where Lambda was not chosen."""
 
 
 def fit_tuned(
@@ -90,17 +97,18 @@ def fit_tuned(
     few = np.zeros(k, dtype=bool) if few is None else few
     if not isinstance(tune, str):
         fit = fit_split(block, replace(problem, tuning=tune * np.eye(k)), start=start)
+        problem = replace(problem, leave_out=None)
         pilot = _Pilot.at(block, problem, fit, basis, few)
         return fit, replace(pilot.tuned(tune * np.eye(k)), at=fit.params)
-    found = None
+    found, plain = None, replace(problem, leave_out=None)
     try:
-        found = _Pilot.at(block, problem, fit_split(block, problem, start=start), basis, few).choose(tune)
+        found = _Pilot.at(block, problem, fit_split(block, plain, start=start), basis, few).choose(tune)
         if _distance(*found, problem.slopes) <= FAR:
             return found
     except EstimationError:
         pass
     try:
-        alone = fit_split(block, replace(problem, tuning=np.zeros((k, k))))
+        alone = fit_split(block, replace(plain, tuning=np.zeros((k, k))))
         return _Pilot.at(block, problem, alone, basis, few).choose(tune)
     except EstimationError:
         # labelled rows alone need not determine the coefficients, where a pilot far away is better than none
@@ -146,14 +154,7 @@ class _Pilot:
     @classmethod
     def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "_Pilot":
         k, params = len(fit.params), fit.params
-        within = block if block.within is None else block.within
-        rows = zip(
-            row_scores(block, problem, params, problem.weights, augmentation_weights),
-            row_scores(within, problem, params, augmentation_weights, augmentation_weights),
-            strict=True,
-        )
-        parts = (np.hstack([score - own, own]) for score, own in rows)
-        total, second = score_sums(unit_scores(parts, problem), 2 * k)
+        total, second = score_sums(_parts(block, problem, params), 2 * k)
         if problem.labeling is not None:
             # finite population: the labelled rows' parts are w (m - m_hat) of s, and -w m_hat = own - gold of h
             own = label_scores(block, problem, params)
@@ -168,7 +169,55 @@ class _Pilot:
     def choose(self, tune: str) -> tuple[SplitFit, Tuned]:
         """The fit at the best Lambda, to first order from this one."""
         tuning = best_tuning(tune, self.second, self.bread, self.few, self._centre())
-        return self.step(tuning), self.tuned(tuning)
+        fit, choice = self.step(tuning), self.tuned(tuning)
+        if self.problem.leave_out is None:
+            return fit, choice
+        units = self._left_out(tune, tuning)
+        return replace(fit, vcov=sandwich(fit.jacobian, units.T @ units)), replace(choice, corrected=units)
+
+    def _left_out(self, tune: str, tuning: FloatArray) -> FloatArray:
+        """Scores of the units as `Problem.leave_out` has them, with Lambda chosen without each, (G, k)."""
+        k, bread = len(tuning), self.bread
+        parts = np.concatenate([*_parts(self.block, self.problem, self.fit.params)])
+        added = parts[:, k:] @ bread.T
+        # influences on the reported coefficients, and the part of them that Lambda scales
+        influence = (parts[:, :k] + parts[:, k:] @ tuning.T) @ bread.T
+        own = press(tune, influence, added, self.few, *self._weighed()) @ inverse(bread).T
+        if self.problem.leave_out == "PRESS":
+            return np.asarray(own)
+        tuned, at = replace(self.problem, tuning=tuning), self.fit.params
+        if self.problem.leave_out != "jackknife":
+            return left_out_scores(self.block, tuned, at, self.fit.jacobian, own)
+        own = left_out_scores(self.block, replace(tuned, leave_out="HC3"), at, self.fit.jacobian, own)
+        return jackknifed(self._without_each(tune, tuned, parts, own))
+
+    def _without_each(self, tune: str, tuned: Problem, parts: FloatArray, own: FloatArray) -> FloatArray:
+        """Scores A (theta - theta without the unit) of labelled units, whose Lambda is chosen anew. Others' are `own`, (G, k)."""
+        jacobian, out, first = self.fit.jacobian, own.copy(), 0
+        step, centre = solve(jacobian, self._root(tuned.tuning, self.total)), self._centre()
+        labeled = self.block.gold_rows if tuned.cluster is None else np.unique(tuned.cluster[self.block.gold_rows])
+        if len(labeled) > MOST_LEFT_OUT:
+            return out
+        for jacobians in unit_jacobians(self.block, tuned, self.fit.params):
+            for unit in labeled[(labeled >= first) & (labeled < first + len(jacobians))]:
+                part, left = parts[unit], jacobian - jacobians[unit - first]
+                second = self.second - part[:, None] * part
+                again = best_tuning(tune, second, self.basis @ inverse(left), self.few, centre)
+                out[unit] = jacobian @ (step - solve(left, self._root(again, self.total - part)))
+            first += len(jacobians)
+        return out
+
+    @staticmethod
+    def _root(tuning: FloatArray | None, total: FloatArray) -> FloatArray:
+        """Moment at Lambda, from the sums (2k,) of its parts, (k,)."""
+        assert tuning is not None
+        return np.asarray(np.hstack([np.eye(len(tuning)), tuning]) @ total)
+
+    def _weighed(self) -> tuple[FloatArray, FloatArray]:
+        """Takes the coefficients to those whose variances ``"scalar"`` adds up (k, k), and what each is divided by (k,)."""
+        k, turn = len(self.few), self._centre()
+        both = turn @ self.bread @ np.hstack([np.eye(k), np.eye(k)])
+        return turn, np.einsum("ij,jl,il->i", both, self.second, both)
 
     def _centre(self) -> FloatArray:
         """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
@@ -221,6 +270,17 @@ class _Pilot:
             tuning=tuning,
             at=self.fit.params,
         )
+
+
+def _parts(block: Block, problem: Problem, params: FloatArray) -> Iterator[FloatArray]:
+    """Units' parts (g, h) of the scores g + Lambda h, in pieces, (., 2k)."""
+    within = block if block.within is None else block.within
+    rows = zip(
+        row_scores(block, problem, params, problem.weights, augmentation_weights),
+        row_scores(within, problem, params, augmentation_weights, augmentation_weights),
+        strict=True,
+    )
+    return unit_scores((np.hstack([score - own, own]) for score, own in rows), problem)
 
 
 def side_by_side(choices: Sequence[Tuned]) -> Tuned:

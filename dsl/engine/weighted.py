@@ -89,6 +89,19 @@ def column_gram(
     return out
 
 
+def column_outer(block: Block, hats: list[FloatArray], gold: FloatArray) -> FloatArray:
+    """X x' times the weighted numbers row by row, (n, f + p, f + p). Fixed effects take nothing of it."""
+    out = np.zeros((len(block.outcome), block.shape[1], block.shape[1]))
+    for j, (version, hat) in enumerate(zip(block.versions, hats, strict=True)):
+        columns = np.hstack([block.fixed, version.predicted])
+        left = columns if block.left is None else block.left.predicted[j]
+        out += (left * hat[:, None])[:, :, None] * columns[:, None, :]
+    columns = np.hstack([block.fixed[block.gold_rows], block.gold])
+    left = columns if block.left is None else block.left.gold
+    out[block.gold_rows] += (left * gold[:, None])[:, :, None] * columns[:, None, :]
+    return out
+
+
 def _left_gram(block: Block, left: Left, hats: list[FloatArray], gold: FloatArray, both: FloatArray) -> FloatArray:
     """The same with other columns on the left of the moments than in the linear predictor, (k, k)."""
     out = left.gold.T @ (np.hstack([block.fixed[block.gold_rows], block.gold]) * gold[:, None])

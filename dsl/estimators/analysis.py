@@ -60,6 +60,8 @@ class Analysis:
     """Categories of the outcome, if it has an equation for each."""
     finite: bool = False
     """Whether the rows are the population, and only the labelling is random."""
+    leave_out: str | None = None
+    """Covariance that leaves one unit out (`dsl.engine.leave_out`), None for the plain one."""
     looked: tuple[Tested, ...] = ()
     """Labelled rows against the draw as it was stated, column by column, the least likely first."""
 
@@ -150,6 +152,7 @@ class Analysis:
             cluster=self.sample.cluster,
             n_clusters=self.sample.n_clusters,
             labeling=self.sample.labeling if self.finite else None,
+            leave_out=self.leave_out,
         )
 
 
@@ -249,6 +252,7 @@ def prepare_analysis(
         outcome=parsed.outcome_name if levels else designs[0].outcome.names[0],
         levels=levels,
         finite=call.target == "finite",
+        leave_out=call.leave_out,
     )
     if not quiet:
         _check_size(len(analysis.places), sample)

@@ -55,6 +55,7 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
 def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
     fits, targets, folds = estimation.fits, estimation.targets, estimation.folds
     fitted = None if targets is None else targets.cross_fit
+    degrees = [fit.df for fit in fits if fit.df is not None]
     return Splits(
         # (S, k): splits first, coefficients in the formula's order from here on
         params=np.stack([fit.params for fit in fits])[:, order],
@@ -65,6 +66,7 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
         # (n, k): linear in the scores, so that the mean over splits is all that influences need
         label_scores=np.mean([fit.label_scores for fit in fits], axis=0)[:, order],
         behind=estimation.behind[order],
+        df=np.stack(degrees)[:, order] if degrees else None,
         tuning=_tuning(estimation, order, factor),
         instruments=_instruments(estimation),
         moment_norms=np.array([fit.moment_norm for fit in fits]),

@@ -9,6 +9,7 @@ from dsl.data.arguments import check_execution
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.data.trained import Rows
+from dsl.engine.leave_out import LEAVE_OUT
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
 
@@ -70,6 +71,11 @@ class Call:
     def formula_text(self) -> str:
         """The formula in one line, as printed."""
         return formula_text(self.formula)
+
+    @property
+    def leave_out(self) -> str | None:
+        """The covariance, where it is one that leaves out one unit (`dsl.engine.leave_out`), else None."""
+        return self.vcov if self.vcov in LEAVE_OUT else None
 
     @property
     def learner(self) -> Method:

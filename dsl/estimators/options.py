@@ -3,6 +3,7 @@
 from dsl.data.arguments import TARGETS, check_choice
 from dsl.data.refusals import REFUSALS
 from dsl.engine.covariance import SMALL_SAMPLE
+from dsl.engine.leave_out import LEAVE_OUT
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
 from dsl.exceptions import ArgumentError
@@ -10,7 +11,9 @@ from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 from dsl.learners.text.checks import check_reads
 
-OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text")
+VCOVS = (*SMALL_SAMPLE, *LEAVE_OUT)
+"""Covariances that a call may ask for."""
+OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text", "tune")
 """What `check_options` looks at."""
 
 
@@ -25,19 +28,23 @@ def check_options(
     family: str,
     refusals: str,
     text: str | None,
+    tune: object = None,
 ) -> None:
     """Raise ArgumentError unless the options are known and go together."""
     check_choice("model", model, tuple(MODELS))
     check_choice("estimator", estimator, tuple(ESTIMATORS))
-    check_choice("vcov", vcov, SMALL_SAMPLE)
+    check_choice("vcov", vcov, VCOVS)
     check_choice("target", target, TARGETS)
     check_choice("refusals", refusals, REFUSALS)
     if vcov.startswith("CR") and cluster is None:
-        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use 'HC0' or 'HC1'")
+        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use '{vcov.replace('CR', 'HC')}'")
     if vcov.startswith("HC") and cluster is not None:
         raise ArgumentError(
-            f"vcov='{vcov}' ignores clusters; use 'CR0' or 'CR1' with cluster={cluster!r}, or drop cluster"
+            f"vcov='{vcov}' ignores clusters; use '{vcov.replace('HC', 'CR')}' with cluster={cluster!r}, or drop cluster"
         )
+    why = _why_not(vcov, estimator=estimator, target=target, tune=tune)
+    if why:
+        raise ArgumentError(why)
     if target == "finite" and not known_estimator(estimator).uses_labels:
         raise ArgumentError(
             f"estimator='{estimator}' uses no labelled rows: with target='finite' nothing about it is random; use target="
@@ -45,3 +52,46 @@ def check_options(
         )
     check_method(sl_method, family)
     check_reads(sl_method, text)
+
+
+def plain_vcov(cluster: object) -> str:
+    """Names of the covariances that leave nothing out, for messages."""
+    return "vcov='robust' or 'HC1'" if cluster is None else "vcov='robust' or 'CR1'"
+
+
+def vcov_for(vcov: str, *, estimator: str, target: str, tune: object) -> str:
+    """The covariance for another estimator or target beside it: the same where it has it, else the nearest."""
+    if vcov not in LEAVE_OUT or not _why_not(vcov, estimator=estimator, target=target, tune=tune):
+        return vcov
+    nearest = {"HC2": "HC3", "CR2": "CR3"}.get(vcov, "robust")
+    return nearest if not _why_not(nearest, estimator=estimator, target=target, tune=tune) else "robust"
+
+
+def _why_not(vcov: str, *, estimator: str, target: str, tune: object) -> str:
+    """Why a covariance that leaves one unit out is none of the call's, empty if it is."""
+    entry = ESTIMATORS[estimator]
+    if vcov not in LEAVE_OUT:
+        return ""
+    if target == "finite":
+        return (
+            f"vcov='{vcov}' leaves rows out of a sample, and with target='finite' the rows are all there are: their variance is "
+            "that of the draw of labels, with its own n / (n - 1); leave vcov out"
+        )
+    if entry.two_sample:
+        return (
+            f"vcov='{vcov}' is for one sum over rows, and estimator='{estimator}' has the variances of two samples, each with "
+            "its own n - 1; leave vcov out, or use estimator='cdi'"
+        )
+    resolved = entry.default_tune if tune is None else tune
+    if vcov == "PRESS" and not isinstance(resolved, str):
+        return (
+            f"vcov='PRESS' allows for a lambda that the data chose, and nothing is chosen here (estimator='{estimator}', tune="
+            f"{resolved!r}); use vcov='HC3' (with clusters 'CR3'), or tune='coef'"
+        )
+    if vcov in ("HC2", "CR2") and isinstance(resolved, str):
+        other = vcov.replace("2", "3")
+        return (
+            f"vcov='{vcov}' is the root of what '{other}' takes in full, and where a lambda is chosen (estimator='{estimator}', "
+            f"tune={resolved!r}) there is no such root; use vcov='{other}' or 'jackknife', or fix lambda with a number for tune"
+        )
+    return ""

@@ -107,7 +107,8 @@ class Splits:
     params: FloatArray = field(repr=False)
     """(S, k) roots of sum psi = 0 (`dsl.engine.fit.fit_split`, or for two samples `dsl.engine.two_sample.fit.two_sample`)."""
     vcovs: FloatArray = field(repr=False)
-    """(S, k, k) A^-1 B A^-T (`dsl.engine.covariance.sandwich`), times `dsl.engine.covariance.small_sample_factor`."""
+    """(S, k, k) A^-1 B A^-T (`dsl.engine.covariance.sandwich`), times `dsl.engine.covariance.small_sample_factor`, or with the
+    scores of `dsl.engine.leave_out.left_out_scores` in B."""
     jacobians: FloatArray = field(repr=False)
     """(S, k, k) bread A: minus the derivatives of the moments, summed over rows (`dsl.engine.sums.moment_sums`)."""
     meats: FloatArray = field(repr=False)
@@ -120,6 +121,9 @@ class Splits:
     splits. Zero for rows that were seen (`SampleFacts.trained`), whose labels are not there by chance."""
     behind: FloatArray = field(repr=False)
     """(k,) labelled rows behind each coefficient (`dsl.engine.behind.labels_behind`), in the first split."""
+    df: FloatArray | None = field(default=None, repr=False)
+    """(S, k) degrees of freedom of the standard errors HC2, CR2, HC3 and CR3 (`dsl.engine.leave_out.satterthwaite`), None for
+    others."""
     tuning: Tuning | None = field(repr=False)
     """Lambdas, where they were chosen."""
     instruments: InstrumentFacts | None = field(default=None, repr=False)

@@ -11,7 +11,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import check_flags
 from dsl.data.columns import quoted
 from dsl.engine.combine import median_bread
-from dsl.engine.covariance import unit_sums
+from dsl.engine.covariance import UNCORRECTED, sandwich, unit_sums
 from dsl.engine.intervals import degrees_of_freedom, wald_interval, wald_pvalue
 from dsl.engine.models import MODELS, Model
 from dsl.engine.moments import pseudo_values
@@ -41,7 +41,8 @@ class Fit:
     """(k, k) their covariance: J^-1 Omega J^-T / N in every split (`dsl.engine.covariance.sandwich`), and the median over
     splits of V_s + (theta_s - theta)(theta_s - theta)' (`dsl.engine.combine.combine_splits`)."""
     df: FloatArray = field(repr=False)
-    """(k,) degrees of freedom of the standard errors (`dsl.engine.intervals.degrees_of_freedom`)."""
+    """(k,) degrees of freedom of the standard errors (`dsl.engine.intervals.degrees_of_freedom`, for HC2, CR2, HC3 and CR3 those
+    of `dsl.engine.leave_out.satterthwaite`, median over splits)."""
     call: Call
     sample: SampleFacts = field(repr=False)
     splits: Splits = field(repr=False)
@@ -142,6 +143,14 @@ class Fit:
         """Standard errors of each split: roots of the diagonal of `dsl.engine.covariance.sandwich`, (S, k)."""
         return np.asarray(np.sqrt(np.diagonal(self.splits.vcovs, axis1=1, axis2=2)))
 
+    def correction(self, split: int) -> FloatArray:
+        """Variances of a split over those without a small-sample correction (`dsl.engine.covariance.sandwich`), (k,)."""
+        splits = self.splits
+        if self.call.vcov in UNCORRECTED:
+            return np.ones(len(self.params))
+        plain = np.diag(sandwich(splits.jacobians[split], splits.meats[split]))
+        return np.asarray(np.diag(splits.vcovs[split]) / np.where(plain > 0.0, plain, 1.0))
+
     @property
     def reference(self) -> FloatArray | float:
         """Degrees of freedom (`dsl.engine.intervals.degrees_of_freedom`) that tests refer to, infinitely many for normal ones."""
@@ -214,8 +223,12 @@ class Fit:
     def degrees_of_freedom(self, combinations: FloatArray) -> FloatArray:
         """Degrees of freedom of the standard errors of linear combinations (q, k) of the estimates, (q,).
 
-        See `dsl.engine.intervals.degrees_of_freedom`.
+        See `dsl.engine.intervals.degrees_of_freedom`. Those of HC2, CR2, HC3 and CR3 (`dsl.engine.leave_out.satterthwaite`) are
+        kept for single coefficients: a combination has the fewest of the coefficients in it.
         """
+        if self.splits.df is not None:
+            own = np.median(self.splits.df, axis=0)
+            return np.asarray(np.where(combinations != 0.0, own, np.inf).min(axis=1))
         if self.estimator.uses_labels and not len(self.splits.label_scores):
             raise ArgumentError(
                 "remove_data() dropped the labelled rows' scores, from which the degrees of freedom of a combination follow; "
@@ -311,6 +324,8 @@ def degrees_of_estimates(fit: Fit) -> FloatArray:
 
 
 def _degrees(fit: Fit, combinations: FloatArray) -> FloatArray:
+    if fit.splits.df is not None:
+        return np.asarray(np.median(fit.splits.df, axis=0))
     sample = fit.sample
     # units less one: rows, or clusters where these are what is independent
     rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)

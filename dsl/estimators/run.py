@@ -11,7 +11,7 @@ from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution, Lost
 from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t
-from dsl.estimators.options import OPTIONS, check_options
+from dsl.estimators.options import OPTIONS, check_options, plain_vcov, vcov_for
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError, EstimationError
 from dsl.learners.splits import notes_on_splits
@@ -47,6 +47,11 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         No estimate, or one that is not a number.
     """
     entry = ESTIMATORS[call.estimator]
+    if analysis.absorbed and call.leave_out not in (None, "PRESS"):
+        raise ArgumentError(
+            f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
+            f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
+        )
     if not entry.uses_surrogates:
         analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
@@ -95,7 +100,8 @@ def rerun(fit: Fit, analysis: Analysis, arguments: Arguments, execution: Executi
     execution : Execution, optional
     """
     call = changed(fit, arguments, analysis.sample)
-    return run(call, replace(analysis, finite=call.target == "finite"), execution)
+    own = replace(analysis, finite=call.target == "finite", leave_out=call.leave_out)
+    return run(call, own, execution)
 
 
 def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
@@ -121,6 +127,9 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
         "tune": tune,
         "use_t": resolve_use_t(estimator, tune, arguments.get("use_t", asked)),
     }
+    if "vcov" not in arguments:
+        target = str(arguments.get("target", own.target))
+        settled["vcov"] = vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
     if fit.splits.folds is not None and "folds" not in arguments:
         # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)

@@ -14,6 +14,7 @@ from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.instruments import InstrumentTests, tests_of
+from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
 from dsl.engine.moments import augmentation_weights, design_weights
 from dsl.engine.sums import Problem, label_scores, row_scores, shared_gram
 from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
@@ -91,7 +92,8 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
             own = [centring.apply(block) for block in blocks]
         each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
         rows = [_scores(block, common.problem, *fitted) for block, fitted in zip(own, each, strict=True)]
-        joint = join([fit for fit, _ in each], rows, own[0], common.problem)
+        corrected = _left_out(own, common, each)
+        joint = join([fit for fit, _ in each], rows, own[0], common.problem, corrected)
         if problem.labeling is not None:
             _check_errors(own, joint, common.problem)
         choices = [choice for _, choice in each if choice is not None]
@@ -111,17 +113,46 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
 
 
 def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
+    problem, basis = common.problem, _basis(common.centring, common.problem)
+    choice = None
     if tune is None:
-        return fit_split(block, common.problem, start=start), None
-    basis = _basis(common.centring, common.problem)
-    return fit_tuned(block, common.problem, tune, start=start, basis=basis, few=common.behind < FEW)
+        fit = fit_split(block, problem, start=start)
+    else:
+        fit, choice = fit_tuned(block, problem, tune, start=start, basis=basis, few=common.behind < FEW)
+    if problem.leave_out in BELL_MCCAFFREY and not isinstance(tune, str):
+        at, tuned = _point(problem, fit, choice)
+        every = np.eye(len(fit.params)) if basis is None else basis
+        meats = fit.label_meat, fit.meat
+        fit = replace(fit, df=satterthwaite(block, tuned, at, fit.jacobian, meats, every))
+    return fit, choice
+
+
+def _point(problem: Problem, fit: SplitFit, choice: Tuned | None) -> tuple[FloatArray, Problem]:
+    """Parameters at which a fit took its scores, and the problem with its Lambda."""
+    # a tuned fit is one step from its pilot, and its meat was taken at the pilot
+    at = fit.params if choice is None or choice.at is None else choice.at
+    return at, replace(problem, tuning=None if choice is None else choice.tuning)
+
+
+def _left_out(
+    blocks: Sequence[Block], common: _Common, fits: Sequence[tuple[SplitFit, Tuned | None]]
+) -> list[FloatArray]:
+    """Scores of the units of each of several equations as a covariance that leaves one out has them. None for the plain one."""
+    if common.problem.leave_out is None or len(blocks) == 1:
+        return []
+    return [_corrected(block, common.problem, *fitted) for block, fitted in zip(blocks, fits, strict=True)]
+
+
+def _corrected(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> FloatArray:
+    if choice is not None and choice.corrected is not None:
+        return choice.corrected
+    at, tuned = _point(problem, fit, choice)
+    return left_out_scores(block, tuned, at, fit.jacobian)
 
 
 def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
     """Scores of a fit, row by row in pieces."""
-    # a tuned fit is one step from its pilot, and its meat was taken at the pilot
-    at = fit.params if choice is None or choice.at is None else choice.at
-    tuned = replace(problem, tuning=None if choice is None else choice.tuning)
+    at, tuned = _point(problem, fit, choice)
     return row_scores(block, tuned, at, problem.weights, augmentation_weights)
 
 

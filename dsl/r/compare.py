@@ -15,6 +15,7 @@ from dsl.data.labels import gold_values
 from dsl.data.sample import Sample
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.combine import combine_splits
+from dsl.engine.covariance import SMALL_SAMPLE, UNCORRECTED
 from dsl.estimators.again import analysis_of
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
@@ -331,8 +332,9 @@ def _notes(
         notes.append(
             "Your fit averages the moment over the values of the predicted variables, whose mean the reference plugs in."
         )
-    if fit.call.vcov in ("HC1", "CR1"):
-        notes.append(f"Your fit's {fit.call.vcov} factor is left out here: the reference has none.")
+    if fit.call.vcov not in UNCORRECTED:
+        kind = "factor" if fit.call.vcov in SMALL_SAMPLE else "correction"
+        notes.append(f"Your fit's {fit.call.vcov} {kind} is left out here: the reference has none.")
     notes.append("R prints one-sided p values; ours are two-sided.")
     return notes
 

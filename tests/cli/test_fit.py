@@ -16,9 +16,9 @@ import dsl
 from dsl.cli import main
 from dsl.data.arguments import TARGETS
 from dsl.data.trail import Trail
-from dsl.engine.covariance import SMALL_SAMPLE
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS
+from dsl.estimators.options import VCOVS
 from tests.command_line import QUICK, names, read_exact, read_json
 from tests.posts import posts, run
 
@@ -173,7 +173,7 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"dsl {command} posts.csv" in text or f"dsl {command} pilot.csv" in text
     if command == "fit":
         flat = " ".join(text.split())
-        for choice in (*ESTIMATORS, *MODELS, *SMALL_SAMPLE, *TARGETS):
+        for choice in (*ESTIMATORS, *MODELS, *VCOVS, *TARGETS):
             assert choice in flat
 
 

@@ -24,7 +24,7 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "unknown method": ({"sl_method": "gfr"}, e.ArgumentError, ["gfr", "Did you mean 'grf'"]),
     "method of a wrong kind": ({"sl_method": object()}, e.ArgumentError, ["sl_method", "scikit-learn"]),
     "unknown family": ({"family": "poisson"}, e.ArgumentError, ["family", "'poisson'", "binomial"]),
-    "unknown vcov": ({"vcov": "HC3"}, e.ArgumentError, ["'HC3'", "HC1"]),
+    "unknown vcov": ({"vcov": "HC5"}, e.ArgumentError, ["'HC5'", "HC1"]),
     "vcov needs clusters": ({"vcov": "CR1"}, e.ArgumentError, ["CR1", "cluster="]),
     "vcov ignores clusters": ({"vcov": "HC1", "cluster": "cl"}, e.ArgumentError, ["HC1", "CR1"]),
     "tune": ({"tune": "vector"}, e.ArgumentError, ["tune", "'vector'", "'coef'"]),

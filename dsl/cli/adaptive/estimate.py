@@ -28,7 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tune", type=number_or_name, metavar="T", help="scalar, coef, matrix, or a number (default: coef)"
     )
     group.add_argument("--target", help="superpopulation, or finite: these rows themselves")
-    group.add_argument("--vcov", help="robust, HC0, HC1, CR0, CR1 (default: robust)")
+    group.add_argument(
+        "--vcov", help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: robust)"
+    )
     group.add_argument(
         "--use-t",
         action=argparse.BooleanOptionalAction,

@@ -56,7 +56,12 @@ class VarianceCurve:
 
 
 def variance_curve(
-    *, jacobians: FloatArray, meats: FloatArray, label_meats: FloatArray, n_labeled: int, factor: float = 1.0
+    *,
+    jacobians: FloatArray,
+    meats: FloatArray,
+    label_meats: FloatArray,
+    n_labeled: int,
+    factor: FloatArray | float = 1.0,
 ) -> VarianceCurve:
     """The curve of a fit.
 
@@ -66,8 +71,8 @@ def variance_curve(
         Sums over rows (the powers of N cancel). `label_meats` (also (k, k), the same in all splits) is N M1, `meats`
         N (M1 + M23).
     n_labeled : int
-    factor : float
-        Small-sample factor on the covariance.
+    factor : (k,) array or float
+        Small-sample factors on the variances.
     """
     # (S, k, k)
     bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
@@ -86,7 +91,7 @@ def finite_curve(
     label_scores: FloatArray,
     labeling: Labeling,
     n_labeled: int,
-    factor: float = 1.0,
+    factor: FloatArray | float = 1.0,
 ) -> VarianceCurve:
     """The curve of a fit whose rows are the population, so that only the labelling is random.
 
@@ -101,7 +106,7 @@ def finite_curve(
     labeling : Labeling
         Taken for independent draws.
     n_labeled : int
-    factor : float
+    factor : (k,) array or float
     """
     bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
     # the fit's own variances now, whatever the design

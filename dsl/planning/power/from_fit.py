@@ -13,7 +13,7 @@ from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike, formula_text, is_formula
 from dsl.data.tables import TableLike
-from dsl.engine.covariance import sandwich, unit_sums
+from dsl.engine.covariance import unit_sums
 from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, fit_of
@@ -188,10 +188,8 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     """Variances of a fit as a function of the number of labels, if `drawn` ("rows" or "clusters") are labelled."""
     check_estimator(fit)
     spec, splits = fit.call, fit.splits
-    factor = 1.0
-    if spec.vcov in ("HC1", "CR1"):
-        # the small-sample factor, read off: V with it over V without
-        factor = float(np.trace(splits.vcovs[0]) / np.trace(sandwich(splits.jacobians[0], splits.meats[0])))
+    # small-sample corrections of the variances, read off: V with them over V without, (k,)
+    factor = fit.correction(0)
     sample = fit.sample
     sums: Record = {
         "jacobians": splits.jacobians,

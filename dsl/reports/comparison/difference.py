@@ -17,7 +17,7 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.data.tables import TableLike
 from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
-from dsl.engine.covariance import cluster_sums, sandwich
+from dsl.engine.covariance import cluster_sums
 from dsl.engine.moments import Weights, augmentation_weights
 from dsl.engine.sums import Problem, row_scores
 from dsl.estimators.again import analysis_of, split_blocks
@@ -148,7 +148,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     ------
     (units, k) array
         Units are the rows of the analysis, or the clusters, with coefficients in the formula's order, with the root of the
-        small-sample factor.
+        small-sample factor. Where the covariance leaves units out, each coefficient has a factor of its own.
 
     Raises
     ------
@@ -163,11 +163,8 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
             for equation, block in enumerate(blocks)
         ]
         units = _units(np.hstack(parts), analysis)
-        # the covariance without the small-sample factor, to read the factor off
-        sums = sandwich(splits.jacobians[split], splits.meats[split])
-        factor = float(np.trace(splits.vcovs[split]) / np.trace(sums)) if fit.call.vcov in ("HC1", "CR1") else 1.0
         # rows J^-1 psi_i of all units at once, (units, K)
-        own = np.sqrt(factor) * np.linalg.solve(splits.jacobians[split], units.T).T
+        own = np.sqrt(fit.correction(split)) * np.linalg.solve(splits.jacobians[split], units.T).T
         _check_reproduced(own, splits.vcovs[split], fit)
         yield own
 

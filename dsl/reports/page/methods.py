@@ -9,6 +9,7 @@ import pandas as pd
 from dsl.data.messages import rows_left_out
 from dsl.data.tables import each_row
 from dsl.data.trail import Trail
+from dsl.engine.covariance import UNCORRECTED
 from dsl.estimators.result import Fit
 from dsl.learners.auto import SEARCHED
 from dsl.learners.words import joined, learner_words
@@ -32,6 +33,15 @@ SUPPORT = (
     "Its validity rests on the known probabilities of labelling and not on the quality of the predictions, which affects "
     "precision only"
 )
+LEFT_OUT = {
+    "HC2": ("corrected for the leverage of each row (HC2)", ("MW",)),
+    "HC3": ("corrected for the leverage of each row (HC3)", ("MW",)),
+    "CR2": ("corrected for the leverage of each cluster (CR2)", ("BM",)),
+    "CR3": ("corrected for the leverage of each cluster (CR3)", ("BM",)),
+    "jackknife": ("by the jackknife, which leaves out each in turn and keeps the out-of-fold predictions", ("MW",)),
+    "PRESS": ("with the weight of the predictions chosen without each row or cluster in turn (PRESS)", ("ALLEN",)),
+}
+"""Covariances that leave a unit out, in words, and the sources of each."""
 MOST_RESULTS = 12
 """Coefficients up to which each gets its sentence."""
 
@@ -198,7 +208,11 @@ def _errors(fit: Fit, alpha: float) -> Part:
         kind = "Standard errors are those of the two samples, labelled and unlabelled rows"
     else:
         kind = "Standard errors are robust to heteroskedasticity (sandwich)"
-    if spec.vcov in ("HC1", "CR1"):
+    if spec.vcov in LEFT_OUT:
+        words, more = LEFT_OUT[spec.vcov]
+        kind += f", {words} ({', '.join(cite(key) for key in more)})"
+        keys = (*keys, *more)
+    elif spec.vcov not in UNCORRECTED:
         kind += f", with the small-sample factor of {spec.vcov}"
     about = (
         f"these {sample.nobs:,} rows as a finite population, of which only the choice of the labelled ones is random"
@@ -208,9 +222,10 @@ def _errors(fit: Fit, alpha: float) -> Part:
     if spec.weights is not None:
         about += f", with rows weighted by {spec.weights}"
     kinds = reference(fit) + (f" ({cite('SAT')})" if spec.use_t else "")
+    keys = (*keys, "SAT") if spec.use_t and "SAT" not in keys else keys
     return (
         f"{kind} and refer to {about}; {100 * (1 - alpha):g}% confidence intervals and two-sided tests are {kinds}.",
-        (*keys, "SAT") if spec.use_t else keys,
+        keys,
     )
 
 

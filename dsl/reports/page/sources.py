@@ -15,6 +15,16 @@ class Source:
 
 
 SOURCES: dict[str, Source] = {
+    "ALLEN": Source(
+        "Allen, 1974",
+        "Allen, D. M. (1974). The relationship between variable selection and data augmentation and a method for "
+        "prediction. Technometrics 16(1), 125-127.",
+    ),
+    "BM": Source(
+        "Bell and McCaffrey, 2002",
+        "Bell, R. M., and McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with "
+        "multi-stage samples. Survey Methodology 28(2), 169-181.",
+    ),
     "CDI": Source(
         "Gligorić et al., 2025",
         "Gligorić, K., Zrnic, T., Lee, C., Candès, E. J., and Jurafsky, D. (2025). Can unconfident LLM "
@@ -56,6 +66,11 @@ SOURCES: dict[str, Source] = {
         "Liang and Zeger, 1986",
         "Liang, K.-Y., and Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models. "
         "Biometrika 73(1), 13-22.",
+    ),
+    "MW": Source(
+        "MacKinnon and White, 1985",
+        "MacKinnon, J. G., and White, H. (1985). Some heteroskedasticity-consistent covariance matrix estimators with "
+        "improved finite sample properties. Journal of Econometrics 29(3), 305-325.",
     ),
     "PPI": Source(
         "Angelopoulos, Bates et al., 2023",

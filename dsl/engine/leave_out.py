@@ -80,7 +80,7 @@ def correctors(jacobians: FloatArray, total: FloatArray, *, root: bool) -> tuple
     sign, size = np.linalg.slogdet(left)
     bad = (sign <= 0.0) | ~(size > np.log(WHOLE))
     left[bad] = np.eye(k)
-    return np.linalg.inv(left), np.asarray(bad)
+    return np.asarray(np.linalg.inv(left)), np.asarray(bad)
 
 
 def _roots(jacobians: FloatArray, total: FloatArray) -> tuple[FloatArray, BoolArray]:

@@ -252,7 +252,6 @@ def prepare_analysis(
         outcome=parsed.outcome_name if levels else designs[0].outcome.names[0],
         levels=levels,
         finite=call.target == "finite",
-        leave_out=call.leave_out,
     )
     if not quiet:
         _check_size(len(analysis.places), sample)

@@ -52,6 +52,7 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
             f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
             f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
         )
+    analysis = replace(analysis, leave_out=call.leave_out)
     if not entry.uses_surrogates:
         analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
@@ -100,8 +101,7 @@ def rerun(fit: Fit, analysis: Analysis, arguments: Arguments, execution: Executi
     execution : Execution, optional
     """
     call = changed(fit, arguments, analysis.sample)
-    own = replace(analysis, finite=call.target == "finite", leave_out=call.leave_out)
-    return run(call, own, execution)
+    return run(call, replace(analysis, finite=call.target == "finite"), execution)
 
 
 def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:

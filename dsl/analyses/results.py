@@ -17,6 +17,7 @@ from dsl.analyses.hypotheses import Hypotheses
 from dsl.analyses.model import LACKING, DSLModel, count_slopes, holds_intercept
 from dsl.analyses.predicting import Predicting
 from dsl.analyses.stored import Stored
+from dsl.analyses.wild import Wild
 from dsl.data.arguments import check_choice, check_texts
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call
@@ -29,7 +30,7 @@ from dsl.reports.page import write_report
 from dsl.reports.summary import summarize, summarize_again
 
 
-class DSLEstimates(Hypotheses, Predicting, LikelihoodModelResults):  # type: ignore[misc]
+class DSLEstimates(Hypotheses, Predicting, Wild, LikelihoodModelResults):  # type: ignore[misc]
     """Results of `dsl.dsl`.
 
     Everything that statsmodels results offer (``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,

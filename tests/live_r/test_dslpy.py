@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import dsl
+from dsl.engine.models import MODELS
 
 from .rscript import quoted
 
@@ -114,6 +115,11 @@ mixed$steps <- factor(mixed$grade, ordered = TRUE)
 mixed$hot <- mixed$Y > 0
 mixed$pred_hot <- mixed$pred_Y > 0
 mixed$bit <- factor(as.integer(mixed$hot))
+mixed$many <- floor(exp(mixed$Y / 2))
+mixed$pred_many <- floor(exp(mixed$pred_Y / 2))
+mixed$amount <- exp(mixed$Y / 2)
+mixed$near <- round(mixed$X1)
+mixed$counts_for <- 1 + i %% 3
 mixed$spss <- structure(ifelse(is.na(mixed$Y), -9, mixed$Y), na_values = -9,
                         class = c("haven_labelled_spss", "haven_labelled", "vctrs_vctr", "double"))
 mixed$broken <- as.POSIXlt(mixed$at)
@@ -146,6 +152,10 @@ def mixed() -> pd.DataFrame:
     data["hot"] = (data["Y"] > 0).astype("boolean").where(data["Y"].notna())
     data["pred_hot"] = data["pred_Y"] > 0
     data["bit"] = data["hot"].astype("Int64").astype("category")
+    data["many"], data["pred_many"] = np.floor(np.exp(data["Y"] / 2)), np.floor(np.exp(data["pred_Y"] / 2))
+    data["amount"] = np.exp(data["Y"] / 2)
+    data["near"] = np.round(data["X1"])
+    data["counts_for"] = 1 + i % 3
     data["spss"] = data["Y"]
     data["broken"] = data["at"]
     data["odd.name"] = i % 7
@@ -210,6 +220,34 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "broken-down times": ("mixed", LINEAR | {"formula": "Y ~ broken"}),
     "learner's factors": ("mixed", LINEAR | {"formula": "Y ~ X1", "feature": ["party", "place", "young", "day"]}),
 }
+OUTCOMES = {
+    "lm": "Y", "logit": "hot", "felm": "Y", "poisson": "many", "probit": "hot", "cloglog": "hot", "gamma": "amount",
+    "multinom": "grade", "ologit": "steps", "oprobit": "steps", "negbin": "many", "iv": "Y",
+}  # fmt: skip
+PREDICTIONS = {"many": "pred_many", "grade": "pred_grade", "steps": "pred_grade", "hot": "pred_hot"}
+RIGHT = {
+    "felm": "X1 + size | young",
+    "iv": "X2 | young | X1 ~ near",
+    "poisson": "X1 + size + offset(X2 / 9)",
+    "cloglog": "X2 + size",
+}
+
+
+def of_model(model: str) -> dict[str, Any]:
+    """A call of every model in the registry, with weights."""
+    outcome = OUTCOMES[model]
+    call = {"formula": f"{outcome} ~ {RIGHT.get(model, 'X1 + size')}", "model": model, "predicted_var": outcome}
+    surrogate = PREDICTIONS.get(outcome, "pred_Y")
+    return call | {"prediction": surrogate, "sl_method": "lm", "sample_split": 2, "weights": "counts_for"}
+
+
+CASES |= {f"model {model}": ("mixed", of_model(model)) for model in MODELS}
+CASES |= {
+    f"dsl+ of {model}": ("mixed", of_model(model) | {"estimator": "dsl+"})
+    for model in ("poisson", "multinom", "negbin")
+}
+CASES["absorbed counts"] = ("mixed", of_model("poisson") | {"formula": "many ~ X1 | young + size"})
+CASES["tuned"] = ("mixed", LINEAR | {"formula": "Y ~ X1", "tune": "coef"})
 EMIT = """
 emit <- function(case, fit) {
   all <- tidy(fit, conf.int = TRUE)

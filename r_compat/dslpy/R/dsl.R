@@ -11,13 +11,14 @@ dsl <- function(model = "lm", formula, predicted_var, prediction = NULL, data, c
   }
   columns <- list(predicted_var = predicted_var, prediction = prediction, cluster = cluster, labeled = labeled,
                   sample_prob = sample_prob, index = index, feature = feature)
+  also <- Filter(is.character, more[intersect(names(more), c("weights", "text", "trained_on"))]) # name columns too
   arguments <- c(columns, list(model = model, fixed_effect = fixed_effect, sl_method = sl_method, family = family,
                                cross_fit = cross_fit, sample_split = sample_split, seed = seed), more)
   arguments <- Filter(Negate(is.null), arguments)
   arguments <- setNames(lapply(names(arguments), function(name) argument_to_python(arguments[[name]], name, call)),
                         names(arguments))
   formula_read <- read_formula(formula, data, parent.frame(), call)
-  table <- table_to_python(data, formula_read$variables, column_names(columns))
+  table <- table_to_python(data, formula_read$variables, column_names(c(columns, also)))
   found <- call_python("fit", formula_read$text, table, arguments, formula_read$values, call = call)
   dsl_result(found, columns, list(formula = formula, model = model, fixed_effect = fixed_effect,
                                   sl_method = sl_method))
@@ -102,7 +103,7 @@ dsl_result <- function(found, columns, spec) {
       r2 = as.numeric(unlist(found$r2)), notes = as.character(unlist(found$notes)),
       split_coefficients = per_split(found$split_coefficients, terms),
       split_vcov = aperm(array(unlist(found$split_vcov), c(k, k, found$sample_split)), c(3, 2, 1)),
-      power = found$power,
+      df = if (!is.null(found$df)) as.numeric(unlist(found$df)), power = found$power,
       dsl_version = found$version
     )
   )

@@ -8,14 +8,17 @@ nobs.dslpy <- function(object, ...) object$internal$num_data
 
 confint.dslpy <- function(object, parm, level = 0.95, ...) {
   estimate <- object$coefficients
-  half <- qnorm((1 + level) / 2) * object$standard_errors
+  half <- qt((1 + level) / 2, degrees(object)) * object$standard_errors
   tails <- c((1 - level) / 2, (1 + level) / 2)
   out <- cbind(estimate - half, estimate + half)
   dimnames(out) <- list(names(estimate), paste(format(100 * tails, trim = TRUE, digits = 3), "%"))
   if (missing(parm)) out else out[parm, , drop = FALSE]
 }
 
-p_value <- function(object) 2 * pnorm(-abs(object$coefficients / object$standard_errors))
+p_value <- function(object) 2 * pt(-abs(object$coefficients / object$standard_errors), degrees(object))
+
+# Of Student's distribution, where a fit has them; Inf is the normal distribution.
+degrees <- function(object) if (is.null(object$internal$df)) Inf else object$internal$df
 
 tidy.dslpy <- function(x, conf.int = FALSE, conf.level = 0.95, ...) {
   out <- data.frame(
@@ -23,6 +26,7 @@ tidy.dslpy <- function(x, conf.int = FALSE, conf.level = 0.95, ...) {
     statistic = x$coefficients / x$standard_errors, p.value = p_value(x), row.names = NULL
   )
   if (conf.int) out[c("conf.low", "conf.high")] <- confint.dslpy(x, level = conf.level)
+  if (!is.null(x$internal$df)) out <- cbind(out[1:4], df = x$internal$df, out[-(1:4)])
   out
 }
 
@@ -68,7 +72,8 @@ print.summary.dslpy <- function(x, digits = attr(x, "digits"), ...) {
   table[, 1:4] <- round(table[, 1:4], digits)
   printCoefmat(table, digits = digits, cs.ind = integer(), tst.ind = integer(), P.values = TRUE, has.Pvalue = TRUE,
                eps.Pvalue = 10^-digits)
-  cat("\n", 100 * attr(x, "ci"), "% confidence intervals (CI) are reported. P values are two-sided.\n", sep = "")
+  cat("\n", 100 * attr(x, "ci"), "% confidence intervals (CI) are reported. P values are two-sided.",
+      if (!is.null(spec$df)) " Both are Student's.", "\n", sep = "")
   notes <- c(sprintf("Learner for %s: %s.", spec$target, spec$learner_reason)[nzchar(spec$learner_reason)],
              if (length(spec$dropped)) {
                paste0("Rows left out for missing values, per column: ",

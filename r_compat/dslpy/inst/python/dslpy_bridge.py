@@ -179,6 +179,7 @@ def _plain(result: Any) -> dict[str, Any]:
         "terms": list(result.names_r),
         "coefficients": _floats(result.params),
         "vcov": _floats(result.cov_params()),
+        "df": _floats(result.df) if result.use_t else None,
         "n_input": int(sample.n_input),
         "nobs": int(result.nobs),
         "n_labeled": int(result.n_labeled),

@@ -166,6 +166,7 @@ FEATURES['`vcov="HC2"`, `"HC3"`, `"CR2"`, `"CR3"`, `"jackknife"`'] = lambda cell
     for each in ("HC2", "HC3", "CR2", "CR3", "jackknife")
 ]
 FEATURES['`tune="coef"`, `vcov="PRESS"`'] = lambda cell: cell.fit(tune="coef", vcov="PRESS")
+FEATURES['`vcov="design"`'] = lambda cell: cell.fit(vcov="design")
 FEATURES["factors, polynomials"] = lambda cell: cell.fit("factor(year) + poly(x, 2)")
 FEATURES["`offset(log(exposure))`"] = lambda cell: cell.fit("x + d + offset(log(exposure))")
 

@@ -62,7 +62,7 @@ def proportions(
     cross_fit: int = 5,
     sample_split: int | None = None,
     seed: int = 1234,
-    vcov: str = "robust",
+    vcov: str | None = None,
     use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,

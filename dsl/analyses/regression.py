@@ -28,7 +28,7 @@ from dsl.engine.behind import FEW
 from dsl.engine.instruments import WEAK
 from dsl.estimators.analysis import look, look_at_training, prepare_analysis
 from dsl.estimators.call import Call, Execution
-from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t
+from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
 from dsl.estimators.run import run
@@ -68,7 +68,7 @@ def dsl(
     tune: str | float | None = None,
     target: str = "superpopulation",
     design: SamplingDesign | None = None,
-    vcov: str = "robust",
+    vcov: str | None = None,
     use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,
@@ -167,17 +167,22 @@ def dsl(
         What the intervals are about: the population that the rows were drawn from, or these rows themselves (an archive, a
         census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.
     design : dsl.sampling.LabelDesign, optional
-        How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` then knows strata,
-        clusters and fixed sizes. Without it, it takes equal probabilities for a simple random sample of fixed size, and
-        unequal ones for independent draws.
-    vcov : {"robust", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife", "PRESS"}
-        ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference. HC1 and CR1 have the usual
-        small-sample factors. HC2, HC3, CR2 and CR3 correct the score of each row (cluster) for its leverage, its part in the
-        estimate. They are the textbook's where every row is labelled (`dsl.engine.leave_out`). ``"jackknife"`` leaves out each
-        row (cluster) in turn and refits by one Newton step, exactly in linear models. Where a lambda is chosen, it and HC3 choose
-        it again without the row (HC2 is refused), and ``"PRESS"`` does this alone (`dsl.engine.press`). Out-of-fold predictions
-        stay as they are: no learner is refitted. Absorbed fixed effects, ``"ppi"``, ``"ppi++"`` and ``target="finite"`` have
-        none of these but, with absorbed effects, PRESS.
+        How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` and ``vcov="design"`` then
+        know strata, clusters and fixed sizes. Without it, they take equal probabilities for a simple random sample of fixed
+        size, and unequal ones for independent draws.
+    vcov : {"robust", "design", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife", "PRESS"}, optional
+        ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference. ``"design"`` allows for how the labelled rows were
+        drawn, as `design`, or without it `sample_prob`, says (`dsl.engine.fixed_size`): that a fixed number was drawn (in each
+        stratum, or of units), and that weights are scaled to the number drawn. Standard errors are then narrower, most of all of
+        predicted covariates in ``"lm"``, and a lambda is chosen to minimise this variance. By default ``"design"`` where a
+        lambda is chosen from the data, ``"robust"`` elsewhere.
+
+        HC1 and CR1 have the usual small-sample factors. HC2, HC3, CR2 and CR3 correct the score of each row (cluster) for its
+        leverage, its part in the estimate. They are the textbook's where every row is labelled (`dsl.engine.leave_out`).
+        ``"jackknife"`` leaves out each row (cluster) in turn and refits by one Newton step, exactly in linear models. Where a
+        lambda is chosen, it and HC3 choose it again without the row (HC2 is refused), and ``"PRESS"`` does this alone
+        (`dsl.engine.press`). Out-of-fold predictions stay as they are: no learner is refitted. Absorbed fixed effects,
+        ``"ppi"``, ``"ppi++"`` and ``target="finite"`` have none of these but, with absorbed effects, PRESS.
     use_t : bool, optional
         Whether intervals and tests are those of Student's distribution, with degrees of freedom for each coefficient from the
         labelled rows that carry its variance (`dsl.engine.intervals.degrees_of_freedom`; with HC2, HC3, CR2 and CR3 those of Bell
@@ -333,6 +338,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
+    given["vcov"] = resolve_vcov(estimator, given["tune"], given["target"], given["vcov"])
     if given["sample_split"] is None:
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)

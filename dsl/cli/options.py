@@ -91,8 +91,8 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
     group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
     group.add_argument(
         "--vcov",
-        default="robust",
-        help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: robust)",
+        help="robust, design, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: design if lambda is chosen, "
+        "else robust)",
     )
     group.add_argument(
         "--use-t",

@@ -8,8 +8,10 @@ from dsl.exceptions import SingularJacobianError
 
 SMALL_SAMPLE = ("robust", "HC0", "HC1", "CR0", "CR1")
 """Names understood by `small_sample_factor`."""
-UNCORRECTED = ("robust", "HC0", "CR0")
+UNCORRECTED = ("robust", "HC0", "CR0", "design")
 """Those whose factor is one."""
+BY_DESIGN = "design"
+"""Name of the covariance that allows for how the labelled rows were drawn (`dsl.engine.fixed_size`)."""
 
 
 def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> FloatArray:

@@ -49,7 +49,10 @@ def join(
     else:
         # scores (., k) of each equation become (., equations x k): off the diagonal blocks, B has their covariances
         side_by_side = (np.hstack(pieces) for pieces in zip(*rows, strict=True))
-        meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
+        if problem.draw is None:
+            meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
+        else:
+            meat = problem.draw.meat(side_by_side, on_labels)
     vcov = sandwich(jacobian, meat)
     if corrected:
         every = np.hstack(corrected)

@@ -91,6 +91,10 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         vcov = sandwich(jacobian, meat)
     elif problem.leave_out is not None:
         vcov = left_out_vcov(block, problem, params, jacobian)
+    elif problem.draw is not None:
+        rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
+        meat = problem.draw.meat(rows, on_labels)
+        vcov = sandwich(jacobian, meat)
     # NaN included, hence not "any below zero"
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(

@@ -187,25 +187,40 @@ def finite_deviations(label_scores: FloatArray, labeling: Labeling) -> list[Floa
 
 
 def _one_stage(scores: FloatArray, prob: FloatArray, stratum: IntArray | None, kept: FloatArray) -> FloatArray:
-    """sqrt(1 - pi) c. With strata of fixed size, c is taken less its mean there and times sqrt(n/(n - 1)).
-
-    Where only m = n `kept` of a stratum's n drawn rows are among these, the mean counts 1 - sqrt(1 - m/n) times: the squares of
-    what is left add up to sum c^2 - (sum c)^2 / n.
-    """
+    """sqrt(1 - pi) c. With strata of fixed size, c is taken less its mean there (`centre_of`) and times sqrt(n/(n - 1))."""
     left = np.maximum(1.0 - prob, 0.0)
     if stratum is None:
         return np.asarray(scores * np.sqrt(left)[:, None])
     _, code = np.unique(stratum, return_inverse=True)
+    centre, count = centre_of(scores, prob, code, kept)
+    factor = np.where(count > 1.5, count / np.maximum(count - 1.0, 1.0), 1.0)
+    return np.asarray((scores - centre[code]) * np.sqrt(left * factor[code])[:, None])
+
+
+def centre_of(scores: FloatArray, prob: FloatArray, code: IntArray, kept: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The strata's means of scores weighted by 1 - pi, (S, k), and the numbers drawn in them, (S,).
+
+    Where only m = n `kept` of a stratum's n drawn rows are among these, the mean counts 1 - sqrt(1 - m/n) times: the squares of
+    what is left add up to sum c^2 - (sum c)^2 / n. One row shows no spread, and has a mean of zero.
+
+    Parameters
+    ----------
+    scores : (m, k) array
+    prob : (m,) array
+    code : (m,) int array
+        Stratum of each, 0, 1, ..., each of which occurs.
+    kept : (m,) array
+    """
+    left = np.maximum(1.0 - prob, 0.0)
     share = np.ones(int(code.max()) + 1)
     share[code] = kept
     count = np.bincount(code) / share
     total = np.maximum(np.bincount(code, left), np.finfo(float).tiny)
-    # Hajek's regression on nothing but a constant: the mean weighted by 1 - pi, (strata, k)
+    # Hajek's regression on nothing but a constant
     centre = cluster_sums(scores * left[:, None], code, len(count)) / total[:, None]
     centre *= (1.0 - np.sqrt(np.maximum(1.0 - share, 0.0)))[:, None]
-    centre[count < 1.5] = 0.0  # one row shows no spread: keep all of it, which errs on the wide side
-    factor = np.where(count > 1.5, count / np.maximum(count - 1.0, 1.0), 1.0)
-    return np.asarray((scores - centre[code]) * np.sqrt(left * factor[code])[:, None])
+    centre[count < 1.5] = 0.0  # keep all of it, which errs on the wide side
+    return centre, np.asarray(count, dtype=float)
 
 
 def finite_shares(label_scores: FloatArray, labeling: Labeling) -> FloatArray:

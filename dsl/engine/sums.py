@@ -9,6 +9,7 @@ from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
 from dsl.engine.effects import with_effects
+from dsl.engine.fixed_size import Draw
 from dsl.engine.labeling import Labeling
 from dsl.engine.models.model import Link
 from dsl.engine.moments import (
@@ -48,6 +49,8 @@ class Problem:
     """Covariance that leaves one unit out (`dsl.engine.leave_out.LEAVE_OUT`), or None for the plain one."""
     labeling: Labeling | None = None
     """How the labelled rows were drawn, if only that is random (finite population), or None for a superpopulation."""
+    draw: Draw | None = None
+    """The same for a superpopulation whose covariance is to allow for it (`dsl.engine.fixed_size`)."""
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def fit_tuned(
         problem = replace(problem, leave_out=None)
         pilot = _Pilot.at(block, problem, fit, basis, few)
         return fit, replace(pilot.tuned(tune * np.eye(k)), at=fit.params)
-    found, plain = None, replace(problem, leave_out=None)
+    found, plain = None, replace(problem, leave_out=None, draw=None)
     try:
         found = _Pilot.at(block, problem, fit_split(block, plain, start=start), basis, few).choose(tune)
         if _distance(*found, problem.slopes) <= FAR:
@@ -154,12 +154,12 @@ class _Pilot:
     @classmethod
     def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "_Pilot":
         k, params = len(fit.params), fit.params
-        total, second = score_sums(_parts(block, problem, params), 2 * k)
+        if problem.draw is None:
+            total, second = score_sums(unit_scores(_rows(block, problem, params), problem), 2 * k)
+        else:
+            total, second = problem.draw.sums(_rows(block, problem, params), _on_labels(block, problem, params))
         if problem.labeling is not None:
-            # finite population: the labelled rows' parts are w (m - m_hat) of s, and -w m_hat = own - gold of h
-            own = label_scores(block, problem, params)
-            gold = label_scores(block, replace(problem, tuning=np.zeros((k, k))), params)
-            second = finite_meat(np.hstack([gold, own - gold]), problem.labeling)
+            second = finite_meat(_on_labels(block, problem, params), problem.labeling)
         return cls(block, problem, fit, basis, few, total, second)
 
     @property
@@ -178,7 +178,8 @@ class _Pilot:
     def _left_out(self, tune: str, tuning: FloatArray) -> FloatArray:
         """Scores of the units as `Problem.leave_out` has them, with Lambda chosen without each, (G, k)."""
         k, bread = len(tuning), self.bread
-        parts = np.concatenate([*_parts(self.block, self.problem, self.fit.params)])
+        rows = _rows(self.block, self.problem, self.fit.params)
+        parts = np.concatenate([*unit_scores(rows, self.problem)])
         added = parts[:, k:] @ bread.T
         # influences on the reported coefficients, and the part of them that Lambda scales
         influence = (parts[:, :k] + parts[:, k:] @ tuning.T) @ bread.T
@@ -272,15 +273,23 @@ class _Pilot:
         )
 
 
-def _parts(block: Block, problem: Problem, params: FloatArray) -> Iterator[FloatArray]:
-    """Units' parts (g, h) of the scores g + Lambda h, in pieces, (., 2k)."""
+def _rows(block: Block, problem: Problem, params: FloatArray) -> Iterator[FloatArray]:
+    """Rows' parts (g, h) of the scores g + Lambda h, in pieces, (., 2k)."""
     within = block if block.within is None else block.within
     rows = zip(
         row_scores(block, problem, params, problem.weights, augmentation_weights),
         row_scores(within, problem, params, augmentation_weights, augmentation_weights),
         strict=True,
     )
-    return unit_scores((np.hstack([score - own, own]) for score, own in rows), problem)
+    return (np.hstack([score - own, own]) for score, own in rows)
+
+
+def _on_labels(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """The labelled rows' parts of (g, h), (m, 2k): w m, and -w m_hat = w (m - m_hat) - w m."""
+    k = len(params)
+    own = label_scores(block, problem, params)
+    gold = label_scores(block, replace(problem, tuning=np.zeros((k, k))), params)
+    return np.hstack([gold, own - gold])
 
 
 def side_by_side(choices: Sequence[Tuned]) -> Tuned:

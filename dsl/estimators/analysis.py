@@ -19,6 +19,7 @@ from dsl.data.messages import each_value, rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
 from dsl.data.tables import TableLike, column_names, is_category, to_pandas
+from dsl.engine.fixed_size import Draw
 from dsl.engine.intervals import kish
 from dsl.engine.labeling import Labeling
 from dsl.engine.models import MODELS, Model
@@ -62,6 +63,8 @@ class Analysis:
     """Whether the rows are the population, and only the labelling is random."""
     leave_out: str | None = None
     """Covariance that leaves one unit out (`dsl.engine.leave_out`), None for the plain one."""
+    by_design: bool = False
+    """Whether the covariance allows for how the labelled rows were drawn (`dsl.engine.fixed_size`)."""
     looked: tuple[Tested, ...] = ()
     """Labelled rows against the draw as it was stated, column by column, the least likely first."""
 
@@ -153,7 +156,14 @@ class Analysis:
             n_clusters=self.sample.n_clusters,
             labeling=self.sample.labeling if self.finite else None,
             leave_out=self.leave_out,
+            draw=self.draw if self.by_design else None,
         )
+
+    @property
+    def draw(self) -> Draw:
+        """How the labelled rows were drawn, for a covariance that allows for it."""
+        sample = self.sample
+        return Draw(labeling=sample.labeling, cluster=sample.cluster, n_clusters=sample.n_clusters)
 
 
 def evidence_of(analysis: Analysis) -> FloatArray:

@@ -23,7 +23,11 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
     problem = replace(
-        analysis.problem(), weights=gold_weights, label_weights=gold_weights, cluster=cluster, n_clusters=n_clusters
+        analysis.problem(),
+        weights=gold_weights,
+        label_weights=gold_weights,
+        cluster=cluster,
+        n_clusters=n_clusters,
     )
     solved = fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
     return Estimation.of(solved, n=sample.n_labeled, n_clusters=n_clusters)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dsl.data.arguments import as_lambda, check_choice
+from dsl.engine.covariance import BY_DESIGN
 from dsl.engine.tuning import KINDS
 from dsl.estimators.cross_fitted import DSL, DSL_PLUS
 from dsl.estimators.estimator import Estimator
@@ -39,6 +40,19 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
     if not (tune in entry.kinds if number is None else entry.numbers):
         raise ArgumentError(f"tune={tune!r}: {entry.advice}")
     return str(tune) if number is None else number
+
+
+def resolve_vcov(estimator: str, tune: str | float | None, target: str, vcov: str | None = None) -> str:
+    """The covariance, for `tune` as `resolve_tune` gives it. What is named stays.
+
+    By default plain estimates have the reference's, and those whose Lambda was chosen from the data that of the draw.
+    """
+    if vcov is not None:
+        return vcov
+    entry = ESTIMATORS[estimator]
+    # two samples have it anyway, and that of a finite population is of the draw alone
+    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite"
+    return BY_DESIGN if chosen else "robust"
 
 
 def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None) -> bool:

@@ -2,7 +2,7 @@
 
 from dsl.data.arguments import TARGETS, check_choice
 from dsl.data.refusals import REFUSALS
-from dsl.engine.covariance import SMALL_SAMPLE
+from dsl.engine.covariance import BY_DESIGN, SMALL_SAMPLE
 from dsl.engine.leave_out import LEAVE_OUT
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
@@ -11,7 +11,7 @@ from dsl.learners.auto import Method
 from dsl.learners.names import check_method
 from dsl.learners.text.checks import check_reads
 
-VCOVS = (*SMALL_SAMPLE, *LEAVE_OUT)
+VCOVS = (*SMALL_SAMPLE, *LEAVE_OUT, BY_DESIGN)
 """Covariances that a call may ask for."""
 OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text", "tune")
 """What `check_options` looks at."""
@@ -21,7 +21,7 @@ def check_options(
     *,
     model: str,
     estimator: str,
-    vcov: str,
+    vcov: str | None,
     target: str,
     cluster: str | None,
     sl_method: Method,
@@ -33,18 +33,10 @@ def check_options(
     """Raise ArgumentError unless the options are known and go together."""
     check_choice("model", model, tuple(MODELS))
     check_choice("estimator", estimator, tuple(ESTIMATORS))
-    check_choice("vcov", vcov, VCOVS)
     check_choice("target", target, TARGETS)
     check_choice("refusals", refusals, REFUSALS)
-    if vcov.startswith("CR") and cluster is None:
-        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use '{vcov.replace('CR', 'HC')}'")
-    if vcov.startswith("HC") and cluster is not None:
-        raise ArgumentError(
-            f"vcov='{vcov}' ignores clusters; use '{vcov.replace('HC', 'CR')}' with cluster={cluster!r}, or drop cluster"
-        )
-    why = _why_not(vcov, estimator=estimator, target=target, tune=tune)
-    if why:
-        raise ArgumentError(why)
+    if vcov is not None:
+        _check_vcov(vcov, estimator=estimator, target=target, cluster=cluster, tune=tune)
     if target == "finite" and not known_estimator(estimator).uses_labels:
         raise ArgumentError(
             f"estimator='{estimator}' uses no labelled rows: with target='finite' nothing about it is random; use target="
@@ -54,6 +46,19 @@ def check_options(
     check_reads(sl_method, text)
 
 
+def _check_vcov(vcov: str, *, estimator: str, target: str, cluster: str | None, tune: object) -> None:
+    check_choice("vcov", vcov, VCOVS)
+    if vcov.startswith("CR") and cluster is None:
+        raise ArgumentError(f"vcov='{vcov}' needs clusters; pass cluster='column', or use '{vcov.replace('CR', 'HC')}'")
+    if vcov.startswith("HC") and cluster is not None:
+        raise ArgumentError(
+            f"vcov='{vcov}' ignores clusters; use '{vcov.replace('HC', 'CR')}' with cluster={cluster!r}, or drop cluster"
+        )
+    why = _why_not(vcov, estimator=estimator, target=target, tune=tune)
+    if why:
+        raise ArgumentError(why)
+
+
 def plain_vcov(cluster: object) -> str:
     """Names of the covariances that leave nothing out, for messages."""
     return "vcov='robust' or 'HC1'" if cluster is None else "vcov='robust' or 'CR1'"
@@ -61,15 +66,17 @@ def plain_vcov(cluster: object) -> str:
 
 def vcov_for(vcov: str, *, estimator: str, target: str, tune: object) -> str:
     """The covariance for another estimator or target beside it: the same where it has it, else the nearest."""
-    if vcov not in LEAVE_OUT or not _why_not(vcov, estimator=estimator, target=target, tune=tune):
+    if not _why_not(vcov, estimator=estimator, target=target, tune=tune):
         return vcov
     nearest = {"HC2": "HC3", "CR2": "CR3"}.get(vcov, "robust")
     return nearest if not _why_not(nearest, estimator=estimator, target=target, tune=tune) else "robust"
 
 
 def _why_not(vcov: str, *, estimator: str, target: str, tune: object) -> str:
-    """Why a covariance that leaves one unit out is none of the call's, empty if it is."""
+    """Why a covariance is none of the call's, empty if it is."""
     entry = ESTIMATORS[estimator]
+    if vcov == BY_DESIGN:
+        return _why_not_by_design(estimator, target)
     if vcov not in LEAVE_OUT:
         return ""
     if target == "finite":
@@ -95,3 +102,15 @@ def _why_not(vcov: str, *, estimator: str, target: str, tune: object) -> str:
             f"tune={resolved!r}) there is no such root; use vcov='{other}' or 'jackknife', or fix lambda with a number for tune"
         )
     return ""
+
+
+def _why_not_by_design(estimator: str, target: str) -> str:
+    """Why the covariance cannot allow for the draw, or does so anyway, empty if it can."""
+    entry, why = ESTIMATORS[estimator], ""
+    if not entry.uses_labels:
+        why = f"estimator='{estimator}' uses no labelled rows, so that how they were drawn does not matter"
+    elif entry.two_sample:
+        why = f"estimator='{estimator}' has the variance of two samples of fixed sizes already"
+    elif target == "finite":
+        why = "the variance with target='finite' is that of the draw alone already"
+    return why and f"vcov='{BY_DESIGN}': {why}; leave vcov out"

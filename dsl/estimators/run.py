@@ -7,10 +7,11 @@ import numpy as np
 from dsl._typing import Arguments, Record
 from dsl.data.refusals import check_not_refused
 from dsl.data.sample import Sample, notes_on_training
+from dsl.engine.covariance import BY_DESIGN
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution, Lost
-from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t
+from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options, plain_vcov, vcov_for
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError, EstimationError
@@ -52,7 +53,7 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
             f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
             f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
         )
-    analysis = replace(analysis, leave_out=call.leave_out)
+    analysis = replace(analysis, leave_out=call.leave_out, by_design=call.vcov == BY_DESIGN)
     if not entry.uses_surrogates:
         analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
@@ -129,7 +130,9 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     }
     if "vcov" not in arguments:
         target = str(arguments.get("target", own.target))
-        settled["vcov"] = vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
+        default = own.vcov == resolve_vcov(own.estimator, own.tune, own.target)
+        kept = None if default else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
+        settled["vcov"] = resolve_vcov(estimator, tune, target, kept)
     if fit.splits.folds is not None and "folds" not in arguments:
         # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)

@@ -16,7 +16,7 @@ from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
 from dsl.engine.moments import augmentation_weights, design_weights
-from dsl.engine.sums import Problem, label_scores, row_scores, shared_gram
+from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, shared_gram
 from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
 from dsl.exceptions import EstimationError, JacobianWarning
 
@@ -96,6 +96,9 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
         joint = join([fit for fit, _ in each], rows, own[0], common.problem, corrected)
         if problem.labeling is not None:
             _check_errors(own, joint, common.problem)
+        if problem.draw is not None:
+            about = problem.draw.about(joint.label_scores).label_scores
+            joint = replace(joint, label_scores=about, label_meat=label_meat(own[0], common.problem, about))
         choices = [choice for _, choice in each if choice is not None]
         # later splits start at the first one's estimates, which are close: their predictions differ by other folds only
         if not fits:

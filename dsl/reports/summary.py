@@ -110,9 +110,8 @@ def _lambda_label(fit: Fit) -> str:
 
 
 def _vcov_label(spec: Call, sample: SampleFacts) -> str:
-    if sample.n_clusters is not None:
-        return f"clustered ({spec.vcov})" if spec.vcov != "robust" else "clustered"
-    return spec.vcov if spec.vcov == "robust" else f"robust ({spec.vcov})"
+    kind = "robust" if sample.n_clusters is None else "clustered"
+    return kind if spec.vcov == "robust" else f"{kind} ({spec.vcov})"
 
 
 def _learner_rows(fit: Fit) -> list[tuple[str, str]]:

@@ -14,7 +14,8 @@ from scipy.special import expit
 from dsl.engine.tuning import best_lambda
 from dsl.exceptions import ArgumentError
 from tests.fixed import Fixed
-from tests.posts import posts, run
+from tests.posts import posts
+from tests.posts import run as quickly
 
 pytestmark = pytest.mark.numeric
 
@@ -46,6 +47,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "dsl+ within": {"formula": "x ~ y + words | short", "model": "felm", "estimator": "dsl+", "sample_prob": "pi"},
     "cdi": {"formula": "y ~ x + z", "model": "logit", "estimator": "cdi", "sample_prob": "pi"},
 }
+
+
+def run(data: Any, *formula: str, **arguments: Any) -> Any:
+    """Rows that are independent of each other: what the draw adds to that is in `tests/engine/test_fixed_size.py`."""
+    return quickly(data, *formula, **{"vcov": "robust", **arguments})
 
 
 @pytest.fixture(scope="module")

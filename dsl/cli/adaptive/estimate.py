@@ -29,7 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     group.add_argument("--target", help="superpopulation, or finite: these rows themselves")
     group.add_argument(
-        "--vcov", help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: robust)"
+        "--vcov",
+        help="robust, design, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: design if lambda is chosen, "
+        "else robust)",
     )
     group.add_argument(
         "--use-t",

@@ -17,9 +17,9 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.data.tables import TableLike
 from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
-from dsl.engine.covariance import cluster_sums
+from dsl.engine.covariance import BY_DESIGN, cluster_sums
 from dsl.engine.moments import Weights, augmentation_weights
-from dsl.engine.sums import Problem, row_scores
+from dsl.engine.sums import Problem, label_scores, row_scores
 from dsl.estimators.again import analysis_of, split_blocks
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.result import Fit
@@ -125,9 +125,13 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
     if other.call.target == "finite":
         vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
     else:
-        first = next(influences(fit, analysis_of(fit, data)))
+        analysis = analysis_of(fit, data)
+        first, units = next(influences(fit, analysis)), analysis.sample.n_clusters or len(analysis.sample.data)
         # sum over units of (J^-1 psi - J^-1 psi')^2: the covariance from shared rows is in it
-        gaps = (first - each for each in influences(other, analysis_of(other, data)))
+        gaps = (
+            np.vstack([first[:units] - each[:units], first[units:], each[units:]])
+            for each in influences(other, analysis_of(other, data))
+        )
         vcovs = np.stack([gap.T @ gap for gap in gaps])
         # without that covariance, so that "small" is judged by the two estimates' own errors
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
@@ -148,7 +152,9 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     ------
     (units, k) array
         Units are the rows of the analysis, or the clusters, with coefficients in the formula's order, with the root of the
-        small-sample factor. Where the covariance leaves units out, each coefficient has a factor of its own.
+        small-sample factor. Where the covariance leaves units out, each coefficient has a factor of its own. With
+        ``vcov="design"`` there are more rows, for what estimating the strata's centres takes from the variance
+        (`dsl.engine.fixed_size`).
 
     Raises
     ------
@@ -158,11 +164,19 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     splits, order = fit.splits, analysis.order
     for split, blocks in enumerate(split_blocks(fit, analysis)):
         # equations side by side, (rows, k) each, back from the solver's order to the formula's
+        points = [_at(fit, analysis, split, equation) for equation in range(len(blocks))]
         parts = [
-            np.concatenate([*_scores(fit, block, _at(fit, analysis, split, equation))])[:, order]
-            for equation, block in enumerate(blocks)
+            np.concatenate([*_scores(fit, block, point)])[:, order] for block, point in zip(blocks, points, strict=True)
         ]
-        units = _units(np.hstack(parts), analysis)
+        if fit.call.vcov == BY_DESIGN:
+            labels = [
+                label_scores(block, point.problem, point.params)[:, order]
+                for block, point in zip(blocks, points, strict=True)
+            ]
+            centred = analysis.draw.about(np.hstack(labels))
+            units = np.vstack([*centred.units([np.hstack(parts)]), centred.lost])
+        else:
+            units = _units(np.hstack(parts), analysis)
         # rows J^-1 psi_i of all units at once, (units, K)
         own = np.sqrt(fit.correction(split)) * np.linalg.solve(splits.jacobians[split], units.T).T
         _check_reproduced(own, splits.vcovs[split], fit)
@@ -183,7 +197,9 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
     entry, tuning = fit.estimator, fit.splits.tuning
     # row scores without a design's labelling: the variance here is over rows or clusters
-    problem = replace(analysis.problem(), labeling=None, weights=entry.weights, label_weights=entry.weights)
+    problem = replace(analysis.problem(), labeling=None, weights=entry.weights)
+    if not entry.uses_surrogates:
+        problem = replace(problem, label_weights=entry.weights)
     if tuning is None or tuning.matrices is None or tuning.at is None:
         return _Point(fit.splits.params[split][own], problem)
     # Lambda may mix equations: this equation's own block of it, at the parameters where it was chosen
@@ -239,8 +255,9 @@ def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Fit) -> None:
         return
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt((own**2).sum(axis=0))
-    # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero
-    shift = np.abs(own.sum(axis=0)) if fit.call.tune is None else np.zeros(len(se))
+    # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero, nor do those about centres
+    zero = fit.call.tune is None and fit.call.vcov != BY_DESIGN
+    shift = np.abs(own.sum(axis=0)) if zero else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
     if worst > REPRODUCED:
         raise ArgumentError(

@@ -9,7 +9,7 @@ import pandas as pd
 from dsl.data.messages import rows_left_out
 from dsl.data.tables import each_row
 from dsl.data.trail import Trail
-from dsl.engine.covariance import UNCORRECTED
+from dsl.engine.covariance import BY_DESIGN, UNCORRECTED
 from dsl.estimators.result import Fit
 from dsl.learners.auto import SEARCHED
 from dsl.learners.words import joined, learner_words
@@ -214,6 +214,9 @@ def _errors(fit: Fit, alpha: float) -> Part:
         keys = (*keys, *more)
     elif spec.vcov not in UNCORRECTED:
         kind += f", with the small-sample factor of {spec.vcov}"
+    if spec.vcov == BY_DESIGN:
+        kind += f", and allow for how the labelled rows were drawn ({cite('HAJEK')})"
+        keys = (*keys, "HAJEK")
     about = (
         f"these {sample.nobs:,} rows as a finite population, of which only the choice of the labelled ones is random"
         if spec.target == "finite"

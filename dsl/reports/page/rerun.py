@@ -14,7 +14,7 @@ from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import formula_code
 from dsl.data.tables import TableLike, to_pandas
 from dsl.estimators.call import Call
-from dsl.estimators.names import resolve_use_t
+from dsl.estimators.names import resolve_use_t, resolve_vcov
 from dsl.estimators.result import Fit
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "formulaic")
@@ -183,7 +183,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "fixed_effect": "oneway" if behind else call.fixed_effect,
         "refusals": call.refusals,
         "family": call.family,
-        "vcov": call.vcov,
+        "vcov": None if call.vcov == resolve_vcov(call.estimator, call.tune, call.target) else call.vcov,
         "use_t": None if default_t else call.use_t,
         "seed": call.seed,
     }

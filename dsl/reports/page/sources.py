@@ -53,6 +53,11 @@ SOURCES: dict[str, Source] = {
         "Törnberg, 2024",
         "Törnberg, P. (2024). Best practices for text annotation with large language models. Sociologica 18(2), 67-85.",
     ),
+    "HAJEK": Source(
+        "Hajek, 1964",
+        "Hajek, J. (1964). Asymptotic theory of rejective sampling with varying probabilities from a finite population. "
+        "Annals of Mathematical Statistics 35(4), 1491-1523.",
+    ),
     "HAUSMAN": Source(
         "Hausman, 1978",
         "Hausman, J. A. (1978). Specification tests in econometrics. Econometrica 46(6), 1251-1271.",

@@ -161,8 +161,8 @@ def dsl(
         probability. ``"naive"``: the surrogates taken for the truth (for comparison only: not valid).
     tune : {None, "scalar", "coef", "matrix"} or float
         How much to rely on the predictions: Lambda in w m + Lambda (1 - w) m_hat. None: 1 for ``"dsl"`` and ``"ppi"``, one
-        lambda for each coefficient (``"coef"``) for ``"dsl+"``, one for all (``"scalar"``) for ``"cdi"``. ``"ppi++"`` always
-        chooses one. A number is used as it is.
+        lambda for each coefficient (``"coef"``) for ``"dsl+"`` and ``"cdi"``. One for all (``"scalar"``) is what the authors of
+        ``"cdi"`` have, and what ``"ppi++"`` always chooses. A number is used as it is.
     target : {"superpopulation", "finite"}
         What the intervals are about: the population that the rows were drawn from, or these rows themselves (an archive, a
         census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.

@@ -39,5 +39,5 @@ CDI = Estimator(
     blocks=raw_again,
     words="Estimates are by confidence-driven inference (CDI; {CDI}): prediction-powered inference with labelled rows weighted "
     "by the inverse of their probabilities",
-    default_tune="scalar",
+    default_tune="coef",
 )

@@ -75,14 +75,16 @@ def test_fixed_effects_are_weighted_dummies() -> None:
     assert_allclose(fit.bse.iloc[0], oracle.bse.iloc[0], rtol=EXACT)
 
 
+ROBUST = {"vcov": "robust"}
+"""Three rows that are drawn for labelling one by one are another draw than one row that counts three times."""
 REPEATED: dict[str, dict[str, Any]] = {
     "naive": {"estimator": "naive"},
     "gold only": {"estimator": "gold_only"},
     "gold only, logit": {"estimator": "gold_only", "model": "logit"},
     "cdi, lambda 1": {"estimator": "cdi", "tune": 1.0},
-    "cdi, a lambda for each coefficient": {"estimator": "cdi", "tune": "coef"},
-    "cdi, logit": {"estimator": "cdi", "model": "logit", "tune": "scalar"},
-    "cdi, fixed effects": {"estimator": "cdi", "tune": "coef", "formula": "y ~ x | g", "model": "felm"},
+    "cdi, a lambda for each coefficient": {"estimator": "cdi", "tune": "coef", **ROBUST},
+    "cdi, logit": {"estimator": "cdi", "model": "logit", "tune": "scalar", **ROBUST},
+    "cdi, fixed effects": {"estimator": "cdi", "tune": "coef", "formula": "y ~ x | g", "model": "felm", **ROBUST},
     "cdi, covariate": {
         "estimator": "cdi",
         "tune": 0.7,

@@ -80,7 +80,7 @@ def allowed(case: Case) -> bool:
 
 def tune_of(case: Case) -> str | float | None:
     """What is tuned, with the estimators' defaults."""
-    return case.tune if case.tune is not None else {"dsl+": "coef", "cdi": "scalar"}.get(case.estimator)
+    return case.tune if case.tune is not None else {"dsl+": "coef", "cdi": "coef"}.get(case.estimator)
 
 
 def frame_of(case: Case) -> pd.DataFrame:

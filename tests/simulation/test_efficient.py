@@ -144,3 +144,20 @@ def test_real_data(surrogate: str) -> None:
     assert (width["dsl+"] <= WORSE * width["dsl"]).all(), width
     for estimator in ("tuned", "dsl+"):
         assert covers(scores.loc[estimator, "coverage"], 300), scores
+
+
+def test_one_lambda_for_all_loses_a_predicted_covariate() -> None:
+    """Raw surrogates: other coefficients gain from them, at the expense of the covariate's own. One for each loses nothing."""
+    kinds = {"gold_only": {"estimator": "gold_only"}, "scalar": {"tune": "scalar"}, "coef": {}}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
+    for seed in range(300):
+        data = trial(seed, "logit", accuracy=0.6, effect=1.5)
+        for name, kind in kinds.items():
+            call = {"estimator": "cdi", **kind}
+            fit = dsl.dsl("Y ~ D + X", data, predicted_var="D", prediction="S", model="logit", **call)
+            errors[name].append(fit.params.to_numpy() - np.array([0.2, 1.5, -0.5]))
+    square = {name: (np.array(each) ** 2).mean(axis=0) for name, each in errors.items()}
+    labels = {name: 500 * square["gold_only"] / each for name, each in square.items()}
+    assert labels["scalar"][1] < 400, labels
+    assert (labels["coef"] > 480).all(), labels
+    assert (labels["coef"] >= labels["scalar"] * 0.97).all(), labels

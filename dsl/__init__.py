@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dsl import annotation, datasets, r, sampling
     from dsl.analyses.aggregate import aggregate
     from dsl.analyses.compare import compare
+    from dsl.analyses.multiverse import multiverse
     from dsl.analyses.proportions import proportions
     from dsl.analyses.quantile import ppi_quantile
     from dsl.analyses.regression import dsl
@@ -48,6 +49,7 @@ __all__ = [
     "exceptions",
     "folds_like_r",
     "learning_curve",
+    "multiverse",
     "plan_dsl",
     "plotting",
     "power_dsl",
@@ -72,6 +74,7 @@ _HOMES = {
     "evaluate": "dsl.planning.evaluation",
     "folds_like_r": "dsl.learners.rfolds",
     "learning_curve": "dsl.planning.power",
+    "multiverse": "dsl.analyses.multiverse",
     "plan_dsl": "dsl.planning.power",
     "power_dsl": "dsl.planning.power",
     "ppi_quantile": "dsl.analyses.quantile",

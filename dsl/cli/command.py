@@ -12,14 +12,14 @@ from types import ModuleType
 from typing import Any
 
 from dsl._version import __version__
-from dsl.cli import adaptive, annotate, collect, compare, fit, power, sample, validate
+from dsl.cli import adaptive, annotate, collect, compare, fit, multiverse, power, sample, validate
 from dsl.cli.words import arguments_of, in_words_of
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
 SIGNALLED = 128
 """Exit code, as shells have it, of a process that a signal ended, less the signal's number: 143 for SIGTERM."""
-COMMANDS = (fit, compare, power, sample, collect, adaptive, annotate, validate)
+COMMANDS = (fit, compare, multiverse, power, sample, collect, adaptive, annotate, validate)
 EPILOG = """\
 examples:
   dsl annotate posts.csv --text body --codebook book.yaml --model gpt-4o-mini --out labels.csv

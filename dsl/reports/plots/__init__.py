@@ -2,6 +2,7 @@
 
 from dsl.reports.plots.coefficients import coefficients
 from dsl.reports.plots.diagnostics import calibration, weights
+from dsl.reports.plots.multiverse import multiverse
 from dsl.reports.plots.shares import proportions
 
-__all__ = ["calibration", "coefficients", "proportions", "weights"]
+__all__ = ["calibration", "coefficients", "multiverse", "proportions", "weights"]

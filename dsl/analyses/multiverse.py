@@ -16,6 +16,7 @@ from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.intervals import check_alpha
 from dsl.estimators.again import analysis_of
 from dsl.estimators.names import known_estimator
+from dsl.estimators.options import vcov_for
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError, EstimationError, MissingColumnError
 from dsl.reports.comparison.compare import fit_each
@@ -95,7 +96,7 @@ def multiverse(
     ...                        sl_method="lm", sample_split=2)
     >>> found
     <Multiverse human_positive ~ negation + hedge: VADER >= -0.05, VADER >= 0.05, LLM; dsl>
-    >>> found.agreement.loc["hedge", "naive_p_value"] < 0.001, found.joint.p_value > 0.05
+    >>> bool(found.agreement.loc["(all)", "naive_p_value"] < 0.001), found.joint.p_value > 0.05
     (True, True)
     """
     check_alpha(alpha)
@@ -120,7 +121,8 @@ def multiverse(
             f"{len(fits)} of {len(universes)} sets of labels have an estimate, and a multiverse needs two; "
             + "; ".join(f"{name}: {why}" for name, why in failed.items())
         )
-    plain = {"estimator": "naive", "tune": None, "vcov": "robust", "use_t": None}
+    vcov = vcov_for(arguments.get("vcov", "robust"), estimator="naive", target="superpopulation", tune=None)
+    plain = {"estimator": "naive", "tune": None, "vcov": vcov, "use_t": None}
     naive_fits, _ = fit_each({name: {**calls[name], **plain} for name in fits}, fit, quiet=True)
     return assemble(
         universes,

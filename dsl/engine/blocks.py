@@ -122,6 +122,9 @@ class Block:
     """(n,) what fitted means are multiplied by, None for one."""
     imputed: tuple[Version, ...] = ()
     """Versions whose moments are averaged. ``predicted`` and ``outcome`` are their means, and stand alone if this is empty."""
+    measures: tuple[int, ...] = ()
+    """Which of J measures (surrogates with a Lambda of their own) each imputed version belongs to. Their shares are those of
+    the mean over measures. Empty for one."""
     left: Left | None = None
     """What moments have in the place of the columns x on their left, None for these themselves."""
     within: "Block | None" = None
@@ -136,6 +139,41 @@ class Block:
     def versions(self) -> tuple[Version, ...]:
         """The imputed versions of the rows, at least one."""
         return self.imputed or (Version(predicted=self.predicted, outcome=self.outcome),)
+
+    @property
+    def n_measures(self) -> int:
+        """Number J of measures, at least one."""
+        return max(self.measures, default=0) + 1
+
+    @property
+    def scaled(self) -> tuple["Block", ...]:
+        """What tuning scales: predicted versions, within the fixed effects if there are any, one block for each measure."""
+        base = self if self.within is None else self.within
+        return tuple(base._of_measure(j) for j in range(base.n_measures)) if base.measures else (base,)
+
+    def _of_measure(self, measure: int) -> "Block":
+        """The block with the versions of one measure."""
+        mine = [place for place, each in enumerate(self.measures) if each == measure]
+        own = [self.imputed[place] for place in mine]
+        left = self.left and replace(self.left, predicted=tuple(self.left.predicted[place] for place in mine))
+        if len(own) == 1:
+            (one,) = own
+            return replace(self, predicted=one.predicted, outcome=one.outcome, imputed=(), measures=(), left=left)
+        # shares of the mean over J measures, back to those of this one
+        return replace(self, left=left)._shared([replace(each, share=self.n_measures * _share(each)) for each in own])
+
+    def weighted(self, weights: FloatArray) -> "Block":
+        """The block with the weighted sum of the measures' moments, (J,) `weights`, in the place of their mean."""
+        factors = self.n_measures * weights[list(self.measures)]
+        pairs = zip(self.imputed, factors, strict=True)
+        return self._shared([replace(each, share=factor * _share(each)) for each, factor in pairs])
+
+    def _shared(self, versions: list[Version]) -> "Block":
+        """The block with other versions, of one measure."""
+        predicted = sum(_share(each)[:, None] * each.predicted for each in versions)
+        outcome = sum(_share(each) * each.outcome for each in versions)
+        means = {"predicted": np.asarray(predicted), "outcome": np.asarray(outcome)}
+        return replace(self, imputed=tuple(versions), measures=(), **means)
 
     def with_left_columns(self) -> "Block":
         """The block with what stands on the left of its moments as its columns."""
@@ -206,6 +244,12 @@ class Block:
             left=None if self.left is None else self.left.rows(rows, slice(None)),
             within=None if self.within is None else self.within.labeled(),
         )
+
+
+def _share(version: Version) -> FloatArray:
+    """Probability of one of several versions, (n,)."""
+    assert version.share is not None
+    return version.share
 
 
 def _rows_of(array: FloatArray | None, rows: slice | IntArray) -> FloatArray | None:

@@ -75,7 +75,10 @@ class Centring:
             return choice
         back = np.kron(np.eye(equations), self.back(len(choice.at) // equations))
         forth = 2.0 * np.eye(len(back)) - back
-        return replace(choice, tuning=forth.T @ choice.tuning @ back.T, at=back @ choice.at)
+        # of several measures one Lambda stands beside the other
+        parts = np.split(choice.tuning, choice.tuning.shape[1] // len(choice.tuning), axis=1)
+        tuning = np.hstack([forth.T @ part @ back.T for part in parts])
+        return replace(choice, tuning=tuning, at=back @ choice.at)
 
 
 def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:

@@ -44,7 +44,8 @@ class Problem:
     fixed_gram: FloatArray | None = None
     """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
     tuning: FloatArray | None = None
-    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat, or None for the identity."""
+    """(k, k) Lambda in psi = w m + Lambda (1 - w) m_hat, or None for the identity. With J measures (k, J k), one Lambda for each
+    beside the other, where None is the identity over J."""
     leave_out: str | None = None
     """Covariance that leaves one unit out (`dsl.engine.leave_out.LEAVE_OUT`), or None for the plain one."""
     labeling: Labeling | None = None
@@ -120,14 +121,13 @@ def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[Flo
     # linear models: the weights (1 - w) + w of a row add up to one, so that the sum of x x' of fixed columns is known.
     # The pieces leave it out (zeros in its place), and it is added once.
     gram = None if problem.fixed_gram is None else np.zeros_like(problem.fixed_gram)
-    # psi = w m + Lambda (1 - w) m_hat is plain DSL's psi plus (Lambda - I) (1 - w) m_hat
-    change = None if problem.tuning is None else problem.tuning - np.eye(k)
+    changes = tuning_changes(problem, block)
     for piece in with_effects(block, problem.link, params, problem.weights).pieces():
         part, slope = _piece_sums(piece, problem.link, params, problem.weights, gram)
         moment += part
         jacobian += slope
-        if change is not None:
-            part, slope = _piece_sums(piece.within or piece, problem.link, params, augmentation_weights)
+        for change, scaled in zip(changes, piece.scaled if changes else (), strict=True):
+            part, slope = _piece_sums(scaled, problem.link, params, augmentation_weights)
             moment += change @ part
             jacobian += change @ slope
     if problem.fixed_gram is not None:
@@ -151,12 +151,32 @@ def row_scores(
     block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
 ) -> Iterator[FloatArray]:
     """Scores at `params` row by row, in pieces. `tuned_rule` weighs the part that Lambda scales."""
-    change = None if problem.tuning is None else problem.tuning - np.eye(len(params))
+    changes = tuning_changes(problem, block)
     for piece in with_effects(block, problem.link, params, problem.weights).pieces():
         part = _piece_scores(piece, problem.link, params, rule)
-        if change is not None:
-            part += _piece_scores(piece.within or piece, problem.link, params, tuned_rule) @ change.T
+        for change, scaled in zip(changes, piece.scaled if changes else (), strict=True):
+            part += _piece_scores(scaled, problem.link, params, tuned_rule) @ change.T
         yield part
+
+
+def part_scores(
+    block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
+) -> Iterator[FloatArray]:
+    """Parts (g, h_1, ..., h_J) of the scores g + sum_j Lambda_j h_j row by row, in pieces, (., (1 + J) k)."""
+    for piece in with_effects(block, problem.link, params, problem.weights).pieces():
+        scaled = [_piece_scores(each, problem.link, params, tuned_rule) for each in piece.scaled]
+        # at Lambda_j = I / J all of them are in the plain score
+        rest = _piece_scores(piece, problem.link, params, rule) - sum(scaled) / len(scaled)
+        yield np.hstack([rest, *scaled])
+
+
+def tuning_changes(problem: Problem, block: Block) -> list[FloatArray]:
+    """What Lambda adds to each measure's part of the plain score, Lambda_j - I / J, (k, k) each. Empty without Lambda."""
+    if problem.tuning is None:
+        return []
+    # psi = w m + Lambda (1 - w) m_hat is plain DSL's psi plus (Lambda - I) (1 - w) m_hat
+    k, count = len(problem.tuning), block.n_measures
+    return [part - np.eye(k) / count for part in np.split(problem.tuning, count, axis=1)]
 
 
 def unit_scores(rows: Iterable[FloatArray], problem: Problem) -> Iterator[FloatArray]:

@@ -58,6 +58,8 @@ class Tuned:
     corrected: FloatArray | None = None
     """(G, k) scores of the units as a covariance that leaves one out has them, with Lambda chosen without it too. None for the
     plain covariance, and where Lambda was not chosen."""
+    each: FloatArray | None = None
+    """(J, k) the part of each of several measures in `lambdas`. Lambda is then (k, J k). None for one measure."""
 
 
 def fit_tuned(
@@ -103,7 +105,7 @@ def fit_tuned(
     found, plain = None, replace(problem, leave_out=None, draw=None)
     try:
         found = _Pilot.at(block, problem, fit_split(block, plain, start=start), basis, few).choose(tune)
-        if _distance(*found, problem.slopes) <= FAR:
+        if distance(*found, problem.slopes) <= FAR:
             return found
     except EstimationError:
         pass
@@ -117,7 +119,7 @@ def fit_tuned(
         return found
 
 
-def _distance(fit: SplitFit, choice: Tuned, slopes: BoolArray) -> float:
+def distance(fit: SplitFit, choice: Tuned, slopes: BoolArray) -> float:
     """Root mean square distance of the tuned estimate from the pilot, in standard errors of their combinations.
 
     That of the slopes: an intercept is another quantity, with another Lambda, where a column has another origin.
@@ -222,18 +224,7 @@ class _Pilot:
 
     def _centre(self) -> FloatArray:
         """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
-        names, k = self.problem.names, len(self.few)
-        if "Intercept" not in names:
-            return np.eye(k)
-        rows = self.block.row_weight
-        means = [
-            part.mean(axis=0) if rows is None else rows @ part / rows.sum()
-            for part in (self.block.fixed, self.block.predicted)
-        ]
-        # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta, and both differ from the identity
-        # by what squares to zero
-        identity = 2.0 * np.eye(k)
-        return (identity - take_up(np.concatenate(means), self.problem)) @ (identity - self.basis)
+        return at_means(self.block, self.problem, self.basis)
 
     def meat(self, tuning: FloatArray) -> FloatArray:
         """Meat at Lambda."""
@@ -292,6 +283,19 @@ def _on_labels(block: Block, problem: Problem, params: FloatArray) -> FloatArray
     return np.hstack([gold, own - gold])
 
 
+def at_means(block: Block, problem: Problem, basis: FloatArray) -> FloatArray:
+    """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
+    k = len(problem.parameters)
+    if "Intercept" not in problem.names:
+        return np.eye(k)
+    rows = block.row_weight
+    means = [part.mean(axis=0) if rows is None else rows @ part / rows.sum() for part in (block.fixed, block.predicted)]
+    # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta, and both differ from the identity
+    # by what squares to zero
+    identity = 2.0 * np.eye(k)
+    return (identity - take_up(np.concatenate(means), problem)) @ (identity - basis)
+
+
 def side_by_side(choices: Sequence[Tuned]) -> Tuned:
     """The choices of several equations in one."""
 
@@ -300,12 +304,16 @@ def side_by_side(choices: Sequence[Tuned]) -> Tuned:
         return None if any(value is None for value in values) else np.concatenate(values)
 
     matrices = [choice.tuning for choice in choices if choice.tuning is not None]
+    # of several measures: those of the first in all equations, then of the second
+    parts = zip(*(np.split(each, each.shape[1] // len(each), axis=1) for each in matrices), strict=True)
+    each = [choice.each for choice in choices if choice.each is not None]
     return Tuned(
         lambdas=np.concatenate([choice.lambdas for choice in choices]),
         plain=every("plain"),
         without=every("without"),
-        tuning=scipy.linalg.block_diag(*matrices) if len(matrices) == len(choices) else None,
+        tuning=np.hstack([scipy.linalg.block_diag(*part) for part in parts]) if len(matrices) == len(choices) else None,
         at=every("at"),
+        each=np.hstack(each) if each else None,
     )
 
 

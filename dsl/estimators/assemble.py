@@ -126,13 +126,21 @@ def _tuning(estimation: Estimation, order: IntArray, factor: float) -> Tuning | 
     without = [tuned.without for tuned in estimation.tuned if tuned.without is not None]
     matrices = [tuned.tuning for tuned in estimation.tuned if tuned.tuning is not None]
     at = [tuned.at for tuned in estimation.tuned if tuned.at is not None]
+    each = [tuned.each for tuned in estimation.tuned if tuned.each is not None]
     return Tuning(
         lambdas=np.stack([tuned.lambdas for tuned in estimation.tuned])[:, order],
         plain=factor * np.stack(plain)[:, order] if plain else None,
         without=factor * np.stack(without)[:, order] if without else None,
-        matrices=_in_order(matrices, order) if matrices else None,
+        matrices=_side_by_side(matrices, order) if matrices else None,
         at=np.stack(at)[:, order] if at else None,
+        each=np.stack(each)[:, :, order] if each else None,
     )
+
+
+def _side_by_side(matrices: list[FloatArray], order: IntArray) -> FloatArray:
+    """Stack Lambdas, (k, k) or those of J measures side by side, in the formula's order."""
+    parts = [np.split(each, each.shape[1] // len(each), axis=1) for each in matrices]
+    return np.concatenate([_in_order(list(part), order) for part in zip(*parts, strict=True)], axis=2)
 
 
 def _instruments(estimation: Estimation) -> InstrumentFacts | None:

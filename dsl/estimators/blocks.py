@@ -68,8 +68,8 @@ class Blocks:
         """All rows, the predicted variables at predictions `values`, each (N,)."""
         return self.adjusted([self.version(values)])
 
-    def adjusted(self, versions: Sequence[Version]) -> Block:
-        """All rows, the predicted moment averaged over `versions`."""
+    def adjusted(self, versions: Sequence[Version], measures: Sequence[int] = ()) -> Block:
+        """All rows, the predicted moment averaged over `versions`, each of one of several `measures` if there are more."""
         design, weight, rows, imputed = self._design, self._weight, self._gold_rows, tuple(versions)
         predicted, outcome = _mean(imputed)
         block = Block(
@@ -83,6 +83,7 @@ class Blocks:
             row_weight=self._row_weight,
             offset=design.offset,
             imputed=imputed if len(imputed) > 1 else (),
+            measures=tuple(measures),
         )
         if self._absorber is not None:
             block = self._absorb(block, self._absorber)

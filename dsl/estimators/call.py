@@ -92,6 +92,20 @@ class Call:
             )
         return self.sl_method
 
+    @property
+    def surrogates(self) -> Mapping[str, tuple[str, ...]]:
+        """All surrogates of each variable, for estimators that take several: of a single variable, every prediction."""
+        if not self.pairs and len(self.predicted_var) == 1:
+            return {self.predicted_var[0]: self.prediction}
+        return self.pairs
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What each of several measures is called: its surrogates."""
+        count = max(map(len, self.surrogates.values()), default=0)
+        every = [names * (count if len(names) == 1 else 1) for names in self.surrogates.values()]
+        return tuple(", ".join(dict.fromkeys(each)) for each in zip(*every, strict=True))
+
     def portable(self) -> "Call":
         """The call as a file can hold it: without a learner that pickle cannot store."""
         try:

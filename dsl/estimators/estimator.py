@@ -86,6 +86,8 @@ class Estimator:
     """Whether the moment itself is imputed, with the observed variables of the analysis among the learner's features."""
     two_sample: bool = False
     """Whether labelled and unlabelled rows are two samples, with the variance of their sum."""
+    several: bool = False
+    """Whether it takes several surrogates of a variable, each with a Lambda of its own (`dsl.engine.measures`)."""
     default_tune: str | float | None = None
     kinds: tuple[str, ...] = KINDS
     """Kinds of Lambda that the user may ask for."""

@@ -2,18 +2,27 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from dsl.engine.blocks import Block
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
-from dsl.estimators.surrogates import raw_versions
+from dsl.estimators.surrogates import raw_measures, raw_versions
+from dsl.exceptions import ArgumentError
 
 
 def fit_raw(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m + Lambda (1 - w) m_hat = 0 at the raw surrogates."""
-    solved = fit_splits(analysis.problem(), [adjusted(analysis, call)], call.tune)
+    blocks = adjusted(analysis, call)
+    if call.leave_out is not None and blocks[0].measures:
+        raise ArgumentError(
+            f"vcov='{call.vcov}' leaves a unit out of the choice of one lambda, and there are {blocks[0].n_measures} surrogates "
+            f"({'; '.join(call.measures)}) with a lambda each; use vcov='robust', or one of them"
+        )
+    solved = fit_splits(analysis.problem(), [blocks], call.tune)
     n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
     return Estimation.of(solved, n=n, n_clusters=n_clusters)
 
@@ -23,12 +32,23 @@ def raw_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[B
     yield adjusted(analysis, call)
 
 
-def adjusted(analysis: Analysis, call: Call) -> list[Block]:
-    """Each equation's block: gold values and raw surrogates."""
-    raw = raw_versions(analysis, call.pairs, call.estimator)
+def adjusted(analysis: Analysis, call: Call, *, several: bool = True) -> list[Block]:
+    """Each equation's block: gold values and raw surrogates, the first of each variable or all of them."""
+    every = analysis.blocks(tuned=call.tune is not None)
+    found = raw_measures(analysis, call.surrogates, call.estimator) if several else []
+    if len(found) < 2:
+        raw = found[0] if found else raw_versions(analysis, call.pairs, call.estimator)
+        return [blocks.adjusted([blocks.version(*each) for each in raw]) for blocks in every]
+    # the mean over the measures, to begin with
+    n = len(analysis.sample.data)
+    versions = [
+        (values, (np.ones(n) if share is None else share) / len(found), j)
+        for j, raw in enumerate(found)
+        for values, share in raw
+    ]
+    measures = [j for _, _, j in versions]
     return [
-        blocks.adjusted([blocks.version(*each) for each in raw])
-        for blocks in analysis.blocks(tuned=call.tune is not None)
+        blocks.adjusted([blocks.version(values, share) for values, share, _ in versions], measures) for blocks in every
     ]
 
 
@@ -39,5 +59,6 @@ CDI = Estimator(
     blocks=raw_again,
     words="Estimates are by confidence-driven inference (CDI; {CDI}): prediction-powered inference with labelled rows weighted "
     "by the inverse of their probabilities",
+    several=True,
     default_tune="coef",
 )

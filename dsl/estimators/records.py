@@ -83,6 +83,9 @@ class Tuning:
     """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_tuning`), or None in the two-sample form."""
     at: FloatArray | None = field(default=None, repr=False)
     """(S, k) estimates at which the scores were taken (`dsl.engine.tuning.fit_tuned`)."""
+    each: FloatArray | None = field(default=None, repr=False)
+    """(S, J, k) the part of each of several surrogates in the lambdas (`dsl.engine.measures.fit_measures`), whose matrices then
+    stand side by side, (S, k, J k). In the two-sample form (`dsl.engine.two_sample.fit.best_lams`) there are no matrices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

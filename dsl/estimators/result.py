@@ -184,7 +184,8 @@ class Fit:
 
         Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_tuning`), ``se_without`` and
         ``se_plain`` (standard errors at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the
-        estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone.
+        estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone. Several surrogates have
+        one each, ``lambda[name]``, and ``lambda`` is their sum (`dsl.engine.measures.fit_measures`).
         """
         tuning = self.splits.tuning
         if tuning is None:
@@ -192,6 +193,9 @@ class Fit:
                 f"nothing was tuned: estimator='{self.call.estimator}', tune={self.call.tune!r}; pass tune='coef'"
             )
         table = pd.DataFrame({"lambda": np.median(tuning.lambdas, axis=0)}, index=list(self.names))
+        if tuning.each is not None:
+            for name, part in zip(self.call.measures, np.median(tuning.each, axis=0), strict=True):
+                table[f"lambda[{name}]"] = part
         if tuning.without is None or tuning.plain is None:
             return table
         table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))

@@ -133,6 +133,9 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
         default = own.vcov == resolve_vcov(own.estimator, own.tune, own.target)
         kept = None if default else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
         settled["vcov"] = resolve_vcov(estimator, tune, target, kept)
+    if ESTIMATORS[own.estimator].several:
+        # all predictions stand for the variable, of which others take the first
+        settled["pairs"] = own.surrogates
     if fit.splits.folds is not None and "folds" not in arguments:
         # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)

@@ -15,6 +15,7 @@ from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
+from dsl.engine.measures import fit_measures
 from dsl.engine.moments import augmentation_weights, design_weights
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, shared_gram
 from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
@@ -121,7 +122,8 @@ def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) ->
     if tune is None:
         fit = fit_split(block, problem, start=start)
     else:
-        fit, choice = fit_tuned(block, problem, tune, start=start, basis=basis, few=common.behind < FEW)
+        chosen = fit_measures if block.measures else fit_tuned
+        fit, choice = chosen(block, problem, tune, start=start, basis=basis, few=common.behind < FEW)
     if problem.leave_out in BELL_MCCAFFREY and not isinstance(tune, str):
         at, tuned = _point(problem, fit, choice)
         every = np.eye(len(fit.params)) if basis is None else basis
@@ -164,7 +166,8 @@ def _check_errors(blocks: Sequence[Block], fit: SplitFit, problem: Problem) -> N
     n, labeled, k = len(blocks[0].outcome), len(blocks[0].gold_rows), len(problem.parameters)
     if labeled in (0, n):
         return
-    alone, params = replace(problem, tuning=np.zeros((k, k))), fit.params.reshape(len(blocks), k)
+    nothing = np.zeros((k, k * blocks[0].n_measures))
+    alone, params = replace(problem, tuning=nothing), fit.params.reshape(len(blocks), k)
     # what the labelled rows add to each coefficient's error, with the predictions and without
     gold = np.hstack([label_scores(block, alone, own) for block, own in zip(blocks, params, strict=True)])
     if np.all(np.abs(fit.label_scores).max(axis=0) <= NO_ERROR * np.abs(gold).max(axis=0)):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.sides import Values
+from dsl.data.kinds import as_float
 from dsl.data.labels import category_codes
 from dsl.data.messages import each_value
 from dsl.data.refusals import check_as_is
@@ -39,8 +40,8 @@ class HasSample(Protocol):
 def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[Raw]:
     """The surrogates as values of the predicted variables.
 
-    One version of the rows where every variable has one surrogate (the first of those that stand for a number). Where
-    a category's surrogates are probabilities, one version for each category, weighted by them.
+    One version of the rows where every variable has one surrogate (the first of several). Where a category's surrogates are
+    probabilities, one version for each category, weighted by them.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     for gold in analysis.predicted:
         column, names = sample.data[gold], pairs.get(gold, ())
         category = is_category(column)
-        if len(names) == 1 or (names and not category):
+        if len(_each_surrogate(sample.data, gold, names)) == len(names) > 0:
             one = _labels(sample.data[names[0]], column, sample.labeled)
             out = [({**values, gold: one}, share) for values, share in out]
         elif names and len(names) == len(column.cat.categories):
@@ -76,6 +77,39 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
                 + (f"; or one probability for each of {', '.join(map(str, column.cat.categories))}" if category else "")
             )
     return out
+
+
+def raw_measures(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[list[Raw]]:
+    """The same with every surrogate: `raw_versions` of each of J measures.
+
+    The j-th surrogates of all variables go together. A variable that has one surrogate has it in all measures.
+
+    Raises
+    ------
+    ArgumentError
+        As `raw_versions`, or variables have different numbers of surrogates.
+    """
+    data = analysis.sample.data
+    listed = {gold: _each_surrogate(data, gold, pairs.get(gold, ())) for gold in analysis.predicted}
+    counts = {gold: len(each) for gold, each in listed.items() if len(each) > 1}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"'{gold}' {count}" for gold, count in counts.items())
+        raise ArgumentError(
+            f"estimator='{estimator}' takes the first surrogates of all variables together, then the second: each needs the same "
+            f"number of them, or one; found {said}"
+        )
+    out = []
+    for j in range(max(counts.values(), default=1)):
+        own = {gold: each[j] if len(each) > 1 else pairs.get(gold, ()) for gold, each in listed.items()}
+        out.append(raw_versions(analysis, own, estimator))
+    return out
+
+
+def _each_surrogate(data: pd.DataFrame, gold: str, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Columns of each surrogate of a variable: one, or a category's probabilities together."""
+    if len(names) > 1 and is_category(data[gold]) and any(as_float(data[name]) is not None for name in names):
+        return [names]
+    return [(name,) for name in names]
 
 
 def _labels(surrogate: pd.Series, gold: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:

@@ -1,5 +1,6 @@
 """Prediction-powered inference in its two-sample form: ``ppi`` and ``ppi++`` (Angelopoulos et al. 2023)."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,8 @@ from dsl.engine.two_sample import TwoSampleFit, two_sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
-from dsl.estimators.raw import adjusted, raw_again
+from dsl.estimators.raw import adjusted
+from dsl.estimators.records import Splits
 from dsl.exceptions import ArgumentError
 
 
@@ -45,7 +47,7 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
             "predictions' maker has seen (trained_on) are known for certain; use estimator='cdi' (or 'dsl')"
         )
     # without tune: what the blocks hold for it is for Lambda in the one-sample form
-    (block,) = adjusted(analysis, replace(call, tune=None))
+    (block,) = adjusted(analysis, replace(call, tune=None), several=isinstance(call.tune, str))
     problem = analysis.problem()
     gram = shared_gram(block.fixed, block.row_weight)
     check_columns(block, problem.names, gram)
@@ -57,11 +59,20 @@ def fit_two_sample(analysis: Analysis, call: Call, execution: Execution) -> Esti
     fit = two_sample(
         block, problem.names, problem.link, lam=lam, cluster=problem.cluster, n_clusters=problem.n_clusters, gram=gram
     )
-    chosen = Tuned(lambdas=np.full(len(fit.params), fit.lam), plain=None, without=None)
+    k = len(fit.params)
+    each = None if fit.weights is None else np.tile(fit.weights[:, None], k)
+    chosen = Tuned(lambdas=np.full(k, fit.lam), plain=None, without=None, each=each)
     if problem.labeling is not None:
         fit = _finite(block, problem, fit)
     sample = analysis.sample
     return Estimation(fits=[fit], n=len(sample.data), n_clusters=sample.n_clusters, behind=behind, tuned=[chosen])
+
+
+def two_sample_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
+    """Gold values and raw surrogates, several of them by the weights that were chosen."""
+    (block,) = adjusted(analysis, call, several=isinstance(call.tune, str))
+    each = None if splits.tuning is None else splits.tuning.each
+    yield [block if each is None else block.weighted(each[0, :, 0])]
 
 
 def _behind(block: Block, problem: Problem, gram: FloatArray) -> FloatArray:
@@ -80,7 +91,10 @@ def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:
     assert problem.labeling is not None
     # pi: all rows are labelled with the same probability, as `two_sample` has checked
     share = len(block.gold_rows) / len(block.outcome)
-    tuning = fit.lam / (1.0 - share) * np.eye(len(fit.params))
+    lam = fit.lam
+    if fit.weights is not None:
+        block, lam = block.weighted(fit.weights), 1.0
+    tuning = lam / (1.0 - share) * np.eye(len(fit.params))
     on_labels = label_scores(block, replace(problem, tuning=tuning), fit.params)
     meat = finite_meat(on_labels, problem.labeling)
     return replace(fit, label_scores=on_labels, meat=meat, vcov=sandwich(fit.jacobian, meat))
@@ -90,7 +104,7 @@ PPI = Estimator(
     name="ppi",
     title="Prediction-powered inference (PPI)",
     fit=fit_two_sample,
-    blocks=raw_again,
+    blocks=two_sample_again,
     words="Estimates are by prediction-powered inference (PPI; {PPI}): those from the predictions on the unlabelled rows, less "
     "the error of the same on the labelled rows",
     two_sample=True,
@@ -103,11 +117,12 @@ PPI_TUNED = Estimator(
     name="ppi++",
     title="Prediction-powered inference, tuned (PPI++)",
     fit=fit_two_sample,
-    blocks=raw_again,
+    blocks=two_sample_again,
     words="Estimates are by tuned prediction-powered inference (PPI++; {PPI}; {PPI++}): those from the predictions on the "
     "unlabelled rows, less the error of the same on the labelled rows, relied on to the extent that minimises the estimated "
     "variance",
     two_sample=True,
+    several=True,
     default_tune="scalar",
     kinds=(),
     numbers=False,

@@ -96,7 +96,11 @@ def test_agreement(found: Multiverse) -> None:
     assert found.joint.p_value == table.loc["(all)", "p_value"]
     # a mean that the cut at .3 puts at one is found out at once
     assert table.loc["Intercept", "naive_p_value"] < 1e-6
-    assert table.loc["Intercept", "changes"] > 0
+    significant = own["p_value"] < 0.05
+    before = own["naive_p_value"] < 0.05
+    assert ((own["change"] == "vanishes") == (before & ~significant)).all()
+    assert ((own["change"] == "appears") == (significant & ~before)).all()
+    assert ((own["change"] == "reverses") == (significant & before & own["sign_flip"])).all()
 
 
 def test_tidy_and_print(found: Multiverse) -> None:
@@ -189,12 +193,22 @@ def test_refused(more: dict[str, Any], message: str) -> None:
 
 
 def test_labels_without_an_estimate_are_named() -> None:
-    data = labelled().assign(gibberish=["maybe", "no"] * 100)
-    found = multiverse("y ~ x", data, predictions={**NAMES, "text": "gibberish"}, estimator="cdi", predicted_var="y")
-    assert "PredictionError" in found.failed["text"] or "ColumnTypeError" in found.failed["text"]
-    assert f"text has no estimate: {found.failed['text']}"[:40] in " ".join(str(found).split())
-    with pytest.raises(e.EstimationError, match="1 of 2 sets of labels have an estimate"):
-        multiverse("y ~ x", data, predictions={"one": "llm", "text": "gibberish"}, estimator="cdi", predicted_var="y")
+    data = labelled().assign(percent=lambda t: 100.0 * t["p"])
+    call: dict[str, Any] = {"estimator": "cdi", "predicted_var": "y"}
+    found = multiverse("y ~ x", data, predictions={**NAMES, "other scale": "percent"}, **call)
+    assert list(found.failed) == ["other scale"]
+    assert "other scale has no estimate: ScaleError" in " ".join(str(found).split())
+    with pytest.raises(e.EstimationError, match="1 of 2 sets of labels have an estimate, and a multiverse needs two"):
+        multiverse("y ~ x", data, predictions={"one": "llm", "other scale": "percent"}, **call)
+
+
+@pytest.mark.parametrize("vcov", ["HC1", "HC3"])
+def test_other_covariances(vcov: str, found: Multiverse) -> None:
+    """Standard errors are those of the single fits, and the tests' covariance has the same."""
+    again = multiverse("y ~ x", labelled(), predictions=NAMES, thresholds=[0.3, 0.85], vcov=vcov, **QUICK)
+    np.testing.assert_array_equal(again.fits["one"].bse, run(labelled(), prediction="llm", vcov=vcov).bse)
+    assert (again.table["std_error"] > found.table["std_error"]).all()
+    assert again.joint.statistic < found.joint.statistic
 
 
 def test_exported() -> None:

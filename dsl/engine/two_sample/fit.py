@@ -26,7 +26,7 @@ surrogates' residuals at theta, where the sum of regressions has them at the sur
 linear model are therefore too wide, and lam too small, where these differ much from theta (tests/simulation/test_ppi.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,12 +35,13 @@ from dsl.engine.blocks import Block
 from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
+from dsl.engine.measures import best_weights
 from dsl.engine.models.model import Link
 from dsl.engine.several import Several
 from dsl.engine.sums import Problem
 from dsl.engine.tuning import best_lambda
 from dsl.engine.two_sample.solve import Root, hessian, solve
-from dsl.engine.two_sample.sums import Samples, Spread
+from dsl.engine.two_sample.sums import Samples, Spread, sums_at
 from dsl.exceptions import ArgumentError, EstimationError, LabelError
 
 SAME_WEIGHT = 1e-9
@@ -55,6 +56,8 @@ class TwoSampleFit(SplitFit):
     """How much the surrogates count for: 0 the labelled rows alone, 1 in full."""
     tuned: bool
     """Whether `lam` was chosen from the data."""
+    weights: FloatArray | None = None
+    """(J,) how much each of several measures counts for, `lam` in sum. None for one."""
 
 
 def two_sample(
@@ -113,7 +116,7 @@ def two_sample(
     )
     k = len(problem.parameters)
     basis = np.eye(k) if centring is None else centring.back(k)
-    fit = _fit(samples, lam, basis)
+    fit = _fit_measures(samples, lam, basis) if block.measures else _fit(samples, lam, basis)
     return fit if centring is None else centring.undo(fit)  # type: ignore[return-value]  # replace() keeps the class
 
 
@@ -171,6 +174,45 @@ def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit
         lam=lam,
         tuned=tuned,
     )
+
+
+def _fit_measures(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit:
+    """The fit with a lambda for each measure, or with `lam` for their mean."""
+    count = samples.block.n_measures
+    mean = np.full(count, 1.0 / count)
+    weights = best_lams(samples, basis) if lam is None else lam * mean
+    fit = _fit(samples.weighted(weights), 1.0, basis)
+    return replace(fit, lam=float(weights.sum()), tuned=lam is None, weights=weights)
+
+
+def best_lams(samples: Samples, basis: FloatArray) -> FloatArray:
+    """One lambda for each of J measures, which minimise the trace of the covariance of the coefficients together, (J,).
+
+    As `best_lam`, but not held in [0, 1]: Cov(a, b) and Var(b) of the vector b of the measures' differences, the latter from the
+    variances of b_i and of b_i + b_j.
+    """
+    count = samples.block.n_measures
+    unit = np.eye(count)
+    mean = samples.weighted(unit.mean(axis=0))
+    try:
+        root = solve(mean, 1.0 if samples.known else 0.0)
+    except EstimationError:  # poor surrogates may leave no root at lam = 1 where others have one
+        root = solve(mean, 0.0)
+    bread = hessian(mean, root.sums.jacobians, 1.0 if samples.known else 0.0)
+    half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
+
+    def trace(part: FloatArray) -> float:
+        return float(np.trace(half @ part @ half.T))
+
+    spreads = [sums_at(samples.weighted(one), root.params).spread for one in unit]
+    shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n
+    added = np.diag([trace(each.hat_pooled) for each in spreads])
+    for i in range(count):
+        for j in range(i):
+            both = trace(sums_at(samples.weighted(unit[i] + unit[j]), root.params).spread.hat_pooled)
+            added[i, j] = added[j, i] = (both - added[i, i] - added[j, j]) / 2.0
+    cross = shrink * np.array([trace(each.cross) for each in spreads])
+    return best_weights(trace(root.sums.spread.gold), cross, added)
 
 
 def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:

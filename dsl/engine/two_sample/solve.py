@@ -20,6 +20,8 @@ CLOSE = 1e-6
 """The same, from which one more step with a Jacobian that works leaves less than `NEGLIGIBLE` to do."""
 NEGLIGIBLE = 1e-6
 """A step of Newton's method, columns scaled, that leaves an error of its square, and standard errors as they are."""
+NO_WEIGHT = 1e-6
+"""Sum of the measures' weights from which on their Jacobians say nothing."""
 MAX_STEPS = 8
 WEAK = 1e-4
 """Singular value of a scaled Jacobian below which the engine looks for what is wrong."""
@@ -72,10 +74,12 @@ def hessian(samples: Samples, jacobians: Means, lam: float) -> FloatArray:
     """H: over all rows where it depends on known covariates alone, else the derivative of the moment equation, (k, k)."""
     if not (samples.known and samples.problem.link.canonical):
         return jacobians.at(lam)
-    if lam == 0.0:
+    # Gram matrices have no weights of measures in them
+    total = 1.0 if samples.closed_form else samples.total
+    if lam == 0.0 or abs(total) < NO_WEIGHT:
         return jacobians.gold
     n, n_unlabeled = samples.n, samples.n_unlabeled
-    return np.asarray((n * jacobians.hat + n_unlabeled * jacobians.unlabeled) / (n + n_unlabeled))
+    return np.asarray((n * jacobians.hat + n_unlabeled * jacobians.unlabeled) / (n + n_unlabeled) / total)
 
 
 def _step(samples: Samples, jacobians: Means, scores: Means, lam: float) -> FloatArray:

@@ -18,7 +18,7 @@ clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - 
 covariance is the sum over clusters of the products of these sums. Clusters of one row give the formulas above.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class Samples:
     """(f, f) sum of x x' over all rows, for the columns that are not predicted."""
     ddof: int
     """What variances over rows subtract from their number of rows."""
+    total: float = 1.0
+    """Sum of the weights of several measures."""
+
+    def weighted(self, weights: FloatArray) -> "Samples":
+        """The same with a weighted sum of the measures' moments, (J,) `weights`."""
+        block = self.block.weighted(weights)
+        return replace(self, block=block, labeled=block.labeled(), total=float(weights.sum()))
 
     @property
     def n(self) -> int:

@@ -203,14 +203,19 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     if tuning is None or tuning.matrices is None or tuning.at is None:
         return _Point(fit.splits.params[split][own], problem)
     # Lambda may mix equations: this equation's own block of it, at the parameters where it was chosen
-    return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, own)]))
+    # of several surrogates one Lambda stands beside the other
+    count, every = (1 if tuning.each is None else tuning.each.shape[1]), tuning.matrices.shape[1]
+    columns = np.concatenate([own + j * every for j in range(count)])
+    return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, columns)]))
 
 
 def _scores(fit: Fit, block: Block, point: _Point) -> Iterator[FloatArray]:
     """Scores of one equation, in the block's order."""
     tuning = fit.splits.tuning
     if fit.estimator.two_sample and tuning is not None:
-        yield _two_sample_scores(block, point.problem, point.params, lam=float(tuning.lambdas[0, 0]))
+        # several surrogates' lambdas are in the block
+        lam = float(tuning.lambdas[0, 0]) if tuning.each is None else 1.0
+        yield _two_sample_scores(block, point.problem, point.params, lam=lam)
         return
     yield from row_scores(block, point.problem, point.params, point.problem.weights, augmentation_weights)
 

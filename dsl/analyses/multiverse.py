@@ -210,7 +210,7 @@ def _cuts(
     if thresholds is None or (isinstance(thresholds, Mapping) and name not in thresholds):
         return ()
     given = thresholds[name] if isinstance(thresholds, Mapping) else thresholds
-    values = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
+    values: list[Any] = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
     if not values or any(isinstance(v, bool) or not isinstance(v, int | float | np.number) for v in values):
         raise ArgumentError(f"thresholds must be a list of numbers, or a dict of name to such a list; found {given!r}")
     scores = [column for names in columns.values() for column in names if score_of(frame, column) is not None]

@@ -172,8 +172,13 @@ class Block:
         """The block with other versions, of one measure."""
         predicted = sum(_share(each)[:, None] * each.predicted for each in versions)
         outcome = sum(_share(each) * each.outcome for each in versions)
-        means = {"predicted": np.asarray(predicted), "outcome": np.asarray(outcome)}
-        return replace(self, imputed=tuple(versions), measures=(), **means)
+        return replace(
+            self,
+            predicted=np.asarray(predicted),
+            outcome=np.asarray(outcome),
+            imputed=tuple(versions),
+            measures=(),
+        )
 
     def with_left_columns(self) -> "Block":
         """The block with what stands on the left of its moments as its columns."""

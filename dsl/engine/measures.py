@@ -62,7 +62,8 @@ def best_weights(own: float, cross: FloatArray, added: FloatArray) -> FloatArray
     >>> best_weights(4.0, np.array([-1.0, -1.0]), np.array([[2.0, 2.0], [2.0, 2.0]])).round(12).tolist()
     [0.25, 0.25]
     """
-    return _smallest(cross[None], added, np.full((1, len(cross)), 1.0 / len(cross)), floor=NOTHING * own)[0]
+    plain = np.full((1, len(cross)), 1.0 / len(cross))
+    return np.asarray(_smallest(cross[None], added, plain, floor=NOTHING * own)[0])
 
 
 def _smallest(cross: FloatArray, added: FloatArray, plain: FloatArray, floor: float = 0.0) -> FloatArray:

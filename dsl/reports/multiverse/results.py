@@ -86,13 +86,12 @@ class Multiverse:
     @property
     def joint(self) -> WaldTest:
         """Test that the corrected estimates of all coefficients agree."""
-        row = self.agreement.loc[ALL]
-        return WaldTest(statistic=float(row["statistic"]), df=int(row["df"]), p_value=float(row["p_value"]))
+        return _joint(_row(self.agreement, ALL))
 
     @property
     def sentences(self) -> list[str]:
         """What the multiverse says about each coefficient."""
-        return [_sentence(term, self.agreement.loc[term], len(self.fits), self.estimator) for term in self.terms]
+        return [_sentence(term, _row(self.agreement, term), len(self.fits), self.estimator) for term in self.terms]
 
     def tidy(self) -> pd.DataFrame:
         """One row per coefficient, set of labels and estimator: the table with naive estimates below the corrected ones."""
@@ -134,7 +133,7 @@ class Multiverse:
             )
         )
         out.tables.append(_estimates(self.table, self.estimator, self.alpha))
-        texts = [*self.sentences, _all_sentence(self.agreement.loc[ALL], self.joint, self.estimator)]
+        texts = [*self.sentences, _all_sentence(_row(self.agreement, ALL), self.joint, self.estimator)]
         texts += [f"{name} has no estimate: {why}" for name, why in self.failed.items()]
         out.add_extra_txt([fill(text, WIDTH, subsequent_indent="    ") for text in texts])
         return out
@@ -264,8 +263,16 @@ def _shares(rows: pd.DataFrame) -> dict[str, float]:
     return {"sign_flips": float(known["sign_flip"].mean()), "changes": float((known["change"] != "same").mean())}
 
 
+def _row(agreement: pd.DataFrame, term: str) -> pd.Series:
+    return agreement.iloc[agreement.index.get_indexer([term])[0]]
+
+
+def _joint(row: pd.Series) -> WaldTest:
+    return WaldTest(statistic=float(row["statistic"]), df=int(row["df"]), p_value=float(row["p_value"]))
+
+
 def _sentence(term: str, row: pd.Series, count: int, estimator: str) -> str:
-    agree = WaldTest(statistic=float(row["statistic"]), df=int(row["df"]), p_value=float(row["p_value"]))
+    agree = _joint(row)
     own = f"by {estimator} from {number(row['smallest'])} to {number(row['largest'])}"
     verdict = "they cannot be told apart" if agree.p_value >= 0.05 else "they differ by more than chance"
     if not agree.df:

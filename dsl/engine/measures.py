@@ -96,12 +96,12 @@ class _Pilot:
         size = (1 + block.n_measures) * len(fit.params)
         plain = replace(problem, tuning=None)
         rows = part_scores(block, plain, fit.params, problem.weights, augmentation_weights)
-        total, second = score_sums(unit_scores(rows, plain), size)
+        if problem.draw is None:
+            total, second = score_sums(unit_scores(rows, plain), size)
+        else:
+            total, second = problem.draw.sums(rows, _on_labels(block, plain, fit.params))
         if problem.labeling is not None:
-            # finite population: only the labelled rows' parts w m and -w m_hat_j are random
-            labels = with_effects(block, problem.link, fit.params, problem.weights).labeled()
-            parts = part_scores(labels, plain, fit.params, problem.label_weights, removed_weights)
-            second = finite_meat(np.concatenate([*parts]), problem.labeling)
+            second = finite_meat(_on_labels(block, plain, fit.params), problem.labeling)
         return cls(block, plain, fit, basis, few, total, second)
 
     @property
@@ -198,6 +198,12 @@ class _Pilot:
         return Tuned(
             lambdas=each.sum(axis=0), plain=plain, without=without, tuning=tuning, at=self.fit.params, each=each
         )
+
+
+def _on_labels(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """What the labelled rows add to the parts, w m and -w m_hat_j, (m, (1 + J) k)."""
+    labels = with_effects(block, problem.link, params, problem.weights).labeled()
+    return np.concatenate([*part_scores(labels, problem, params, problem.label_weights, removed_weights)])
 
 
 def _weights_of(second: FloatArray) -> FloatArray:

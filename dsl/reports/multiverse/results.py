@@ -264,7 +264,7 @@ def _shares(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _row(agreement: pd.DataFrame, term: str) -> pd.Series:
-    return agreement.iloc[agreement.index.get_indexer([term])[0]]
+    return agreement.T[term]
 
 
 def _joint(row: pd.Series) -> WaldTest:

@@ -98,8 +98,10 @@ def dsl(
         Variables of the formula with gold labels on some rows only. A dict maps each to its
         surrogate(s), which then need not be repeated in `prediction`.
     prediction : str or list of str, optional
-        Columns with the surrogates, known for every row. All of them serve to predict every variable. Of several surrogates of
-        one variable ``"cdi"`` and ``"ppi++"`` give each a lambda of its own, ``"ppi"`` and ``"naive"`` take the first.
+        Columns with the surrogates, known for every row. All of them serve to predict every variable. A model's confidence in its
+        label belongs here too, beside the label: with ``sl_method="auto"`` and ``"ridge"`` learners see products of up to six
+        such columns (`dsl.learners.products`). Of several surrogates of one variable ``"cdi"`` and ``"ppi++"`` give each a
+        lambda of its own, ``"ppi"`` and ``"naive"`` take the first.
     model : {"lm", "logit", "felm", "poisson", "probit", "cloglog", "gamma", "multinom", "ologit", "oprobit", "negbin", "iv"}
         Linear, logistic, and linear regression with fixed effects. Poisson regression (log link) of counts and other outcomes of
         zero or more. Probit and complementary log-log regression of outcomes of 0 and 1. Gamma regression (log link) of positive

@@ -20,6 +20,7 @@ from dsl.estimators.splits import fit_splits
 from dsl.exceptions import ArgumentError
 from dsl.learners.crossfit import Learning, check_folds, cross_predict, draw_folds
 from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution, find_support
+from dsl.learners.products import products_of, takes_products
 
 
 def folds_of(sample: Sample, call: Call) -> IntArray:
@@ -34,11 +35,11 @@ def folds_of(sample: Sample, call: Call) -> IntArray:
 def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Moments at cross-fitted predictions. Those of categories and steps are averaged over cross-fitted probabilities."""
     if analysis.design.averaged:
-        return _fit_distribution(analysis, call, execution, analysis.sample.features)
+        return _fit_distribution(analysis, call, execution, _seen(analysis, call))
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
     learnt = analysis.gold_to_learn.to_numpy()
-    fitted = cross_predict(sample.features, learnt, sample.judged, folds, family=call.family, **options)
+    fitted = cross_predict(_seen(analysis, call), learnt, sample.judged, folds, family=call.family, **options)
     targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
@@ -53,7 +54,23 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
 
 def fit_imputed(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """The moment averaged over the cross-fitted distribution of the predicted variables, given all that is observed."""
-    return _fit_distribution(analysis, call, execution, evidence_of(analysis))
+    return _fit_distribution(analysis, call, execution, _evidence(analysis, call))
+
+
+def _seen(analysis: Analysis, call: Call) -> FloatArray:
+    """What learners see: predictions and features, and products of predictions where the learner takes them, (N, p)."""
+    return np.hstack([analysis.sample.features, _products(analysis, call)])
+
+
+def _evidence(analysis: Analysis, call: Call) -> FloatArray:
+    """The same with the observed variables of the analysis."""
+    return np.hstack([evidence_of(analysis), _products(analysis, call)])
+
+
+def _products(analysis: Analysis, call: Call) -> FloatArray:
+    sample = analysis.sample
+    own = sample.features[:, : sample.n_surrogates if takes_products(call.sl_method) else 0]
+    return products_of(own)
 
 
 def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, features: FloatArray) -> Estimation:
@@ -120,13 +137,13 @@ def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Bloc
 def means_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
     """Blocks of `fit_means` from the predictions that a fit keeps."""
     if analysis.design.averaged:
-        return _distribution_again(analysis, call, splits, analysis.sample.features)
+        return _distribution_again(analysis, call, splits, _seen(analysis, call))
     return _at_means(analysis, analysis.blocks(tuned=call.tune is not None), _kept(splits))
 
 
 def imputed_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
     """Blocks of `fit_imputed` from the predictions that a fit keeps."""
-    return _distribution_again(analysis, call, splits, evidence_of(analysis))
+    return _distribution_again(analysis, call, splits, _evidence(analysis, call))
 
 
 def _kept(splits: Splits) -> FloatArray:

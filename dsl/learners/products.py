@@ -42,7 +42,7 @@ def products_of(surrogates: FloatArray) -> FloatArray:
     n, q = surrogates.shape
     if q < 2 or q > MOST:
         return np.empty((n, 0))
-    label = np.isin(surrogates, (0.0, 1.0)).all(axis=0)
+    label = np.asarray(np.isin(surrogates, (0.0, 1.0)).all(axis=0))
     signed = np.where(label, 2.0 * surrogates - 1.0, surrogates)
     centred = surrogates - surrogates.mean(axis=0)
     out = [

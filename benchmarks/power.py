@@ -102,9 +102,10 @@ def peers(draw: Draw) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, estimate, standard errors of the labelled rows, of peers, and of the bound."""
     y, x = draw.gold
     rows, model = draw.drawn, draw.model
-    theta, jacobian = regress(model, y[rows], x[rows])
-    bread = np.linalg.inv(jacobian)
-    gold = scores(model, y[rows], x[rows], theta) @ bread.T
+    theta, _ = regress(model, y[rows], x[rows])
+    # variances at the true coefficients: those at estimates from few labels are too small
+    bread = np.linalg.inv((x * slope_of(model, mean_of(model, x @ draw.truth))[:, None]).T @ x / len(y))
+    gold = scores(model, y[rows], x[rows], draw.truth) @ bread.T
     zero = np.zeros((len(rows), len(theta)))
     yield "gold", *augmented(gold, zero, rows, theta, np.zeros(len(theta)))
     if draw.surrogate is not None:

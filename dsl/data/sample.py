@@ -84,8 +84,6 @@ class Sample:
     features: FloatArray
     """(N, p) what the learners see: predictions, then features, categories as dummies."""
     feature_names: tuple[str, ...]
-    n_surrogates: int
-    """Columns of `features` that predictions make, the first ones."""
     texts: Texts | None
     """What learners that read texts see beside the features."""
     dropped: dict[str, int]
@@ -198,7 +196,6 @@ def prepare(
         absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),
         features=features,
         feature_names=feature_names,
-        n_surrogates=sum(_width(frame[name]) for name in dict.fromkeys(columns.prediction)),
         texts=texts_of(frame, columns.text, keep),
         dropped=dropped,
         n_input=n_input,
@@ -424,11 +421,6 @@ def feature_matrix(
     if not parts:
         return np.zeros((len(frame), 0)), ()
     return (parts[0] if len(parts) == 1 else np.hstack(parts)), tuple(names)
-
-
-def _width(column: pd.Series) -> int:
-    """Columns that `feature_matrix` makes of one."""
-    return 1 if as_float(column) is not None else column.nunique() - 1
 
 
 def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit: int) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_rectangle
+from dsl.data.kinds import as_float
 from dsl.data.sample import Sample, check_folds_possible
 from dsl.data.tables import is_category
 from dsl.engine.blocks import Block, Version
@@ -68,9 +69,12 @@ def _evidence(analysis: Analysis, call: Call) -> FloatArray:
 
 
 def _products(analysis: Analysis, call: Call) -> FloatArray:
-    sample = analysis.sample
-    own = sample.features[:, : sample.n_surrogates if takes_products(call.sl_method) else 0]
-    return products_of(own)
+    sample, width = analysis.sample, 0
+    if takes_products(call.sl_method):
+        columns = [sample.data[name] for name in dict.fromkeys(analysis.columns.prediction)]
+        # predictions come first, categories as dummies without the first level
+        width = sum(1 if as_float(each) is not None else each.nunique() - 1 for each in columns)
+    return products_of(sample.features[:, :width])
 
 
 def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, features: FloatArray) -> Estimation:

@@ -326,33 +326,30 @@ def measure(args: argparse.Namespace) -> None:
 
 
 def table_of(stored: pd.DataFrame, rmse: bool) -> pd.DataFrame:
-    """Effective labels, per cent of the bound in brackets, and Monte Carlo errors."""
+    """Effective labels, per cent of the bound in brackets, Monte Carlo errors: each over the draws that it shares with gold."""
     stored = stored.assign(square=stored["error"] ** 2 if rmse else stored["se"] ** 2)
     out: dict[str, dict[str, str]] = {}
     for design, part in stored.groupby("design", sort=False):
         squares = part.pivot_table(index="seed", columns=["estimator", "term"], values="square")
-        complete = squares.dropna(axis=1, thresh=max(2, int(0.5 * len(squares)))).dropna()
-        names = list(dict.fromkeys(complete.columns.get_level_values(0)))
-
-        def labels(rows: pd.DataFrame, names: list[str] = names) -> np.ndarray:
-            mean = rows.mean()
-            ratio = [np.exp(np.log(mean["gold"] / mean[name]).mean()) for name in names]
-            return LABELS * np.array(ratio)
-
-        value = labels(complete)
-        each = np.array([labels(complete.drop(index=seed)) for seed in complete.index])
-        n = len(complete)
-        bound = each / each[:, [names.index("bound")]]
-        error = np.sqrt((n - 1) ** 2 / n * np.var(each, axis=0, ddof=1) / (n - 1) * 1.0)
-        of_bound, of_error = (
-            value / value[names.index("bound")],
-            np.sqrt((n - 1) ** 2 / n * bound.var(axis=0, ddof=1) / (n - 1)),
-        )
-        title = f"{design} ({n})"
-        for name, v, e, b, be in zip(names, value, error, of_bound, of_error, strict=True):
-            out.setdefault(name, {})[title] = f"{v:.0f} ±{e:.0f} ({100 * b:.0f} ±{100 * be:.0f})"
+        title = f"{design} ({squares['gold'].notna().all(axis=1).sum()})"
+        for name in dict.fromkeys(part["estimator"]):
+            mine = pd.concat({key: squares[key] for key in dict.fromkeys(("gold", "bound", name))}, axis=1).dropna()
+            value, error = jackknifed(lambda rows, name=name: LABELS * gain(rows, "gold", name), mine)
+            share, share_error = jackknifed(lambda rows, name=name: 100 * gain(rows, "bound", name), mine)
+            out.setdefault(name, {})[title] = f"{value:.0f} ±{error:.0f} ({share:.0f} ±{share_error:.0f})"
     order = ["gold", "ppi++", "predict-then-debias", "RePPI (ridge)", *[n for n in OURS if n != "ppi++"], "bound"]
     return pd.DataFrame(out).T.reindex([name for name in order if name in out]).fillna("-")
+
+
+def gain(rows: pd.DataFrame, one: str, other: str) -> float:
+    """Geometric mean over coefficients of one's mean square over another's."""
+    return float(np.exp(np.log(rows[one].mean() / rows[other].mean()).mean()))
+
+
+def jackknifed(of: Callable[[pd.DataFrame], float], rows: pd.DataFrame) -> tuple[float, float]:
+    """A number and its Monte Carlo error, from leaving out each draw."""
+    each = np.array([of(rows.drop(index=seed)) for seed in rows.index])
+    return of(rows), float(np.sqrt((len(rows) - 1) * each.var()))
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def dsl(
     model: str = "lm",
     labeled: str | None = None,
     sample_prob: str | None = None,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     weights: str | None = None,
     trained_on: TrainedOn | None = None,
     index: str | Sequence[str] | None = None,
@@ -115,8 +115,10 @@ def dsl(
         missing.
     sample_prob : str, optional
         Column with each row's probability of being labelled, in (0, 1]. By default all rows had the same.
-    cluster : str, optional
-        Column with clusters: standard errors allow for correlation within them, and folds keep them whole.
+    cluster : str or list of two, optional
+        Column with clusters: standard errors allow for correlation within them, and folds keep them whole. With two columns they
+        allow for correlation within either (Cameron, Gelbach and Miller 2011; `dsl.engine.two_way`), degrees of freedom are
+        at most those of the fewer clusters, and folds keep the first's whole.
     weights : str, optional
         Column with what each row counts for in the analysis (survey weights), above zero. They multiply moments and Jacobians,
         and say nothing of how rows were drawn for labelling, which is what `sample_prob` is for. Their unit does not matter.
@@ -338,6 +340,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     """The arguments, each checked by itself and against the others. What depends on the data is checked with them."""
     estimator = given["estimator"]
     given["text"] = as_name(given["text"], "text")
+    given["cluster"], given["across"] = _clusters(given["cluster"])
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
@@ -346,7 +349,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     given["trained_on"] = as_trained(given["trained_on"])
-    for role in ("labeled", "sample_prob", "cluster", "weights"):
+    for role in ("labeled", "sample_prob", "weights"):
         given[role] = as_name(given[role], role)
     for role in ("index", "feature"):
         given[role] = as_names(given[role], role)
@@ -355,6 +358,18 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     # last: needs the pairs and the names in their final form
     _check_surrogates(call)
     return call
+
+
+def _clusters(cluster: object) -> tuple[str | None, str | None]:
+    """Columns of the clusters, and of those in a second way."""
+    if not isinstance(cluster, list | tuple):
+        return as_name(cluster, "cluster"), None
+    names = as_names(cluster, "cluster")
+    if len(names) > 2:
+        raise ArgumentError(
+            f"cluster names {len(names)} columns ({', '.join(names)}); clusters go in one way, or in two"
+        )
+    return names[0] if names else None, names[1] if len(names) == 2 else None
 
 
 def _check_design(design: SamplingDesign | None, columns: Mapping[str, str | None]) -> None:

@@ -172,7 +172,9 @@ def _check(fit: Fit, draws: object, weights: str, alternative: str) -> None:
     if check_count(draws, name="draws", least=99) > MOST_DRAWS:
         raise ArgumentError(f"draws is {draws}; it must be at most {MOST_DRAWS:,}")
     why = ""
-    if fit.call.index:
+    if fit.call.across is not None:
+        why = f"clusters in two ways ({', '.join(fit.call.clusters)}); fit with one of them"
+    elif fit.call.index:
         why = "absorbed fixed effects, which every unit moves; write them as dummies, 'y ~ x + factor(unit)'"
     elif fit.estimator.two_sample:
         why = f"two samples (estimator='{fit.call.estimator}'); use estimator='cdi'"

@@ -20,7 +20,6 @@ CALL = (
     "model",
     "labeled",
     "sample_prob",
-    "cluster",
     "weights",
     "trained_on",
     "fixed_effect",
@@ -37,7 +36,7 @@ CALL = (
     "progress",
 )
 """Arguments of `dsl.dsl` that options give as they are."""
-LISTS = ("prediction", "feature", "index", "sl_method")
+LISTS = ("prediction", "feature", "index", "sl_method", "cluster")
 """Arguments that may be given several times."""
 
 
@@ -147,7 +146,12 @@ def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--refusals", default="raise", help="missing predictions and features: raise, or indicator (default: raise)"
     )
-    group.add_argument("--cluster", metavar="COL", help="clusters of the standard errors and folds")
+    group.add_argument(
+        "--cluster",
+        action="append",
+        metavar="COL",
+        help="clusters of the standard errors and folds; given twice, clusters in two ways",
+    )
     return group
 
 

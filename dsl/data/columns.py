@@ -23,6 +23,8 @@ class Columns:
     labeled: str | None = None
     sample_prob: str | None = None
     cluster: str | None = None
+    across: str | None = None
+    """Clusters in a second way."""
     weights: str | None = None
     absorbed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Fixed effects by name, and the columns whose combinations they are (most often one)."""
@@ -44,7 +46,7 @@ class Columns:
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
             ("trained_on", () if self.trained_on is None else (self.trained_on,)),
-            ("cluster", () if self.cluster is None else (self.cluster,)),
+            ("cluster", [name for name in (self.cluster, self.across) if name is not None]),
             ("weights", () if self.weights is None else (self.weights,)),
             ("index", [name for names in self.absorbed.values() for name in names]),
         ]

@@ -24,7 +24,9 @@ MISSING = "_missing"
 def may_be_missing(columns: Columns) -> set[str]:
     """Columns whose missing values leave no row out: predictions and, with an indicator, features."""
     out = {*columns.prediction, *(columns.feature if columns.refusals == "indicator" else ())}
-    return out.difference(columns.formula, *columns.absorbed.values(), {columns.cluster, columns.sample_prob})
+    return out.difference(
+        columns.formula, *columns.absorbed.values(), {columns.cluster, columns.across, columns.sample_prob}
+    )
 
 
 def refused_rows(frame: pd.DataFrame, columns: Columns) -> dict[str, BoolArray]:

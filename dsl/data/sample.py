@@ -79,6 +79,8 @@ class Sample:
     cluster: IntArray | None
     """(N,) codes 0, 1, ... in order of the sorted cluster labels."""
     n_clusters: int | None
+    across: IntArray | None
+    """(N,) codes 0, 1, ... of clusters in a second way."""
     absorbed: tuple[IntArray, ...]
     """(N,) level codes of each fixed-effect factor."""
     features: FloatArray
@@ -193,6 +195,7 @@ def prepare(
         row_weight=relative(None if counted is None else counted[keep]),
         cluster=cluster,
         n_clusters=n_clusters,
+        across=None if columns.across is None else _codes(frame, columns.across)[0],
         absorbed=tuple(_combinations(frame, names) for names in columns.absorbed.values()),
         features=features,
         feature_names=feature_names,

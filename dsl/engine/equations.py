@@ -14,7 +14,8 @@ from dsl.engine.blocks import Block
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.labeling import finite_meat
-from dsl.engine.sums import Problem, label_meat, score_sums, unit_scores
+from dsl.engine.sums import Problem, label_meat, row_sums
+from dsl.engine.two_way import positive_part
 
 
 def join(
@@ -50,10 +51,12 @@ def join(
         # scores (., k) of each equation become (., equations x k): off the diagonal blocks, B has their covariances
         side_by_side = (np.hstack(pieces) for pieces in zip(*rows, strict=True))
         if problem.draw is None:
-            meat = score_sums(unit_scores(side_by_side, problem), len(jacobian))[1]
+            meat = row_sums(side_by_side, problem, len(jacobian))[1]
         else:
             meat = problem.draw.meat(side_by_side, on_labels)
     vcov = sandwich(jacobian, meat)
+    if problem.across is not None and problem.labeling is None:
+        vcov = positive_part(vcov)
     if corrected:
         every = np.hstack(corrected)
         vcov = sandwich(jacobian, every.T @ every)

@@ -27,9 +27,9 @@ from dsl.engine.sums import (
     moment_sums,
     parameter_scale,
     row_scores,
-    score_sums,
-    unit_scores,
+    row_sums,
 )
+from dsl.engine.two_way import positive_part
 from dsl.engine.weighted import shares_of
 from dsl.exceptions import SingularJacobianError
 
@@ -95,6 +95,8 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
         meat = problem.draw.meat(rows, on_labels)
         vcov = sandwich(jacobian, meat)
+    if problem.across is not None and problem.labeling is None:
+        vcov = positive_part(vcov)
     # NaN included, hence not "any below zero"
     if not np.all(np.diag(vcov) >= 0.0):
         raise SingularJacobianError(
@@ -234,7 +236,7 @@ def _refine(
     params, n = root.params, len(block.outcome)
     for _ in range(MAX_REFINEMENTS):
         rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
-        moment, meat = score_sums(unit_scores(rows, problem), len(params))
+        moment, meat = row_sums(rows, problem, len(params))
         # J^-1 Omega J^-T / N in scaled columns
         vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
         # Newton's step with the Jacobian of the solver: as good at this distance, and no pass over the rows of its own

@@ -26,7 +26,7 @@ from dsl.engine.fit import fit_split
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.moments import Weights, augmentation_weights, gold_weights
 from dsl.engine.solve import is_singular
-from dsl.engine.sums import Problem, row_scores, score_sums, unit_scores
+from dsl.engine.sums import Problem, row_scores, row_sums
 from dsl.exceptions import CollinearityError
 
 WEAK = 10.0
@@ -175,7 +175,7 @@ def _over(block: Block, z: Instruments, problem: Problem, params: FloatArray) ->
     rows = row_scores(
         _stage(block, z, hats, gold, absorbed), problem, np.zeros(len(z.names)), problem.weights, augmentation_weights
     )
-    moment, meat = score_sums(unit_scores(rows, problem), len(z.names))
+    moment, meat = row_sums(rows, problem, len(z.names))
     cross, square = _sums(block, z, problem.weights(block))
     # units of length one, in which pinv tells directions apart
     size = np.sqrt(np.diag(square))

@@ -24,6 +24,7 @@ from dsl.engine.moments import (
     scores,
 )
 from dsl.engine.several import Several
+from dsl.engine.two_way import two_way_meat
 
 WeightRule = Callable[[Block], Weights]
 
@@ -41,6 +42,8 @@ class Problem:
     cluster: IntArray | None = None
     """(n,) codes 0, 1, ..."""
     n_clusters: int | None = None
+    across: IntArray | None = None
+    """(n,) codes of clusters in a second way (`dsl.engine.two_way`), None without."""
     fixed_gram: FloatArray | None = None
     """(f, f) sum of x x' over the fixed columns, where the model is linear (`shared_gram`)."""
     tuning: FloatArray | None = None
@@ -204,6 +207,14 @@ def score_sums(units: Iterable[FloatArray], k: int) -> tuple[FloatArray, FloatAr
     return moment, meat
 
 
+def row_sums(rows: Iterable[FloatArray], problem: Problem, k: int) -> tuple[FloatArray, FloatArray]:
+    """Moment (k,) and meat (k, k) of rows' scores, whose independent units are rows, clusters, or clusters in two ways."""
+    if problem.cluster is None or problem.across is None:
+        return score_sums(unit_scores(rows, problem), k)
+    every = np.concatenate([*rows])
+    return every.sum(axis=0), two_way_meat(every, problem.cluster, problem.across)
+
+
 def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
     """What each labelled row adds, w (m - Lambda m_hat), (m, k)."""
     whole = with_effects(block, problem.link, params, problem.weights)
@@ -213,5 +224,5 @@ def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArr
 
 def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:
     """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat), (k, k)."""
-    cluster = None if problem.cluster is None else problem.cluster[block.gold_rows]
-    return score_sums(unit_scores([on_labels], replace(problem, cluster=cluster)), on_labels.shape[1])[1]
+    cluster, across = (None if codes is None else codes[block.gold_rows] for codes in (problem.cluster, problem.across))
+    return row_sums([on_labels], replace(problem, cluster=cluster, across=across), on_labels.shape[1])[1]

@@ -25,7 +25,8 @@ from dsl.engine.labeling import finite_meat
 from dsl.engine.leave_out import jackknifed, left_out_scores, unit_jacobians
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.press import press
-from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, score_sums, take_up, unit_scores
+from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, row_sums, take_up, unit_scores
+from dsl.engine.two_way import positive_part
 from dsl.exceptions import EstimationError
 
 FAR = 1.0
@@ -157,9 +158,11 @@ class _Pilot:
     def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "_Pilot":
         k, params = len(fit.params), fit.params
         if problem.draw is None:
-            total, second = score_sums(unit_scores(_rows(block, problem, params), problem), 2 * k)
+            total, second = row_sums(_rows(block, problem, params), problem, 2 * k)
         else:
             total, second = problem.draw.sums(_rows(block, problem, params), _on_labels(block, problem, params))
+        if problem.across is not None:
+            second = positive_part(second)  # no Lambda may make a variance negative
         if problem.labeling is not None:
             second = finite_meat(_on_labels(block, problem, params), problem.labeling)
         return cls(block, problem, fit, basis, few, total, second)

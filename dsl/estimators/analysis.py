@@ -154,6 +154,7 @@ class Analysis:
             names=self.design.block_names,
             cluster=self.sample.cluster,
             n_clusters=self.sample.n_clusters,
+            across=self.sample.across,
             labeling=self.sample.labeling if self.finite else None,
             leave_out=self.leave_out,
             draw=self.draw if self.by_design else None,
@@ -207,7 +208,7 @@ def prepare_analysis(
     """
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
-    single = [call.labeled, call.sample_prob, call.cluster, call.weights, call.text, _column(call.trained_on)]
+    single = [call.labeled, call.sample_prob, *call.clusters, call.weights, call.text, _column(call.trained_on)]
     parsed = parse(
         call.formula,
         names,
@@ -224,6 +225,7 @@ def prepare_analysis(
         sample_prob=call.sample_prob,
         trained_on=_column(call.trained_on),
         cluster=call.cluster,
+        across=call.across,
         weights=call.weights,
         absorbed=_absorbed(parsed, call, names),
         pairs=call.pairs,

@@ -172,6 +172,8 @@ def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
         sample_prob=sample.sample_prob,
         gold=analysis.gold.to_numpy() if targets is None else targets.gold,
         label_cluster=None if sample.cluster is None else sample.cluster[sample.labeled],
+        label_across=None if sample.across is None else sample.across[sample.labeled],
+        n_across=None if sample.across is None else int(sample.across.max()) + 1,
         fingerprint=sample.fingerprint,
         row_weight=sample.row_weight,
         effective_rows=None if sample.row_weight is None else float(kish(sample.row_weight)),
@@ -186,4 +188,7 @@ def _small_sample(analysis: Analysis, estimation: Estimation, vcov: str) -> floa
     corrected = vcov in ("HC1", "CR1")
     absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
     k = len(analysis.places) + absorbed
-    return small_sample_factor(vcov, n=estimation.n, k=k, n_clusters=estimation.n_clusters)
+    counts = [estimation.n_clusters, None if analysis.sample.across is None else int(analysis.sample.across.max()) + 1]
+    # of clusters in two ways the fewer
+    fewest = min((count for count in counts if count is not None), default=None)
+    return small_sample_factor(vcov, n=estimation.n, k=k, n_clusters=fewest)

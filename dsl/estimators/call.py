@@ -46,6 +46,8 @@ class Call:
     design: SamplingDesign | None = field(default=None, repr=False)
     """The labelling design (`dsl.sampling.LabelDesign`), in the place of `labeled` and `sample_prob`."""
     cluster: str | None = None
+    across: str | None = None
+    """Column of clusters in a second way, the second that `cluster` names."""
     weights: str | None = None
     """Column with what rows count for (`dsl.data.weights`)."""
     trained_on: str | Rows | None = field(default=None, repr=False)
@@ -71,6 +73,11 @@ class Call:
     def formula_text(self) -> str:
         """The formula in one line, as printed."""
         return formula_text(self.formula)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Columns of the clusters."""
+        return tuple(name for name in (self.cluster, self.across) if name is not None)
 
     @property
     def leave_out(self) -> str | None:

@@ -17,17 +17,20 @@ from dsl.estimators.splits import fit_splits
 def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m = 0."""
     sample = analysis.sample
-    cluster, n_clusters = None, None
+    cluster, n_clusters, across = None, None, None
     if sample.cluster is not None:
         # clusters without labelled rows have no score: G counts those that have
         labels, cluster = np.unique(sample.cluster[sample.labeled], return_inverse=True)
         n_clusters = len(labels)
+    if sample.across is not None:
+        across = np.unique(sample.across[sample.labeled], return_inverse=True)[1]
     problem = replace(
         analysis.problem(),
         weights=gold_weights,
         label_weights=gold_weights,
         cluster=cluster,
         n_clusters=n_clusters,
+        across=across,
     )
     solved = fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
     return Estimation.of(solved, n=sample.n_labeled, n_clusters=n_clusters)

@@ -13,7 +13,19 @@ from dsl.learners.text.checks import check_reads
 
 VCOVS = (*SMALL_SAMPLE, *LEAVE_OUT, BY_DESIGN)
 """Covariances that a call may ask for."""
-OPTIONS = ("model", "estimator", "vcov", "target", "cluster", "sl_method", "family", "refusals", "text", "tune")
+OPTIONS = (
+    "model",
+    "estimator",
+    "vcov",
+    "target",
+    "cluster",
+    "across",
+    "sl_method",
+    "family",
+    "refusals",
+    "text",
+    "tune",
+)
 """What `check_options` looks at."""
 
 
@@ -29,6 +41,7 @@ def check_options(
     refusals: str,
     text: str | None,
     tune: object = None,
+    across: str | None = None,
 ) -> None:
     """Raise ArgumentError unless the options are known and go together."""
     check_choice("model", model, tuple(MODELS))
@@ -37,6 +50,11 @@ def check_options(
     check_choice("refusals", refusals, REFUSALS)
     if vcov is not None:
         _check_vcov(vcov, estimator=estimator, target=target, cluster=cluster, tune=tune)
+    if across is not None and vcov in (*LEAVE_OUT, BY_DESIGN):
+        raise ArgumentError(
+            f"vcov='{vcov}' takes clusters in one way, and rows lie in clusters of '{cluster}' and of '{across}'; use 'robust' or "
+            "'CR1', or name one of them"
+        )
     if target == "finite" and not known_estimator(estimator).uses_labels:
         raise ArgumentError(
             f"estimator='{estimator}' uses no labelled rows: with target='finite' nothing about it is random; use target="

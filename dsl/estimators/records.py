@@ -31,6 +31,10 @@ class SampleFacts:
     """(n, q) gold values of the labelled rows, in the columns of ``Splits.targets``."""
     label_cluster: IntArray | None = field(default=None, repr=False)
     """(n,) cluster codes of the labelled rows, where there are clusters."""
+    label_across: IntArray | None = field(default=None, repr=False)
+    """(n,) the same of clusters in a second way."""
+    n_across: int | None = None
+    """Number of clusters in a second way."""
     fingerprint: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Hash of each column of the analysis, by name (`dsl.data.fingerprint.column_fingerprints`)."""
     row_weight: FloatArray | None = field(default=None, repr=False)

@@ -332,14 +332,17 @@ def _degrees(fit: Fit, combinations: FloatArray) -> FloatArray:
         return np.asarray(np.median(fit.splits.df, axis=0))
     sample = fit.sample
     # units less one: rows, or clusters where these are what is independent
-    rest = max((sample.nobs if sample.n_clusters is None else sample.n_clusters) - 1.0, 1.0)
+    counts = [count for count in (sample.n_clusters, sample.n_across) if count is not None]
+    rest = max(min(counts, default=sample.nobs) - 1.0, 1.0)
     if not fit.estimator.uses_labels:
         return np.full(len(combinations), rest)
-    # (units, q): contributions to the combinations, summed within clusters
-    parts = unit_sums(fit.contributions() @ combinations.T, sample.label_cluster)
+    own = fit.contributions() @ combinations.T
     superpopulation = fit.call.target != "finite"  # of a finite one, labelled rows are all that is random
     variance = np.diag(combinations @ fit.vcov @ combinations.T) * superpopulation
-    return degrees_of_freedom(parts, variance, rest)
+    # (units, q): contributions to the combinations, summed within clusters. Of clusters in two ways the fewer degrees count
+    ways = [sample.label_cluster] if sample.label_across is None else [sample.label_cluster, sample.label_across]
+    each = [degrees_of_freedom(unit_sums(own, codes), variance, rest) for codes in ways]
+    return np.asarray(np.minimum(np.min(each, axis=0), rest) if len(ways) > 1 else each[0])
 
 
 class HasFit(Protocol):

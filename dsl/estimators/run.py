@@ -27,6 +27,7 @@ FIXED = (
     "sample_prob",
     "design",
     "cluster",
+    "across",
     "weights",
     "index",
     "refusals",

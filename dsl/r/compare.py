@@ -171,6 +171,10 @@ def _number_names(names: Sequence[str], flags: TwoLevels) -> list[str]:
 
 def _run_reference(fit: Fit, data: TableLike, learner: str) -> ReferenceResult:
     spec = fit.call
+    if spec.across is not None:
+        raise ArgumentError(
+            f"the reference has clusters in one way, and the fit's are {list(spec.clusters)}; fit with one of them"
+        )
     try:
         reference = reference_dsl(
             spec.formula_text.partition("|")[0],

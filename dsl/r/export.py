@@ -15,6 +15,10 @@ def results_to_r(fit: Fit) -> Sexp:
     spec = fit.call
     if spec.estimator != "dsl":
         raise ArgumentError(f"R's class dsl is for estimator='dsl'; this fit has estimator='{spec.estimator}'")
+    if spec.across is not None:
+        raise ArgumentError(
+            f"R's class dsl has clusters in one way, and the fit's are {list(spec.clusters)}; fit with one of them"
+        )
     internal = {
         "formula": support("as_formula")(to_sexp(r_formula(spec.formula)[0])),
         "model": spec.model,

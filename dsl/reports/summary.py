@@ -85,6 +85,8 @@ def design_facts(fit: Fit) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     ]
     if sample.n_clusters is not None:
         right.append(("Clusters:", f"{sample.n_clusters:,} ({spec.cluster or 'units of the design'})"))
+    if spec.across is not None:
+        right.append(("", f"{sample.n_across:,} ({spec.across})"))
     if sample.effective_rows is not None:
         right.append(("Weights:", f"{spec.weights} (effective rows: {sample.effective_rows:,.0f})"))
     if spec.index:

@@ -20,6 +20,7 @@ from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import BY_DESIGN, cluster_sums
 from dsl.engine.moments import Weights, augmentation_weights
 from dsl.engine.sums import Problem, label_scores, row_scores
+from dsl.engine.two_way import positive_part, two_way_meat
 from dsl.estimators.again import analysis_of, split_blocks
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.result import Fit
@@ -126,13 +127,14 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
         vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
     else:
         analysis = analysis_of(fit, data)
-        first, units = next(influences(fit, analysis)), analysis.sample.n_clusters or len(analysis.sample.data)
+        first, sample = next(influences(fit, analysis)), analysis.sample
+        units = len(sample.data) if sample.across is not None else sample.n_clusters or len(sample.data)
         # sum over units of (J^-1 psi - J^-1 psi')^2: the covariance from shared rows is in it
         gaps = (
             np.vstack([first[:units] - each[:units], first[units:], each[units:]])
             for each in influences(other, analysis_of(other, data))
         )
-        vcovs = np.stack([gap.T @ gap for gap in gaps])
+        vcovs = np.stack([_squares(gap, analysis) for gap in gaps])
         # without that covariance, so that "small" is judged by the two estimates' own errors
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
     estimate, vcov = combine_splits(estimates, vcovs)
@@ -151,9 +153,9 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     Yields
     ------
     (units, k) array
-        Units are the rows of the analysis, or the clusters, with coefficients in the formula's order, with the root of the
-        small-sample factor. Where the covariance leaves units out, each coefficient has a factor of its own. With
-        ``vcov="design"`` there are more rows, for what estimating the strata's centres takes from the variance
+        Units are the rows of the analysis, or the clusters (of clusters in two ways the rows), with coefficients in the formula's
+        order, with the root of the small-sample factor. Where the covariance leaves units out, each coefficient has a factor of
+        its own. With ``vcov="design"`` there are more rows, for what estimating the strata's centres takes from the variance
         (`dsl.engine.fixed_size`).
 
     Raises
@@ -179,7 +181,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
             units = _units(np.hstack(parts), analysis)
         # rows J^-1 psi_i of all units at once, (units, K)
         own = np.sqrt(fit.correction(split)) * np.linalg.solve(splits.jacobians[split], units.T).T
-        _check_reproduced(own, splits.vcovs[split], fit)
+        _check_reproduced(own, _squares(own, analysis), splits.vcovs[split], fit)
         yield own
 
 
@@ -248,18 +250,26 @@ def _units(scores: FloatArray, analysis: Analysis) -> FloatArray:
         every = np.zeros((len(sample.data), scores.shape[1]))
         every[sample.labeled] = scores
         scores = every
-    if sample.cluster is None:
+    if sample.cluster is None or sample.across is not None:
         return scores
     # cluster codes run from 0 to n_clusters - 1
     return cluster_sums(scores, sample.cluster, sample.n_clusters or 0)
 
 
-def _check_reproduced(own: FloatArray, vcov: FloatArray, fit: Fit) -> None:
+def _squares(units: FloatArray, analysis: Analysis) -> FloatArray:
+    """Covariance (K, K) of sums of the units' influences."""
+    sample = analysis.sample
+    if sample.cluster is None or sample.across is None:
+        return np.asarray(units.T @ units)
+    return positive_part(two_way_meat(units, sample.cluster, sample.across))
+
+
+def _check_reproduced(own: FloatArray, squares: FloatArray, vcov: FloatArray, fit: Fit) -> None:
     """Raise ArgumentError unless the units' influences sum to zero and their squares to the fit's variances."""
     if fit.call.target == "finite":
         return
     se = np.sqrt(np.diag(vcov))
-    made = np.sqrt((own**2).sum(axis=0))
+    made = np.sqrt(np.diag(squares))
     # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero, nor do those about centres
     zero = fit.call.tune is None and fit.call.vcov != BY_DESIGN
     shift = np.abs(own.sum(axis=0)) if zero else np.zeros(len(se))

@@ -204,6 +204,12 @@ def _errors(fit: Fit, alpha: float) -> Part:
     if sample.n_clusters is not None:
         kind = f"Standard errors are clustered by {spec.cluster} ({sample.n_clusters:,} clusters; {cite('LZ')})"
         keys = ("LZ",)
+        if spec.across is not None:
+            kind = (
+                f"Standard errors are clustered in two ways, by {spec.cluster} ({sample.n_clusters:,} clusters) and "
+                f"{spec.across} ({sample.n_across:,}; {cite('CGM')})"
+            )
+            keys = ("CGM",)
     elif fit.estimator.two_sample:
         kind = "Standard errors are those of the two samples, labelled and unlabelled rows"
     else:

@@ -25,6 +25,11 @@ SOURCES: dict[str, Source] = {
         "Bell, R. M., and McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with "
         "multi-stage samples. Survey Methodology 28(2), 169-181.",
     ),
+    "CGM": Source(
+        "Cameron, Gelbach and Miller, 2011",
+        "Cameron, A. C., Gelbach, J. B., and Miller, D. L. (2011). Robust inference with multiway clustering. Journal of "
+        "Business and Economic Statistics 29(2), 238-249.",
+    ),
     "CDI": Source(
         "Gligorić et al., 2025",
         "Gligorić, K., Zrnic, T., Lee, C., Candès, E. J., and Jurafsky, D. (2025). Can unconfident LLM "

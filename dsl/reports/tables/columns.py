@@ -157,6 +157,8 @@ def _facts(fit: object) -> dict[str, str]:
         facts["Fixed effects"] = ", ".join(spec.index)
     if spec.cluster is not None:
         facts["Clusters"] = f"{core.sample.n_clusters:,} ({spec.cluster})"
+    if spec.across is not None:
+        facts["Clusters"] += f", {core.sample.n_across:,} ({spec.across})"
     if spec.vcov != "robust":
         facts["Std. errors"] = spec.vcov
     if spec.target != "superpopulation":

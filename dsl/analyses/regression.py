@@ -344,7 +344,7 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
-    given["vcov"] = resolve_vcov(estimator, given["tune"], given["target"], given["vcov"])
+    given["vcov"] = resolve_vcov(estimator, given["tune"], given["target"], given["vcov"], given["across"])
     if given["sample_split"] is None:
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)

@@ -90,7 +90,8 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
     group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
     group.add_argument(
         "--vcov",
-        help="robust, design, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS (default: design if lambda is chosen, "
+        help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS, design, design+HC3 (default: design+HC3 if "
+        "lambda is chosen, "
         "else robust)",
     )
     group.add_argument(

@@ -10,7 +10,7 @@ SMALL_SAMPLE = ("robust", "HC0", "HC1", "CR0", "CR1")
 """Names understood by `small_sample_factor`."""
 UNCORRECTED = ("robust", "HC0", "CR0", "design")
 """Those whose factor is one."""
-BY_DESIGN = "design"
+BY_DESIGN, BY_DESIGN_HC3 = "design", "design+HC3"
 """Name of the covariance that allows for how the labelled rows were drawn (`dsl.engine.fixed_size`)."""
 
 

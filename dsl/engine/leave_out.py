@@ -25,12 +25,12 @@ import numpy as np
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
-from dsl.engine.covariance import cluster_sums, inverse, sandwich
+from dsl.engine.covariance import BY_DESIGN_HC3, cluster_sums, inverse, sandwich
 from dsl.engine.moments import Weights, augmentation_weights, fitted_means, jacobian_rows
 from dsl.engine.sums import Problem, WeightRule, row_scores, unit_scores
 from dsl.exceptions import SingularJacobianError
 
-LEAVE_OUT = ("HC2", "HC3", "CR2", "CR3", "jackknife", "PRESS")
+LEAVE_OUT = ("HC2", "HC3", "CR2", "CR3", "jackknife", "PRESS", BY_DESIGN_HC3)
 """Covariances of this kind. ``"PRESS"`` leaves units out of the choice of Lambda alone (`dsl.engine.press`)."""
 BELL_MCCAFFREY = ("HC2", "HC3", "CR2", "CR3")
 """Those whose degrees of freedom are `satterthwaite`'s, unless a Lambda was chosen."""
@@ -194,6 +194,23 @@ def left_out_scores(
         out[own] = (found @ scores[own, :, None])[:, :, 0]
         first += len(found)
     return jackknifed(out) if problem.leave_out == "jackknife" else out
+
+
+def leverage_of_labels(
+    block: Block, problem: Problem, params: FloatArray, jacobian: FloatArray, scores: FloatArray
+) -> FloatArray:
+    """Scores (G, k) of the units with those of labelled rows, or of all clusters, corrected for their leverage (HC3).
+
+    Units that alone determine a coefficient stay as they are, so that there is a covariance in any case. Other rows' leverage is
+    of the order of k / N, and left out.
+    """
+    own = block.labeled() if problem.cluster is None else block
+    found, bad = correctors(np.concatenate([*unit_jacobians(own, problem, params)]), jacobian, root=False)
+    found[bad] = np.eye(len(params))
+    places = block.gold_rows if problem.cluster is None else np.arange(len(scores))
+    out = scores.copy()
+    out[places] = (found @ scores[places][:, :, None])[:, :, 0]
+    return out
 
 
 def jackknifed(scores: FloatArray) -> FloatArray:

@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.checks import check_order
-from dsl.engine.covariance import inverse, sandwich, solve
+from dsl.engine.covariance import BY_DESIGN_HC3, inverse, sandwich, solve
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
-from dsl.engine.leave_out import jackknifed, left_out_scores, unit_jacobians
+from dsl.engine.leave_out import jackknifed, left_out_scores, leverage_of_labels, unit_jacobians
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.press import press
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, row_sums, take_up, unit_scores
@@ -182,17 +182,26 @@ class _Pilot:
 
     def _left_out(self, tune: str, tuning: FloatArray) -> FloatArray:
         """Scores of the units as `Problem.leave_out` has them, with Lambda chosen without each, (G, k)."""
-        k, bread = len(tuning), self.bread
-        rows = _rows(self.block, self.problem, self.fit.params)
-        parts = np.concatenate([*unit_scores(rows, self.problem)])
+        k, bread, problem, at = len(tuning), self.bread, self.problem, self.fit.params
+        rows, lost = _rows(self.block, problem, at), np.zeros((0, 2 * k))
+        if problem.draw is None:
+            parts = np.concatenate([*unit_scores(rows, problem)])
+        else:
+            centred = problem.draw.about(_on_labels(self.block, problem, at))
+            parts, lost = np.concatenate([*centred.units(rows)]), centred.lost
         added = parts[:, k:] @ bread.T
         # influences on the reported coefficients, and the part of them that Lambda scales
         influence = (parts[:, :k] + parts[:, k:] @ tuning.T) @ bread.T
         own = press(tune, influence, added, self.few, *self._weighed()) @ inverse(bread).T
-        if self.problem.leave_out == "PRESS":
+        if problem.leave_out == "PRESS":
             return np.asarray(own)
-        tuned, at = replace(self.problem, tuning=tuning), self.fit.params
-        if self.problem.leave_out != "jackknife":
+        tuned = replace(problem, tuning=tuning)
+        if problem.leave_out == BY_DESIGN_HC3:
+            # effects that are absorbed have no leverage that is known
+            if self.block.absorbed is None and self.block.effects is None:
+                own = leverage_of_labels(self.block, tuned, at, self.fit.jacobian, own)
+            return np.vstack([own, lost[:, :k] + lost[:, k:] @ tuning.T])
+        if problem.leave_out != "jackknife":
             return left_out_scores(self.block, tuned, at, self.fit.jacobian, own)
         own = left_out_scores(self.block, replace(tuned, leave_out="HC3"), at, self.fit.jacobian, own)
         return jackknifed(self._without_each(tune, tuned, parts, own))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsl.data.arguments import as_lambda, check_choice
-from dsl.engine.covariance import BY_DESIGN
+from dsl.engine.covariance import BY_DESIGN_HC3
 from dsl.engine.tuning import KINDS
 from dsl.estimators.cross_fitted import DSL, DSL_PLUS
 from dsl.estimators.estimator import Estimator
@@ -42,17 +42,20 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
     return str(tune) if number is None else number
 
 
-def resolve_vcov(estimator: str, tune: str | float | None, target: str, vcov: str | None = None) -> str:
+def resolve_vcov(
+    estimator: str, tune: str | float | None, target: str, vcov: str | None = None, across: str | None = None
+) -> str:
     """The covariance, for `tune` as `resolve_tune` gives it. What is named stays.
 
-    By default plain estimates have the reference's, and those whose Lambda was chosen from the data that of the draw.
+    By default plain estimates have the reference's, and those whose Lambda was chosen from the data that of the draw, with each
+    unit left out of the choice. With clusters in two ways (`across`) there is no one unit.
     """
     if vcov is not None:
         return vcov
     entry = ESTIMATORS[estimator]
     # two samples have it anyway, and that of a finite population is of the draw alone
-    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite"
-    return BY_DESIGN if chosen else "robust"
+    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite" and across is None
+    return BY_DESIGN_HC3 if chosen else "robust"
 
 
 def resolve_use_t(estimator: str, tune: str | float | None, use_t: object = None) -> bool:

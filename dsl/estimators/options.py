@@ -2,7 +2,7 @@
 
 from dsl.data.arguments import TARGETS, check_choice
 from dsl.data.refusals import REFUSALS
-from dsl.engine.covariance import BY_DESIGN, SMALL_SAMPLE
+from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, SMALL_SAMPLE
 from dsl.engine.leave_out import LEAVE_OUT
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS, known_estimator
@@ -52,8 +52,8 @@ def check_options(
         _check_vcov(vcov, estimator=estimator, target=target, cluster=cluster, tune=tune)
     if across is not None and vcov in (*LEAVE_OUT, BY_DESIGN):
         raise ArgumentError(
-            f"vcov='{vcov}' takes clusters in one way, and rows lie in clusters of '{cluster}' and of '{across}'; use 'robust' or "
-            "'CR1', or name one of them"
+            f"vcov='{vcov}' takes clusters in one way, and rows lie in clusters of '{cluster}' and of '{across}'; use "
+            "'robust' or 'CR1', or name one of them"
         )
     if target == "finite" and not known_estimator(estimator).uses_labels:
         raise ArgumentError(
@@ -86,7 +86,7 @@ def vcov_for(vcov: str, *, estimator: str, target: str, tune: object) -> str:
     """The covariance for another estimator or target beside it: the same where it has it, else the nearest."""
     if not _why_not(vcov, estimator=estimator, target=target, tune=tune):
         return vcov
-    nearest = {"HC2": "HC3", "CR2": "CR3"}.get(vcov, "robust")
+    nearest = {"HC2": "HC3", "CR2": "CR3", BY_DESIGN_HC3: BY_DESIGN}.get(vcov, "robust")
     return nearest if not _why_not(nearest, estimator=estimator, target=target, tune=tune) else "robust"
 
 
@@ -108,10 +108,11 @@ def _why_not(vcov: str, *, estimator: str, target: str, tune: object) -> str:
             "its own n - 1; leave vcov out, or use estimator='cdi'"
         )
     resolved = entry.default_tune if tune is None else tune
-    if vcov == "PRESS" and not isinstance(resolved, str):
+    if vcov in ("PRESS", BY_DESIGN_HC3) and not isinstance(resolved, str):
+        other = "'HC3' (with clusters 'CR3')" if vcov == "PRESS" else "'design', 'HC3' (with clusters 'CR3')"
         return (
-            f"vcov='PRESS' allows for a lambda that the data chose, and nothing is chosen here (estimator='{estimator}', tune="
-            f"{resolved!r}); use vcov='HC3' (with clusters 'CR3'), or tune='coef'"
+            f"vcov='{vcov}' allows for a lambda that the data chose, and nothing is chosen here (estimator='{estimator}', tune="
+            f"{resolved!r}); use vcov={other}, or tune='coef'"
         )
     if vcov in ("HC2", "CR2") and isinstance(resolved, str):
         other = vcov.replace("2", "3")

@@ -183,9 +183,10 @@ class Fit:
         """How much each coefficient relies on the predictions, and the gain: medians over splits.
 
         Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_tuning`), ``se_without`` and
-        ``se_plain`` (standard errors at 0 and 1), ``se``, and ``effective_labels``: how many labels without predictions the
-        estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda alone. Several surrogates have
-        one each, ``lambda[name]``, and ``lambda`` is their sum (`dsl.engine.measures.fit_measures`).
+        ``se_plain`` (standard errors at 0 and 1), ``se``, all without corrections that leave units out, and ``effective_labels``:
+        how many labels without predictions the estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda
+        alone. Several surrogates have one each, ``lambda[name]``, and ``lambda`` is their sum
+        (`dsl.engine.measures.fit_measures`).
         """
         tuning = self.splits.tuning
         if tuning is None:
@@ -201,7 +202,11 @@ class Fit:
         table["se_without"] = np.sqrt(np.median(tuning.without, axis=0))
         table["se_plain"] = np.sqrt(np.median(tuning.plain, axis=0))
         # medians of the splits' own variances, as above: without the spread between splits, which is in `bse`
-        table["se"] = np.sqrt(np.median(np.diagonal(self.splits.vcovs, axis1=1, axis2=2), axis=0))
+        own = np.diagonal(self.splits.vcovs, axis1=1, axis2=2)
+        if self.call.leave_out is not None:
+            # all three are without the corrections that leave a unit out
+            own = own / np.stack([self.correction(split) for split in range(len(own))])
+        table["se"] = np.sqrt(np.median(own, axis=0))
         # a variance goes with 1 / n: se^2 is that of n (se_without / se)^2 labels without predictions
         # rows that were seen hardly count in it: without predictions the others stand for all other rows
         table["effective_labels"] = (self.n_labeled - self.sample.n_trained) * (table["se_without"] / table["se"]) ** 2

@@ -7,7 +7,7 @@ import numpy as np
 from dsl._typing import Arguments, Record
 from dsl.data.refusals import check_not_refused
 from dsl.data.sample import Sample, notes_on_training
-from dsl.engine.covariance import BY_DESIGN
+from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution, Lost
@@ -49,12 +49,12 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         No estimate, or one that is not a number.
     """
     entry = ESTIMATORS[call.estimator]
-    if analysis.absorbed and call.leave_out not in (None, "PRESS"):
+    if analysis.absorbed and call.leave_out not in (None, "PRESS", BY_DESIGN_HC3):
         raise ArgumentError(
             f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
             f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
         )
-    analysis = replace(analysis, leave_out=call.leave_out, by_design=call.vcov == BY_DESIGN)
+    analysis = replace(analysis, leave_out=call.leave_out, by_design=call.vcov in (BY_DESIGN, BY_DESIGN_HC3))
     if not entry.uses_surrogates:
         analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
@@ -131,9 +131,9 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     }
     if "vcov" not in arguments:
         target = str(arguments.get("target", own.target))
-        default = own.vcov == resolve_vcov(own.estimator, own.tune, own.target)
+        default = own.vcov == resolve_vcov(own.estimator, own.tune, own.target, across=own.across)
         kept = None if default else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
-        settled["vcov"] = resolve_vcov(estimator, tune, target, kept)
+        settled["vcov"] = resolve_vcov(estimator, tune, target, kept, own.across)
     if ESTIMATORS[own.estimator].several:
         # all predictions stand for the variable, of which others take the first
         settled["pairs"] = own.surrogates

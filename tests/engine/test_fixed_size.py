@@ -100,7 +100,7 @@ def quietly(formula: str, data: pd.DataFrame, **arguments: Any) -> Any:
 def test_mean_is_that_of_double_sampling() -> None:
     """S^2 (1 - r^2) / n + r^2 S^2 / N (Cochran 1977, 12.64), the residuals' part of the labelling with n - 1."""
     data, n, size = two_phase(), 60, 240
-    fit = quietly("y ~ 1", data, tune="coef")
+    fit = quietly("y ~ 1", data, tune="coef", vcov="design")
     y, f = data["y"][:n], data["f"][:n]
     slope = np.cov(y, f, ddof=0)[0, 1] / f.var(ddof=0)
     rest = (y - y.mean() - slope * (f - f.mean())).var(ddof=0)
@@ -115,7 +115,7 @@ def test_mean_is_that_of_double_sampling() -> None:
 def test_regression_is_that_of_double_sampling() -> None:
     """Scores m regressed on m_hat: what m_hat explains varies with all rows, the rest with the labelled ones."""
     data, n, size = two_phase(), 60, 240
-    fit = quietly("y ~ x", data, tune="matrix")
+    fit = quietly("y ~ x", data, tune="matrix", vcov="design")
     x = np.column_stack([np.ones(n), data["x"][:n]])
     beta = np.linalg.lstsq(x, data["y"][:n], rcond=None)[0]
     np.testing.assert_allclose(fit.params, beta, rtol=1e-8)
@@ -237,16 +237,16 @@ def test_gold_only_is_lambda_of_zero(data: pd.DataFrame) -> None:
 @pytest.mark.parametrize("estimator", ["dsl", "dsl+", "cdi"])
 @pytest.mark.parametrize("formula", ["y ~ x + z", "z ~ y + x"])
 def test_lambda_is_chosen_for_this_variance(data: pd.DataFrame, estimator: str, formula: str) -> None:
-    """By default where a lambda is chosen: never worse than either end, and the more freedom, the smaller."""
+    """Never worse than either end, and the more freedom, the smaller."""
     table, design = stratified(data)
-    call = {"design": design, "estimator": estimator}
+    assert run(table, formula, design=design, estimator=estimator, tune="coef").call.vcov == "design+HC3"
+    call = {"design": design, "estimator": estimator, "vcov": "design"}
     scalar, coef, matrix = (run(table, formula, **call, tune=tune) for tune in ("scalar", "coef", "matrix"))
-    assert coef.call.vcov == "design"
     ends = coef.tuning[["se_plain", "se_without"]].min(axis=1)
     assert (coef.bse <= (1 + SAME_ALGEBRA) * ends).all()
     assert (coef.bse <= (1 + SAME_ALGEBRA) * scalar.bse).all()
     assert (matrix.bse <= (1 + SAME_ALGEBRA) * coef.bse).all()
-    plain = run(table, formula, **call, tune=1.0, vcov="design")
+    plain = run(table, formula, **call, tune=1.0)
     np.testing.assert_allclose(coef.tuning["se_plain"], plain.bse, rtol=ROOT)
 
 
@@ -268,7 +268,7 @@ def test_equations_of_categories(data: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"vcov": "design"}, {"tune": "coef"}, {"estimator": "gold_only", "vcov": "design"}]
+    "arguments", [{"vcov": "design"}, {"tune": "coef", "vcov": "design"}, {"estimator": "gold_only", "vcov": "design"}]
 )
 def test_influences_make_the_covariance(data: pd.DataFrame, arguments: dict[str, Any]) -> None:
     """Comparisons take differences of them."""
@@ -287,7 +287,8 @@ def test_others_keep_the_covariance_where_they_have_it(data: pd.DataFrame, vcov:
     table = fit.compare(data, estimators=["naive", "gold_only", "ppi", "dsl"])
     kinds = {name: each.call.vcov for name, each in table.fits.items()}
     assert table.table["std_error"].notna().all()
-    assert kinds == {"naive": "robust", "gold_only": "robust", "ppi": "robust", "dsl": "robust", "tuned": "design"}
+    asked, own = vcov or "robust", "design" if vcov else "design+HC3"
+    assert kinds == {"naive": "robust", "gold_only": asked, "ppi": "robust", "dsl": asked, "tuned": own}
     plain = run(data, "y ~ x + z", vcov="design").compare(data, estimators=["naive", "gold_only", "ppi", "dsl+"])
     kinds = {name: each.call.vcov for name, each in plain.fits.items()}
     assert kinds == {"naive": "robust", "gold_only": "design", "dsl": "design", "dsl+": "design", "ppi": "robust"}
@@ -327,9 +328,9 @@ def test_defaults(data: pd.DataFrame) -> None:
         ({"estimator": "gold_only"}, "robust"),
         ({"estimator": "ppi++"}, "robust"),
         ({"tune": "coef", "target": "finite"}, "robust"),
-        ({"tune": "coef"}, "design"),
-        ({"estimator": "dsl+"}, "design"),
-        ({"estimator": "cdi"}, "design"),
+        ({"tune": "coef"}, "design+HC3"),
+        ({"estimator": "dsl+"}, "design+HC3"),
+        ({"estimator": "cdi"}, "design+HC3"),
         ({"tune": "coef", "vcov": "HC1"}, "HC1"),
     ]
     for arguments, vcov in kinds:

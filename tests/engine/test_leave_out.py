@@ -9,7 +9,7 @@ import statsmodels.formula.api as smf
 
 import dsl
 from dsl.engine.leave_out import correctors
-from dsl.exceptions import ArgumentError, SingularJacobianError
+from dsl.exceptions import ArgumentError, FewLabelsWarning, SingularJacobianError
 from tests.posts import posts, run
 
 pytestmark = [
@@ -314,6 +314,7 @@ def test_a_row_that_alone_determines_a_coefficient(labeled: pd.DataFrame) -> Non
         ({"vcov": "HC2", "tune": "coef"}, ["'HC3'", "jackknife"]),
         ({"vcov": "CR2", "estimator": "dsl+", "cluster": "cl"}, ["'CR3'", "dsl+"]),
         ({"vcov": "PRESS"}, ["nothing is chosen", "HC3"]),
+        ({"vcov": "design+HC3"}, ["nothing is chosen", "'design'"]),
         ({"vcov": "HC3", "cluster": "cl"}, ["'CR3'", "cluster='cl'"]),
         ({"vcov": "CR3"}, ["needs clusters", "'HC3'"]),
         ({"vcov": "HC3", "model": "felm", "formula": "y ~ x | g"}, ["factor(unit)", "'HC1'"]),
@@ -353,3 +354,30 @@ def test_roots_are_roots() -> None:
     np.testing.assert_allclose(half @ half, whole, rtol=SAME_ALGEBRA)
     with pytest.raises(SingularJacobianError, match="CR2"):
         correctors(jacobians, total + np.triu(np.ones((3, 3)), 1), root=True)
+
+
+@pytest.mark.parametrize("tune", ["scalar", "coef", "matrix"])
+@pytest.mark.parametrize("cluster", [None, "cl"])
+def test_the_default_of_a_chosen_lambda_is_hc3_given_the_draw(tune: str, cluster: str | None) -> None:
+    """Wider than the variance given the draw alone, by about as much as HC3 is than HC0, and for absorbed effects too."""
+    data = posts()
+    default, given, plain, left = (
+        run(data, "y ~ x + z", tune=tune, vcov=vcov, cluster=cluster)
+        for vcov in (None, "design", "robust", "CR3" if cluster else "HC3")
+    )
+    assert default.call.vcov == "design+HC3"
+    np.testing.assert_array_equal(default.params, given.params)
+    np.testing.assert_allclose(default.bse / given.bse, left.bse / plain.bse, rtol=0.05)
+    assert (default.bse > given.bse).all()
+    np.testing.assert_allclose(default.tuning["se"], given.bse, rtol=SAME_ALGEBRA)
+    absorbed = run(data, "y ~ x | cl", model="felm", tune=tune)
+    assert (absorbed.bse >= run(data, "y ~ x | cl", model="felm", tune=tune, vcov="design").bse).all()
+
+
+def test_the_default_is_there_where_a_label_determines_a_coefficient() -> None:
+    data = posts()
+    rows = np.flatnonzero(data["lab"])
+    data["rare"] = (np.arange(200) == rows[7]) * 1.0
+    with pytest.warns(FewLabelsWarning, match="'rare'"):
+        fit = run(data, "y ~ x + rare", tune="coef", estimator="dsl")
+    assert np.isfinite(fit.bse).all()

@@ -17,7 +17,7 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.data.tables import TableLike
 from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
-from dsl.engine.covariance import BY_DESIGN, cluster_sums
+from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, cluster_sums
 from dsl.engine.moments import Weights, augmentation_weights
 from dsl.engine.sums import Problem, label_scores, row_scores
 from dsl.engine.two_way import positive_part, two_way_meat
@@ -170,7 +170,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
         parts = [
             np.concatenate([*_scores(fit, block, point)])[:, order] for block, point in zip(blocks, points, strict=True)
         ]
-        if fit.call.vcov == BY_DESIGN:
+        if fit.call.vcov in (BY_DESIGN, BY_DESIGN_HC3):
             labels = [
                 label_scores(block, point.problem, point.params)[:, order]
                 for block, point in zip(blocks, points, strict=True)
@@ -271,7 +271,7 @@ def _check_reproduced(own: FloatArray, squares: FloatArray, vcov: FloatArray, fi
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt(np.diag(squares))
     # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero, nor do those about centres
-    zero = fit.call.tune is None and fit.call.vcov != BY_DESIGN
+    zero = fit.call.tune is None and fit.call.vcov not in (BY_DESIGN, BY_DESIGN_HC3)
     shift = np.abs(own.sum(axis=0)) if zero else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
     if worst > REPRODUCED:

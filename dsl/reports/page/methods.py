@@ -9,7 +9,7 @@ import pandas as pd
 from dsl.data.messages import rows_left_out
 from dsl.data.tables import each_row
 from dsl.data.trail import Trail
-from dsl.engine.covariance import BY_DESIGN, UNCORRECTED
+from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, UNCORRECTED
 from dsl.estimators.result import Fit
 from dsl.learners.auto import SEARCHED
 from dsl.learners.words import joined, learner_words
@@ -39,6 +39,11 @@ LEFT_OUT = {
     "CR2": ("corrected for the leverage of each cluster (CR2)", ("BM",)),
     "CR3": ("corrected for the leverage of each cluster (CR3)", ("BM",)),
     "jackknife": ("by the jackknife, which leaves out each in turn and keeps the out-of-fold predictions", ("MW",)),
+    BY_DESIGN_HC3: (
+        "with the weight of the predictions chosen without each row or cluster in turn (PRESS) "
+        "and corrected for the leverage of the labelled ones (HC3)",
+        ("ALLEN", "MW"),
+    ),
     "PRESS": ("with the weight of the predictions chosen without each row or cluster in turn (PRESS)", ("ALLEN",)),
 }
 """Covariances that leave a unit out, in words, and the sources of each."""
@@ -220,7 +225,7 @@ def _errors(fit: Fit, alpha: float) -> Part:
         keys = (*keys, *more)
     elif spec.vcov not in UNCORRECTED:
         kind += f", with the small-sample factor of {spec.vcov}"
-    if spec.vcov == BY_DESIGN:
+    if spec.vcov in (BY_DESIGN, BY_DESIGN_HC3):
         kind += f", and allow for how the labelled rows were drawn ({cite('HAJEK')})"
         keys = (*keys, "HAJEK")
     about = (

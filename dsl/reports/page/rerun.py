@@ -183,7 +183,9 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "fixed_effect": "oneway" if behind else call.fixed_effect,
         "refusals": call.refusals,
         "family": call.family,
-        "vcov": None if call.vcov == resolve_vcov(call.estimator, call.tune, call.target) else call.vcov,
+        "vcov": None
+        if call.vcov == resolve_vcov(call.estimator, call.tune, call.target, across=call.across)
+        else call.vcov,
         "use_t": None if default_t else call.use_t,
         "seed": call.seed,
     }

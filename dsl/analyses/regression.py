@@ -175,24 +175,26 @@ def dsl(
         How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` and ``vcov="design"`` then
         know strata, clusters and fixed sizes. Without it, they take equal probabilities for a simple random sample of fixed
         size, and unequal ones for independent draws.
-    vcov : {"robust", "design", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife", "PRESS"}, optional
+    vcov : str, optional
         ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference. ``"design"`` allows for how the labelled rows were
         drawn, as `design`, or without it `sample_prob`, says (`dsl.engine.fixed_size`): that a fixed number was drawn (in each
         stratum, or of units), and that weights are scaled to the number drawn. Standard errors are then narrower, most of all of
-        predicted covariates in ``"lm"``, and a lambda is chosen to minimise this variance. By default ``"design"`` where a
-        lambda is chosen from the data, ``"robust"`` elsewhere.
+        predicted covariates in ``"lm"``, and a lambda is chosen to minimise this variance. By default ``"design+HC3"`` where a
+        lambda is chosen from the data, ``"robust"`` elsewhere (and with clusters in two ways).
 
-        HC1 and CR1 have the usual small-sample factors. HC2, HC3, CR2 and CR3 correct the score of each row (cluster) for its
-        leverage, its part in the estimate. They are the textbook's where every row is labelled (`dsl.engine.leave_out`).
-        ``"jackknife"`` leaves out each row (cluster) in turn and refits by one Newton step, exactly in linear models. Where a
-        lambda is chosen, it and HC3 choose it again without the row (HC2 is refused), and ``"PRESS"`` does this alone
-        (`dsl.engine.press`). Out-of-fold predictions stay as they are: no learner is refitted. Absorbed fixed effects,
-        ``"ppi"``, ``"ppi++"`` and ``target="finite"`` have none of these but, with absorbed effects, PRESS.
+        ``"HC1"`` and ``"CR1"`` have the usual small-sample factors. ``"HC2"``, ``"HC3"``, ``"CR2"`` and ``"CR3"`` correct the
+        score of each row (cluster) for its leverage, its part in the estimate. They are the textbook's where every row is
+        labelled (`dsl.engine.leave_out`). ``"jackknife"`` leaves out each row (cluster) in turn and refits by one Newton step,
+        exactly in linear models. Where a lambda is chosen, it and HC3 choose it again without the row (HC2 is refused), and
+        ``"PRESS"`` does this alone (`dsl.engine.press`). ``"design+HC3"`` is PRESS, and HC3 of the labelled rows (of all
+        clusters), given the draw. Absorbed fixed effects, and rows that alone determine a coefficient, have no correction for
+        leverage in it. Out-of-fold predictions stay as they are: no learner is refitted. ``"ppi"``, ``"ppi++"`` and
+        ``target="finite"`` have none of these, and absorbed fixed effects only ``"PRESS"`` and ``"design+HC3"``.
     use_t : bool, optional
         Whether intervals and tests are those of Student's distribution, with degrees of freedom for each coefficient from the
         labelled rows that carry its variance (`dsl.engine.intervals.degrees_of_freedom`; with HC2, HC3, CR2 and CR3 those of Bell
-        and McCaffrey, `dsl.engine.leave_out.satterthwaite`), rather than normal. By default where a
-        lambda was chosen from the data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``. Plain estimates are normal, as in the reference.
+        and McCaffrey, `dsl.engine.leave_out.satterthwaite`), rather than normal. By default where a lambda was chosen from the
+        data in ``"dsl"``, ``"dsl+"`` or ``"cdi"``. Plain estimates are normal, as in the reference.
     n_jobs : int
         Parallel learner fits (joblib). The numbers do not depend on it.
     progress : bool

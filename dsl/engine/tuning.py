@@ -9,7 +9,7 @@ With fixed effects the part that is scaled is (1 - w) m_hat of the predictions w
 however short the panel, unlike that of the gold-only moment, whose effects rest on a few labelled rows each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -153,19 +153,23 @@ class _Pilot:
     few: BoolArray
     total: FloatArray  # (2k,) sum of (g, h)
     second: FloatArray  # (2k, 2k) variance of these sums
+    rows: tuple[FloatArray, ...]  # (., 2k) the rows' parts in pieces, where units are to be left out
 
     @classmethod
     def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "_Pilot":
         k, params = len(fit.params), fit.params
+        rows: Iterable[FloatArray] = _rows(block, problem, params)
+        if problem.leave_out is not None:
+            rows = tuple(rows)  # for `_left_out`
         if problem.draw is None:
-            total, second = row_sums(_rows(block, problem, params), problem, 2 * k)
+            total, second = row_sums(rows, problem, 2 * k)
         else:
-            total, second = problem.draw.sums(_rows(block, problem, params), _on_labels(block, problem, params))
+            total, second = problem.draw.sums(rows, _on_labels(block, problem, params))
         if problem.across is not None:
             second = positive_part(second)  # no Lambda may make a variance negative
         if problem.labeling is not None:
             second = finite_meat(_on_labels(block, problem, params), problem.labeling)
-        return cls(block, problem, fit, basis, few, total, second)
+        return cls(block, problem, fit, basis, few, total, second, rows if isinstance(rows, tuple) else ())
 
     @property
     def bread(self) -> FloatArray:
@@ -183,12 +187,12 @@ class _Pilot:
     def _left_out(self, tune: str, tuning: FloatArray) -> FloatArray:
         """Scores of the units as `Problem.leave_out` has them, with Lambda chosen without each, (G, k)."""
         k, bread, problem, at = len(tuning), self.bread, self.problem, self.fit.params
-        rows, lost = _rows(self.block, problem, at), np.zeros((0, 2 * k))
+        lost = np.zeros((0, 2 * k))
         if problem.draw is None:
-            parts = np.concatenate([*unit_scores(rows, problem)])
+            parts = np.concatenate([*unit_scores(self.rows, problem)])
         else:
             centred = problem.draw.about(_on_labels(self.block, problem, at))
-            parts, lost = np.concatenate([*centred.units(rows)]), centred.lost
+            parts, lost = np.concatenate([*centred.units(self.rows)]), centred.lost
         added = parts[:, k:] @ bread.T
         # influences on the reported coefficients, and the part of them that Lambda scales
         influence = (parts[:, :k] + parts[:, k:] @ tuning.T) @ bread.T

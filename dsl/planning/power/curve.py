@@ -71,7 +71,7 @@ def variance_curve(
         Sums over rows (the powers of N cancel). `label_meats` (also (k, k), the same in all splits) is N M1, `meats`
         N (M1 + M23).
     n_labeled : int
-    factor : (k,) array or float
+    factor : (S, k) array or float
         Small-sample factors on the variances.
     """
     # (S, k, k)
@@ -106,7 +106,7 @@ def finite_curve(
     labeling : Labeling
         Taken for independent draws.
     n_labeled : int
-    factor : (k,) array or float
+    factor : (S, k) array or float
     """
     bread = np.asarray(np.linalg.inv(jacobians), dtype=float)
     # the fit's own variances now, whatever the design

@@ -188,8 +188,8 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     """Variances of a fit as a function of the number of labels, if `drawn` ("rows" or "clusters") are labelled."""
     check_estimator(fit)
     spec, splits = fit.call, fit.splits
-    # small-sample corrections of the variances, read off: V with them over V without, (k,)
-    factor = fit.correction(0)
+    # small-sample corrections of the variances, read off: V with them over V without, (S, k)
+    factor = np.stack([fit.correction(split) for split in range(len(splits.params))])
     sample = fit.sample
     sums: Record = {
         "jacobians": splits.jacobians,

@@ -30,7 +30,7 @@ def _small_sample(case: Case) -> Findings:
         n / k,
         limits.PER_COEFFICIENT,
         finding=f"{k} coefficients rest on {n:,} labelled rows",
-        remedy="label more rows, or take columns out of the formula; vcov='HC1' or 'CR1' widens intervals for small samples",
+        remedy="label more rows, or take columns out of the formula; vcov='HC3' (CR3 with clusters) allows for small samples",
     )
     return Findings(checks=[check])
 

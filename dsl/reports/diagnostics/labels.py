@@ -66,7 +66,7 @@ def _clusters(case: Case) -> Findings:
         count,
         limits.CLUSTERS,
         finding=f"labelled rows lie in {count:,} of {case.sample.n_clusters:,} clusters",
-        remedy="label rows of further clusters; with few clusters in all, vcov='CR1' and wider margins",
+        remedy="label rows of further clusters; with few clusters in all, vcov='CR2' with use_t=True, or fit.wild_test",
     )
     return Findings(checks=[check])
 

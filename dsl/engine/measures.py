@@ -23,8 +23,9 @@ from dsl.engine.effects import with_effects
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
 from dsl.engine.moments import augmentation_weights, removed_weights
-from dsl.engine.sums import Problem, label_meat, label_scores, part_scores, score_sums, unit_scores
+from dsl.engine.sums import Problem, label_meat, label_scores, part_scores, row_sums
 from dsl.engine.tuning import DEGENERATE, FAR, NOTHING, Tuned, at_means, distance
+from dsl.engine.two_way import positive_part
 from dsl.exceptions import EstimationError
 
 LEAST = 0.1
@@ -97,9 +98,11 @@ class _Pilot:
         plain = replace(problem, tuning=None)
         rows = part_scores(block, plain, fit.params, problem.weights, augmentation_weights)
         if problem.draw is None:
-            total, second = score_sums(unit_scores(rows, plain), size)
+            total, second = row_sums(rows, plain, size)
         else:
             total, second = problem.draw.sums(rows, _on_labels(block, plain, fit.params))
+        if problem.across is not None:
+            second = positive_part(second)
         if problem.labeling is not None:
             second = finite_meat(_on_labels(block, plain, fit.params), problem.labeling)
         return cls(block, plain, fit, basis, few, total, second)

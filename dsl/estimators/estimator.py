@@ -34,6 +34,8 @@ class Estimation:
     """Of every split. Empty without instruments."""
     averaged: bool = False
     """Whether the moment is averaged over values of the predicted variables."""
+    vcov: str | None = None
+    """The covariance, where it is not the call's."""
 
     @classmethod
     def of(

@@ -249,12 +249,12 @@ def test_errors(data: pd.DataFrame, case: str, estimator: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::dsl.exceptions.AllLabeledWarning")
 def test_every_row_labelled(data: pd.DataFrame) -> None:
-    """Nothing to compare with; CDI is then least squares."""
+    """Nothing to compare with; CDI is then least squares, with HC3 as where a lambda is chosen."""
     full = data.assign(y=(data["x"] + data["llm"] > 0.5).astype(float))
     for estimator in ("ppi", "ppi++"):
         with pytest.raises(LabelError, match=r"two unlabelled rows.*found 0.*estimator='gold_only'"):
             run(full, "y ~ x", estimator=estimator)
-    ols = smf.ols("y ~ x", full).fit(cov_type="HC0")
+    ols = smf.ols("y ~ x", full).fit(cov_type="HC3")
     fit = dsl.dsl("y ~ x", full, predicted_var="y", prediction="llm", estimator="cdi")
     np.testing.assert_allclose(fit.params, ols.params, rtol=SAME_ALGEBRA)
     np.testing.assert_allclose(fit.bse, ols.bse, rtol=SAME_ALGEBRA)

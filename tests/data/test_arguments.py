@@ -49,7 +49,7 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     ),
     "labeled an array": ({"labeled": np.ones(ROWS)}, e.ArgumentError, ["labeled", "one column", "found ndarray"]),
     "sample_prob a number": ({"sample_prob": 0.4}, e.ArgumentError, ["sample_prob", "found 0.4", "as a column"]),
-    "cluster a list": ({"cluster": ["cl", "z"]}, e.ArgumentError, ["cluster", "['cl', 'z']"]),
+    "cluster a long list": ({"cluster": ["cl", "z", "x"]}, e.ArgumentError, ["3 columns", "cl, z, x"]),
     "naive unpaired": (
         {"estimator": "naive", "prediction": ["llm", "x"]},
         e.ArgumentError,

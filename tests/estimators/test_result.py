@@ -119,7 +119,7 @@ def test_other_objects_are_refused() -> None:
 
 def test_effective_labels_by_hand() -> None:
     """Four times the variance without predictions: they are worth as much as three more labels for each."""
-    fit = fit_of(run(posts(), tune="coef"))
+    fit = fit_of(run(posts(), tune="coef", vcov="design"))
     assert fit.splits.tuning is not None
     variances = np.diagonal(fit.splits.vcovs, axis1=1, axis2=2)
     tuning = dataclasses.replace(fit.splits.tuning, without=4.0 * variances)

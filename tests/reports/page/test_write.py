@@ -277,10 +277,10 @@ def test_fingerprint_is_that_of_the_columns() -> None:
 
 CITED = {
     "dsl": {"DSL-2023", "DSL-2024", "DML"},
-    "dsl+": {"DSL-2023", "DSL-2024", "DML", "RRZ", "PPI++", "HAJEK", "SAT"},
+    "dsl+": {"DSL-2023", "DSL-2024", "DML", "RRZ", "PPI++", "ALLEN", "MW", "HAJEK", "SAT"},
     "ppi": {"PPI"},
     "ppi++": {"PPI", "PPI++"},
-    "cdi": {"CDI", "PPI++", "HAJEK", "SAT"},
+    "cdi": {"CDI", "PPI++", "ALLEN", "MW", "HAJEK", "SAT"},
     "gold_only": {"HT"},
     "naive": set(),
 }

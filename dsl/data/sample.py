@@ -166,8 +166,7 @@ def prepare(
     trained = trained_rows(trained_on, frame, labeled)
     after = None if labeling is None or trained_on is None else after_training(labeling, trained)
     probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
-    keep, dropped = _complete_rows(frame, columns)
-    n_input = len(frame)
+    (keep, dropped), n_input = _complete_rows(frame, columns), len(frame)
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability, trained = frame[keep], labeled[keep], probability[keep], trained[keep]

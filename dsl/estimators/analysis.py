@@ -215,22 +215,7 @@ def prepare_analysis(
         functions,
         outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *COLUMNS},
     )
-    columns = Columns(
-        formula=parsed.variables,
-        predicted=call.predicted_var,
-        prediction=call.prediction,
-        feature=call.feature,
-        text=call.text,
-        labeled=call.labeled,
-        sample_prob=call.sample_prob,
-        trained_on=_column(call.trained_on),
-        cluster=call.cluster,
-        across=call.across,
-        weights=call.weights,
-        absorbed=_absorbed(parsed, call, names),
-        pairs=call.pairs,
-        refusals=call.refusals,
-    )
+    columns = _columns(parsed, call, names)
     sample = prepare(data, columns, call.design, call.trained_on)
     if not quiet:
         _warn_about(sample)
@@ -268,6 +253,26 @@ def prepare_analysis(
     if not quiet:
         _check_size(len(analysis.places), sample)
     return analysis
+
+
+def _columns(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Columns:
+    """Columns of the data by their roles."""
+    return Columns(
+        formula=parsed.variables,
+        predicted=call.predicted_var,
+        prediction=call.prediction,
+        feature=call.feature,
+        text=call.text,
+        labeled=call.labeled,
+        sample_prob=call.sample_prob,
+        trained_on=_column(call.trained_on),
+        cluster=call.cluster,
+        across=call.across,
+        weights=call.weights,
+        absorbed=_absorbed(parsed, call, names),
+        pairs=call.pairs,
+        refusals=call.refusals,
+    )
 
 
 def _outcome_of(model: Model) -> OutcomeOf:

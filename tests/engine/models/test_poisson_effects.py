@@ -93,11 +93,11 @@ def test_tuned(truth: pd.DataFrame, name: str, bar: str) -> None:
     """Not the dummies' numbers, since the augmentation has effects of its own: to first order the same for each coefficient."""
     given: dict[str, Any] = {"predicted_var": {name: "llm" if name == "y" else "llm_b"}}
     data = hidden(truth, name)
-    absorbed, dense = both(data, "x + b", bar, tune="coef", **given)
+    absorbed, dense = both(data, "x + b", bar, tune="coef", vcov="design", **given)
     assert (np.abs(absorbed.params - dense.params[["x", "b"]]) < 0.1 * absorbed.bse).all()
     np.testing.assert_allclose(absorbed.bse, dense.bse[["x", "b"]], rtol=0.02)
     ends = [both(data, "x + b", bar, **given, **more)[0].bse for more in ({}, {"estimator": "gold_only"})]
-    matrix, _ = both(data, "x + b", bar, tune="matrix", **given)
+    matrix, _ = both(data, "x + b", bar, tune="matrix", vcov="design", **given)
     assert (matrix.bse <= 1.01 * np.minimum(*ends)).all()
 
 

@@ -59,7 +59,7 @@ def labelled(truth: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 
 def run(formula: str, data: pd.DataFrame, *names: str, **arguments: Any) -> Any:
-    quick = {"sl_method": "lm", "sample_split": 1, "cross_fit": 3, "estimator": "dsl+", "tune": 1.0}
+    quick = {"sl_method": "lm", "sample_split": 1, "cross_fit": 3, "estimator": "dsl+", "tune": 1.0, "vcov": "robust"}
     paired = {name: f"llm_{name}" for name in names}
     return dsl.dsl(formula, data, predicted_var=paired, **{**quick, **arguments})
 

@@ -12,6 +12,8 @@ uses what threads it finds.
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import os
 import statistics
 import warnings
@@ -24,6 +26,7 @@ import formulaic
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 import dsl
 from benchmarks import learners, measure, tables
@@ -117,6 +120,54 @@ def generalised(repeats: int) -> Iterator[Figure]:
         yield Figure("h", "statsmodels GLM", statistics.median(seconds["statsmodels"]), None, "s")
         yield Figure("h", what, statistics.median(seconds["one"]), None, "s")
         yield Figure("h", f"{what} / GLM", measure.ratio(seconds, "one", "statsmodels"), 2.0, "x")
+
+
+SEVERAL: dict[str, tuple[int, str, Callable[[np.ndarray, np.ndarray], Any]]] = {
+    "multinom": (MILLION, "MNLogit", lambda y, x: sm.MNLogit(y, x).fit(disp=False).bse),
+    "negbin": (MILLION, "NegativeBinomial", lambda y, x: sm.NegativeBinomial(y, x).fit(disp=False).bse),
+    "ologit": (100_000, "OrderedModel", lambda y, x: _ordered(y, x, "logit")),
+    "oprobit": (100_000, "OrderedModel", lambda y, x: _ordered(y, x, "probit")),
+}
+"""Rows, and statsmodels' own fit: OrderedModel, whose derivatives are numerical, takes minutes for a million."""
+
+
+def _ordered(y: np.ndarray, x: np.ndarray, distribution: str) -> Any:
+    return OrderedModel(y, x[:, 1:], distr=distribution).fit(method="bfgs", maxiter=200, disp=False).bse
+
+
+def several(repeats: int) -> Iterator[Figure]:
+    """(i) Models with several linear predictors: three classes, or overdispersed counts."""
+    for model, (rows, rival, rivals) in SEVERAL.items():
+        table = tables.several_table(rows, rows // 100, model=model)
+        matrix, truth = _matrix(table), table["code"].to_numpy()
+        calls: dict[str, Callable[[], Any]] = {
+            "statsmodels": partial(rivals, truth, matrix),
+            "one": partial(fit, table, f"y ~ {TEN}", model=model, sl_method="lm", sample_split=1),
+        }
+        seconds = measure.interleaved(calls, max(1, repeats // 2))
+        what = f"{model}, N = {rows:.0e}, 10 covariates, lm learner, one split"
+        yield Figure("i", f"statsmodels {rival}", statistics.median(seconds["statsmodels"]), None, "s")
+        yield Figure("i", what, statistics.median(seconds["one"]), None, "s")
+        yield Figure("i", f"{what} / {rival}", measure.ratio(seconds, "one", "statsmodels"), 2.0, "x")
+
+
+def absorbed_counts(repeats: int) -> Iterator[Figure]:
+    """(j) Poisson with one factor of 1e4 levels against pyfixest's fepois, where pyfixest is installed."""
+    if importlib.util.find_spec("pyfixest") is None:
+        print("(j) left out: pyfixest is not installed")
+        return
+    fepois = importlib.import_module("pyfixest").fepois
+    table = tables.count_panel(MILLION, 10_000, 10_000)
+    calls: dict[str, Callable[[], Any]] = {
+        "pyfixest": lambda: fepois("truth ~ x1 + x2 + x3 | unit", table, vcov="hetero"),
+        "one": partial(fit, table, "y ~ x1 + x2 + x3 | unit", model="poisson", sl_method="lm", sample_split=1),
+    }
+    measure.interleaved(calls, 1)  # compilation
+    seconds = measure.interleaved(calls, repeats)
+    what = "poisson, N = 1e6, 1e4 levels, 3 columns, lm learner, one split"
+    yield Figure("j", "pyfixest fepois", statistics.median(seconds["pyfixest"]), None, "s")
+    yield Figure("j", what, statistics.median(seconds["one"]), None, "s")
+    yield Figure("j", f"{what} / fepois", measure.ratio(seconds, "one", "pyfixest"), 2.0, "x")
 
 
 def _matrix(table: pd.DataFrame) -> np.ndarray:
@@ -227,6 +278,8 @@ LINES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "f": memory,
     "g": imports,
     "h": generalised,
+    "i": several,
+    "j": absorbed_counts,
 }
 
 

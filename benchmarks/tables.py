@@ -17,6 +17,7 @@ GENERALISED: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] 
     "gamma": lambda eta, rng: rng.gamma(2.0, np.exp(eta) / 2.0),
 }
 """Outcomes of a linear predictor, by model."""
+CLASSES = ["low", "mid", "high"]
 
 
 def regression_table(n_rows: int, n_labeled: int, *, model: str = "lm", n_columns: int = 10) -> pd.DataFrame:
@@ -37,6 +38,42 @@ def regression_table(n_rows: int, n_labeled: int, *, model: str = "lm", n_column
         surrogate = truth + 0.7 * rng.normal(size=n_rows)
     table = pd.DataFrame(x, columns=list(COVARIATES[:n_columns]))
     return table.assign(truth=truth, s=surrogate, y=_on_sample(truth, n_labeled, rng))
+
+
+def several_table(n_rows: int, n_labeled: int, *, model: str) -> pd.DataFrame:
+    """The same for models with several linear predictors: three classes (and their ``code``), or overdispersed counts.
+
+    The surrogate is right in about eight rows of ten.
+    """
+    rng = np.random.default_rng(n_rows + n_labeled)
+    x = rng.normal(size=(n_rows, 10))
+    index = 0.25 + x @ np.linspace(0.2, -0.15, 10)
+    table = pd.DataFrame(x, columns=list(COVARIATES))
+    labeled = ~np.isnan(_on_sample(index, n_labeled, rng))
+    if model == "negbin":
+        code = rng.negative_binomial(2.0, 2.0 / (2.0 + np.exp(index)))
+        said = np.maximum(code + rng.integers(-1, 2, n_rows) * (rng.random(n_rows) < 0.3), 0)
+        return table.assign(code=code, s=said, y=np.where(labeled, code, np.nan))
+    if model == "multinom":
+        eta = np.column_stack([np.zeros(n_rows), index, x @ np.linspace(-0.2, 0.2, 10)])
+        code = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    else:
+        noise = rng.logistic(size=n_rows) if model == "ologit" else rng.normal(size=n_rows)
+        code = np.digitize(index + noise, [-0.3, 1.0])
+    said = np.where(rng.random(n_rows) < 0.7, code, rng.integers(0, 3, n_rows))
+    classes = [pd.Categorical.from_codes(each, CLASSES, ordered=True) for each in (said, np.where(labeled, code, -1))]
+    return table.assign(code=code, s=classes[0], y=classes[1])
+
+
+def count_panel(n_rows: int, n_labeled: int, n_levels: int) -> pd.DataFrame:
+    """Counts with three covariates and one factor ``unit``."""
+    rng = np.random.default_rng(n_levels)
+    x, unit = rng.normal(size=(n_rows, 3)), rng.integers(n_levels, size=n_rows)
+    truth = rng.poisson(np.exp(0.3 + x @ [0.3, -0.2, 0.1] + 0.3 * rng.normal(size=n_levels)[unit])).astype(float)
+    table = pd.DataFrame(x, columns=list(COVARIATES[:3]))
+    return table.assign(
+        unit=unit, truth=truth, s=truth + 0.3 * rng.normal(size=n_rows), y=_on_sample(truth, n_labeled, rng)
+    )
 
 
 def binary_table(n_rows: int, n_labeled: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ with psi the digamma function, is not linear in y: a predicted count is averaged
 theta = 1 / alpha.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import digamma, polygamma
@@ -27,9 +27,25 @@ def _parts(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
         return np.exp(eta[0]), np.exp(eta[1])
 
 
+def _at_counts(function: Callable[[FloatArray], FloatArray], outcome: FloatArray, alpha: FloatArray) -> FloatArray:
+    """f(y + 1 / alpha) - f(1 / alpha), (n,): once for each count, where alpha is one number and outcomes are counts."""
+    if len(outcome) and alpha.min() == alpha.max():
+        low, high = outcome.min(), outcome.max()
+        # NaN is no count
+        if low >= 0.0 and high < len(outcome) and np.array_equal(outcome, np.floor(outcome)):
+            counts = np.arange(low, high + 1.0)
+            table = function(counts + 1.0 / alpha[0]) - function(1.0 / alpha[:1])
+            return np.asarray(table[(outcome - low).astype(np.int64)])
+    return np.asarray(function(outcome + 1.0 / alpha) - function(1.0 / alpha))
+
+
+def _trigamma(values: FloatArray) -> FloatArray:
+    return np.asarray(polygamma(1, values))
+
+
 def _log_part(outcome: FloatArray, mu: FloatArray, alpha: FloatArray) -> FloatArray:
     """The part log(1 + alpha mu) - psi(y + 1 / alpha) + psi(1 / alpha)."""
-    return np.asarray(np.log1p(alpha * mu) - (digamma(outcome + 1.0 / alpha) - digamma(1.0 / alpha)))
+    return np.asarray(np.log1p(alpha * mu) - _at_counts(digamma, outcome, alpha))
 
 
 def _score(outcome: FloatArray, eta: FloatArray) -> FloatArray:
@@ -44,7 +60,7 @@ def _slope(outcome: FloatArray, eta: FloatArray) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         size = 1.0 + alpha * mu
         mixed = (outcome - mu) * alpha * mu / size**2
-        curve = polygamma(1, outcome + 1.0 / alpha) - polygamma(1, 1.0 / alpha)
+        curve = _at_counts(_trigamma, outcome, alpha)
         own = _log_part(outcome, mu, alpha) / alpha - mu / size - curve / alpha**2 + mixed
         return np.asarray([[mu * (1.0 + alpha * outcome) / size**2, mixed], [mixed, own]])
 

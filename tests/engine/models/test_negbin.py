@@ -6,6 +6,7 @@ import pytest
 import statsmodels.api as sm
 
 import dsl
+from dsl.engine.models.negbin import NEGATIVE_BINOMIAL
 from tests.engine.models.likelihood import maximum, negative_binomial
 from tests.engine.models.truth import ROOT, Maximum, assert_equal_on_labelled_data, design, rows
 
@@ -67,3 +68,14 @@ def test_counts_far_from_the_start() -> None:
         data = pd.DataFrame({"y": y, "x": x, "d": 0.0 + (rng.random(800) < 0.5), "llm": y})
         fit = dsl.dsl("y ~ x + d", data, predicted_var="y", prediction="llm", model="negbin", estimator="gold_only")
         np.testing.assert_allclose(fit.params, theirs(data).params, rtol=1e-6)
+
+
+def test_counts_that_occur_often_are_evaluated_once() -> None:
+    """Many rows and one alpha: exactly the numbers of each row alone, with counts that are none too."""
+    y = np.repeat([0.0, 1.0, 2.0, 7.0], 5)
+    eta = np.stack([np.linspace(-1.0, 2.0, 20), np.full(20, -0.4)])
+    for part in (NEGATIVE_BINOMIAL.score, NEGATIVE_BINOMIAL.slope):
+        alone = [part(y[[i]], eta[:, [i]]) for i in range(20)]
+        np.testing.assert_allclose(part(y, eta), np.concatenate(alone, axis=-1), rtol=1e-13)
+        between = part(np.append(y, 0.5), np.column_stack([eta, eta[:, -1]]))
+        np.testing.assert_allclose(between[..., :20], part(y, eta), rtol=1e-13)

@@ -10,9 +10,10 @@ brackets per cent of the bound; `--rmse` takes the errors' mean squares in their
 errors are those of the jackknife over draws. The bound augments the labelled rows' scores with their true conditional means given
 all that is observed, where a design has them; of the bundled texts with what all human labels show.
 
-`ppi++` and `dsl` are the package's. Peers are written by their influence functions: predict-then-debias (Kluger et al. 2025), the
-regression on the surrogate taken off as far as the labelled rows advise, coefficient by coefficient; RePPI (Ji, Lei, Zrnic 2025),
-the score regressed on the features, their squares and products (ridge, cross-fitted), with a lambda for each coefficient.
+`ppi++` and `dsl` are the package's, with one split, the default learner, and variances given the draw (`vcov="design"`). Peers
+are written by their influence functions: predict-then-debias (Kluger et al. 2025), the regression on the surrogate taken off as
+far as the labelled rows advise, coefficient by coefficient; RePPI (Ji, Lei, Zrnic 2025), the score regressed on the features,
+their squares and products (ridge, cross-fitted), with a lambda for each coefficient.
 """
 
 from __future__ import annotations
@@ -102,10 +103,9 @@ def peers(draw: Draw) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, estimate, standard errors of the labelled rows, of peers, and of the bound."""
     y, x = draw.gold
     rows, model = draw.drawn, draw.model
-    theta, _ = regress(model, y[rows], x[rows])
-    # variances at the true coefficients: those at estimates from few labels are too small
-    bread = np.linalg.inv((x * slope_of(model, mean_of(model, x @ draw.truth))[:, None]).T @ x / len(y))
-    gold = scores(model, y[rows], x[rows], draw.truth) @ bread.T
+    theta, jacobian = regress(model, y[rows], x[rows])
+    bread = np.linalg.inv(jacobian)
+    gold = scores(model, y[rows], x[rows], theta) @ bread.T
     zero = np.zeros((len(rows), len(theta)))
     yield "gold", *augmented(gold, zero, rows, theta, np.zeros(len(theta)))
     if draw.surrogate is not None:
@@ -138,10 +138,10 @@ def recalibrated(draw: Draw, gold: np.ndarray) -> np.ndarray:
 OURS: dict[str, dict[str, Any]] = {
     "ppi++": {"estimator": "ppi++"},
     "dsl": {"vcov": "design"},
-    "dsl, tuned": {"tune": "coef"},
-    "dsl+": {"estimator": "dsl+"},
-    "dsl+, ridge": {"estimator": "dsl+", "sl_method": "ridge"},
-    "dsl+, surface": {"estimator": "dsl+", "sl_method": "surface"},
+    "dsl, tuned": {"tune": "coef", "vcov": "design"},
+    "dsl+": {"estimator": "dsl+", "vcov": "design"},
+    "dsl+, ridge": {"estimator": "dsl+", "sl_method": "ridge", "vcov": "design"},
+    "dsl+, surface": {"estimator": "dsl+", "sl_method": "surface", "vcov": "design"},
 }
 
 

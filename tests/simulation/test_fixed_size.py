@@ -14,7 +14,7 @@ from tests.simulation.test_efficient import trial
 
 pytestmark = pytest.mark.slow
 
-REPLICATIONS = 500
+REPLICATIONS = 300
 ROWS, LABELS = 4000, 400
 WIDTH_ERROR = 1 / np.sqrt(2 * REPLICATIONS)
 """Monte Carlo standard error of a standard deviation, relative."""

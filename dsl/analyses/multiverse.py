@@ -1,6 +1,7 @@
 """One analysis with the labels of many models, prompts and thresholds, on one gold sample."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from dsl.estimators.options import vcov_for
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError, EstimationError, MissingColumnError
 from dsl.reports.comparison.compare import fit_each
-from dsl.reports.comparison.difference import influences
+from dsl.reports.comparison.difference import influences, squares
 from dsl.reports.multiverse.agreement import Stacked
 from dsl.reports.multiverse.results import Multiverse, Universe, assemble
 
@@ -249,6 +250,9 @@ def _stacked(fits: Mapping[str, Fit], tables: Mapping[str, pd.DataFrame]) -> Sta
                 f"with the labels of '{name}' other rows are analysed than with others; leave out the rows with missing "
                 "predictions before the call"
             )
+    analyses = {name: analysis_of(fit, tables[name]) for name, fit in fits.items()}
+    # the rows and their clusters are the same in all of them
     return Stacked.of(
-        [(fit.splits.params, influences(fit, analysis_of(fit, tables[name]))) for name, fit in fits.items()]
+        [(fit.splits.params, influences(fit, analyses[name])) for name, fit in fits.items()],
+        partial(squares, analysis=next(iter(analyses.values()))),
     )

@@ -73,6 +73,19 @@ def test_the_joint_test_of_two_means_in_closed_form() -> None:
     )
 
 
+def test_clusters_in_two_ways_in_closed_form() -> None:
+    """The variance of the difference: sums over either clusters, less those over both."""
+    data = labelled().assign(other_cl=np.arange(200) % 9, both=lambda t: t["cl"] * 9 + np.arange(200) % 9)
+    call: dict[str, Any] = {"predicted_var": "y", "predictions": {"a": "llm", "b": "other"}, "estimator": "cdi"}
+    found = multiverse("y ~ 1", data, tune=1.0, cluster=["cl", "other_cl"], **call)
+    gap = (1.0 - data["lab"] / data["lab"].mean()) * (data["llm"] - data["other"])
+    gap = gap - gap.mean()
+    one, two, both = (float((gap.groupby(data[name]).sum() ** 2).sum()) for name in ("cl", "other_cl", "both"))
+    error = np.sqrt(one + two - both) / len(data)
+    expected = (1.959963984540054 + 0.8416212335729143) * error
+    assert found.agreement.loc["Intercept", "detectable"] == pytest.approx(expected, rel=1e-6)
+
+
 def test_labels_that_are_the_same(found: Multiverse) -> None:
     """A set of labels that is given twice changes no test."""
     data = labelled().assign(copy=lambda d: d["llm"])

@@ -134,7 +134,7 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
             np.vstack([first[:units] - each[:units], first[units:], each[units:]])
             for each in influences(other, analysis_of(other, data))
         )
-        vcovs = np.stack([_squares(gap, analysis) for gap in gaps])
+        vcovs = np.stack([squares(gap, analysis) for gap in gaps])
         # without that covariance, so that "small" is judged by the two estimates' own errors
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
     estimate, vcov = combine_splits(estimates, vcovs)
@@ -181,7 +181,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
             units = _units(np.hstack(parts), analysis)
         # rows J^-1 psi_i of all units at once, (units, K)
         own = np.sqrt(fit.correction(split)) * np.linalg.solve(splits.jacobians[split], units.T).T
-        _check_reproduced(own, _squares(own, analysis), splits.vcovs[split], fit)
+        _check_reproduced(own, squares(own, analysis), splits.vcovs[split], fit)
         yield own
 
 
@@ -256,7 +256,7 @@ def _units(scores: FloatArray, analysis: Analysis) -> FloatArray:
     return cluster_sums(scores, sample.cluster, sample.n_clusters or 0)
 
 
-def _squares(units: FloatArray, analysis: Analysis) -> FloatArray:
+def squares(units: FloatArray, analysis: Analysis) -> FloatArray:
     """Covariance (K, K) of sums of the units' influences."""
     sample = analysis.sample
     if sample.cluster is None or sample.across is None:

@@ -11,7 +11,7 @@ with C each estimate less their mean, takes a generalised inverse, as C has rank
 Repeated splits are averaged, estimates and terms alike.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,14 +34,22 @@ class Stacked:
     """(M, k, M, k) covariance of all of them."""
 
     @classmethod
-    def of(cls, fits: Sequence[tuple[FloatArray, Iterable[FloatArray]]]) -> "Stacked":
-        """From each fit's estimates in its splits, (S, k), and its units' influences in each of them, (units, k)."""
+    def of(
+        cls,
+        fits: Sequence[tuple[FloatArray, Iterable[FloatArray]]],
+        squares: Callable[[FloatArray], FloatArray] | None = None,
+    ) -> "Stacked":
+        """From each fit's estimates in its splits, (S, k), and its units' influences in each of them, (units, k).
+
+        `squares` makes the covariance (K, K) of influences (units, K), by default the sum of their products.
+        """
         means = [np.mean([*influences], axis=0) for _, influences in fits]
         every = np.stack(means, axis=1)
         units, m, k = every.shape
         flat = every.reshape(units, m * k)
         estimates = np.stack([params.mean(axis=0) for params, _ in fits])
-        return cls(estimates=estimates, vcov=(flat.T @ flat).reshape(m, k, m, k))
+        vcov = flat.T @ flat if squares is None else squares(flat)
+        return cls(estimates=estimates, vcov=vcov.reshape(m, k, m, k))
 
     @property
     def scale(self) -> FloatArray:

@@ -71,7 +71,7 @@ def correctors(jacobians: FloatArray, total: FloatArray, *, root: bool) -> tuple
     >>> parts = x[:, :, None] * x[:, None, :]
     >>> found, bad = correctors(parts, parts.sum(axis=0), root=False)
     >>> (found @ x[:, :, None])[:, 0, 0].round(3).tolist()  # 1 / (1 - leverage), for an intercept of one
-    [1.87, 1.471, 1.347, 10.75]
+    [1.976, 1.482, 1.339, 13.833]
     """
     k = len(total)
     if root:

@@ -55,7 +55,7 @@ def press(
     --------
     >>> a, b = np.array([1.0, -2.0, 3.0]), np.array([1.0, 1.0, -1.0])
     >>> c = a - (a @ b) / (b @ b) * b
-    >>> press("coef", c[:, None], b[:, None])[:, 0].tolist()
+    >>> press("coef", c[:, None], b[:, None])[:, 0].round(3).tolist()
     [3.5, -1.0, 2.5]
     """
     k = influence.shape[1]

@@ -31,11 +31,11 @@ examples:
       --columns text --codebook 0=no 1=yes --coder batch-1.json --format label_studio
 """
 GIVEN = (
-    *("model", "family", "cluster", "refusals", "text", "n_labels", "batches", "batch_size", "burn_in", "criterion"),
+    *("model", "family", "refusals", "text", "n_labels", "batches", "batch_size", "burn_in", "criterion"),
     *("cross_fit", "tau", "floor", "robust", "seed"),
 )
 """Arguments of `dsl.AdaptiveDesign` that options give as they are, where they are given."""
-LISTS = ("prediction", "feature", "confidence", "coefficient", "sl_method", "error_model")
+LISTS = ("prediction", "feature", "confidence", "coefficient", "sl_method", "error_model", "cluster")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -38,7 +38,7 @@ def people(seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     d = (rng.random(ROWS) < expit(0.5 * x - 1)).astype(float)
     y = 0.2 + d - 0.5 * x + 0.5 * rng.normal(size=ROWS // 4)[thread] + rng.normal(size=ROWS)
     llm = np.where(rng.random(ROWS) < 0.1 + 0.15 * part, 1.0, d)
-    chance = 2 * LABELS / ROWS * expit(x)
+    chance = LABELS / ROWS * (0.5 + expit(x))
     return pd.DataFrame({"y": y, "x": x, "llm": llm, "part": part, "thread": thread, "chance": chance}), d
 
 

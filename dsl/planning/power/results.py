@@ -134,7 +134,7 @@ class PowerResults:
 
         Returns
         -------
-        DataFrame, (sizes, terms)
+        DataFrame, (sizes, k)
         """
         _check_test(None, alpha)
         wanted = self._by_term(effect, "effect")

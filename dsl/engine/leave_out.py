@@ -20,6 +20,7 @@ hypothesis testing in fixed effects models", Journal of Business and Economic St
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -210,6 +211,47 @@ def leverage_of_labels(
     places = block.gold_rows if problem.cluster is None else np.arange(len(scores))
     out = scores.copy()
     out[places] = (found @ scores[places][:, :, None])[:, :, 0]
+    return out
+
+
+def leverage_by_coefficient(
+    block: Block,
+    problem: Problem,
+    params: FloatArray,
+    jacobian: FloatArray,
+    *,
+    bread: FloatArray,
+    parts: FloatArray,
+    lambdas: FloatArray,
+) -> FloatArray:
+    """Influences (G, k) corrected as by `leverage_of_labels`, where each coefficient has a Lambda of its own.
+
+    A coefficient's Lambda scales its influence alone. So its correction takes the scores and the Jacobians at this Lambda times
+    the identity: at those of all coefficients it would depend on the intercept's, which changes with the origin of a covariate.
+
+    Parameters
+    ----------
+    block, problem, params, jacobian
+        As for `left_out_scores`. The problem's Lambda does not matter.
+    bread : (k, k) array
+        Takes scores to influences on the reported coefficients.
+    parts : (G, 2k) array
+        The units' parts (g, h) of the scores g + Lambda h, h = (1 - w) m_hat.
+    lambdas : (k,) array
+        Of the reported coefficients.
+    """
+    k = len(params)
+    own, plain = (block.labeled() if problem.cluster is None else block), replace(problem, tuning=None)
+    jacobians = np.concatenate([*unit_jacobians(own, plain, params)])
+    added = np.concatenate([*unit_jacobians(own, plain, params, augmentation_weights)])
+    places = block.gold_rows if problem.cluster is None else np.arange(len(parts))
+    out = np.empty((len(parts), k))
+    for j, each in enumerate(lambdas):
+        scores = parts[:, :k] + each * parts[:, k:]
+        found, bad = correctors(jacobians + (each - 1.0) * added, jacobian, root=False)
+        found[bad] = np.eye(k)
+        scores[places] = (found @ scores[places][:, :, None])[:, :, 0]
+        out[:, j] = scores @ bread[j]
     return out
 
 

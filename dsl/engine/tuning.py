@@ -22,7 +22,13 @@ from dsl.engine.checks import check_order
 from dsl.engine.covariance import BY_DESIGN_HC3, inverse, sandwich, solve
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.labeling import finite_meat
-from dsl.engine.leave_out import jackknifed, left_out_scores, leverage_of_labels, unit_jacobians
+from dsl.engine.leave_out import (
+    jackknifed,
+    left_out_scores,
+    leverage_by_coefficient,
+    leverage_of_labels,
+    unit_jacobians,
+)
 from dsl.engine.moments import augmentation_weights
 from dsl.engine.press import press
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, row_sums, take_up, unit_scores
@@ -203,12 +209,29 @@ class _Pilot:
         if problem.leave_out == BY_DESIGN_HC3:
             # effects that are absorbed have no leverage that is known
             if self.block.absorbed is None and self.block.effects is None:
-                own = leverage_of_labels(self.block, tuned, at, self.fit.jacobian, own)
+                if tune == "coef":
+                    own = self._by_coefficient(parts, added, tuning) @ inverse(bread).T
+                else:
+                    own = leverage_of_labels(self.block, tuned, at, self.fit.jacobian, own)
             return np.vstack([own, lost[:, :k] + lost[:, k:] @ tuning.T])
         if problem.leave_out != "jackknife":
             return left_out_scores(self.block, tuned, at, self.fit.jacobian, own)
         own = left_out_scores(self.block, replace(tuned, leave_out="HC3"), at, self.fit.jacobian, own)
         return jackknifed(self._without_each(tune, tuned, parts, own))
+
+    def _by_coefficient(self, parts: FloatArray, added: FloatArray, tuning: FloatArray) -> FloatArray:
+        """Influences (G, k) corrected for leverage and for the choice of Lambda, each coefficient's at its own Lambda."""
+        bread = self.bread
+        corrected = leverage_by_coefficient(
+            self.block,
+            self.problem,
+            self.fit.params,
+            self.fit.jacobian,
+            bread=bread,
+            parts=parts,
+            lambdas=np.diag(bread @ tuning @ inverse(bread)),
+        )
+        return corrected * press("coef", np.ones_like(added), added, self.few)
 
     def _without_each(self, tune: str, tuned: Problem, parts: FloatArray, own: FloatArray) -> FloatArray:
         """Scores A (theta - theta without the unit) of labelled units, whose Lambda is chosen anew. Others' are `own`, (G, k)."""

@@ -91,7 +91,7 @@ def test_every_row_labelled(truth: pd.DataFrame, case: str, estimator: str) -> N
     model, ours, theirs = FORMULAS[case]
     frame = truth.assign(war=(truth["topic"] == "war") * 1.0, either=truth["topic"].isin(["war", "art"]) * 1.0)
     with pytest.warns(AllLabeledWarning):
-        fit = run(ours, truth, model=model, estimator=estimator)
+        fit = run(ours, truth, model=model, estimator=estimator, vcov="robust")
     fitted = {"lm": smf.ols, "logit": smf.logit}[model](theirs, frame)
     other = fitted.fit(cov_type="HC0", **({} if model == "lm" else {"disp": 0, "tol": 1e-14}))
     assert len(fit.params) == len(other.params)

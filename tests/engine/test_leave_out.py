@@ -381,3 +381,16 @@ def test_the_default_is_there_where_a_label_determines_a_coefficient() -> None:
     with pytest.warns(FewLabelsWarning, match="'rare'"):
         fit = run(data, "y ~ x + rare", tune="coef", estimator="dsl")
     assert np.isfinite(fit.bse).all()
+
+
+@pytest.mark.parametrize("cluster", [None, "cluster"])
+def test_a_lambda_of_its_own_is_the_lambda_where_there_is_one_coefficient(cluster: str | None) -> None:
+    """Given the draw and corrected for leverage, ``"coef"``, ``"scalar"`` and ``"matrix"`` are one choice for a mean."""
+    rng = np.random.default_rng(8)
+    truth = rng.normal(size=300)
+    data = pd.DataFrame({"s": truth + rng.normal(size=300), "cluster": np.arange(300) // 3})
+    data["y"] = np.where(np.isin(np.arange(300), rng.choice(300, 40, replace=False)), truth, np.nan)
+    call = {"predicted_var": "y", "prediction": "s", "sl_method": "lm", "sample_split": 1, "cluster": cluster}
+    found = [dsl.dsl("y ~ 1", data, tune=tune, **call) for tune in ("coef", "scalar", "matrix")]
+    assert {fit.call.vcov for fit in found} == {"design+HC3"}
+    np.testing.assert_allclose([fit.bse["Intercept"] for fit in found], found[0].bse["Intercept"], rtol=1e-10)

@@ -87,7 +87,8 @@ def _used(name: str, codes: IntArray, words: list[str]) -> Coded | None:
 def _numbers(name: str, values: FloatArray, *, time: bool = False) -> Coded | None:
     """Numbers, or moments of time in seconds, each by itself if there are few, else cut at quantiles."""
     missing = np.isnan(values)
-    known = values[~missing] if missing.any() else values
+    complete = not missing.any()
+    known = values if complete else values[~missing]
     if not len(known):
         return None
     sample = np.sort(known[:: max(1, len(known) // LOOKED_AT)])
@@ -102,8 +103,10 @@ def _numbers(name: str, values: FloatArray, *, time: bool = False) -> Coded | No
         return None
     code = np.zeros(len(values), dtype=np.int8)
     for cut in cuts:
-        code += values > cut
-    code[missing] = -1
+        # truth values as the bytes that they are, which are added without a conversion
+        code += (values > cut).view(np.int8)
+    if not complete:
+        code[missing] = -1
     upto = tuple(f"{name} up to {_number(cut, time)}" for cut in cuts[1:-1])
     return Coded(name=name, code=code.astype(np.int64), parts=tuple(words), upto=upto, ordered=True)
 

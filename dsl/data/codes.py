@@ -317,7 +317,14 @@ def far_codes(values: FloatArray) -> list[float]:
     >>> far_codes(np.r_[np.arange(18.0, 90.0), [-99.0] * 4, [999.0] * 3])
     [-99.0, 999.0]
     """
-    known = values[~np.isnan(values)]
+    # a code that lies beyond all others is the least or the greatest value. NaN: some are missing
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    known = values
+    if np.isnan(low) or np.isnan(high):
+        known = values[~np.isnan(values)]
+        low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
+    if not np.isin((low, high), NUMBERS).any():
+        return []
     found, counts = np.unique(known[np.isin(known, NUMBERS)], return_counts=True)
     out: list[float] = []
     # the nearest to zero first: 88 is not hidden by 99, nor 99 by 88

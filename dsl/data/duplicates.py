@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dsl._typing import BoolArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.tables import TableLike, column_names, first_rows
 
 SAMPLE = 1000
@@ -42,7 +42,7 @@ def duplicate_notes(data: TableLike, frame: pd.DataFrame, compared: Sequence[str
     unique, text = frame.index.is_unique, _text_column(data)
     if not compared or (not detailed and unique and text is None):
         return ()
-    same = _repeated(_row_hashes(frame[list(compared)]))
+    same = _repeated_rows(frame, compared, detailed)
     if not same.any():
         return ()
     if any(frame[name].nunique() >= len(frame) / 2 for name in detailed):
@@ -58,29 +58,55 @@ def _note(copies: BoolArray, labels: pd.Index, where: str) -> str:
     return f"{first_rows(copies, labels)} equal others {where}: if they are copies, keep one of each"
 
 
-def _repeated(hashes: Hash) -> BoolArray:
-    """Rows whose hash another row has, (N,)."""
-    ordered = np.sort(hashes)
+def _repeated_rows(frame: pd.DataFrame, compared: Sequence[str], detailed: Sequence[str]) -> BoolArray:
+    """Rows that equal another one in all compared columns, (N,)."""
+    rows = np.arange(len(frame))
+    # numbers with many digits leave few rows, most often none, for the other columns
+    for name in detailed:
+        rows = rows[_repeated(frame[name].to_numpy(dtype=float, na_value=np.nan)[rows])]
+        if 2 * len(rows) <= len(frame):
+            break
+    out = np.zeros(len(frame), dtype=bool)
+    if len(rows):
+        out[rows[_repeated(_row_hashes([frame[name].iloc[rows] for name in compared]))]] = True
+    return out
+
+
+def _repeated(values: Hash | FloatArray) -> BoolArray:
+    """Places whose value another place has, missing values among each other, (N,)."""
+    ordered = np.sort(values)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    # most tables have none
-    return pd.Series(hashes).isin(twice).to_numpy() if len(twice) else np.zeros(len(hashes), dtype=bool)
+    # missing ones come last, and equal nothing
+    gone = len(ordered) > 1 and bool(np.isnan(ordered[-2])) if values.dtype.kind == "f" else False
+    if gone:
+        twice = np.append(twice, np.nan)
+    # most columns of this kind have none
+    return pd.Series(values).isin(twice).to_numpy() if len(twice) else np.zeros(len(values), dtype=bool)
 
 
-def _row_hashes(frame: pd.DataFrame) -> Hash:
+def _row_hashes(columns: Sequence[pd.Series]) -> Hash:
     """A number for each row that equal rows share, (N,)."""
+    out = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        # each column's hash is spread over all bits before the next comes in: Knuth's multiplier, and a shift
+        out = (out ^ _hashes(column)) * np.uint64(0x9E3779B97F4A7C15)
+        out ^= out >> np.uint64(32)
+    return out
+
+
+def _hashes(column: pd.Series) -> Hash:
+    """A number for each value that equal values share, (N,)."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+        # one zero: -0.0 equals 0.0. And one bit pattern for missing values
+        values = column.to_numpy(dtype=float)
+        missing = np.isnan(values)
+        bits = ((np.where(missing, np.nan, values) if missing.any() else values) + 0.0).view(np.uint64)
+        return bits ^ (bits >> np.uint64(29))
     try:
-        return np.asarray(pd.util.hash_pandas_object(_unsigned_zeros(frame), index=False), dtype=np.uint64)
+        return np.asarray(pd.util.hash_pandas_object(column, index=False), dtype=np.uint64)
     # texts among numbers
     except TypeError:
-        return _row_hashes(frame.map(repr))
-
-
-def _unsigned_zeros(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same numbers with one zero: -0.0 equals 0.0, but the hashes of some versions of pandas differ."""
-    numeric = pd.api.types.is_float_dtype
-    return pd.DataFrame(
-        {name: each + 0.0 if numeric(each.dtype) else each for name, each in frame.items()}, frame.index
-    )
+        return np.asarray(pd.util.hash_pandas_object(column.map(repr), index=False), dtype=np.uint64)
 
 
 def _detailed(column: pd.Series) -> bool:
@@ -88,11 +114,19 @@ def _detailed(column: pd.Series) -> bool:
     if not pd.api.types.is_float_dtype(column.dtype):
         return False
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    found = values[np.isfinite(values) & (values != 0.0)][:SAMPLE]
+    # the first rows are most often enough
+    found = _nonzero(values[: 2 * SAMPLE])
+    if len(found) < SAMPLE:
+        found = _nonzero(values)
     if not len(found):
         return False
     scaled = found * 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(found))))
     return bool((np.abs(scaled - np.round(scaled)) > 1e-6).mean() > 0.5)
+
+
+def _nonzero(values: FloatArray) -> FloatArray:
+    """The first `SAMPLE` values that are finite and not zero."""
+    return np.asarray(values[np.isfinite(values) & (values != 0.0)][:SAMPLE])
 
 
 def _same_label(data: TableLike, labels: pd.Index, same: BoolArray) -> BoolArray:
@@ -128,6 +162,8 @@ def _whole_rows(data: TableLike, text: str, same: BoolArray) -> BoolArray:
 
 def _text_column(data: TableLike) -> str | None:
     """The first column that holds texts, mostly different ones, in the first rows."""
+    if isinstance(data, pd.DataFrame) and all(map(pd.api.types.is_numeric_dtype, data.dtypes)):
+        return None
     first = _once(_rows_of(data, column_names(data), np.arange(SAMPLE)))
     return next((str(name) for name in first if _is_text(first[name])), None)
 

@@ -174,7 +174,7 @@ def prepare(
         after = None if after is None else after.at(keep)
     stated = draw = _as_stated(labeling, probability, labeled)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
-    frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
+    frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index, copy=False)
     notes += _drop_unused_categories(frame)
     cluster, n_clusters = _clusters(frame, columns, stated.labeling)
     if trained.any():
@@ -264,9 +264,16 @@ def _columns_of(data: TableLike, columns: Columns) -> pd.DataFrame:
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     check_usable(frame, columns.roles())
-    frame = pd.DataFrame({name: standard(frame[name]) for name in names}, index=frame.index)
+    frame = pd.DataFrame({name: _in_one_piece(standard(frame[name])) for name in names}, index=frame.index, copy=False)
     _check_kinds(frame, columns)
     return frame
+
+
+def _in_one_piece(column: pd.Series) -> pd.Series:
+    """The column with its values side by side, as passes over all rows want them: not so in a table made of a matrix."""
+    if not isinstance(column.dtype, np.dtype) or (values := column.to_numpy()).flags.c_contiguous:
+        return column
+    return pd.Series(np.ascontiguousarray(values), index=column.index, name=column.name)
 
 
 MANY_LEVELS = 20
@@ -336,7 +343,9 @@ def _check_finite(frame: pd.DataFrame) -> None:
         values = frame[name].to_numpy()
         if values.dtype.kind != "f":
             continue
-        if np.isinf(values).any():
+        # missing values hide the extremes
+        finite = bool(np.isfinite((values.min(), values.max())).all())
+        if not finite and np.isinf(values).any():
             raise InfiniteValueError(
                 f"column '{name}' is infinite in {first_rows(np.isinf(values), frame.index)}; "
                 "set these values to missing, or correct them"

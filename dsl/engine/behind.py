@@ -45,7 +45,8 @@ def effective_number(square: ArrayLike) -> FloatArray:
     (3.0, 1.649)
     """
     parts = np.asarray(square, dtype=float)
-    return _number(parts.sum(axis=0), (parts**1.5).sum(axis=0))
+    # not a power of 1.5, which takes many times longer
+    return _number(parts.sum(axis=0), (parts * np.sqrt(parts)).sum(axis=0))
 
 
 def _number(squares: FloatArray, cubes: FloatArray) -> FloatArray:
@@ -54,7 +55,9 @@ def _number(squares: FloatArray, cubes: FloatArray) -> FloatArray:
     return np.asarray(np.where(some, (squares / np.where(some, cubes, 1.0)) ** 2 * squares, 0.0))
 
 
-def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = None) -> FloatArray:
+def labels_behind(
+    block: Block, problem: Problem, basis: FloatArray | None = None, fixed_gram: FloatArray | None = None
+) -> FloatArray:
     """Effective number of labelled rows behind each coefficient, (k,).
 
     The smaller of two numbers. Labelled rows hold a share of the sum of d^2 over all rows, which is spread over so many rows
@@ -68,24 +71,30 @@ def labels_behind(block: Block, problem: Problem, basis: FloatArray | None = Non
     problem : Problem
     basis : (p, p) array, optional
         Takes the coefficients of the block's columns to those of the columns as they were (`dsl.engine.centre`).
+    fixed_gram : (f, f) array, optional
+        `dsl.engine.sums.shared_gram` of the fixed columns, where the caller has it.
     """
     rows = block.gold_rows
     if not len(rows):
         return np.zeros(len(problem.parameters))
     # scores are the left columns' (instruments' fitted values) times residuals
+    # without predicted columns their sum of products is that of all columns
+    known = fixed_gram if _is_plain(block) and len(rows) < len(block.outcome) else None
     block = block.with_left_columns()
-    gram = inverse(_gram(block))
+    gram = inverse(_gram(block) if known is None else known)
     bread = gram if basis is None else basis @ gram
-    own = _squares(_columns(block.labeled(), block.gold), bread) * _counted(block)[rows, None] ** 2
+    own = _squares(_columns(block.labeled(), block.gold), bread) * _counted(block)[rows] ** 2
     unit = None if problem.cluster is None else problem.cluster[rows]
-    with_labels = effective_number(unit_sums(block.weight[:, None] ** 2 * own, unit))
+    with_labels = effective_number(unit_sums((block.weight**2 * own).T, unit))
     squares, cubes = np.zeros(len(bread)), np.zeros(len(bread))
     for piece in block.pieces():
-        values = _every(piece, bread) * _counted(piece)[:, None] ** 2
-        squares += values.sum(axis=0)
-        cubes += (values**1.5).sum(axis=0)
+        values = _every(piece, bread)
+        if piece.row_weight is not None:
+            values *= piece.row_weight**2
+        squares += values.sum(axis=1)
+        cubes += np.einsum("ij,ij->i", values, np.sqrt(values))
     spread = _number(squares, cubes)
-    share = own.sum(axis=0) / np.where(squares > 0.0, squares, 1.0)
+    share = own.sum(axis=1) / np.where(squares > 0.0, squares, 1.0)
     found = np.asarray(np.minimum(share * spread, with_labels))
     # behind a parameter of no column (a threshold) are all labelled rows
     constant = effective_number(unit_sums((block.weight * _counted(block)[rows])[:, None] ** 2, unit))[0]
@@ -112,12 +121,19 @@ def _counted(block: Block) -> FloatArray:
     return np.ones(len(block.outcome)) if block.row_weight is None else block.row_weight
 
 
+def _is_plain(block: Block) -> bool:
+    """Whether columns are the fixed ones alone, as they stand."""
+    return not block.predicted.shape[1] and block.absorbed is None and block.left is None
+
+
 def _every(piece: Block, bread: FloatArray) -> FloatArray:
-    """d^2 of all rows, (n, k): at the gold values, or the mean over the versions."""
-    out = np.zeros(piece.shape)
+    """d^2 of all rows, (k, n): at the gold values, or the mean over the versions."""
+    if _is_plain(piece):
+        return _squares(piece.fixed, bread)
+    out = np.zeros(piece.shape[::-1])
     for columns, share in _versions(piece):
-        out += share[:, None] * _squares(columns, bread)
-    out[piece.gold_rows] = _squares(_columns(piece.labeled(), piece.gold), bread)
+        out += share * _squares(columns, bread)
+    out[:, piece.gold_rows] = _squares(_columns(piece.labeled(), piece.gold), bread)
     return out
 
 
@@ -132,11 +148,12 @@ def _versions(piece: Block) -> list[tuple[FloatArray, FloatArray]]:
 
 def _columns(block: Block, predicted: FloatArray) -> FloatArray:
     """All columns, less what fixed effects take of them, (rows, k)."""
-    columns = np.hstack([block.fixed, predicted])
+    columns = np.hstack([block.fixed, predicted]) if predicted.shape[1] else block.fixed
     return columns if block.absorbed is None else np.asarray(columns - block.absorbed)
 
 
 def _squares(columns: FloatArray, bread: FloatArray) -> FloatArray:
-    """d^2 of each row over its coefficient's diagonal of the bread, which makes it free of units, (rows, k)."""
+    """d^2 of each row over its coefficient's diagonal of the bread, which makes it free of units, (k, rows)."""
     size = np.sqrt(np.abs(np.diag(bread)))
-    return np.asarray((columns @ bread.T / np.where(size > 0.0, size, 1.0)) ** 2)
+    parts = (bread / np.where(size > 0.0, size, 1.0)[:, None]) @ columns.T
+    return np.asarray(np.square(parts, out=parts))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import scipy.linalg
 
-from dsl._typing import FloatArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
 from dsl.engine.several import Several
@@ -161,10 +161,9 @@ SIZES = (1e-60, 1e60)
 """Largest values of a column between which squares of products neither overflow nor vanish."""
 
 
-def check_size(values: FloatArray, what: str) -> None:
+def check_size(values: FloatArray, what: str, *more: FloatArray) -> None:
     """Raise InfiniteValueError unless the largest of some finite (or missing) values is of a size to compute with. Zeros pass."""
-    # not nanmax: R's NA is a signalling NaN, from which the maximum of two numbers is NaN on some machines
-    size = float(np.abs(values[~np.isnan(values)]).max(initial=0.0))
+    size = max(map(_largest, (values, *more)))
     if size == 0.0 or SIZES[0] <= size <= SIZES[1]:
         return
     raise InfiniteValueError(
@@ -173,13 +172,32 @@ def check_size(values: FloatArray, what: str) -> None:
     )
 
 
-def _check_sizes(block: Block, names: tuple[str, ...]) -> None:
+def _largest(values: FloatArray) -> float:
+    """Largest absolute value, missing ones apart."""
+    # two passes without a copy
+    size = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+    # not nanmax: R's NA is a signalling NaN, from which the maximum of two numbers is NaN on some machines
+    return float(np.abs(values[~np.isnan(values)]).max(initial=0.0)) if np.isnan(size) else size
+
+
+def _check_sizes(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None) -> None:
     """`check_size` of all columns and the outcome."""
     count = block.fixed.shape[1]
+    usual = np.zeros(count, dtype=bool) if fixed_gram is None else _usual(fixed_gram, block)
     for j, name in enumerate(names):
-        columns = (block.fixed[:, j],) if j < count else (block.predicted[:, j - count], block.gold[:, j - count])
-        check_size(np.concatenate(columns), f"'{name}'")
-    check_size(np.concatenate([block.outcome, block.gold_outcome]), "the outcome")
+        if j >= count:
+            check_size(block.predicted[:, j - count], f"'{name}'", block.gold[:, j - count])
+        elif not usual[j]:
+            check_size(block.fixed[:, j], f"'{name}'")
+    check_size(block.outcome, "the outcome", block.gold_outcome)
+
+
+def _usual(fixed_gram: FloatArray, block: Block) -> BoolArray:
+    """Fixed columns (f,) whose sums of squares show that their largest values are of a size to compute with."""
+    square, rows = np.diag(fixed_gram), len(block.outcome)
+    # the largest square is at most their sum, and at least their mean. Weights would come between
+    low, high = rows * (2.0 * SIZES[0]) ** 2, (0.5 * SIZES[1]) ** 2
+    return np.asarray((square >= low) & (square <= high) & (block.row_weight is None))
 
 
 def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
@@ -197,7 +215,7 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
     fixed_gram : (f, f) array, optional
         `shared_gram` of the fixed columns, where the caller has it.
     """
-    _check_sizes(block, names)
+    _check_sizes(block, names, fixed_gram)
     if block.absorbed is not None:
         _check_absorbed(block, names)
         return

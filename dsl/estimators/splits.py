@@ -59,7 +59,8 @@ class _Common:
         # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
         # every split's Jacobian
         first = blocks[0] if centring is None else centring.apply(blocks[0])
-        behind = labels_behind(first, problem, None if centring is None else centring.back_columns(len(problem.names)))
+        basis = None if centring is None else centring.back_columns(len(problem.names))
+        behind = labels_behind(first, problem, basis, gram)
         if problem.link.slope is None and problem.weights is design_weights and blocks[0].left is None:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))

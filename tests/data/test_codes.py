@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 import dsl
-from dsl.data.codes import Gold, check_gold, far_codes
+from dsl.data.codes import FEWEST, Gold, check_gold, far_codes, is_far
+from dsl.data.codes import NUMBERS as CODES
 from dsl.exceptions import CodingWarning, LabelError, MissingCodeError
 
 ROWS = 400
@@ -265,3 +266,23 @@ def test_said_once() -> None:
 )
 def test_far_codes(values: Any, codes: list[float]) -> None:
     assert far_codes(values) == codes
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_far_codes_among_any_numbers(seed: int) -> None:
+    """Against the definition: beyond all values that are no codes themselves, in three rows at least."""
+    rng = np.random.default_rng(seed)
+    values = rng.choice([rng.normal(size=30), rng.integers(-5, 12, 30), rng.uniform(0, 100, 30).round()])
+    usual = [-999.0, -99.0, -9.0, 8.0, 9.0, 88.0, 98.0, 99.0, 999.0, 1e4, np.nan]
+    found = rng.choice(usual, rng.integers(0, 4), replace=False)
+    values = rng.permutation(np.concatenate([values, np.repeat(found, rng.integers(1, 6))]))
+    known = values[~np.isnan(values)]
+    # candidates, the nearest to zero first, each far from what lies on its inner side and is no code
+    out: list[float] = []
+    for code in sorted(np.unique(known[np.isin(known, CODES)]), key=abs):
+        inner = known[(known < code) if code > 0 else (known > code)]
+        inner = inner[~np.isin(inner, out)]
+        if (known == code).sum() >= FEWEST and len(set(inner)) > 1 and is_far(float(code), inner):
+            out.append(float(code))
+    rest = known[~np.isin(known, out)]
+    assert far_codes(values) == sorted(code for code in out if is_far(code, rest))

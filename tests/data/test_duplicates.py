@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import dsl
-from dsl.data.duplicates import duplicate_notes
+from dsl.data.duplicates import _repeated_rows, duplicate_notes
 from tests.posts import posts, run
 
 CONTAINERS: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -129,3 +129,28 @@ def test_columns_of_one_name_are_passed_over() -> None:
     odd = pd.concat([data, data[["text"]]], axis=1)
     assert not duplicate_notes(odd, data, ["llm", "z"])
     assert not duplicate_notes(odd.set_axis([0] * 210), data.set_axis([0] * 210), ["llm", "z"])
+
+
+R_NA = np.array([0x7FF00000000007A2], dtype=np.uint64).view(float)[0]
+TABLES: dict[str, Callable[[np.random.Generator], pd.DataFrame]] = {
+    "many digits": lambda rng: pd.DataFrame({"x": rng.normal(size=300), "k": rng.integers(0, 3, 300)}),
+    "missing values": lambda rng: pd.DataFrame(
+        {"x": np.where(rng.random(300) < 0.4, rng.choice([np.nan, R_NA], 300), rng.normal(size=300)), "k": np.arange(300) % 9}
+    ),
+    "zeros": lambda rng: pd.DataFrame({"x": rng.choice([0.0, -0.0, 1.0], 300), "z": rng.choice(np.arange(40.0), 300)}),
+    "text": lambda rng: pd.DataFrame({"t": rng.choice(["a", "b", "c"], 300), "z": rng.choice(np.arange(60.0), 300)}),
+    "mixed": lambda rng: pd.DataFrame({"m": rng.choice(np.array(["a", 1, None], dtype=object), 300), "z": np.arange(300) // 2}),
+    "dates": lambda rng: pd.DataFrame({"d": pd.Timestamp(0) + pd.to_timedelta(rng.integers(0, 50, 300), "D")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_rows_equal_to_others_are_those_of_pandas(kind: str) -> None:
+    rng = np.random.default_rng(4)
+    table = TABLES[kind](rng)
+    table = pd.concat([table, table.sample(20, random_state=1)], ignore_index=True)
+    numbers = [name for name in table if table[name].dtype.kind == "f"]
+    found = _repeated_rows(table, list(table), numbers)
+    assert found.sum() > 0
+    np.testing.assert_array_equal(found, table.duplicated(keep=False))
+    assert np.array_equal(found, _repeated_rows(table, list(table), []))

@@ -169,3 +169,39 @@ def test_ordinary_data_raise_no_warning(kind: str) -> None:
     data = table(60, 13).assign(skewed=lambda d: np.exp(0.7 * d["x"]))
     fit(data, "y ~ skewed + b + factor(g)", **TUNED.get(kind, {"estimator": "gold_only"}))
     assert FEW < 12
+
+
+@pytest.mark.parametrize(
+    ("formula", "arguments"),
+    [
+        ("y ~ x + b", {}),
+        ("y ~ x + b", {"weights": "w"}),
+        ("y ~ x + b", {"cluster": "cl"}),
+        ("b ~ y + x", {}),
+        ("y ~ x + b + year", {}),
+    ],
+)
+def test_the_definition(formula: str, arguments: dict[str, Any]) -> None:
+    """Row by row with a loop, from the matrix of all columns: predicted ones at gold values where there are some."""
+    rng = np.random.default_rng(8)
+    data = table(300, 60).assign(w=rng.uniform(0.5, 2.0, N), cl=np.arange(N) % 90, year=2000.0 + rng.integers(0, 20, N))
+    found = fit(data, formula, **arguments)
+    core = found.core
+    predictions = core.splits.predictions
+    assert predictions is not None
+    labeled = data["y"].notna().to_numpy()
+    y = np.where(labeled, data["y"], predictions[0, :, 0])
+    terms = ["Intercept", *formula.split(" ~ ")[1].split(" + ")]
+    x = np.column_stack([np.ones(N) if term == "Intercept" else y if term == "y" else data[term] for term in terms])
+    w = data["w"] / data["w"].mean() if "weights" in arguments else np.ones(N)
+    w = np.asarray(w)
+    bread = np.linalg.inv((x.T * w) @ x)
+    for j, term in enumerate(terms):
+        d = np.array([w[i] * (bread[j] @ x[i]) for i in range(N)])
+        spread = (d**2).sum() ** 3 / (np.abs(d) ** 3).sum() ** 2
+        share = (d[labeled] ** 2).sum() / (d**2).sum()
+        parts = d[labeled] ** 2 / core.sample.sample_prob[labeled] ** 2
+        if "cluster" in arguments:
+            parts = np.bincount(data["cl"][labeled], parts)
+        with_labels = parts.sum() ** 3 / (parts**1.5).sum() ** 2
+        assert found.labels_behind[term] == pytest.approx(min(share * spread, with_labels), rel=1e-8)

@@ -1,12 +1,10 @@
 """The R package dslpy: built, checked, installed, and its numbers against Python's."""
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ import pytest
 import dsl
 
 from .dslpy_cases import CASES, MIXED_R, load
+from .dslpy_session import SOURCE, Session, prepared, run
 from .rscript import quoted
 
-SOURCE = Path(__file__).parents[2] / "r_compat" / "dslpy"
 README = SOURCE.parent / "README.md"
 SAME = 1e-10
 """Of the standard error, or of the largest number: the same engine; R adds nothing but normal quantiles."""
@@ -28,19 +26,6 @@ NEEDED = ("reticulate", "generics")
 @pytest.fixture(autouse=True, scope="session")
 def _started() -> None:
     """These tests use R as separate processes, not the embedded R."""
-
-
-def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A program with this Python for reticulate, in a UTF-8 locale."""
-    inherited = {
-        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "R_HOME", "LD_LIBRARY_PATH")
-    }
-    settings = {"RETICULATE_PYTHON": sys.executable, "LC_ALL": "C.UTF-8", "TZ": "UTC", "OPENBLAS_NUM_THREADS": "1"}
-    settings["R_DEFAULT_INTERNET_TIMEOUT"] = "5"  # R CMD check looks for a repository
-    assert shutil.which(command[0]) is not None, f"{command[0]} is not on the path; run r_compat/install_r.sh"
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**inherited, **settings, **environment}, check=False
-    )
 
 
 @pytest.fixture(scope="session")
@@ -72,18 +57,24 @@ def test_check_has_no_error_or_warning(checked: Path) -> None:
 
 @pytest.fixture(scope="session")
 def rscript(checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Standard output of an R program that can load dslpy."""
+    """Standard output of an R program that can load dslpy, in a process of its own."""
 
-    def call(code: str, **environment: str) -> str:
+    def call(code: str, **more: str) -> str:
         folder = tmp_path_factory.mktemp("script")
         program = folder / "program.R"
-        library = f".libPaths(c({quoted(str(checked))}, .libPaths()))\n"
-        program.write_text(library + "options(width = 100)\n" + code, encoding="utf-8")
-        done = run("Rscript", "--no-environ", "--no-init-file", str(program), folder=folder, **environment)
+        program.write_text(prepared(code, checked), encoding="utf-8")
+        done = run("Rscript", "--no-environ", "--no-init-file", str(program), folder=folder, **more)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return call
+
+
+@pytest.fixture(scope="session")
+def session(checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """The same for programs that may share a process."""
+    with Session(checked, tmp_path_factory.mktemp("session")) as started:
+        yield started
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -115,12 +106,12 @@ def r_call(data: str, arguments: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def in_python_and_r(rscript: Callable[..., str]) -> dict[str, tuple[list[str], np.ndarray]]:
+def in_python_and_r(session: Session) -> dict[str, tuple[list[str], np.ndarray]]:
     """Coefficients' names and numbers of every case in R, from one program."""
     tables = {data for data, _ in CASES.values()} - {"mixed"}
     lines = [f"{data} <- dsl_data({quoted(data)}{more(data, in_r)})" for data in sorted(tables)]
     fits = [f"emit({quoted(case)}, {r_call(*CASES[case])})" for case in CASES]
-    found = rscript("\n".join(["library(dslpy)", *lines, MIXED_R, EMIT, *fits])).splitlines()
+    found = session("\n".join(["library(dslpy)", *lines, MIXED_R, EMIT, *fits])).splitlines()
     out, at = {}, 0
     while at < len(found):
         case, terms = found[at], int(found[at + 1])
@@ -162,7 +153,7 @@ def assert_same(names: list[str], found: np.ndarray, fit: Any) -> None:
     assert np.abs(gap / fit.bse.to_numpy()).max() <= SAME
 
 
-def test_a_factor_of_numbers_is_the_category_that_it_is_in_lm(rscript: Callable[..., str]) -> None:
+def test_a_factor_of_numbers_is_the_category_that_it_is_in_lm(session: Session) -> None:
     """Every row labelled: the numbers and names are those of R's lm."""
     code = """
     library(dslpy)
@@ -178,10 +169,10 @@ def test_a_factor_of_numbers_is_the_category_that_it_is_in_lm(rscript: Callable[
     }
     cat("done")
     """
-    assert rscript(code) == "done"
+    assert session(code) == "done"
 
 
-def test_folds_from_r(rscript: Callable[..., str]) -> None:
+def test_folds_from_r(session: Session) -> None:
     code = """
     library(dslpy)
     data <- dsl_data("linear", seed = 1)
@@ -193,7 +184,7 @@ def test_folds_from_r(rscript: Callable[..., str]) -> None:
     fit <- dsl(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = data, sl_method = "lm", folds = folds)
     cat(sprintf("%.17g", fit$internal$split_coefficients))
     """
-    found = np.array(rscript(code).split(), dtype=float)
+    found = np.array(session(code).split(), dtype=float)
     data = dsl.datasets.simulate_linear(seed=1)
     folds = [dsl.folds_like_r(len(data), cross_fit=4, sample_split=1, seed=seed)[0] for seed in (1234, 5)]
     fit = dsl.dsl("Y ~ X1", data, predicted_var="Y", prediction="pred_Y", sl_method="lm", folds=np.array(folds))
@@ -205,7 +196,7 @@ def test_folds_from_r(rscript: Callable[..., str]) -> None:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def test_errors_and_warnings_of_python_are_conditions_of_r(rscript: Callable[..., str]) -> None:
+def test_errors_and_warnings_of_python_are_conditions_of_r(session: Session) -> None:
     code = """
     library(dslpy)
     data <- dsl_data("linear", n = 600, n_labels = 200, seed = 1)
@@ -235,7 +226,7 @@ def test_errors_and_warnings_of_python_are_conditions_of_r(rscript: Callable[...
     cat(attr(plain, "condition")$message == "column 'X7', named in formula, is not in the data; did you mean 'X2' or 'X1'?",
         inherits(attr(plain, "condition"), "error"), "\\n")
     """
-    lines = rscript(code).splitlines()
+    lines = session(code).splitlines()
     expected = [
         r"PredictionError \| prediction 'pred_Y' is missing in 2 rows \(first: post2, post3\)",
         r"MissingColumnError \| column 'X7', named in formula, is not in the data",
@@ -312,7 +303,7 @@ def test_the_option_chooses_python_and_a_fit_is_plain_r(rscript: Callable[..., s
 BLOCK = re.compile(r"```r( reference)?\n(.*?)```", re.S)
 
 
-def readme_blocks(rscript: Callable[..., str], *, reference: bool) -> list[tuple[str, str, str]]:
+def readme_blocks(rscript: Callable[[str], str], *, reference: bool) -> list[tuple[str, str, str]]:
     """Code, printed and shown output of the README's blocks, with or without those that need the reference."""
     blocks = [m for m in BLOCK.finditer(README.read_text(encoding="utf-8")) if reference or not m[1]]
     codes = ["\n".join(line for line in m[2].splitlines() if not line.startswith("#>")) for m in blocks]
@@ -333,8 +324,8 @@ def assert_as_shown(blocks: list[tuple[str, str, str]]) -> None:
         assert [line.rstrip() for line in printed.rstrip().splitlines()] == shown.splitlines(), code
 
 
-def test_the_readme_prints_what_it_shows(rscript: Callable[..., str]) -> None:
-    blocks = readme_blocks(rscript, reference=False)
+def test_the_readme_prints_what_it_shows(session: Session) -> None:
+    blocks = readme_blocks(session, reference=False)
     assert len(blocks) >= 14
     assert_as_shown(blocks)
 

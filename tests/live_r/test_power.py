@@ -1,8 +1,7 @@
 """Power in R: `power_dsl` of the R package dslpy against Python's, and ours against the reference's."""
 
-import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from dsl.exceptions import DSLWarning
 from dsl.planning.power import power_dsl
 from tests.reference.cases import CASES, arguments, load_table
 
-from .test_dslpy import SOURCE, quoted, run
+from .dslpy_session import SOURCE, Session, run
+from .rscript import quoted
 
 SAME = 1e-12
 """Relative: the same engine, numbers through R as doubles."""
@@ -23,24 +23,17 @@ REFERENCE = 1e-9
 
 
 @pytest.fixture(scope="module")
-def rscript(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def rscript(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Standard output of an R program that can load dslpy, installed without the checks."""
     folder = tmp_path_factory.mktemp("power")
     library = folder / "library"
     library.mkdir()
-    installed = run("R", "CMD", "INSTALL", "--no-docs", f"--library={library}", str(SOURCE), folder=folder)
+    quick = ("--no-docs", "--no-byte-compile", "--no-test-load", f"--library={library}")
+    installed = run("R", "CMD", "INSTALL", *quick, str(SOURCE), folder=folder)
     assert installed.returncode == 0, installed.stdout + installed.stderr
-
-    def call(code: str) -> str:
-        program = folder / "program.R"
-        program.write_text(
-            f".libPaths(c({quoted(str(library))}, .libPaths()))\nlibrary(dslpy)\n{code}", encoding="utf-8"
-        )
-        done: subprocess.CompletedProcess[str] = run("Rscript", "--no-environ", str(program), folder=folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return call
+    with Session(library, folder) as session:
+        session("library(dslpy)")
+        yield session
 
 
 def panel() -> tuple[pd.DataFrame, dict[str, object]]:
@@ -54,7 +47,7 @@ def panel() -> tuple[pd.DataFrame, dict[str, object]]:
     }
 
 
-def test_numbers_of_python(rscript: Callable[[str], str], tmp_path: Path) -> None:
+def test_numbers_of_python(rscript: Session, tmp_path: Path) -> None:
     data, call = panel()
     fit = dsl.dsl("y ~ x + z", data, model="felm", predicted_var="x", prediction="pred_x", **call)  # type: ignore[arg-type]
     program = f"""
@@ -84,7 +77,7 @@ def test_numbers_of_python(rscript: Callable[[str], str], tmp_path: Path) -> Non
         np.testing.assert_allclose([float(value) for value in line.split()], values, rtol=SAME)
 
 
-def test_methods_and_conditions(rscript: Callable[[str], str], tmp_path: Path) -> None:
+def test_methods_and_conditions(rscript: Session, tmp_path: Path) -> None:
     figure = tmp_path / "power.png"
     program = f"""
     posts <- dsl_data("linear", n = 600, n_labels = 200, seed = 1)

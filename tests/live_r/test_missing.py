@@ -5,35 +5,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-WITHOUT_RPY2 = "import sys; sys.modules['rpy2'] = None; sys.modules['rpy2.rinterface'] = None; "
+CALLS = (
+    "dsl.r.to_r([1])",
+    "dsl.r.RLearner().fit([[1.0]], [1.0])",
+    "dsl.r.reference_dsl('y ~ x', {}, predicted_var='y')",
+    "dsl.r.read_rds('x')",
+)
 
 
-def python(code: str) -> str:
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What one process loads by importing the package, and what it says once rpy2 and rdata are out of reach."""
+    code = "import sys, dsl, dsl.r, dsl.analyses.regression, dsl.learners.names\n"
+    code += "print([name for name in sys.modules if name.startswith(('rpy2', 'rdata'))])\n"
+    code += "sys.modules.update(dict.fromkeys(['rpy2', 'rpy2.rinterface', 'rdata']))\n"
+    for call in CALLS:
+        code += f"try: {call}\nexcept dsl.exceptions.MissingDependencyError as error: print(error)\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.splitlines()
 
 
-def test_importing_does_not_start_r() -> None:
-    loaded = "print([name for name in sys.modules if name.startswith(('rpy2', 'rdata'))])"
-    assert python(f"import sys, dsl, dsl.r, dsl.analyses.regression, dsl.learners.names; {loaded}") == "[]"
+def test_importing_does_not_start_r(said: list[str]) -> None:
+    assert said[0] == "[]"
 
 
-def test_the_message_names_the_extra() -> None:
-    calls = (
-        "dsl.r.to_r([1])",
-        "dsl.r.RLearner().fit([[1.0]], [1.0])",
-        "dsl.r.reference_dsl('y ~ x', {}, predicted_var='y')",
-    )
-    code = "import dsl, dsl.r\n"
-    for call in calls:
-        code += f"try: {call}\nexcept dsl.exceptions.MissingDependencyError as error: print(error)\n"
-    said = python(WITHOUT_RPY2 + code).splitlines()
-    assert len(said) == len(calls), said
-    assert all("pip install 'dsl[r]'" in line for line in said), said
-    code = "import sys; sys.modules['rdata'] = None\nimport dsl.r\ntry: dsl.r.read_rds('x')\nexcept ImportError as e: print(e)"
-    assert "pip install 'dsl[r]'" in python(code)
+def test_the_message_names_the_extra(said: list[str]) -> None:
+    assert len(said) == 1 + len(CALLS), said
+    assert all("pip install 'dsl[r]'" in line for line in said[1:]), said
 
 
 def test_selected_means_run(tmp_path: Path) -> None:
@@ -49,9 +51,7 @@ def test_selected_means_run(tmp_path: Path) -> None:
         "live_r",
         "-p",
         "no:cacheprovider",
-        "tests/live_r/test_convert.py",
-        "-k",
-        "row_names",
+        "tests/live_r/test_session.py",
     ]
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -1,9 +1,10 @@
 """What every test obeys: files are written under ``tmp_path``, never into the project's folder, and chance comes from a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 ROOT = Path(__file__).parent
@@ -32,3 +33,12 @@ def _root_unchanged(known: set[str]) -> Iterator[None]:
     known.clear()
     known.update(found)  # one failure for one file
     assert not changed, f"{sorted(changed)} came or went in {ROOT} while this test or one beside it ran: use tmp_path"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples in docstrings in the package alone: the tests have none."""
+    found = yield
+    if ROOT / "tests" not in file_path.parents:
+        return found
+    return [each for each in found if not isinstance(each, DoctestModule)]

@@ -37,15 +37,23 @@ def answer(batch: pd.DataFrame) -> pd.Series:
     return small()[1][batch.index]
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A finished log: header, three batches, their labels."""
-    path = tmp_path / "adaptive.log"
+    path = tmp_path_factory.mktemp("finished") / "adaptive.log"
     begin(path).run(answer)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def log(finished: bytes, tmp_path: Path) -> Path:
+    """A copy of it."""
+    path = tmp_path / "adaptive.log"
+    path.write_bytes(finished)
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def expected() -> str:
     return begin(None).run(answer).design().fingerprint
 

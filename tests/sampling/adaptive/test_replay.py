@@ -44,23 +44,32 @@ HEADER: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def honest(tmp_path: Path) -> Path:
-    path = tmp_path / "log"
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A log whose first batch waits for its labels."""
+    path = tmp_path_factory.mktemp("begun") / "log"
     begin(path).next_batch()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(begun: bytes, tmp_path: Path) -> Path:
+    """A copy of it."""
+    path = tmp_path / "log"
+    path.write_bytes(begun)
     return path
 
 
 @pytest.mark.parametrize("case", HEADER)
-def test_settings_that_no_call_could_have_made(tmp_path: Path, case: str) -> None:
-    path, (changed, message) = honest(tmp_path), HEADER[case]
+def test_settings_that_no_call_could_have_made(path: Path, case: str) -> None:
+    changed, message = HEADER[case]
     forge(path, lambda events: events[0]["settings"].update(changed))
     with pytest.raises(e.LogError, match=rf"the settings in '.*' are none that AdaptiveDesign could .*{message}"):
         AdaptiveDesign.resume(path, small()[0])
 
 
 @pytest.mark.parametrize("name", ["formula", "sizes", "seed", "coefficient"])
-def test_settings_that_are_not_there(tmp_path: Path, name: str) -> None:
-    path = honest(tmp_path)
+def test_settings_that_are_not_there(path: Path, name: str) -> None:
     forge(path, lambda events: events[0]["settings"].pop(name))
     with pytest.raises(e.LogError, match=f"setting '{name}' is missing"):
         AdaptiveDesign.resume(path, small()[0])
@@ -98,8 +107,7 @@ def _packed(value: float) -> str:
 
 @pytest.mark.parametrize("case", EVENTS)
 @pytest.mark.parametrize("recompute", [True, False])
-def test_events_that_no_design_could_have_written(tmp_path: Path, case: str, recompute: bool) -> None:
-    path = honest(tmp_path)
+def test_events_that_no_design_could_have_written(path: Path, case: str, recompute: bool) -> None:
     forge(path, EVENTS[case])
     with pytest.raises(e.LogError):
         AdaptiveDesign.resume(path, small()[0], recompute=recompute)
@@ -128,8 +136,7 @@ def by_hand(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
 @pytest.mark.parametrize("name", ["tau", "floor", "cluster", "se"])
-def test_a_log_with_a_number_that_is_none(tmp_path: Path, name: str, number: str) -> None:
-    path = honest(tmp_path)
+def test_a_log_with_a_number_that_is_none(path: Path, name: str, number: str) -> None:
     header = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
     header["settings"][name] = "HERE"
     del header["chain"]

@@ -10,8 +10,9 @@ TEXTS := vignettes/_texts/vaderSentiment-3.3.2.tar.gz
 LOWEST := .venv-lowest
 MARGINAL := .venv-marginaleffects
 # One worker for every core, each with one thread: the threads of several BLAS would fight for the same cores.
-# A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R.
-PARALLEL := -n logical --dist loadfile
+# A file stays with one worker: fixtures are made once, among them R's check of dslpy and the embedded R. Files come in the order of
+# their names: the last ones are the package's short examples, so that no worker waits for another's long file.
+PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: demo test test-kernels test-lowest test-marginaleffects test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
@@ -100,6 +101,7 @@ test-r-dsl: $(DEV)
 	.ci/clean_tree $(BIN)/python -m pytest -m live_r_dsl tests/live_r
 
 test-slow: $(TEXT) $(MODEL) $(TEXTS)
+	r_compat/install_r.sh $(VENV)
 	$(CLEANLY) $(BIN)/python -m pytest -n logical --dist worksteal -m slow tests
 
 test-browser: $(DEV)

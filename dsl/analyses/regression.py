@@ -22,6 +22,7 @@ from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
+from dsl.data.stages import Stages, as_stages
 from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
 from dsl.engine.behind import FEW
@@ -52,6 +53,7 @@ def dsl(
     sample_prob: str | None = None,
     cluster: str | Sequence[str] | None = None,
     weights: str | None = None,
+    stages: Stages | None = None,
     trained_on: TrainedOn | None = None,
     index: str | Sequence[str] | None = None,
     fixed_effect: str = "oneway",
@@ -122,6 +124,12 @@ def dsl(
     weights : str, optional
         Column with what each row counts for in the analysis (survey weights), above zero. They multiply moments and Jacobians,
         and say nothing of how rows were drawn for labelling, which is what `sample_prob` is for. Their unit does not matter.
+    stages : list of pairs, optional
+        Labels of lower quality on more rows, such as a crowd's where experts labelled some of the crowd's rows: label column
+        and column of the probability to be labelled there, ``[("crowd", "p_crowd")]``, from the coarsest to the finest. Gold
+        labels are the last stage, `sample_prob` the probability of coming that far (`dsl.engine.stages`). Of several predicted
+        variables a dict of variable to column. A variable without one is predicted at that stage, which serves gold labels of
+        variables on nested sets of rows too. In ``"dsl"``, ``"dsl+"`` and ``"cdi"``; ``"gold_only"`` and ``"naive"`` do without.
     trained_on : str, mask, or row labels, optional
         Rows that whoever made the predictions has seen with their gold labels: examples in a prompt, rows of a fine-tune outside
         this call (a column that is 1 on them, True and False in the order of the rows, or labels of rows). Their labels count as
@@ -265,6 +273,7 @@ def dsl(
         sample_prob=sample_prob,
         cluster=cluster,
         weights=weights,
+        stages=stages,
         trained_on=trained_on,
         index=index,
         fixed_effect=fixed_effect,
@@ -346,11 +355,15 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
-    given["vcov"] = resolve_vcov(estimator, given["tune"], given["target"], given["vcov"], given["across"])
+    given["vcov"] = resolve_vcov(
+        estimator, given["tune"], given["target"], given["vcov"], given["across"], stages=bool(given["stages"])
+    )
     if given["sample_split"] is None:
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     given["trained_on"] = as_trained(given["trained_on"])
+    staged = as_stages(given["stages"], predicted)
+    given["stages"] = tuple((tuple(each.labels.items()), each.prob) for each in staged)
     for role in ("labeled", "sample_prob", "weights"):
         given[role] = as_name(given[role], role)
     for role in ("index", "feature"):

@@ -12,6 +12,16 @@ from dsl.exceptions import DataError, MissingColumnError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageColumns:
+    """Columns of one of the stages in which labels come (`dsl.data.stages`)."""
+
+    labels: Mapping[str, str]
+    """Predicted variable to the column with its label at this stage."""
+    prob: str
+    """Column with the probability of coming that far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Names of the columns an analysis uses, by role."""
 
@@ -30,6 +40,8 @@ class Columns:
     """Fixed effects by name, and the columns whose combinations they are (most often one)."""
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Which predictions stand for which predicted variable, where that is known."""
+    stages: tuple[StageColumns, ...] = ()
+    """Labels of lower quality on more rows (`dsl.data.stages`)."""
     trained_on: str | None = None
     """Column that is 1 on rows that the predictions' maker has seen with their gold labels."""
     refusals: str = "raise"
@@ -45,6 +57,7 @@ class Columns:
             ("text", () if self.text is None else (self.text,)),
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
+            ("stages", [name for stage in self.stages for name in (*stage.labels.values(), stage.prob)]),
             ("trained_on", () if self.trained_on is None else (self.trained_on,)),
             ("cluster", [name for name in (self.cluster, self.across) if name is not None]),
             ("weights", () if self.weights is None else (self.weights,)),

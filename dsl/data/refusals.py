@@ -22,8 +22,9 @@ MISSING = "_missing"
 
 
 def may_be_missing(columns: Columns) -> set[str]:
-    """Columns whose missing values leave no row out: predictions and, with an indicator, features."""
+    """Columns whose missing values leave no row out: predictions, labels of stages and, with an indicator, features."""
     out = {*columns.prediction, *(columns.feature if columns.refusals == "indicator" else ())}
+    out |= {name for stage in columns.stages for name in stage.labels.values()}
     return out.difference(
         columns.formula, *columns.absorbed.values(), {columns.cluster, columns.across, columns.sample_prob}
     )

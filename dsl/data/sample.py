@@ -27,6 +27,7 @@ from dsl.data.labels import (
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
 from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
+from dsl.data.stages import Stage, read_stages
 from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
 from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
 from dsl.data.trained import Rows, check_units, rescaled, trained_rows
@@ -74,6 +75,8 @@ class Sample:
     labeling: Labeling
     """(N,) how the labelled rows were drawn, with the probabilities as they were, not rescaled: a probability of one stays one.
     Without a design a fixed number was drawn if all probabilities are equal, else one by one."""
+    stages: tuple[Stage, ...]
+    """Labels of lower quality on more rows, in order (`dsl.data.stages`)."""
     row_weight: FloatArray | None
     """(N,) what each row counts for in the analysis, with mean one, or None for one each (`dsl.data.weights`)."""
     cluster: IntArray | None
@@ -191,6 +194,7 @@ def prepare(
         trained=trained,
         stated=None if draw is stated or is_given(stated.labeling, trained) else stated,
         labeling=draw.labeling,
+        stages=read_stages(frame, columns.stages, columns.predicted, labeled, probability),
         row_weight=relative(None if counted is None else counted[keep]),
         cluster=cluster,
         n_clusters=n_clusters,
@@ -295,7 +299,8 @@ def _check_kinds(frame: pd.DataFrame, columns: Columns) -> None:
 def _read_zero_one(frame: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
     """Make numbers of "0" and "1", and of categories 0 and 1, where labels and predictions are. Notes on those that were text."""
     notes = []
-    for name in (*columns.predicted, *columns.prediction, *([] if columns.labeled is None else [columns.labeled])):
+    staged = [name for stage in columns.stages for name in stage.labels.values()]
+    for name in (*columns.predicted, *columns.prediction, *staged, *filter(None, [columns.labeled])):
         numbers = zero_one(frame[name])
         if numbers is None:
             continue

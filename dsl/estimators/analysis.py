@@ -209,13 +209,20 @@ def prepare_analysis(
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = [call.labeled, call.sample_prob, *call.clusters, call.weights, call.text, _column(call.trained_on)]
+    staged = [name for stage in call.stage_columns for name in (*stage.labels.values(), stage.prob)]
     parsed = parse(
         call.formula,
         names,
         functions,
-        outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *COLUMNS},
+        outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *staged, *COLUMNS},
     )
     columns = _columns(parsed, call, names)
+    inside = [name for name in staged if name in (*parsed.variables, *call.prediction, *call.feature)]
+    if inside:
+        raise ArgumentError(
+            f"'{inside[0]}' is a column of stages, known on the rows of a stage alone, and in the formula, prediction or feature "
+            "too; leave it out there"
+        )
     sample = prepare(data, columns, call.design, call.trained_on)
     if not quiet:
         _warn_about(sample)
@@ -265,6 +272,7 @@ def _columns(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Columns
         text=call.text,
         labeled=call.labeled,
         sample_prob=call.sample_prob,
+        stages=call.stage_columns,
         trained_on=_column(call.trained_on),
         cluster=call.cluster,
         across=call.across,

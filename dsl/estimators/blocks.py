@@ -20,6 +20,7 @@ from dsl.engine.effects import level_sums
 from dsl.engine.instruments import instrumented
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
+from dsl.estimators.stages import staged_shares, staged_values
 from dsl.exceptions import FewLabelsWarning
 
 
@@ -51,6 +52,11 @@ class Blocks:
         self._absorbed_fixed: FloatArray | None = None
 
     @property
+    def sample(self) -> Sample:
+        """Rows of the analysis."""
+        return self._sample
+
+    @property
     def absorbed_rank(self) -> int:
         """Number of free parameters in the fixed effects."""
         return 0 if self._absorber is None else self._absorber.rank
@@ -66,7 +72,12 @@ class Blocks:
 
     def dsl(self, values: Values) -> Block:
         """All rows, the predicted variables at predictions `values`, each (N,)."""
-        return self.adjusted([self.version(values)])
+        return self.averaged([values], [None])
+
+    def averaged(self, versions: Sequence[Values], shares: Sequence[FloatArray | None]) -> Block:
+        """All rows, the predicted moment averaged over `versions` of the predicted variables, and over stages."""
+        values, parts = staged_values(self._sample, versions), staged_shares(self._sample, shares)
+        return self.adjusted([self.version(*each) for each in zip(values, parts, strict=True)])
 
     def adjusted(self, versions: Sequence[Version], measures: Sequence[int] = ()) -> Block:
         """All rows, the predicted moment averaged over `versions`, each of one of several `measures` if there are more."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dsl._typing import IntArray
 from dsl.data.arguments import check_execution
+from dsl.data.columns import StageColumns
 from dsl.data.design import SamplingDesign
 from dsl.data.formula.text import FormulaLike, formula_text
 from dsl.data.trained import Rows
@@ -50,6 +51,8 @@ class Call:
     """Column of clusters in a second way, the second that `cluster` names."""
     weights: str | None = None
     """Column with what rows count for (`dsl.data.weights`)."""
+    stages: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = ()
+    """Labels of lower quality on more rows: pairs of predicted variable and column, and the column of the probability."""
     trained_on: str | Rows | None = field(default=None, repr=False)
     """Rows that the predictions' maker has seen with their gold labels (`dsl.data.trained.as_trained`)."""
     index: tuple[str, ...] = ()
@@ -98,6 +101,11 @@ class Call:
                 "learner that pickle can store (a name, a scikit-learn estimator, a function of a module)"
             )
         return self.sl_method
+
+    @property
+    def stage_columns(self) -> tuple[StageColumns, ...]:
+        """Columns of each stage."""
+        return tuple(StageColumns(labels=dict(labels), prob=prob) for labels, prob in self.stages)
 
     @property
     def surrogates(self) -> Mapping[str, tuple[str, ...]]:

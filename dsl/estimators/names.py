@@ -43,18 +43,25 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
 
 
 def resolve_vcov(
-    estimator: str, tune: str | float | None, target: str, vcov: str | None = None, across: str | None = None
+    estimator: str,
+    tune: str | float | None,
+    target: str,
+    vcov: str | None = None,
+    across: str | None = None,
+    *,
+    stages: bool = False,
 ) -> str:
     """The covariance, for `tune` as `resolve_tune` gives it. What is named stays.
 
     By default plain estimates have the reference's, and those whose Lambda was chosen from the data that of the draw, with each
-    unit left out of the choice. With clusters in two ways (`across`) there is no one unit.
+    unit left out of the choice. With clusters in two ways (`across`) there is no one unit, and in `stages` no one draw.
     """
     if vcov is not None:
         return vcov
     entry = ESTIMATORS[estimator]
     # two samples have it anyway, and that of a finite population is of the draw alone
-    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite" and across is None
+    one = across is None and not stages
+    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite" and one
     return BY_DESIGN_HC3 if chosen else "robust"
 
 

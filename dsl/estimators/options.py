@@ -5,6 +5,7 @@ from dsl.data.refusals import REFUSALS
 from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, SMALL_SAMPLE
 from dsl.engine.leave_out import LEAVE_OUT
 from dsl.engine.models import MODELS
+from dsl.estimators.call import Call
 from dsl.estimators.names import ESTIMATORS, known_estimator
 from dsl.exceptions import ArgumentError
 from dsl.learners.auto import Method
@@ -133,3 +134,20 @@ def _why_not_by_design(estimator: str, target: str) -> str:
     elif target == "finite":
         why = "the variance with target='finite' is that of the draw alone already"
     return why and f"vcov='{BY_DESIGN}': {why}; leave vcov out"
+
+
+def check_stages(call: Call) -> None:
+    """Raise ArgumentError where labels that come in stages cannot be had."""
+    why = ""
+    if not call.stages:
+        return
+    if known_estimator(call.estimator).two_sample:
+        why = f"estimator='{call.estimator}' has two samples, labelled rows and others; use estimator='cdi' or 'dsl'"
+    elif call.target == "finite":
+        why = "target='finite' has the variance of one draw, and each stage is a draw; use target='superpopulation'"
+    elif call.vcov == BY_DESIGN:
+        why = f"vcov='{BY_DESIGN}' allows for one draw, and each stage is a draw; use vcov='robust'"
+    elif call.trained_on is not None:
+        why = "trained_on makes the gold labels a draw given the rows seen, for which no stage before has a probability"
+    if why:
+        raise ArgumentError(f"labels in stages: {why}, or leave stages out")

@@ -44,7 +44,13 @@ def adjusted(analysis: Analysis, call: Call, *, several: bool = True) -> list[Bl
     found = raw_measures(analysis, call.surrogates, call.estimator) if several else []
     if len(found) < 2:
         raw = found[0] if found else raw_versions(analysis, call.pairs, call.estimator)
-        return [blocks.adjusted([blocks.version(*each) for each in raw]) for blocks in every]
+        values, shares = [each for each, _ in raw], [share for _, share in raw]
+        return [blocks.averaged(values, shares) for blocks in every]
+    if call.stages:
+        raise ArgumentError(
+            f"estimator='{call.estimator}' takes one surrogate where labels come in stages, and there are {len(found)} "
+            f"({'; '.join(call.measures)}); name one of them, or use estimator='dsl', whose learner sees all"
+        )
     # the mean over the measures, to begin with
     n = len(analysis.sample.data)
     versions = [

@@ -12,7 +12,7 @@ from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble
 from dsl.estimators.call import Call, Execution, Lost
 from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t, resolve_vcov
-from dsl.estimators.options import OPTIONS, check_options, plain_vcov, vcov_for
+from dsl.estimators.options import OPTIONS, check_options, check_stages, plain_vcov, vcov_for
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError, EstimationError
 from dsl.learners.splits import notes_on_splits
@@ -32,6 +32,7 @@ FIXED = (
     "index",
     "refusals",
     "text",
+    "stages",
     "trained_on",
 )
 """What decides the analysis: refits on the same rows cannot change it."""
@@ -55,6 +56,7 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
             f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
         )
     analysis = replace(analysis, leave_out=call.leave_out, by_design=call.vcov in (BY_DESIGN, BY_DESIGN_HC3))
+    check_stages(call)
     if not entry.uses_surrogates:
         analysis = analysis.as_stated()
     if entry.learns and call.refusals == "raise":
@@ -131,11 +133,11 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     }
     if "vcov" not in arguments:
         target = str(arguments.get("target", own.target))
-        usual = resolve_vcov(own.estimator, own.tune, own.target, across=own.across)
+        usual = resolve_vcov(own.estimator, own.tune, own.target, across=own.across, stages=bool(own.stages))
         # several measures have that of the draw alone by default
         default = own.vcov == usual or ((own.vcov, usual) == (BY_DESIGN, BY_DESIGN_HC3) and len(own.measures) > 1)
         kept = None if default else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
-        settled["vcov"] = resolve_vcov(estimator, tune, target, kept, own.across)
+        settled["vcov"] = resolve_vcov(estimator, tune, target, kept, own.across, stages=bool(own.stages))
     if ESTIMATORS[own.estimator].several:
         # all predictions stand for the variable, of which others take the first
         settled["pairs"] = own.surrogates

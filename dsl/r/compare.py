@@ -142,6 +142,8 @@ def _check_comparable(fit: Fit) -> None:
         )
     if spec.weights is not None:
         raise ArgumentError(f"the reference has no analysis weights; refit without weights={spec.weights!r}")
+    if spec.stages:
+        raise ArgumentError("the reference has no labels in stages; refit without stages")
     if spec.text is not None:
         raise ArgumentError(f"the reference reads no texts; refit without text={spec.text!r}")
     if len(spec.index) > 2:

@@ -69,6 +69,11 @@ def read_pilot(fit: Fit, data: TableLike) -> Pilot:
         The pilot left rows out.
     """
     predictions = _predictions(fit)
+    if fit.call.stages:
+        raise ArgumentError(
+            "the pilot has labels in stages (stages), and a further draw would be among rows that have come that far; draw it "
+            "with a design that needs no pilot, or refit without stages"
+        )
     if fit.sample.n_trained:
         raise ArgumentError(
             f"the pilot has {fit.sample.n_trained:,} rows that the predictions' maker has seen (trained_on), and a second draw "

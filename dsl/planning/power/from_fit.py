@@ -180,6 +180,11 @@ def study_of(fit: Fit, drawn: str, nobs: int | None) -> Study:
 
 def check_estimator(fit: Fit) -> None:
     """Raise ArgumentError unless the estimator's variance splits into what more labels shrink and what stays."""
+    if fit.call.stages:
+        raise ArgumentError(
+            "no power analysis of labels in stages: which stage gets more labels decides what they are worth; refit without "
+            "stages"
+        )
     if fit.estimator.no_power:
         raise ArgumentError(f"no power analysis of estimator='{fit.call.estimator}': {fit.estimator.no_power}")
 

@@ -165,6 +165,8 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     # fixed effects behind "|" are in the formula, and `index` must then be left out
     call, behind = fit.call, "|" in fit.call.formula_text
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
+    staged = bool(call.stages)
+    default_vcov = resolve_vcov(call.estimator, call.tune, call.target, across=call.across, stages=staged)
     given: dict[str, object] = {
         "predicted_var": _predicted(call),
         "prediction": _short(_listed(call)),
@@ -178,14 +180,13 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
         "sample_prob": call.sample_prob,
         "cluster": _short(call.clusters),
         "weights": call.weights,
+        "stages": _stages(call),
         "trained_on": call.trained_on if isinstance(call.trained_on, str) else None,
         "index": None if behind else _short(call.index),
         "fixed_effect": "oneway" if behind else call.fixed_effect,
         "refusals": call.refusals,
         "family": call.family,
-        "vcov": None
-        if call.vcov == resolve_vcov(call.estimator, call.tune, call.target, across=call.across)
-        else call.vcov,
+        "vcov": None if call.vcov == default_vcov else call.vcov,
         "use_t": None if default_t else call.use_t,
         "seed": call.seed,
     }
@@ -224,6 +225,12 @@ def _listed(call: Call) -> tuple[str, ...]:
         return call.prediction
     named = {name for names in call.pairs.values() for name in names}
     return tuple(name for name in call.prediction if name not in named)
+
+
+def _stages(call: Call) -> object:
+    """Stages as an argument: of one predicted variable by their columns alone."""
+    single = len(call.predicted_var) == 1
+    return [(labels[0][1] if single else dict(labels), prob) for labels, prob in call.stages] or None
 
 
 def _predicted(call: Call) -> object:

@@ -37,6 +37,7 @@ from dsl.planning.evaluation.strategies import Designs, resolve_designs, with_ba
 OWN = {
     "design": "evaluate draws the rows itself: use designs={'mine': function}",
     "trained_on": "evaluate draws the labelled rows itself, and rows whose labels were seen belong to one draw",
+    "stages": "evaluate draws one sample of labels, and stages are draws one after the other",
     "labeled": "evaluate draws the rows itself: use designs={'mine': function}",
     "sample_prob": "evaluate draws the rows itself: use designs={'mine': function}",
     "estimator": "name estimators to compare: estimators=('gold_only', 'dsl')",

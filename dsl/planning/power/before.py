@@ -44,6 +44,7 @@ REFUSED = {
     "labeled": "nothing is labelled yet",
     "folds": "every replication has its own rows to split",
     "sample_prob": "the design gives the probabilities",
+    "stages": "nothing is labelled yet; plan the gold labels of the last stage without them",
     "trained_on": "nothing is labelled yet, and nobody can have seen labels",
 }
 MOST_FAILURES = 0.5

@@ -85,6 +85,8 @@ def roles(fit: Fit) -> dict[str, str]:
         *((name, "sampling probability") for name in (spec.sample_prob,) if name is not None),
         *((name, "cluster") for name in spec.clusters),
         *((name, "weight") for name in (spec.weights,) if name is not None),
+        *((name, "label of a stage") for stage in spec.stage_columns for name in stage.labels.values()),
+        *((stage.prob, "probability of a stage") for stage in spec.stage_columns),
         *((name, "seen by the predictions' maker") for name in (spec.trained_on,) if isinstance(name, str)),
         *((name, "fixed effect") for name in spec.index),
     ]

@@ -90,6 +90,16 @@ def test_a_stage_whose_labels_are_the_predictions_changes_nothing() -> None:
         np.testing.assert_allclose(with_stage.bse, without.bse, rtol=1e-7)
 
 
+@pytest.mark.parametrize("vcov", ["HC2", "HC3", "jackknife", "PRESS", "CR3"])
+def test_units_are_left_out_with_their_stages(vcov: str) -> None:
+    data = table().assign(crowd=lambda t: t["llm"].where(t["crowd"].notna()))
+    more: dict[str, Any] = {"estimator": "cdi", "vcov": vcov, "cluster": "cl" if vcov[:2] == "CR" else None}
+    more["tune"] = 1.0 if vcov == "HC2" else "coef"
+    with_stage, without = (run(data=data, stages=stages, **more) for stages in (STAGES, None))
+    np.testing.assert_allclose(with_stage.bse, without.bse, rtol=1e-7)
+    assert (with_stage.bse > run(data=data, **{**more, "vcov": "robust"}).bse).all()
+
+
 def test_a_stage_of_all_rows_is_a_prediction() -> None:
     data = table().assign(whole=lambda t: t["other"], one=1.0)
     staged = run(data=data, estimator="cdi", tune=1.0, stages=[("whole", "one")])
@@ -168,6 +178,7 @@ def test_report_and_files(tmp_path: Any) -> None:
         ({"estimator": "ppi++"}, "labels in stages: estimator='ppi\\+\\+' has two samples"),
         ({"target": "finite"}, "labels in stages: target='finite' has the variance of one draw"),
         ({"vcov": "design"}, "labels in stages: vcov='design' allows for one draw"),
+        ({"vcov": "design+HC3", "tune": "coef"}, "labels in stages: vcov='design\\+HC3' allows for one draw"),
         (
             {"estimator": "cdi", "prediction": ["llm", "other"]},
             "takes one surrogate where labels come in stages, and there are 2",

@@ -144,11 +144,10 @@ def prepare(
 ) -> Sample:
     """Check the data and cut them to the rows of the analysis.
 
-    Rows are dropped only for missing values in covariates, features, clusters and fixed effects,
-    which `Sample.dropped` counts. Missing predictions are `Sample.refused`, for whoever needs them to refuse or to do without.
-    Anything else that is missing or contradictory raises. A `design`
-    (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability, `trained_on` which of them the predictions'
-    maker has seen (`dsl.data.trained.as_trained`).
+    Rows are dropped only for missing values in covariates, features, clusters and fixed effects, which `Sample.dropped`
+    counts. Missing predictions are `Sample.refused`, for whoever needs them to refuse or to do without. Anything else that is
+    missing or contradictory raises. A `design` (`dsl.sampling.LabelDesign`) says which rows were drawn with which probability,
+    `trained_on` which of them the predictions' maker has seen (`dsl.data.trained.as_trained`).
     """
     frame = _columns_of(data, columns)
     fingerprint = column_fingerprints(frame)  # of the input as it came: before labels are read and rows dropped
@@ -173,8 +172,7 @@ def prepare(
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability, trained = frame[keep], labeled[keep], probability[keep], trained[keep]
-        labeling = None if labeling is None else labeling.at(keep)
-        after = None if after is None else after.at(keep)
+        labeling, after = (None if each is None else each.at(keep) for each in (labeling, after))
     stated = draw = _as_stated(labeling, probability, labeled)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
     frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index, copy=False)

@@ -221,6 +221,10 @@ class EvaluationWarning(DSLWarning):
     """Replications of an evaluation failed, or its intervals are not meant for its truth."""
 
 
+class PlotWarning(DSLWarning):
+    """Names in a plot have letters that no installed font has."""
+
+
 class LogWarning(DSLWarning):
     """The last line of an adaptive design's log was incomplete and was cut off."""
 

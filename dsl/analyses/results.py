@@ -1,10 +1,10 @@
 """What `dsl.dsl` returns: a statsmodels results object, the face of a frozen `Fit`."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,11 @@ from dsl.exceptions import ArgumentError, NoLikelihoodError
 from dsl.reports.comparison import Comparison, compare_fit
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.page import write_report
+from dsl.reports.plots import coefficients
 from dsl.reports.summary import summarize, summarize_again
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class DSLEstimates(Hypotheses, Predicting, Wild, LikelihoodModelResults):  # type: ignore[misc]
@@ -373,6 +377,17 @@ class DSLEstimates(Hypotheses, Predicting, Wild, LikelihoodModelResults):  # typ
     def diagnostics(self, data: TableLike | None = None, **options: Any) -> Diagnostics:
         """What to look at before believing the fit. See `dsl.diagnose`."""
         return diagnose(self._core, self._rows(data), **options)
+
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        terms: str | Sequence[str] | None = None,
+        truth: Mapping[str, float] | None = None,
+        alpha: float = 0.05,
+    ) -> "Axes":
+        """Estimates with their confidence intervals. Takes and returns matplotlib Axes. See `dsl.plotting.coefficients`."""
+        return coefficients(self._core, ax, terms=terms, truth=truth, alpha=alpha)
 
     def report(self, path: str | os.PathLike[str], data: TableLike | None = None, **options: Any) -> Path:
         """Write one self-contained page about the fit. See `dsl.write_report`."""

@@ -206,8 +206,9 @@ DSL = Estimator(
     title="Design-based supervised learning",
     fit=fit_means,
     blocks=means_again,
-    words="Estimates are by design-based supervised learning (DSL; {DSL}): the errors that cross-fitted predictions make in the "
-    "model's moment equation are estimated on the labelled rows, weighted by the inverse of their probabilities, and taken off",
+    words="Estimates are by design-based supervised learning (DSL; {DSL}): the model's moment equation is evaluated at "
+    "cross-fitted predictions on all rows, and corrected by how far it is off on the labelled rows, weighted by the inverse of "
+    "their probabilities of being labelled",
     learns=True,
 )
 DSL_PLUS = Estimator(
@@ -217,8 +218,8 @@ DSL_PLUS = Estimator(
     blocks=imputed_again,
     words="Estimates are by design-based supervised learning ({DSL}) with score imputation: the model's moment equation is "
     "averaged over the cross-fitted distribution of the predicted variables given the predictions, further features and the "
-    "observed variables of the analysis, the augmentation of {RRZ}; what this gets wrong is estimated on the labelled rows, "
-    "weighted by the inverse of their probabilities, and taken off",
+    "observed variables of the analysis, the augmentation of {RRZ}, and corrected by how far it is off on the labelled rows, "
+    "weighted by the inverse of their probabilities of being labelled",
     learns=True,
     imputes=True,
     default_tune="coef",

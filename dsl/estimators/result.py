@@ -104,6 +104,16 @@ class Fit:
         return self.splits.instruments
 
     @property
+    def slopes(self) -> tuple[str, ...]:
+        """Coefficients that are neither intercepts nor thresholds nor dispersions. All, where there are no others."""
+        several = self.predictor.several
+        if several is None:
+            mine = [name for name in self.names if name.rpartition(":")[2] != "Intercept"]
+        else:
+            mine = [name for name, is_slope in zip(self.names, several.slopes, strict=True) if is_slope]
+        return tuple(mine) or self.names
+
+    @property
     def nobs(self) -> int:
         """Rows of the analysis."""
         return self.sample.nobs

@@ -134,10 +134,12 @@ def _without_search(x: Rows, y: FloatArray, folds: IntArray) -> AutoChoice | Non
     if len(cells) > 16:
         return None
     if np.linalg.matrix_rank(np.column_stack([np.ones(len(cells)), cells])) == len(cells):
-        return AutoChoice(method="lm", losses={}, reason=f"features take {len(cells)} values: least squares is exact")
-    return AutoChoice(
-        method="surface", losses={}, reason=f"features take {len(cells)} joint values: a response surface is enough"
-    )
+        why = (
+            f"the features take only {len(cells)} values, which least squares fits exactly; no other learner was tried"
+        )
+        return AutoChoice(method="lm", losses={}, reason=why)
+    why = f"the features take only {len(cells)} combinations of values, for which a response surface is flexible enough"
+    return AutoChoice(method="surface", losses={}, reason=f"{why}; no other learner was tried")
 
 
 def choose(

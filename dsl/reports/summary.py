@@ -194,7 +194,9 @@ def _tuning_notes(fit: Fit) -> list[str]:
     """What tuning chose for each coefficient, what it gains, and where few labelled rows carry it."""
     table = fit.tuning
     gains = ", ".join(f"{name} {row['lambda']:.2f} ({row['effective_labels']:,.0f})" for name, row in table.iterrows())
-    notes = [f"Lambda (labels without predictions worth as much, of {fit.n_labeled:,} labelled): {gains}."]
+    notes = [
+        f"Lambda, the weight of the predictions, and effective labels ({fit.n_labeled:,} rows are labelled): {gains}."
+    ]
     if not len(fit.splits.label_scores):  # remove_data() dropped them
         return notes
     behind = fit.labels_behind

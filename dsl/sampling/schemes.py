@@ -216,7 +216,7 @@ def stratified(
             "n_labels": int(sizes.sum()),
             "by": [by] if isinstance(by, str) else list(by),
             "allocation": "given" if isinstance(allocation, Mapping) else allocation,
-            "strata": [str(value) for value in strata],
+            "strata": [", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in strata],
             "sizes": sizes,
             **seed_setting(seed),
             **people.settings,

@@ -138,6 +138,18 @@ def test_nothing_overflows_the_window(page: Chromium, width: int) -> None:
     assert page.js("document.documentElement.scrollWidth") <= width
 
 
+def test_tables_that_go_on_say_so(page: Chromium) -> None:
+    """On a phone a wide table has a cue in words and shadows at its edges, on a wide screen it has neither."""
+    hint = "getComputedStyle(document.querySelector('#comparison-table caption'), '::after').content"
+    page.screen(390, 800)
+    page.js("dispatchEvent(new Event('resize'))")
+    assert "scroll sideways" in page.js(hint)
+    assert "local" in page.js("getComputedStyle(document.querySelector('.scroll')).backgroundAttachment")
+    page.screen(1600, 800)
+    page.js("dispatchEvent(new Event('resize'))")
+    assert page.js("document.querySelector('#estimates-table').parentElement.className") == "scroll"
+
+
 def test_it_prints_with_everything_unfolded(page: Chromium) -> None:
     assert page.js("document.querySelectorAll('details:not([open])').length") > 3
     printed = page.call("Page.printToPDF", printBackground=True)["data"]

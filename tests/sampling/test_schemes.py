@@ -115,7 +115,8 @@ def test_stratified(by: Any, allocation: str) -> None:
     ideal = ideal * (61 - drawn["size"][full].sum()) / ideal[~full].sum()
     assert ((drawn["n"] - ideal)[~full].abs() < 1).all()
     assert (data.assign(stratum=design.stratum).groupby(by)["stratum"].nunique() == 1).all()
-    names = [str(name) for name in data.groupby(by).size().index]
+    index = data.groupby(by).size().index
+    names = [", ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in index]
     assert design.settings["strata"] == names
     if allocation == "equal":
         room = np.minimum(drawn["size"], drawn["n"].max())

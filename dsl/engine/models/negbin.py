@@ -110,6 +110,6 @@ NEGBIN = Model(
     ratio="ratio of means",
     sources=(
         "Cameron, A. C., and Trivedi, P. K. (1990). Regression-based tests for overdispersion in the Poisson model. "
-        "Journal of Econometrics 46, 347-364.",
+        "Journal of Econometrics 46(3), 347-364.",
     ),
 )

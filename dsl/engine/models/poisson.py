@@ -26,6 +26,6 @@ POISSON = Model(
     ratio="rate ratio",
     sources=(
         "Gourieroux, C., Monfort, A., and Trognon, A. (1984). Pseudo maximum likelihood methods: applications to Poisson "
-        "models. Econometrica 52, 701-720.",
+        "models. Econometrica 52(3), 701-720.",
     ),
 )

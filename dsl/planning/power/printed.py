@@ -13,6 +13,7 @@ from dsl.data.arguments import Names, as_names
 from dsl.exceptions import ArgumentError, MissingDependencyError
 from dsl.planning.power.study import Study
 from dsl.reports.escaping import EscapedSummary
+from dsl.reports.plots.lettering import write_legend
 from dsl.reports.plots.style import given_axes
 
 if TYPE_CHECKING:
@@ -124,3 +125,4 @@ def _dress(ax: "Axes", n_labeled: int, what: str, ends: tuple[float, float]) -> 
     ax.grid(axis="y", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3.0)
+    write_legend(ax)

@@ -197,7 +197,7 @@ def _notes(fits: Mapping[str, Fit], judge: str, notes: list[str]) -> tuple[str, 
 
 
 def _gains(fits: Mapping[str, Fit]) -> list[str]:
-    """By how many labels dsl+ and tuned DSL are worth more than plain DSL."""
+    """By how many effective labels dsl+ and tuned DSL are ahead of plain DSL."""
     gold, plain = named(fits, "gold_only"), fits.get("dsl")
     if gold is None or plain is None:
         return []
@@ -206,8 +206,9 @@ def _gains(fits: Mapping[str, Fit]) -> list[str]:
         if fit is not plain and fit.estimator.learns:
             # both in labels that the labelled rows alone would need
             gain = worth(fit, fits[gold]) - worth(plain, fits[gold])
-            each = ", ".join(f"{term} {value:+,.0f}" for term, value in zip(fit.names, gain, strict=True))
-            out.append(f"Labels that {name} adds to what dsl makes of {fit.n_labeled:,}: {each}.")
+            by_name = dict(zip(fit.names, gain, strict=True))
+            each = ", ".join(f"{term} {by_name[term]:+,.0f}" for term in fit.slopes)
+            out.append(f"Effective labels of {name} less those of dsl ({fit.n_labeled:,} rows are labelled): {each}.")
     return out
 
 

@@ -54,7 +54,7 @@ def _verdict(change: str, naive: pd.Series, corrected: pd.Series, reference: str
     if change == "reverses":
         return f"the conclusion reverses. {first.capitalize()} {before}, {second} {after}."
     if change == "vanishes":
-        return f"the conclusion cannot be drawn. {first.capitalize()} {before}; {after} it {unclear}."
+        return f"the conclusion does not hold. {first.capitalize()} {before}; {after} it {unclear}."
     if change == "appears":
         return f"the conclusion changes. It {unclear} {before}; {after} it is {second}."
     if naive["p_value"] < alpha:

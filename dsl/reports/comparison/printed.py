@@ -68,7 +68,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> SimpleTable:
 
 
 def _coefficients(table: pd.DataFrame, ends: tuple[str, str], name: str, title: str | None = None) -> SimpleTable:
-    worth = "" if table["effective_labels"].isna().all() else "labels' worth"
+    worth = "" if table["effective_labels"].isna().all() else "eff. labels"
     header = ["estimator", name, "std err", "P>|z|", *ends, worth]
     body, stubs = [], []
     for term, rows in table.groupby("term", sort=False):

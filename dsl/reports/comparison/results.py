@@ -1,7 +1,8 @@
 """What `dsl.compare` returns: the estimators' coefficients side by side, and the naive estimate's bias."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from dsl.exceptions import ArgumentError
 from dsl.reports.comparison.conclusions import conclude
 from dsl.reports.comparison.difference import Difference, WaldTest, wald_test
 from dsl.reports.comparison.printed import summarize
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INVALID = "naive"
 
@@ -34,8 +38,8 @@ class Comparison:
     hausman : WaldTest or None
         Joint test that none of the naive estimates is biased: statistic, df, p_value.
     conclusions : DataFrame or None
-        One row per coefficient: ``change`` ("same", "vanishes", "appears", "reverses") and ``sentence``, which says in words
-        what happens to the naive conclusion.
+        One row per coefficient but the intercept: ``change`` ("same", "vanishes", "appears", "reverses") and ``sentence``,
+        which says in words what happens to the naive conclusion.
     reference : str
         The estimator that the others are judged by.
     fits : dict
@@ -101,6 +105,39 @@ class Comparison:
         wide = self.table.pivot(index="term", columns="estimator", values="effective_labels")
         valid = [name for name, fit in self.fits.items() if fit_of(fit).call.estimator != INVALID]
         return wide.loc[self.table["term"].unique(), valid].rename_axis(columns=None)
+
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        terms: str | Sequence[str] | None = None,
+        truth: Mapping[str, float] | None = None,
+    ) -> "Axes":
+        """Estimates and intervals of all estimators. See `dsl.plotting.coefficients`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw, a new figure by default.
+        terms : str or list of str, optional
+            Coefficients to draw, from top to bottom, by default all but the intercept.
+        truth : dict or Series, optional
+            Known values to mark, by coefficient.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ArgumentError
+            A coefficient that there is not.
+        MissingDependencyError
+            matplotlib is missing: ``pip install 'dsl[plot]'``.
+        """
+        from dsl.reports.plots.coefficients import coefficients
+
+        return coefficients(self.fits, ax, terms=terms, truth=truth, alpha=self.alpha)
 
     def summary(self) -> Summary:
         """Design, coefficients, bias and conclusions.
@@ -180,7 +217,9 @@ def assemble(
         table=table,
         bias=biases,
         hausman=None if bias is None else joint_test(bias),
-        conclusions=None if biases is None else conclude(table, biases, str(naive), reference, alpha),
+        conclusions=None
+        if biases is None
+        else conclude(table, biases.loc[list(fit.slopes)], str(naive), reference, alpha),
         fits=dict(fits),
         failed=dict(failed),
         notes=notes,

@@ -83,4 +83,5 @@ def diagnose(
         details=found.details,
         skipped=found.skipped,
         title=f"{call.model} ({call.estimator}): {call.formula_text}; {own.nobs:,} rows, {own.n_labeled:,} labelled",
+        fit=own,
     )

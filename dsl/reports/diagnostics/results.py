@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from dsl.data.arguments import check_choice
+from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.reports.diagnostics.printed import html, text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STATUS = ("ok", "note", "alarm")
 COLUMNS = ("check", "about", "value", "threshold", "status", "finding", "reason", "remedy")
@@ -103,6 +109,8 @@ class Diagnostics:
         ``"splits"``: those that apply.
     skipped : dict
         Checks that do not apply to this fit, and why.
+    fit : Fit
+        The fit that was checked.
 
     Examples
     --------
@@ -120,6 +128,7 @@ class Diagnostics:
     details: Mapping[str, pd.DataFrame] = field(repr=False)
     skipped: Mapping[str, str]
     title: str = ""
+    fit: Fit | None = field(default=None, repr=False)
 
     @property
     def alarms(self) -> pd.DataFrame:
@@ -145,6 +154,57 @@ class Diagnostics:
         if not isinstance(name, str) or name not in self.details:
             raise ArgumentError(f"there is no table '{name}' here; there are {', '.join(self.details)}")
         return self.details[name]
+
+    def plot(self, ax: "Axes | None" = None, *, kind: str | None = None, variable: str | None = None) -> "Axes":
+        """Calibration of the predictions, or the weights of the labelled rows.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw, a new figure by default.
+        kind : {"calibration", "weights"}, optional
+            What to draw, by default the calibration where a learner made predictions, else the weights.
+        variable : str, optional
+            The predicted variable whose calibration is drawn, needed if there are several.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ArgumentError
+            Another kind, a `variable` for the weights, or a calibration without predictions.
+        MissingDependencyError
+            matplotlib is missing: ``pip install 'dsl[plot]'``.
+
+        See Also
+        --------
+        dsl.plotting.calibration, dsl.plotting.weights
+
+        Examples
+        --------
+        >>> import dsl, matplotlib
+        >>> matplotlib.use("Agg")
+        >>> posts = dsl.datasets.simulate_linear(n=1000, n_labels=300, seed=1)
+        >>> fit = dsl.dsl(data=posts, sl_method="lm", sample_split=2, **posts.attrs["call"])
+        >>> fit.diagnostics().plot().get_xlabel()
+        'out-of-fold prediction of Y'
+        """
+        from dsl.reports.plots.diagnostics import calibration, weights
+
+        if self.fit is None:
+            raise ArgumentError("these diagnostics were made without a fit; draw those of fit.diagnostics()")
+        if kind is None:
+            kind = "calibration" if self.fit.splits.predictions is not None else "weights"
+        check_choice("kind", kind, ("calibration", "weights"))
+        if kind == "calibration":
+            return calibration(self.fit, ax, variable=variable)
+        if variable is not None:
+            raise ArgumentError(
+                "weights belong to rows and not to a variable; leave variable out, or ask for kind='calibration'"
+            )
+        return weights(self.fit, ax)
 
     def __repr__(self) -> str:
         """One line: how many of each status."""

@@ -47,6 +47,8 @@ LEFT_OUT = {
     "PRESS": ("with the weight of the predictions chosen without each row or cluster in turn (PRESS)", ("ALLEN",)),
 }
 """Covariances that leave a unit out, in words, and the sources of each."""
+ROUNDING = 1e-9
+"""Relative: sums of probabilities that are as large as the number of rows drawn."""
 MOST_RESULTS = 12
 """Coefficients up to which each gets its sentence."""
 
@@ -134,9 +136,18 @@ def labelling(fit: Fit) -> Part:
         return f"{words}. The labelled rows were drawn {drawn or f'with equal probabilities{column}'}.", ()
     return (
         f"{words}. The labelled rows were drawn {drawn}{' ' if drawn else ''}with known probabilities{column} between "
-        f"{low:.3g} and {high:.3g}, rescaled so that their mean is the share of labelled rows.",
+        f"{low:.3g} and {high:.3g}{_rescaled(fit)}.",
         (),
     )
+
+
+def _rescaled(fit: Fit) -> str:
+    """That probabilities were scaled to the number of labelled rows. Those of a draw of fixed size add up to it as they are."""
+    design = fit.call.design
+    whole = not fit.n_dropped and not fit.sample.n_trained
+    if design is not None and whole and abs(design.prob.sum() - fit.n_labeled) < ROUNDING * fit.n_labeled:
+        return ""
+    return ", rescaled so that their mean is the share of labelled rows"
 
 
 def _estimator(fit: Fit) -> Part:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dsl.data.design import SamplingDesign
 from dsl.data.tables import each_row
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.reports import plots as plotting
@@ -57,13 +58,28 @@ def design_section(fit: Fit) -> Section:
     notes = notes_on(fit)
     if notes:
         parts.append(bullets(notes))
-    design = fit.call.design
-    if design is not None:
-        settings: dict[str, object] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
-        # lists in the settings, such as the sizes of many strata, would fill the page
-        settings |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
-        parts += [element("h3", text("How the labelled rows were drawn")), facts(settings)]
+    if fit.call.design is not None:
+        parts += _drawing(fit.call.design)
     return Section(ident="design", heading="Design", body=joined(parts))
+
+
+def _drawing(design: SamplingDesign) -> list[Html]:
+    """How rows were drawn for labelling, and from which strata."""
+    shown: dict[str, object] = {"Kind": design.kind, "Drawn": f"{design.n_drawn:,} of {len(design):,}"}
+    by = design.settings.get("by")
+    if isinstance(by, list):
+        shown["Strata by" if design.kind == "stratified" else "By"] = ", ".join(map(str, by))
+    # other lists in the settings would fill the page
+    shown |= {str(name): value for name, value in design.settings.items() if np.isscalar(value)}
+    parts = [element("h3", text("How the labelled rows were drawn")), facts(shown)]
+    names = design.settings.get("strata")
+    if isinstance(names, list) and design.stratum is not None and design.stratum.max() < len(names):
+        count = [np.bincount(design.stratum[rows], minlength=len(names)) for rows in (slice(None), design.drawn)]
+        strata = pd.DataFrame({"rows": count[0], "drawn": count[1]}, index=pd.Index(names, name="stratum"))
+        strata["probability"] = np.bincount(design.stratum, design.prob, len(names)) / np.maximum(count[0], 1)
+        # a part of the rows may have lost strata
+        parts.append(frame_table("strata-table", "Strata, and the rows drawn in each", strata[strata["rows"] > 0]))
+    return parts
 
 
 def estimates_section(
@@ -130,7 +146,7 @@ def comparison_section(found: Comparison) -> Section:
     """Estimators side by side, the naive estimate's bias, and what becomes of the conclusions."""
     rows = found.table
     level = f"{100 * (1 - found.alpha):g}% interval"
-    header = ["coefficient", "estimator", "estimate", "std. error", "p", f"{level}: from", "to", "labels' worth"]
+    header = ["coefficient", "estimator", "estimate", "std. error", "p", f"{level}: from", "to", "effective labels"]
     body: list[list[Cell]] = [
         [
             row.term,
@@ -153,7 +169,7 @@ def comparison_section(found: Comparison) -> Section:
     parts += [
         table("comparison-table", "Estimators side by side, on the same rows and folds", header, body),
         paragraph(
-            "Labels' worth: how many labelled rows would be needed for the same standard error without predictions.",
+            "Effective labels: how many labelled rows alone, without predictions, would give the same standard error.",
             class_="lead",
         ),
         coefficient_plot("comparison-plot", found.fits, found.alpha, "comparison-table"),

@@ -28,4 +28,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+const boxes = [...document.querySelectorAll(".scroll")];
+const mark = () => boxes.forEach((box) => { box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1); });
+mark();
+addEventListener("resize", mark);
+document.querySelectorAll("details").forEach((each) => { each.addEventListener("toggle", mark); });
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));

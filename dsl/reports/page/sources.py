@@ -52,15 +52,15 @@ SOURCES: dict[str, Source] = {
         "Egami et al., 2024",
         "Egami, N., Hinck, M., Stewart, B. M., and Wei, H. (2024). Using large language model annotations for"
         " the social sciences: A general framework of using predicted variables in downstream analyses. "
-        "Working paper.",
+        "Conditionally accepted at the American Journal of Political Science.",
     ),
     "GUIDE": Source(
         "Törnberg, 2024",
         "Törnberg, P. (2024). Best practices for text annotation with large language models. Sociologica 18(2), 67-85.",
     ),
     "HAJEK": Source(
-        "Hajek, 1964",
-        "Hajek, J. (1964). Asymptotic theory of rejective sampling with varying probabilities from a finite population. "
+        "Hájek, 1964",
+        "Hájek, J. (1964). Asymptotic theory of rejective sampling with varying probabilities from a finite population. "
         "Annals of Mathematical Statistics 35(4), 1491-1523.",
     ),
     "HAUSMAN": Source(

@@ -1,6 +1,6 @@
 """Coefficients of one analysis by several estimators, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -9,7 +9,8 @@ import pandas as pd
 from dsl.data.arguments import as_names, explain_calls, foreign_errors
 from dsl.estimators.result import Fit, HasFit
 from dsl.exceptions import ArgumentError
-from dsl.reports.plots.style import REFERENCE, dress, given_axes, legend_outside, look, new_axes
+from dsl.reports.plots.lettering import lines_of, write_label, write_names
+from dsl.reports.plots.style import MARKERS, REFERENCE, dress, given_axes, legend_outside, look, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ ESTIMATORS = {
     "naive": "naive (surrogates as truth)",
     "gold_only": "gold only",
     "dsl": "DSL",
+    "dsl, tuned": "DSL, tuned",
     "dsl+": "DSL+",
     "ppi": "PPI",
     "ppi++": "PPI++",
@@ -28,8 +30,13 @@ LOOKS: dict[str, dict[str, str]] = {
     "naive": {"marker": "s", "color": "0.55", "markerfacecolor": "white"},
     "gold_only": {"marker": "o", "color": "0.35", "markerfacecolor": "0.35"},
     "dsl": {"marker": "D", "color": "black", "markerfacecolor": "black"},
+    "dsl, tuned": {"marker": "^", "color": "#0072B2", "markerfacecolor": "#0072B2"},
+    "dsl+": {"marker": "*", "color": "#D55E00", "markerfacecolor": "#D55E00"},
+    "ppi": {"marker": "v", "color": "#009E73", "markerfacecolor": "white"},
+    "ppi++": {"marker": "P", "color": "#009E73", "markerfacecolor": "#009E73"},
+    "cdi": {"marker": "X", "color": "#CC79A7", "markerfacecolor": "#CC79A7"},
 }
-"""The same in every plot."""
+"""The same in every plot. A marker stands for one series of a plot alone."""
 BAND = 0.7
 """Share of the distance between two coefficients that their estimates fill."""
 
@@ -106,12 +113,13 @@ def coefficients(
     ax = given_axes(ax)
     if ax is None:
         # room for the axis, for each coefficient, and for each estimator under it
-        ax = new_axes(height=1.4 + 0.3 * len(shown) + 0.13 * len(shown) * len(labelled))
+        ax = new_axes(height=1.4 + 0.15 * (len(shown) + lines_of(shown)) + 0.13 * len(shown) * len(labelled))
     # the first coefficient on top
     place = pd.Series(np.arange(len(shown))[::-1], index=shown, dtype=float)
     ax.axvline(0.0, **REFERENCE)
     if truth is not None:
         _mark(ax, place, truth)
+    styles = _looks(labelled.values())
     for j, (label, numbers) in enumerate(drawn.items()):
         own = [term for term in shown if term in numbers.index]
         ends = numbers.loc[own, ["conf_low", "conf_high"]].to_numpy()
@@ -123,11 +131,11 @@ def coefficients(
             place[own] + shift,
             xerr=np.abs(ends.T - middle),
             label=label,
-            **{**look(j), **LOOKS.get(_estimator(labelled[label]), {}), "linestyle": "none"},
+            **{**look(j), **styles[j], "linestyle": "none"},
         )
-    ax.set_yticks(place.to_numpy(), shown)
+    write_names(ax, "y", list(place), shown)
     ax.set_ylim(-0.6, len(shown) - 0.4)
-    ax.set_xlabel(f"coefficient, {100 * (1 - alpha):g}% confidence interval")
+    write_label(ax, "x", f"coefficient, {100 * (1 - alpha):g}% confidence interval")
     dress(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     if len(labelled) > 1 or truth is not None:
@@ -142,7 +150,7 @@ def _labelled(fits: object) -> dict[str, Estimates]:
     else:
         listed = list(fits) if isinstance(fits, list | tuple) else [fits]
         # results of other packages have no estimator's name
-        names = [ESTIMATORS.get(_estimator(fit), "") for fit in listed]
+        names = [ESTIMATORS.get(_kind(fit), "") for fit in listed]
         if len(listed) > 1 and (len(set(names)) < len(names) or "" in names):
             raise ArgumentError(
                 "these results cannot be told apart by their estimators; pass a dict, {'some name': results, ...}"
@@ -170,6 +178,25 @@ def _numbers(fit: object, label: str, alpha: float) -> pd.DataFrame:
 
 def _estimator(fit: object) -> str:
     return str(getattr(getattr(fit, "call", None), "estimator", ""))
+
+
+def _looks(fits: Iterable[Estimates]) -> list[dict[str, str]]:
+    """An estimator's own look for the first of its fits, and a free marker for further ones and for other results."""
+    out: list[dict[str, str]] = []
+    waiting = list(map(_kind, fits))
+    free = [marker for marker in MARKERS if marker not in {LOOKS[kind]["marker"] for kind in waiting if kind in LOOKS}]
+    for j, kind in enumerate(waiting):
+        if kind in LOOKS and kind not in waiting[:j]:
+            out.append(LOOKS[kind])
+        else:
+            out.append({"marker": free.pop(0)} if free else {})
+    return out
+
+
+def _kind(fit: object) -> str:
+    """Key of `LOOKS`: the estimator, and for DSL whether its predictions count as far as they help."""
+    name, tune = _estimator(fit), getattr(getattr(fit, "call", None), "tune", None)
+    return f"{name}, tuned" if name == "dsl" and tune is not None else name
 
 
 def _mark(ax: "Axes", place: pd.Series, truth: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ from dsl.data.arguments import check_count, check_texts, explain_calls
 from dsl.engine.intervals import check_alpha, kish
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
+from dsl.reports.plots.lettering import write_label
 from dsl.reports.plots.style import REFERENCE, dress, given_axes, legend_inside, new_axes
 
 if TYPE_CHECKING:
@@ -192,8 +193,8 @@ def calibration(
     ax.set_xlim(low - room, high + room)
     ax.set_ylim(bottom, high + room)
     ax.set_yticks([tick for tick in ax.get_yticks() if low - room / 2 <= tick <= high + room])  # not beside the bars
-    ax.set_xlabel(f"out-of-fold prediction of {name}")
-    ax.set_ylabel(f"gold {name}, {100 * (1 - alpha):g}% confidence interval")
+    write_label(ax, "x", f"out-of-fold prediction of {name}")
+    write_label(ax, "y", f"gold {name}, {100 * (1 - alpha):g}% confidence interval")
     legend_inside(ax)
     dress(ax)
     return ax

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import FloatArray
-from dsl.exceptions import ArgumentError, MissingDependencyError
-from dsl.reports.plots.style import given_axes
+from dsl.exceptions import ArgumentError
+from dsl.reports.plots.lettering import write_title
+from dsl.reports.plots.style import COLORS, MARKERS, given_axes, legend_outside, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +19,6 @@ KINDS = {
     "rmse": "root mean squared error",
     "width": "mean width of {level:g}% intervals",
 }
-MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
-COLORS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "0.5")
-"""Okabe and Ito's palette: told apart by the colour-blind."""
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 SHIFT = 0.012
 """Distance between neighbouring lines' points, so that error bars do not hide each other, as a share of the axis."""
@@ -46,7 +44,7 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
         raise ArgumentError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     ax = given_axes(ax)
     if ax is None:
-        ax = _new_axes()
+        ax = new_axes()
     counts = sorted(table["n_labels"].unique())
     groups = table.groupby(["design", "estimator"], sort=False)
     lines = {(str(design), str(estimator)): line.sort_values("n_labels") for (design, estimator), line in groups}
@@ -78,15 +76,6 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
     return ax
 
 
-def _new_axes() -> "Axes":
-    try:
-        import matplotlib.pyplot as plt
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError('plots need matplotlib: pip install "dsl[plot]"') from error
-    _, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
-    return ax
-
-
 def _bars(line: pd.DataFrame, kind: str) -> FloatArray:
     """Lengths (2, counts) of two Monte Carlo errors down and up, no further than the measure can go."""
     value, half = line[kind].to_numpy(dtype=float), 2 * line[f"{kind}_se"].to_numpy(dtype=float)
@@ -105,8 +94,8 @@ def _finish(ax: "Axes", kind: str, alpha: float, counts: list[int], term: str) -
     ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.set_xlabel("labels")
     ax.set_ylabel(KINDS[kind].format(level=100 * (1 - alpha)))
-    ax.set_title(term, fontsize="medium")
+    write_title(ax, term)
     if kind != "coverage":
         ax.set_ylim(bottom=0)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", handlelength=3.5)
+    legend_outside(ax)

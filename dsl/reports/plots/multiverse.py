@@ -7,6 +7,7 @@ import numpy as np
 from dsl.data.arguments import explain_calls
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots.coefficients import ESTIMATORS, LOOKS
+from dsl.reports.plots.lettering import lines_of, write_label, write_names
 from dsl.reports.plots.style import REFERENCE, dress, given_axes, legend_outside, look, new_axes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def multiverse(found: "Multiverse", ax: "Axes | None" = None, *, term: str | Non
     rows = rows.sort_values(["naive_estimate", "estimate"], ascending=False, kind="stable")
     ax = given_axes(ax)
     if ax is None:
-        ax = new_axes(height=1.4 + 0.42 * len(rows))
+        ax = new_axes(height=1.4 + 0.27 * len(rows) + 0.15 * lines_of(list(rows["universe"])))
     # the largest naive estimate on top
     place = np.arange(len(rows))[::-1].astype(float)
     ax.axvline(0.0, **REFERENCE)
@@ -62,9 +63,9 @@ def multiverse(found: "Multiverse", ax: "Axes | None" = None, *, term: str | Non
             label=ESTIMATORS.get(name, name),
             **{**look(j), **LOOKS.get(name, {}), "linestyle": "none"},
         )
-    ax.set_yticks(place, rows["universe"])
+    write_names(ax, "y", list(place), list(rows["universe"]))
     ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlabel(f"{shown}, {100 * (1 - found.alpha):g}% confidence interval")
+    write_label(ax, "x", f"{shown}, {100 * (1 - found.alpha):g}% confidence interval")
     dress(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     legend_outside(ax)

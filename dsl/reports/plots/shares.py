@@ -9,6 +9,7 @@ import pandas as pd
 from dsl._typing import AnyArray, FloatArray
 from dsl.data.arguments import Names, as_names, check_texts, explain_calls
 from dsl.exceptions import ArgumentError
+from dsl.reports.plots.lettering import lines_of, write_label, write_names
 from dsl.reports.plots.style import MARKERS, dress, given_axes, legend_outside, look, new_axes
 
 if TYPE_CHECKING:
@@ -139,11 +140,11 @@ def _over_time(
         x = place[table.index.get_indexer(line.index)] + shift
         ax.errorbar(x, line["share"], yerr=_whiskers(line), label=label, **look(before + j))
     if ticks is not None:
-        ax.set_xticks(*ticks)
+        write_names(ax, "x", [float(value) for value in ticks[0]], ticks[1])
     if pd.api.types.is_datetime64_any_dtype(table[shares.time]) or isinstance(table[shares.time].dtype, pd.PeriodDtype):
         ax.xaxis_date()
-    ax.set_xlabel(shares.time)
-    ax.set_ylabel(_share_of(shares, table))
+    write_label(ax, "x", shares.time)
+    write_label(ax, "y", _share_of(shares, table))
     _finish(ax, table, axis="y")
     return ax
 
@@ -173,20 +174,22 @@ def _by_group(
     """Groups from top to bottom, or, without groups, categories."""
     names = table["_group"] if shares.by else table["category"].astype(str)
     order = pd.Series(range(names.nunique()), index=names.unique(), dtype=float)
-    ax = new_axes(height=1.2 + 0.25 * len(order) * max(1.0, 0.6 * len(lines))) if ax is None else ax
+    if ax is None:
+        more = lines_of(list(order.index)) - len(order)
+        ax = new_axes(height=1.2 + 0.15 * more + 0.25 * len(order) * max(1.0, 0.6 * len(lines)))
     together = len(lines) if shares.by else 1
     for j, (label, line) in enumerate(lines):
         shift = 0.7 * (j - (together - 1) / 2) / together if shares.by and before == 0 else 0.12 * before
         y = order[names[line.index]].to_numpy() + shift
         style = {**look(before + (j if shares.by else 0)), "linestyle": "none"}
         ax.errorbar(line["share"], y, xerr=_whiskers(line), label=label, **style)
-    ax.set_yticks(order.to_numpy(), list(order.index))
+    write_names(ax, "y", list(order), [str(name) for name in order.index])
     # reversed: the first group on top
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(_share_of(shares, table))
+    write_label(ax, "x", _share_of(shares, table))
     if shares.by:
-        ax.set_ylabel(", ".join(shares.by))
+        write_label(ax, "y", ", ".join(shares.by))
     _finish(ax, table, axis="x", legend=bool(shares.by) or before > 0)
     return ax
 

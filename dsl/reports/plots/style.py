@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dsl._typing import Record
 from dsl.exceptions import ArgumentError, MissingDependencyError
+from dsl.reports.plots.lettering import write_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +65,10 @@ def dress(ax: "Axes", *, grid: Literal["x", "y"] | None = None) -> None:
 def legend_outside(ax: "Axes") -> None:
     """Legend to the right of the axes, where it hides nothing."""
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", handlelength=3.5)
+    write_legend(ax)
 
 
 def legend_inside(ax: "Axes") -> None:
     """Legend in the emptiest corner."""
     ax.legend(frameon=False, loc="best", fontsize="small")
+    write_legend(ax)

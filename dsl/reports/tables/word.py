@@ -10,6 +10,7 @@ from dsl.reports.tables.render import Grid, minus
 
 if TYPE_CHECKING:
     from docx.table import _Cell
+    from docx.text.paragraph import Paragraph
 
 
 def write_word(grid: Grid, path: Path) -> None:
@@ -20,8 +21,10 @@ def write_word(grid: Grid, path: Path) -> None:
     except ImportError as error:
         raise MissingDependencyError("a Word table needs python-docx: pip install python-docx") from error
     document = Document()
+    # the template's own say that it was made for python-docx
+    document.core_properties.title, document.core_properties.author = grid.title, ""
     if grid.title:
-        document.add_paragraph(grid.title, style="Caption")
+        _title(document.add_paragraph(grid.title, style="Caption"))
     lines = [*grid.heads, *grid.body, *grid.facts]
     table = document.add_table(rows=len(lines), cols=len(lines[0]))
     # lines of the table with a rule above: heads, coefficients, facts
@@ -42,6 +45,16 @@ def write_word(grid: Grid, path: Path) -> None:
     document.save(packed)
     with written_aside(path) as draft:
         draft.write_bytes(packed.getvalue())
+
+
+def _title(paragraph: "Paragraph") -> None:
+    """Bold and black, on the page of its table. The style stays Word's caption, which its lists of tables look for."""
+    from docx.shared import Pt, RGBColor
+
+    paragraph.paragraph_format.keep_with_next = True
+    paragraph.paragraph_format.space_after = Pt(6)
+    for run in paragraph.runs:
+        run.font.bold, run.font.size, run.font.color.rgb = True, Pt(11), RGBColor(0, 0, 0)
 
 
 def _rule(cell: "_Cell", *, above: bool, below: bool) -> None:

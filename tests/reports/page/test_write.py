@@ -317,6 +317,29 @@ def test_methods_have_the_numbers_of_the_analysis(fit: Any) -> None:
     assert f"SE {fit.bse['x']:.3f}" in clustered.paragraphs[1]
 
 
+@quickly
+def test_strata_are_named_and_fixed_sizes_are_not_called_rescaled() -> None:
+    truth = POSTS.assign(y=(POSTS["x"] > 0) * 1.0, late=POSTS["words"] > 30).drop(columns="pi")
+    design = dsl.sampling.stratified(truth, 60, by=["g", "late"], allocation="equal", seed=4)
+    data = truth.assign(y=truth["y"].where(design.drawn))
+    fit = run(data, design=design)
+    page = Page(report_html(fit, data, compare=False, diagnose=False))
+    rows = {cells[0][0]: [value for _, value in cells[1:]] for cells in page.tables["strata-table"][1:]}
+    sizes = truth.groupby(["g", "late"]).size()
+    assert list(rows) == [f"{g}, {late}" for g, late in sizes.index]
+    assert [[float(value or "nan") for value in row] for row in rows.values()] == [
+        [size, 10.0, pytest.approx(10 / size)] for size in sizes
+    ]
+    assert "Strata by" in page.words
+    assert "g, late" in page.words
+    assert "with known probabilities between" in page.words
+    assert "rescaled" not in page.words
+    # a part of the rows has a random number of labels, and so have rows whose probabilities are stated alone
+    part = data[data["words"] > 20]
+    for other in (run(part, design=design.subset(part.index)), run(POSTS, sample_prob="pi")):
+        assert "rescaled so that" in methods.labelling(other.core)[0]
+
+
 def test_finite_population_is_said() -> None:
     found = methods.describe(run(POSTS, target="finite").core, alpha=0.05, comparison=None, version="1")
     assert "these 200 rows as a finite population" in found.paragraphs[0]

@@ -106,6 +106,34 @@ def test_an_estimator_looks_the_same_whatever_it_is_drawn_with(fits: list[Any]) 
     assert len({marker for marker, *_ in first}) == 3
 
 
+def test_no_two_series_have_one_marker(fits: list[Any]) -> None:
+    tuned, plus = (run(posts(), "y ~ x + factor(z)", **given) for given in ({"tune": "coef"}, {"estimator": "dsl+"}))
+    ax = coefficients([*fits, tuned, plus])
+    assert [text.get_text() for text in ax.get_legend().get_texts()][2:] == ["DSL", "DSL, tuned", "DSL+"]
+    assert len({marker for marker, *_ in styles(ax)}) == 5
+    again = coefficients(
+        {"a": fits[2], "b": fits[2], "c": tuned, "d": fits[0], "e": sm.OLS(posts()["llm"], posts()[["x"]]).fit()}
+    )
+    markers = [marker for marker, *_ in styles(again)]
+    assert len(set(markers)) == 5
+    assert (markers[0], markers[2], markers[3]) == ("D", "^", "s")  # the first of an estimator looks as ever
+
+
+def test_fits_and_comparisons_draw_themselves(fits: list[Any]) -> None:
+    _, given = plt.subplots()
+    ax = fits[2].plot(given, terms="x", alpha=0.1, truth={"x": 0.2})
+    assert ax is given
+    (box,) = bars(ax).values()
+    np.testing.assert_allclose(whiskers(box)[:, :, 0], fits[2].conf_int(alpha=0.1).loc[["x"]])
+    found = fits[2].compare(posts(), estimators=("naive", "gold_only", "tuned"), alpha=0.1)
+    ax = found.plot()
+    assert list(bars(ax)) == ["naive", "gold_only", "dsl", "tuned"]
+    table = found.table[(found.table["estimator"] == "tuned") & (found.table["term"] != "Intercept")]
+    np.testing.assert_allclose(whiskers(bars(ax)["tuned"])[:, :, 0], table[["conf_low", "conf_high"]])
+    with pytest.raises(e.ArgumentError, match="'zz'"):
+        found.plot(terms="zz")
+
+
 def test_coefficients_that_cannot_be_drawn(fits: list[Any]) -> None:
     for wrong, arguments, message in (
         ([], {}, "fits is empty"),

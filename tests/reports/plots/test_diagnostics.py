@@ -1,5 +1,7 @@
 """Plots of weights and calibration: what cannot be drawn says why."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import dsl
 from dsl.exceptions import ArgumentError
 from dsl.reports.plots import calibration, weights
+from tests.posts import posts, run
 
 
 def fit(offset: float, step: float) -> object:
@@ -23,6 +26,24 @@ def test_numbers_of_any_size_are_drawn(offset: float, step: float) -> None:
         axes = plot(fit(offset, step))
         axes.figure.canvas.draw()
         assert len(axes.patches)
+
+
+def test_diagnostics_draw_themselves() -> None:
+    data = posts()
+    found = run(data, "y ~ x", sample_prob="pi").diagnostics(data)
+    assert found.plot().get_xlabel() == "out-of-fold prediction of y"
+    assert found.plot(variable="y").get_xlabel() == "out-of-fold prediction of y"
+    assert found.plot(kind="weights").get_ylabel() == "labelled rows"
+    assert run(data, "y ~ x", estimator="gold_only").diagnostics(data).plot().get_ylabel() == "labelled rows"
+    for wrong, message in (
+        ({"kind": "bars"}, "kind.*'bars'"),
+        ({"variable": "zz"}, "'zz'"),
+        ({"kind": "weights", "variable": "y"}, "weights belong to rows"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            found.plot(**wrong)
+    with pytest.raises(ArgumentError, match="made without a fit"):
+        replace(found, fit=None).plot()
 
 
 def test_numbers_without_digits_left_are_not() -> None:

@@ -137,7 +137,12 @@ def test_word_holds_the_cells(made: RegressionTable, tmp_path: Path) -> None:
     assert [row[1:] for row in cells[2:]] == [
         [cell.replace("-", "\N{MINUS SIGN}") for cell in row] for row in made.frame().to_numpy().tolist()
     ]
-    assert document.paragraphs[0].text == "Posts & more"
+    title = document.paragraphs[0]
+    assert title.text == document.core_properties.title == "Posts & more"
+    assert title.style.name == "Caption"
+    assert title.paragraph_format.keep_with_next
+    assert [(run.bold, str(run.font.color.rgb)) for run in title.runs] == [(True, "000000")]
+    assert "python-docx" not in document.core_properties.author
 
 
 def test_great_table_holds_the_cells(made: RegressionTable) -> None:

@@ -25,6 +25,7 @@ ROOT_ENTRIES = {
     "dsl",
     "pyproject.toml",
     "r_compat",
+    "stata",
     "tests",
     "vignettes",
 }

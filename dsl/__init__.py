@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dsl.analyses.proportions import proportions
     from dsl.analyses.quantile import ppi_quantile
     from dsl.analyses.regression import dsl
+    from dsl.analyses.replicate import replicate
     from dsl.analyses.results import DSLResults
     from dsl.analyses.statistic import ppi_statistic
     from dsl.annotation.annotate import annotate
@@ -57,6 +58,7 @@ __all__ = [
     "ppi_statistic",
     "proportions",
     "r",
+    "replicate",
     "sampling",
     "table",
     "write_report",
@@ -80,6 +82,7 @@ _HOMES = {
     "ppi_quantile": "dsl.analyses.quantile",
     "ppi_statistic": "dsl.analyses.statistic",
     "proportions": "dsl.analyses.proportions",
+    "replicate": "dsl.analyses.replicate",
     "table": "dsl.reports.tables",
     "write_report": "dsl.reports.page",
 }

@@ -36,6 +36,21 @@ def test_one_version() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == dsl.__version__
+    assert read(ROOT / ".ci" / "conda" / "meta.yaml")["package"]["version"] == dsl.__version__
+    for name in ("dsl.ado", "dsl.sthlp"):
+        assert f"version {dsl.__version__}" in (ROOT / "stata" / name).read_text(encoding="utf-8")[:60]
+
+
+def test_conda_recipe() -> None:
+    """It needs what the package needs, and makes the same command."""
+    recipe, project = read(ROOT / ".ci" / "conda" / "meta.yaml"), PROJECT["project"]
+    plain = [each.replace(" ", "") for each in recipe["requirements"]["run"]]
+    assert plain == [f"python{project['requires-python']}", *project["dependencies"]]
+    assert recipe["requirements"]["host"][2:] == PROJECT["build-system"]["requires"]
+    scripts = [f"{name} = {target}" for name, target in project["scripts"].items()]
+    assert recipe["build"]["entry_points"] == scripts
+    assert (recipe["about"]["summary"], recipe["about"]["license"]) == (project["description"], project["license"])
+    assert recipe["about"]["license_file"] == project["license-files"]
 
 
 def test_citation() -> None:

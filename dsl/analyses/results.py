@@ -13,6 +13,7 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.summary2 import Summary as Summary2
 
 from dsl._typing import FloatArray, IntArray, Record
+from dsl.analyses.archive import Archiving
 from dsl.analyses.hypotheses import Hypotheses
 from dsl.analyses.model import LACKING, DSLModel, count_slopes, holds_intercept
 from dsl.analyses.predicting import Predicting
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class DSLEstimates(Hypotheses, Predicting, Wild, LikelihoodModelResults):  # type: ignore[misc]
+class DSLEstimates(Hypotheses, Predicting, Wild, Archiving, LikelihoodModelResults):  # type: ignore[misc]
     """Results of `dsl.dsl`.
 
     Everything that statsmodels results offer (``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,

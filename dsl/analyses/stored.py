@@ -9,12 +9,14 @@ import json
 import pickle
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, Protocol, Self, TypeVar
+from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from dsl._typing import AnyArray, Record
 from dsl._version import __version__
@@ -26,8 +28,9 @@ from dsl.data.formula.rlang import syntax
 from dsl.data.formula.rlang.contrasts import Contrast
 from dsl.data.formula.rlang.evaluate import Functions, is_constant
 from dsl.data.formula.rlang.matrix import Spec, Term, Variable
-from dsl.data.formula.rlang.values import Factor
+from dsl.data.formula.rlang.values import Factor, Quantity
 from dsl.data.packed import Json, Packer, Unpacker
+from dsl.data.zipped import arrays_of_bytes, arrays_to_bytes
 from dsl.engine.models import MODELS
 from dsl.engine.models.family import Family
 from dsl.engine.several import Several
@@ -136,20 +139,40 @@ class Stored:
 
 def save_fit(fit: Fit, path: PathLike) -> None:
     """Write a fit. See `dsl.DSLResults.save`."""
-    packer = Packer(
-        CLASSES, {Call: _pack_call, Spec: _pack_spec, Predictor: _pack_predictor, SamplingDesign: _pack_design}
-    )
-    facts = {"format": FORMAT, "version": VERSION, "made_by": __version__, "fit": packer.pack(fit)}
-    parts: dict[str, AnyArray] = {FACTS: _bytes(json.dumps(facts, allow_nan=False).encode()), **packer.arrays}
-    if packer.objects:
+    parts, objects = _packed(fit)
+    if objects:
         try:
-            parts[OBJECTS] = _bytes(pickle.dumps(packer.objects))
+            parts[OBJECTS] = _bytes(pickle.dumps(objects))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise ArgumentError(
-                f"the fit cannot be saved, since it holds {_described(packer.objects)} ({error}); write the formula as a string, "
+                f"the fit cannot be saved, since it holds {_described(objects)} ({error}); write the formula as a string, "
                 "in R's language, with functions that it knows"
             ) from error
     write_arrays(path, parts)
+
+
+def fit_to_bytes(fit: Fit) -> bytes:
+    """A fit as `save_fit` writes it, all of which is data.
+
+    Raises
+    ------
+    ArgumentError
+        The fit holds code: a learner that is an object, a specification of formulaic's.
+    """
+    parts, objects = _packed(fit)
+    if objects:
+        raise ArgumentError(
+            f"the fit holds code, which is no data: {_described(objects)}. Fit with a learner that has a name "
+            "(dsl.available_method()), and with a formula that is a string"
+        )
+    return arrays_to_bytes(parts)
+
+
+def _packed(fit: Fit) -> tuple[dict[str, AnyArray], list[object]]:
+    """Arrays, the facts among them, and objects that no array holds."""
+    packer = Packer(CLASSES, SPECIAL)
+    facts = {"format": FORMAT, "version": VERSION, "made_by": __version__, "fit": packer.pack(fit)}
+    return {FACTS: _bytes(json.dumps(facts, allow_nan=False).encode()), **packer.arrays}, packer.objects
 
 
 def _bytes(content: bytes) -> AnyArray:
@@ -197,6 +220,18 @@ def _pack_design(packer: Packer, design: SamplingDesign) -> Json:
     return packer.fields(design, SamplingDesign)
 
 
+def _pack_quantity(packer: Packer, quantity: Quantity) -> Json:
+    """Dates and long whole numbers, the time zone by its name."""
+    zone = None if quantity.zone is None else str(quantity.zone)
+    return {"quantity": packer.pack(quantity.exact), "days": quantity.days, "zone": zone}
+
+
+SPECIAL: Mapping[type, Callable[[Packer, Any], Json]] = {
+    Call: _pack_call, Spec: _pack_spec, Predictor: _pack_predictor, SamplingDesign: _pack_design, Quantity: _pack_quantity,
+}  # fmt: skip
+"""Classes that are packed in another way than field by field."""
+
+
 def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit:
     """Read a fit. See `dsl.DSLResults.load`.
 
@@ -210,20 +245,46 @@ def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit
         raise FileError(error.errno, f"'{file}' cannot be read ({error.strerror}); look at the path") from error
     if start[:1] == b"\x80":
         return _load_pickle(file, trusted=trusted)
+    with _readable(f"'{file}'"), file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return _unpacked(arrays, f"'{file}'", trusted=trusted, names=names)
+
+
+def fit_of_bytes(content: bytes, where: str) -> Fit:
+    """A fit that `fit_to_bytes` made bytes of, where `where` names them in messages. Nothing in them is run.
+
+    Raises
+    ------
+    FileError
+        They are no fit, are damaged, or would grow beyond `dsl.data.zipped.LARGEST`.
+    """
+    with _readable(where):
+        arrays = arrays_of_bytes(content, where)
+    return _unpacked(arrays, where, trusted=False, names=NOBODY)
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """What a reader raises of a file that is something else, as a FileError."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        yield
+    except UNREADABLE as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(
+            f"{where} is not a file of results, or is damaged ({error}); use one that fit.save wrote"
+        ) from error
+
+
+def _unpacked(arrays: dict[str, AnyArray], where: str, *, trusted: bool, names: Functions) -> Fit:
+    """The fit in these arrays."""
+    with _readable(where):
         facts = json.loads(arrays.pop(FACTS).tobytes())
         if facts["format"] != FORMAT:
             raise ValueError("it holds something else")
-    except UNREADABLE as error:
-        raise FileError(
-            f"'{file}' is not a file of results, or is damaged ({error}); use one that fit.save wrote"
-        ) from error
-    if facts["version"] != VERSION:
-        raise FileError(
-            f"'{file}' has format {facts['version']}, written by dsl {facts.get('made_by')}; this version reads format {VERSION}"
-        )
+        version, made_by = facts["version"], facts.get("made_by")
+    if version != VERSION:
+        raise FileError(f"{where} has format {version}, written by dsl {made_by}; this version reads format {VERSION}")
     objects = arrays.pop(OBJECTS, None)
     made = Unpacker(
         CLASSES,
@@ -233,7 +294,8 @@ def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit
             "learner": _lost_learner if not trusted else lambda made, value: made.unpack(value["learner"]),
             "functions": lambda made, value: {name: _function(made, each, names) for name, each in value["functions"]},
             "mean": _predictor,
-            "object": (lambda made, value: _refuse(file))
+            "quantity": _quantity,
+            "object": (lambda made, value: _refuse(where))
             if not trusted
             else lambda made, value: made.objects[value["object"]],
         },
@@ -246,7 +308,7 @@ def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit
         if isinstance(error, FileError):
             raise
         raise FileError(
-            f"'{file}' was written by dsl {facts.get('made_by')} and cannot be read by {__version__}, or is damaged "
+            f"{where} was written by dsl {made_by} and cannot be read by {__version__}, or is damaged "
             f"({type(error).__name__}: {error})"
         ) from error
     return fit
@@ -255,16 +317,16 @@ def load_fit(path: PathLike, *, trusted: bool, names: Functions = NOBODY) -> Fit
 def _load_pickle(file: Path, *, trusted: bool) -> Fit:
     """Results of a version that wrote pickles."""
     if not trusted:
-        _refuse(file)
+        _refuse(f"'{file}'")
     try:
         return fit_of(pickle.loads(file.read_bytes()))
     except (*UNREADABLE, ArgumentError) as error:
         raise FileError(f"'{file}' holds no results of dsl.dsl that this version can read ({error})") from error
 
 
-def _refuse(file: Path) -> NoReturn:
+def _refuse(where: str) -> NoReturn:
     raise FileError(
-        f"'{file}' holds Python objects, as a pickle: reading them can run any code. If you trust whoever wrote the file, "
+        f"{where} holds Python objects, as a pickle: reading them can run any code. If you trust whoever wrote the file, "
         "DSLResults.load(path, trusted=True) reads it"
     )
 
@@ -279,6 +341,12 @@ def _function(made: Unpacker, value: Json, names: Functions) -> object:
         return made.unpack(value)
     name = str(value["absent"])
     return names[name] if name in names else Absent(name)
+
+
+def _quantity(made: Unpacker, value: Record) -> Quantity:
+    exact, zone = made.unpack(value["quantity"]), value["zone"]
+    found = None if zone is None else pd.DatetimeIndex([]).tz_localize(str(zone)).tz
+    return Quantity(exact=exact, days=bool(value["days"]), zone=found)
 
 
 def _predictor(made: Unpacker, value: Record) -> Predictor:

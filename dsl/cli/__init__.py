@@ -1,4 +1,4 @@
-"""The command line: ``dsl fit``, ``compare``, ``power``, ``sample``, ``collect``, ``adaptive``, ``annotate``, ``validate``."""
+"""The command line: ``dsl --help`` lists its commands, and ``dsl fit --help`` the options of one."""
 
 from dsl.cli.command import main
 

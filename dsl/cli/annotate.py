@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from dsl._typing import JSON, Arguments
+from dsl.cli.listed import Listed
 from dsl.cli.options import add_data, read
 from dsl.cli.write import STDOUT, check_outputs, csv_text, json_text, provenance, write_all
 from dsl.data.trail import Trail, public_address, trails_of
@@ -63,9 +64,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         "--model",
         required=True,
-        action="append",
+        action=Listed,
         metavar="[NAME=]MODEL",
-        help="the model's name at the server; repeated, each makes columns of its own",
+        help="the model's name at the server; of several, each makes columns of its own",
     )
     group.add_argument("--base-url", metavar="URL", help="of a server with OpenAI's protocol (default: OpenAI's)")
     group.add_argument(

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
+from dsl.cli.listed import Listed
 from dsl.cli.options import FORMATS, add_codebook, add_data, codebook_of, read
 from dsl.cli.write import STDOUT, check_outputs, csv_text, write_all
 from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT
@@ -19,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of ``dsl collect``."""
     add_data(parser)
     parser.add_argument("--design", required=True, metavar="FILE", help="the design that 'dsl sample' wrote")
-    parser.add_argument("--coder", required=True, action="append", metavar="FILE", help="filled in; one for each coder")
+    parser.add_argument("--coder", required=True, action=Listed, metavar="FILE", help="filled in; one for each coder")
     parser.add_argument("--label", default="gold", metavar="NAME", help="column that was filled in (default: gold)")
     add_reading(parser)
     parser.add_argument(

@@ -12,14 +12,32 @@ from types import ModuleType
 from typing import Any
 
 from dsl._version import __version__
-from dsl.cli import adaptive, annotate, collect, compare, fit, multiverse, power, sample, validate
+from dsl.cli import (
+    adaptive,
+    annotate,
+    collect,
+    compare,
+    completion,
+    diagnose,
+    evaluate,
+    fit,
+    multiverse,
+    power,
+    proportions,
+    replicate,
+    sample,
+    validate,
+)
 from dsl.cli.words import arguments_of, in_words_of
 from dsl.exceptions import DSLError, DSLWarning
 
 DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
 SIGNALLED = 128
 """Exit code, as shells have it, of a process that a signal ended, less the signal's number: 143 for SIGTERM."""
-COMMANDS = (fit, compare, multiverse, power, sample, collect, adaptive, annotate, validate)
+COMMANDS = (
+    *(fit, compare, diagnose, multiverse, proportions, power, evaluate, sample, collect, adaptive, annotate, validate),
+    *(replicate, completion),
+)
 EPILOG = """\
 examples:
   dsl annotate posts.csv --text body --codebook book.yaml --model gpt-4o-mini --out labels.csv
@@ -28,7 +46,8 @@ examples:
   dsl fit labelled.csv "y ~ x" --predicted y --prediction llm_y --design design.npz --json fit.json
 
 exit codes: 0 done; 2 the command, a file or the data cannot be used (the message says why); 1 unexpected error
-(--debug shows where); 130 interrupted. Output files are written when all is done, each in one step, or not at all.
+(--debug shows where), or numbers that 'dsl replicate' found to differ; 130 interrupted. Output files are written when all is
+done, each in one step, or not at all.
 """
 
 
@@ -84,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 unusable command, file or data, 1 unexpected error, 130 interrupted. (A command that cannot be
-        parsed raises ``SystemExit(2)``, as argparse does.)
+        Exit code: 0 done, 2 unusable command, file or data, 1 unexpected error (or differences that ``dsl replicate`` found), 130
+        interrupted. (A command that cannot be parsed raises ``SystemExit(2)``, as argparse does.)
 
     Examples
     --------
@@ -105,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with _told(options) as options.warnings, _ended_by_signals():
             # warnings are collected while the command runs, so that it can write them to its JSON file
-            options.run(options)
+            code: int | None = options.run(options)
             # a broken pipe shows here, inside the try, rather than at exit
             sys.stdout.flush()
     except KeyboardInterrupt as stopped:
@@ -123,7 +142,7 @@ def _run(options: argparse.Namespace) -> int:
             options,
             BUG,
         )
-    return DONE
+    return DONE if code is None else code
 
 
 def _said(options: argparse.Namespace) -> str:

@@ -5,19 +5,10 @@ from typing import Any
 
 from dsl._typing import Record
 from dsl.cli.calling import call
-from dsl.cli.fit import SUMMARIES, TABLES, fit_record, summary_text
+from dsl.cli.fit import fit_record
+from dsl.cli.listed import Listed
 from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, call_arguments, call_record, read
-from dsl.cli.write import (
-    STDOUT,
-    Writer,
-    check_ending,
-    check_outputs,
-    csv_text,
-    json_text,
-    provenance,
-    records,
-    write_all,
-)
+from dsl.cli.write import Writer, check_files, deliver, records, summary_text
 
 HELP = "compare estimators"
 EPILOG = """\
@@ -33,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_analysis(parser, estimator=False)
     parser.add_argument(
         "--estimators",
+        action=Listed,
         nargs="+",
         metavar="NAME",
         help="naive, gold_only, dsl, tuned, dsl+, ppi, ppi++, cdi (default: naive gold_only dsl dsl+)",
@@ -52,10 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Read, fit, print, write."""
-    outputs = {f"--{n.replace('_', '-')}": getattr(options, n) for n in ("out_csv", "json", "table", "summary")}
-    check_outputs(outputs, [options.data, options.design])
-    check_ending("--table", options.table, TABLES)
-    check_ending("--summary", options.summary, SUMMARIES)
+    check_files(options, [options.data, options.design])
     arguments = call_arguments(options)
     table = read(options)
     from dsl.analyses.compare import compare
@@ -63,23 +52,13 @@ def run(options: Namespace) -> None:
     asked = {"estimators": options.estimators, "reference": options.reference, "alpha": options.alpha}
     scales = {"exponentiate": options.exponentiate, "margins": options.margins}
     found = call(compare, options.formula, table.data, {**arguments, **asked, **scales})
-    # texts by path: nothing is written before everything is computed
-    contents: dict[str | None, str | Writer] = {}
-    if options.json:
-        call_of = call_record(options, arguments)
-        record = {**provenance(options), "data": table.facts(), "call": call_of, **_record(found)}
-        contents[options.json] = json_text({**record, "warnings": options.warnings})
-    if options.out_csv:
-        contents[options.out_csv] = csv_text(found.table)
+    more: dict[str | None, str | Writer] = {options.summary: summary_text(found.summary(), options.summary)}
     if options.table:
         from dsl.reports.tables import table as regression_table
 
-        contents[options.table] = regression_table(found.fits, alpha=options.alpha, **scales).save
-    if options.summary:
-        contents[options.summary] = summary_text(found.summary(), options.summary)
-    write_all({path: content for path, content in contents.items() if path})
-    if not options.quiet and STDOUT not in contents:
-        print(found.summary())
+        more[options.table] = regression_table(found.fits, alpha=options.alpha, **scales).save
+    facts = {"data": table.facts(), "call": call_record(options, arguments), **_record(found)}
+    deliver(options, found.summary(), table=found.table, record=facts, more=more)
 
 
 def _record(found: Any) -> Record:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
-from statsmodels.iolib.summary import Summary
 
 from dsl._typing import IntArray, Record
 from dsl.cli.calling import call
@@ -13,20 +12,18 @@ from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, cal
 from dsl.cli.write import (
     STDOUT,
     Writer,
-    check_ending,
-    check_outputs,
+    check_files,
     csv_text,
     json_text,
     provenance,
     records,
+    summary_text,
     write_all,
 )
 from dsl.estimators.records import Splits
 from dsl.exceptions import ArgumentError
 
 if TYPE_CHECKING:
-    from statsmodels.iolib.summary import Summary
-
     from dsl.analyses.results import DSLResults
 
 HELP = "fit a regression"
@@ -43,9 +40,6 @@ in a Makefile:
   fit.json: posts.csv
   \tdsl fit $< "y ~ x" --predicted y --prediction llm_y --quiet --json $@
 """
-
-TABLES = (".txt", ".md", ".tex", ".html", ".htm", ".docx")
-SUMMARIES = (".txt", ".tex", ".html", ".htm")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -67,8 +61,16 @@ def add_results(parser: ArgumentParser) -> None:
     group.add_argument("--summary", metavar="FILE", help="summary: .txt, .tex, .html")
     group.add_argument("--report", metavar="FILE", help="page (.html) with a comparison of estimators and diagnostics")
     group.add_argument(
-        "--trail", metavar="FILE", help="how a model made the labels (from 'dsl annotate'), for the report"
+        "--trail",
+        metavar="FILE",
+        help="how a model made the labels (from 'dsl annotate'), for the report and the archive",
     )
+    group.add_argument(
+        "--archive",
+        metavar="FILE",
+        help="replication archive (.zip) with call, hashes, labels, report: see 'dsl replicate'",
+    )
+    group.add_argument("--include-data", action="store_true", help="the data too go into the archive")
 
 
 def run(options: Namespace) -> None:
@@ -101,13 +103,11 @@ def printed(options: Namespace, fit: "DSLResults") -> list[str]:
 
 def check_results(options: Namespace, inputs: Sequence[str | None], more: Mapping[str, str | None]) -> None:
     """Raise ArgumentError, before any work, if a result (or another output) cannot be written where it is wanted."""
-    named = ("out_csv", "json", "table", "summary", "report")
-    check_outputs({**{f"--{n.replace('_', '-')}": getattr(options, n) for n in named}, **more}, inputs)
-    if options.trail is not None and options.report is None:
-        raise ArgumentError("--trail is for the report; name one, --report report.html")
-    check_ending("--table", options.table, TABLES)
-    check_ending("--summary", options.summary, SUMMARIES)
-    check_ending("--report", options.report, (".html", ".htm"))
+    check_files(options, inputs, more)
+    if options.trail is not None and options.report is None and options.archive is None:
+        raise ArgumentError("--trail is for the report and the archive; name one, --report report.html")
+    if options.include_data and options.archive is None:
+        raise ArgumentError("--include-data is for the archive; name one, --archive replication.zip")
 
 
 def result_contents(
@@ -148,6 +148,10 @@ def result_contents(
         # the page makes fits of its own, for which these arguments count again
         shown = {name: getattr(options, name) for name in ("alpha", "n_jobs", "progress", "trail")} | scales
         contents[options.report] = lambda path: write_report(fit, path, data, **shown)
+    if options.archive:
+        # the log of an adaptive design belongs to it
+        kept = {name: getattr(options, name, None) for name in ("include_data", "trail", "log", "alpha", "n_jobs")}
+        contents[options.archive] = lambda path: fit.archive(path, data, **kept)
     return contents
 
 
@@ -183,12 +187,3 @@ def fit_record(fit: Fitted, tidy: pd.DataFrame) -> Record:
         "fit_quality": records(fit.fit_quality.reset_index()) if learned else [],
         "tuning": records(fit.tuning.rename_axis("term").reset_index()) if fit.splits.tuning is not None else [],
     }
-
-
-def summary_text(summary: "Summary", path: str) -> str:
-    """A summary in the format that the file's ending says."""
-    lower = path.lower()
-    if lower.endswith((".html", ".htm")):
-        head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"></head><body>'
-        return f"{head}\n{summary.as_html()}\n</body></html>\n"
-    return f"{summary.as_latex()}\n" if lower.endswith(".tex") else f"{summary}\n"

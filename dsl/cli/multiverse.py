@@ -5,19 +5,9 @@ from typing import Any
 
 from dsl._typing import Record
 from dsl.cli.calling import call
-from dsl.cli.fit import SUMMARIES, summary_text
+from dsl.cli.listed import Listed
 from dsl.cli.options import add_analysis, add_data, add_outputs, call_arguments, call_record, read
-from dsl.cli.write import (
-    STDOUT,
-    Writer,
-    check_ending,
-    check_outputs,
-    csv_text,
-    json_text,
-    provenance,
-    records,
-    write_all,
-)
+from dsl.cli.write import check_files, deliver, records, summary_text
 from dsl.exceptions import ArgumentError
 
 HELP = "one analysis with the labels of many models"
@@ -35,10 +25,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         dest="thresholds",
-        action="append",
-        type=float,
+        action=Listed,
+        convert=float,
         metavar="T",
-        help="score from which on a label is 1, for predictions that are scores; may be repeated",
+        help="score from which on a label is 1, for predictions that are scores",
     )
     group = add_outputs(
         parser, "a row for each coefficient and set of labels", "estimates, agreement, naive signs and conclusions"
@@ -48,28 +38,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Read, fit, print, write."""
-    outputs = {f"--{name.replace('_', '-')}": getattr(options, name) for name in ("out_csv", "json", "summary")}
-    check_outputs(outputs, [options.data, options.design])
-    check_ending("--summary", options.summary, SUMMARIES)
+    check_files(options, [options.data, options.design])
     arguments = call_arguments(options)
     asked = _asked(options, arguments)
     table = read(options)
     from dsl.analyses.multiverse import multiverse
 
     found = call(multiverse, options.formula, table.data, {**arguments, **asked})
-    # texts by path: nothing is written before everything is computed
-    contents: dict[str | None, str | Writer] = {}
-    if options.json:
-        call_of = call_record(options, {**arguments, **asked})
-        record = {**provenance(options), "data": table.facts(), "call": call_of, **_record(found)}
-        contents[options.json] = json_text({**record, "warnings": options.warnings})
-    if options.out_csv:
-        contents[options.out_csv] = csv_text(found.table)
-    if options.summary:
-        contents[options.summary] = summary_text(found.summary(), options.summary)
-    write_all({path: content for path, content in contents.items() if path})
-    if not options.quiet and STDOUT not in contents:
-        print(found.summary())
+    facts = {"data": table.facts(), "call": call_record(options, {**arguments, **asked}), **_record(found)}
+    more = {options.summary: summary_text(found.summary(), options.summary)}
+    deliver(options, found.summary(), table=found.table, record=facts, more=more)
 
 
 def _asked(options: Namespace, arguments: Record) -> Record:

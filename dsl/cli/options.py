@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dsl._typing import Record
+from dsl.cli.listed import Listed
 from dsl.cli.read import Reading, Table, read_table
 from dsl.data.arguments import as_name
 from dsl.exceptions import ArgumentError
 
 if TYPE_CHECKING:
+    from dsl.sampling import LabelDesign
     from dsl.sampling.coding.codebook import CodebookLike
 
 FORMATS = "csv, xlsx, label_studio, doccano, prodigy, argilla"
@@ -36,27 +38,38 @@ CALL = (
     "progress",
 )
 """Arguments of `dsl.dsl` that options give as they are."""
+VARIABLES = "variables (columns of the data; several: --prediction a,b or --prediction a --prediction b)"
+"""Heading of the options that name columns."""
 LISTS = ("prediction", "feature", "index", "sl_method", "cluster")
 """Arguments that may be given several times."""
 
 
-def add_data(parser: ArgumentParser) -> None:
+def add_data(parser: ArgumentParser, *, optional: bool = False) -> None:
     """The file, and how to read it."""
-    parser.add_argument("data", help="CSV, TSV, Parquet, Stata (.dta), SPSS (.sav), RDS or RData file")
+    parser.add_argument(
+        "data",
+        nargs="?" if optional else None,
+        help="CSV, TSV, JSON lines, Excel, Parquet, Feather, Stata (.dta), SPSS (.sav), RDS or RData file, or - for stdin",
+    )
     group = parser.add_argument_group("reading the data")
     group.add_argument("--id", dest="row_id", metavar="COL", help="column that tells rows apart (default: their order)")
     group.add_argument("--sep", help="separator of a text file (default: ',' in .csv, a tab in .tsv)")
     group.add_argument("--decimal", default=".", help="decimal sign of a text file (default: '.')")
     group.add_argument(
         "--na",
-        action="append",
+        action=Listed,
         metavar="CODE",
-        help="code for a missing value, in any column; may be repeated. Empty cells are missing in any case, and nothing else is",
+        help="code for a missing value, in any column. Empty cells are missing in any case, and nothing else is",
     )
     group.add_argument("--encoding", default="utf-8-sig", help="encoding of a text file (default: UTF-8)")
     group.add_argument(
-        "--value-labels", action="store_true", help="Stata, SPSS: labelled numbers are categories, not numbers"
+        "--value-labels",
+        action=Listed,
+        metavar="COL",
+        help="Stata, SPSS: columns whose labelled numbers are categories, not numbers; all: every column",
     )
+    group.add_argument("--sheet", metavar="NAME", help="Excel: the sheet, of several")
+    group.add_argument("--data-format", metavar="KIND", help="of stdin: csv, tsv, jsonl, parquet, ... (default: csv)")
 
 
 def read(options: Namespace) -> Table:
@@ -67,15 +80,30 @@ def read(options: Namespace) -> Table:
         encoding=options.encoding,
         decimal=options.decimal,
         na=tuple(options.na or ()),
-        value_labels=options.value_labels,
+        value_labels=tuple(options.value_labels or ()),
+        sheet=options.sheet,
+        kind=options.data_format,
         row_id=as_name(options.row_id, "--id"),
     )
     return read_table(options.data, reading)
 
 
-def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
-    """What `dsl.dsl` takes."""
-    _add_variables(parser)
+def add_analysis(
+    parser: ArgumentParser, *, estimator: bool = True, drawn: bool = True, target: str = "superpopulation"
+) -> None:
+    """What `dsl.dsl` takes.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    estimator : bool
+        Whether the command has one estimator.
+    drawn : bool
+        Whether the data say which rows were drawn for labelling, and how.
+    target : str
+        The default.
+    """
+    _add_variables(parser, drawn=drawn)
     group = parser.add_argument_group("analysis")
     group.add_argument(
         "--model",
@@ -83,11 +111,27 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         help="lm, logit, felm, poisson, probit, cloglog, gamma, multinom, ologit, oprobit, negbin, iv (default: lm)",
     )
     if estimator:
-        group.add_argument(
-            "--estimator", default="dsl", help="dsl, dsl+, ppi, ppi++, cdi, gold_only, naive (default: dsl)"
-        )
-        group.add_argument("--tune", type=number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
-    group.add_argument("--target", default="superpopulation", help="superpopulation, or finite: these rows themselves")
+        add_estimator(group)
+    add_inference(group, target)
+    group.add_argument("--fixed-effect", default="oneway", help="oneway, twoways, multiway (default: oneway)")
+    add_learning(parser).add_argument(
+        "--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]"
+    )
+
+
+def add_estimator(group: argparse._ArgumentGroup) -> None:
+    """The estimator."""
+    group.add_argument("--estimator", default="dsl", help="dsl, dsl+, ppi, ppi++, cdi, gold_only, naive (default: dsl)")
+    group.add_argument("--tune", type=number_or_name, metavar="T", help="scalar, coef, matrix, or a number")
+
+
+def add_inference(group: argparse._ArgumentGroup, target: str = "superpopulation") -> None:
+    """What standard errors and intervals are those of."""
+    group.add_argument(
+        "--target",
+        default=target,
+        help=f"superpopulation, or finite: these rows themselves (default: {target})",
+    )
     group.add_argument(
         "--vcov",
         help="robust, HC0, HC1, HC2, HC3, CR0, CR1, CR2, CR3, jackknife, PRESS, design, design+HC3 (default: design+HC3 if "
@@ -99,13 +143,15 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         action=argparse.BooleanOptionalAction,
         help="t rather than normal intervals (default: where a lambda is chosen from the data)",
     )
-    group.add_argument("--fixed-effect", default="oneway", help="oneway, twoways, multiway (default: oneway)")
     group.add_argument("--alpha", type=float, default=0.05, help="one minus the level of the intervals (default: 0.05)")
+
+
+def add_learning(parser: ArgumentParser) -> argparse._ArgumentGroup:
+    """How gold labels are predicted."""
     group = parser.add_argument_group("learning")
     group.add_argument(
-        "--sl-method", action="append", metavar="NAME", help="learner; repeated: stacked (default: auto)"
+        "--sl-method", action=Listed, metavar="NAME", help="learner; several are stacked (default: auto)"
     )
-    group.add_argument("--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]")
     group.add_argument("--folds", "--cross-fit", dest="cross_fit", type=int, default=5, metavar="K", help="default: 5")
     group.add_argument("--splits", "--sample-split", dest="sample_split", type=int, metavar="S", help="default: 10")
     group.add_argument("--seed", type=int, default=1234, help="default: 1234")
@@ -113,51 +159,60 @@ def add_analysis(parser: ArgumentParser, *, estimator: bool = True) -> None:
         "--jobs", "--n-jobs", dest="n_jobs", type=int, default=1, metavar="J", help="parallel fits (-1: all)"
     )
     group.add_argument("--progress", action="store_true", help="show a progress bar")
+    return group
 
 
-def _add_variables(parser: ArgumentParser) -> None:
+def _add_variables(parser: ArgumentParser, *, drawn: bool) -> None:
     """The formula and the columns' roles."""
     group = add_roles(parser)
+    if drawn:
+        add_draw(group)
+        group.add_argument(
+            "--trained-on",
+            metavar="COL",
+            help="1 on rows whose gold labels the predictions' maker has seen, 0 elsewhere",
+        )
+    group.add_argument("--weights", metavar="COL", help="what each row counts for, as survey weights do")
+    group.add_argument("--index", action=Listed, metavar="COL", help="fixed effects (--model felm or poisson)")
+
+
+def add_draw(group: argparse._ArgumentGroup) -> None:
+    """Which rows were drawn for labelling, and how."""
     group.add_argument("--labeled", metavar="COL", help="1 on labelled rows (default: where gold is not missing)")
     group.add_argument("--sample-prob", metavar="COL", help="probability of being labelled (default: all the same)")
-    group.add_argument("--weights", metavar="COL", help="what each row counts for, as survey weights do")
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
-    group.add_argument(
-        "--trained-on", metavar="COL", help="1 on rows whose gold labels the predictions' maker has seen, 0 elsewhere"
-    )
-    group.add_argument("--index", action="append", metavar="COL", help="fixed effects (--model felm or poisson)")
 
 
 def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:
     """The formula and what any analysis of it has: predicted variables, predictions, features, clusters."""
     parser.add_argument("formula", help="as in R: 'y ~ x1 + factor(x2)', 'y ~ x | unit + year'")
-    group = parser.add_argument_group("variables (columns of the data; repeat an option to name several)")
+    group = parser.add_argument_group(VARIABLES)
     group.add_argument(
         "--predicted",
         "--predicted-var",
         dest="predicted_var",
-        action="append",
+        action=Listed,
         metavar="COL[=SURROGATE]",
         required=True,
         help="variable with gold labels on some rows, and perhaps its own surrogate",
     )
-    group.add_argument("--prediction", action="append", metavar="COL", help="surrogate labels, on every row")
-    group.add_argument("--feature", action="append", metavar="COL", help="further column for the learner")
+    group.add_argument("--prediction", action=Listed, metavar="COL", help="surrogate labels, on every row")
+    group.add_argument("--feature", action=Listed, metavar="COL", help="further column for the learner")
     group.add_argument("--text", metavar="COL", help="texts for a learner that reads them (--sl-method tfidf, auto)")
     group.add_argument(
         "--refusals", default="raise", help="missing predictions and features: raise, or indicator (default: raise)"
     )
     group.add_argument(
         "--cluster",
-        action="append",
+        action=Listed,
         metavar="COL",
-        help="clusters of the standard errors and folds; given twice, clusters in two ways",
+        help="clusters of the standard errors and folds; two columns: clusters in two ways",
     )
     return group
 
 
 def add_outputs(parser: ArgumentParser, tidy: str, record: str) -> argparse._ArgumentGroup:
-    """Files that every command can write."""
+    """Files that every command can write (`dsl.cli.write.deliver`)."""
     group = parser.add_argument_group("output (replaced in one step when all is done; '-' for CSV or JSON on stdout)")
     group.add_argument("--out-csv", metavar="FILE", help=tidy)
     group.add_argument("--json", metavar="FILE", help=record)
@@ -184,21 +239,33 @@ def call_arguments(options: Namespace) -> Record:
     for name in ("estimator", "tune"):
         if hasattr(options, name):
             out[name] = getattr(options, name)
-    if getattr(options, "design", None) is not None:
-        from dsl.sampling import LabelDesign
-
-        out["design"] = LabelDesign.load(options.design)
+    design = design_of(options)
+    if design is not None:
+        out["design"] = design
     return out
+
+
+def design_of(options: Namespace) -> "LabelDesign | None":
+    """The design that the options name."""
+    if getattr(options, "design", None) is None:
+        return None
+    from dsl.sampling import LabelDesign
+
+    return LabelDesign.load(options.design)
+
+
+def design_record(options: Namespace, design: "LabelDesign | None") -> Record | None:
+    """A design as JSON can hold it, for which it is too large itself: its file and fingerprint say which it was."""
+    return None if design is None else {"path": options.design, "fingerprint": design.fingerprint}
 
 
 def call_record(options: Namespace, arguments: Record) -> Record:
     """The call as JSON can hold it: a design by its file and fingerprint."""
     out = {"formula": options.formula, **arguments}
-    # a design is too large for JSON: its file and fingerprint say which it was
     if "design" in out:
-        out["design"] = {"path": options.design, "fingerprint": arguments["design"].fingerprint}
-    # numbers do not depend on these two
-    return {name: value for name, value in out.items() if name not in ("n_jobs", "progress")}
+        out["design"] = design_record(options, arguments["design"])
+    # numbers do not depend on these
+    return {name: value for name, value in out.items() if name not in ("n_jobs", "progress", "checkpoint")}
 
 
 def predicted_of(given: list[str]) -> list[str] | dict[str, list[str]]:
@@ -271,9 +338,7 @@ def add_coder_file(parser: ArgumentParser, *, required: bool) -> argparse._Argum
         required=required,
         help=".csv or .xlsx to fill in, or a file of a tool; an existing one is never replaced",
     )
-    group.add_argument(
-        "--columns", action="append", metavar="COL", required=required, help="what the coder sees; may be repeated"
-    )
+    group.add_argument("--columns", action=Listed, metavar="COL", required=required, help="what the coder sees")
     add_codebook(group)
     group.add_argument("--format", help=f"{FORMATS} (default: what the file's ending says)")
     group.add_argument(

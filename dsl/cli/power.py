@@ -11,6 +11,7 @@ import pandas as pd
 
 from dsl._typing import Record
 from dsl.cli.calling import call
+from dsl.cli.listed import Listed
 from dsl.cli.options import (
     add_analysis,
     add_data,
@@ -21,26 +22,16 @@ from dsl.cli.options import (
     one_or_mapping,
     read,
 )
-from dsl.cli.write import (
-    STDOUT,
-    Writer,
-    check_ending,
-    check_outputs,
-    csv_text,
-    json_text,
-    provenance,
-    records,
-    write_all,
-)
+from dsl.cli.write import Writer, check_files, deliver, records, save_plot
 from dsl.exceptions import ArgumentError
 
 HELP = "how many labels are needed"
 EPILOG = """\
 examples:
-  dsl power pilot.csv "y ~ x" --predicted y --prediction llm_y --labeled-size 500 1000 2000
+  dsl power pilot.csv "y ~ x" --predicted y --prediction llm_y --n-labels 500,1000,2000
   dsl power pilot.csv "y ~ x" --predicted y --prediction llm_y --se x=0.05
   dsl power pilot.csv "y ~ x" --predicted y --prediction llm_y --effect x=0.2 --power 0.9 --expert-price 1.5
-  dsl power unlabelled.csv "y ~ x" --predicted y --prediction llm_y --accuracy 0.85 --labeled-size 500
+  dsl power unlabelled.csv "y ~ x" --predicted y --prediction llm_y --accuracy 0.85 --n-labels 500
 """
 
 
@@ -49,16 +40,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_data(parser)
     add_analysis(parser)
     group = parser.add_argument_group("power")
-    group.add_argument("--labeled-size", nargs="+", type=int, metavar="N", help="numbers of labelled rows")
+    group.add_argument(
+        "--n-labels",
+        "--labeled-size",
+        dest="labeled_size",
+        action=Listed,
+        nargs="+",
+        convert=int,
+        metavar="N",
+        help="numbers of labelled rows",
+    )
     group.add_argument("--nobs", type=int, help="rows of the planned study, if not those of the data")
     group.add_argument("--drawn", default="rows", help="rows or clusters: what is drawn for labelling (default: rows)")
     group.add_argument(
-        "--accuracy", action="append", type=by_term(), metavar="[VAR=]A", help="assumed, nothing labelled yet"
+        "--accuracy", action=Listed, convert=by_term(), metavar="[VAR=]A", help="assumed, nothing labelled yet"
     )
-    group.add_argument("--rmse", action="append", type=by_term(), metavar="[VAR=]E", help="the same for numbers")
+    group.add_argument("--rmse", action=Listed, convert=by_term(), metavar="[VAR=]E", help="the same for numbers")
     group.add_argument("--replications", type=int, default=20, help="with --accuracy or --rmse (default: 20)")
-    group.add_argument("--se", action="append", type=by_term(), metavar="[TERM=]SE", help="standard error to reach")
-    group.add_argument("--effect", action="append", type=by_term(), metavar="[TERM=]B", help="coefficient to find")
+    group.add_argument("--se", action=Listed, convert=by_term(), metavar="[TERM=]SE", help="standard error to reach")
+    group.add_argument("--effect", action=Listed, convert=by_term(), metavar="[TERM=]B", help="coefficient to find")
     group.add_argument("--power", type=float, default=0.8, help="probability of finding it (default: 0.8)")
     group.add_argument("--expert-price", type=float, help="of one expert label: costs are shown")
     group.add_argument("--llm-price", type=float, default=0.0, help="of one row's surrogates (default: 0)")
@@ -68,10 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Read, predict, print, write."""
-    check_outputs(
-        {"--out-csv": options.out_csv, "--json": options.json, "--plot": options.plot}, [options.data, options.design]
-    )
-    check_ending("--plot", options.plot, (".png", ".pdf", ".svg"))
+    check_files(options, [options.data, options.design])
     arguments = call_arguments(options)
     se, effect = one_or_mapping(options.se, "--se"), one_or_mapping(options.effect, "--effect")
     if se is not None and effect is not None:
@@ -84,28 +81,18 @@ def run(options: Namespace) -> None:
     cost = None if options.expert_price is None else found.cost(options.expert_price, options.llm_price)
     # a row for each size and term, as other programs read tables best
     curve = _long({"predicted_se": found.predicted_se, "mde": found.mde(options.power, options.alpha)})
-    contents: dict[str | None, str | Writer] = {}
-    if options.json:
-        contents[options.json] = json_text(
-            {
-                **provenance(options),
-                "data": table.facts(),
-                "call": call_record(options, arguments),
-                "basis": found.study.basis,
-                "curve": records(curve),
-                "labels_needed": records(None if needed is None else needed.rename_axis("term").reset_index()),
-                "cost": records(None if cost is None else cost.reset_index()),
-                "warnings": options.warnings,
-            }
-        )
-    if options.out_csv:
-        contents[options.out_csv] = csv_text(curve)
-    if options.plot:
-        # drawn when it is written, and only then
-        contents[options.plot] = lambda draft: found.plot().figure.savefig(draft)
-    write_all({path: content for path, content in contents.items() if path})
-    if not options.quiet and STDOUT not in contents:
-        _show(found.summary(options.power, options.alpha), {"Labels needed": needed, "Cost": cost})
+    facts = {
+        "data": table.facts(),
+        "call": call_record(options, arguments),
+        "basis": found.study.basis,
+        "curve": records(curve),
+        "labels_needed": records(None if needed is None else needed.rename_axis("term").reset_index()),
+        "cost": records(None if cost is None else cost.reset_index()),
+    }
+    shown = _shown(found.summary(options.power, options.alpha), {"Labels needed": needed, "Cost": cost})
+    # drawn when it is written, and only then
+    more: dict[str | None, str | Writer] = {options.plot: lambda draft: save_plot(found.plot(), draft)}
+    deliver(options, shown, table=curve, record=facts, more=more)
 
 
 def _results(options: Namespace, data: pd.DataFrame, arguments: Record) -> Any:
@@ -117,7 +104,7 @@ def _results(options: Namespace, data: pd.DataFrame, arguments: Record) -> Any:
         more = {"labeled_size": options.labeled_size, "nobs": options.nobs, "drawn": options.drawn}
         return call(power_dsl, options.formula, data, {**arguments, **more})
     if not options.labeled_size:
-        raise ArgumentError("--accuracy and --rmse need --labeled-size, the number of labels that are planned")
+        raise ArgumentError("--accuracy and --rmse need --n-labels, the number of labels that are planned")
     if options.nobs is not None or options.drawn != "rows" or options.design is not None:
         raise ArgumentError(
             "--accuracy and --rmse plan a simple random sample of the rows: no --nobs, --drawn, --design"
@@ -144,8 +131,6 @@ def _long(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(long, axis=1).reset_index()
 
 
-def _show(summary: object, tables: Mapping[str, pd.DataFrame | None]) -> None:
-    print(summary)
-    for title, table in tables.items():
-        if table is not None:
-            print(f"\n{title}\n{table.to_string()}")
+def _shown(summary: object, tables: Mapping[str, pd.DataFrame | None]) -> str:
+    parts = [f"\n{title}\n{table.to_string()}" for title, table in tables.items() if table is not None]
+    return "\n".join([str(summary), *parts])

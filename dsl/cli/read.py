@@ -1,21 +1,34 @@
-"""Tables from files: CSV, Parquet, Stata, SPSS and R."""
+"""Tables from files, or from stdin: text with separators, and the formats of `dsl.cli.formats`."""
 
+import shutil
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from dsl.cli import formats
 from dsl.data.files import as_path, read_from
 from dsl.data.tables import first_rows, rounded_hint
-from dsl.exceptions import ArgumentError, DataError, MissingColumnError, MissingDependencyError
+from dsl.exceptions import ArgumentError, DataError, DSLError, MissingColumnError
 
-KINDS = ".csv, .tsv (also .gz, .bz2, .xz, .zst), .parquet, .dta (Stata), .sav (SPSS), .rds, .RData"
+KINDS = (
+    ".csv, .tsv, .jsonl (also .gz, .bz2, .xz), .xlsx, .parquet, .feather, .dta (Stata), .sav (SPSS), .rds, .RData, or - "
+    "for stdin"
+)
 PACKED = (".gz", ".bz2", ".xz", ".zst")
-EXACT = 2**53
-"""Whole numbers beyond which a float cannot hold them all."""
+STDIN = "-"
+EXACT: Literal["round_trip"] | None = (
+    None if tuple(map(int, version("pandas").split(".")[:2])) >= (3, 1) else "round_trip"
+)
+"""What makes pandas read numbers to the last digit. From 3.1 on it always does."""
+LABELLED, SHEETS = (".dta", ".sav"), (".xlsx", ".xlsm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +41,12 @@ class Reading:
     decimal: str = "."
     na: tuple[str, ...] = ()
     """Codes for missing. In a text file empty cells are missing, and nothing else by itself."""
-    value_labels: bool = False
-    """Labelled numbers of Stata and SPSS as categories, otherwise as the numbers they are."""
+    value_labels: tuple[str, ...] = ()
+    """Columns of Stata and SPSS files whose labelled numbers are categories (``"all"``: every one), not the numbers they are."""
+    sheet: str | None = None
+    """Of a workbook. By default its only one."""
+    kind: str | None = None
+    """What stdin holds, as a file's ending says it, without its dot."""
     row_id: str | None = None
     """Column to take row labels from."""
 
@@ -48,11 +65,12 @@ class Table:
 
 
 def read_table(path: str, reading: Reading) -> Table:
-    """Read a file, whose ending says the format.
+    """Read a file, whose ending says the format, or stdin.
 
     Parameters
     ----------
     path : str
+        ``"-"`` for stdin.
     reading : Reading
 
     Raises
@@ -62,26 +80,53 @@ def read_table(path: str, reading: Reading) -> Table:
     MissingDependencyError
         A package is needed to read it.
     """
+    if path != STDIN:
+        if reading.kind is not None:
+            raise ArgumentError("--data-format says what stdin ('-') holds; of a file its ending does")
+        return _read_file(path, reading)
+    # some formats are read from their end, hence a file
+    with TemporaryDirectory() as folder:
+        place = Path(folder) / f"stdin.{reading.kind or 'csv'}"
+        with place.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            return replace(_read_file(str(place), reading), path=STDIN)
+        except DSLError as error:
+            raise type(error)(str(error).replace(f"'{place}'", "stdin")) from error
+
+
+def _read_file(path: str, reading: Reading) -> Table:
     target = as_path(path, "the data")
     # the last two endings: posts.csv.gz is a .csv
     suffixes = [suffix.lower() for suffix in target.suffixes[-2:]]
     kind = suffixes[0] if len(suffixes) == 2 and suffixes[1] in PACKED else (suffixes or [""])[-1]
+    _check_reading(kind, reading)
     # readers are called later, so that only the format's own package is imported
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         ".csv": lambda: _text(target, "," if reading.sep is None else reading.sep, reading),
         ".tsv": lambda: _text(target, "\t" if reading.sep is None else reading.sep, reading),
-        ".parquet": lambda: _coded(_parquet(target), reading.na),
-        ".dta": lambda: _coded(_stata(target, reading.value_labels), reading.na),
-        ".sav": lambda: _coded(_spss(target, reading.value_labels), reading.na),
-        ".rds": lambda: _coded(_r(target), reading.na),
-        ".rdata": lambda: _coded(_r(target), reading.na),
-        ".rda": lambda: _coded(_r(target), reading.na),
+        ".jsonl": lambda: _coded(formats.json_lines(target, reading.encoding), reading.na),
+        ".ndjson": lambda: _coded(formats.json_lines(target, reading.encoding), reading.na),
+        **{each: lambda: _coded(formats.excel(target, reading.sheet), reading.na) for each in SHEETS},
+        ".parquet": lambda: _coded(formats.parquet(target), reading.na),
+        ".feather": lambda: _coded(formats.feather(target), reading.na),
+        ".dta": lambda: _coded(formats.stata(target, reading.value_labels), reading.na),
+        ".sav": lambda: _coded(formats.spss(target, reading.value_labels), reading.na),
+        **{each: lambda: _coded(formats.r_data(target), reading.na) for each in (".rds", ".rdata", ".rda")},
     }
     with read_from(path, kind, DataError):
         if kind not in readers:
             raise DataError(f"'{path}' has an unknown ending; files must be {KINDS}. Export it, e.g. as CSV")
         data, digest = readers[kind](), _hash(target)
     return Table(data=_labelled_rows(data, reading.row_id), path=path, sha256=digest)
+
+
+def _check_reading(kind: str, reading: Reading) -> None:
+    """Raise ArgumentError for options that the format has nothing for."""
+    if reading.value_labels and kind not in LABELLED:
+        raise ArgumentError(f"--value-labels is for {', '.join(LABELLED)} (Stata, SPSS); other files have none")
+    if reading.sheet is not None and kind not in SHEETS:
+        raise ArgumentError(f"--sheet is for {', '.join(SHEETS)}; other files have none")
 
 
 def _text(path: Path, sep: str, reading: Reading) -> pd.DataFrame:
@@ -104,6 +149,7 @@ def _text(path: Path, sep: str, reading: Reading) -> pd.DataFrame:
             dtype_backend="numpy_nullable",
             # low_memory would guess a column's type piece by piece, and mix types
             low_memory=False,
+            float_precision=EXACT,
         )
     except UnicodeDecodeError as error:
         raise DataError(
@@ -125,19 +171,11 @@ def _text(path: Path, sep: str, reading: Reading) -> pd.DataFrame:
 
 
 def _check_header(path: Path, sep: str, encoding: str) -> None:
-    """Raise DataError if two columns have one name: pandas would rename the second."""
+    """Raise DataError if two columns have one name."""
     first = pd.read_csv(
         path, sep=sep, encoding=encoding, header=None, nrows=1, dtype=str, keep_default_na=False, na_values=[]
     )
-    names = [str(name) for name in first.iloc[0]]
-    # R's row names have an empty heading
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        places = ", ".join(str(place) for place, name in enumerate(names, start=1) if name == twice)
-        raise DataError(
-            f"'{path}' has {names.count(twice)} columns named '{twice}' (columns {places}): which one is meant cannot be told; "
-            "rename them in the file"
-        )
+    formats.check_names([str(name) for name in first.iloc[0]], path)
 
 
 def _plain(column: pd.Series) -> pd.Series:
@@ -149,13 +187,7 @@ def _plain(column: pd.Series) -> pd.Series:
         return column.astype(object).where(column.notna(), np.nan).infer_objects()
     if pd.api.types.is_float_dtype(kind):
         return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
-    if not gaps:
-        # Int64 and UInt64 to numpy's types of these names
-        return pd.Series(column.to_numpy(dtype=str(kind).lower()), index=column.index, name=column.name)
-    known = column.dropna()
-    if len(known) and (int(known.max()) > EXACT or int(known.min()) < -EXACT):
-        return column
-    return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), index=column.index, name=column.name)
+    return formats.without_loss(column)
 
 
 def _coded(data: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
@@ -172,41 +204,6 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _stata(path: Path, value_labels: bool) -> pd.DataFrame:
-    # .a to .z, Stata's extended missing values, are missing as "." is
-    return pd.read_stata(path, convert_categoricals=value_labels, order_categoricals=False)
-
-
-def _spss(path: Path, value_labels: bool) -> pd.DataFrame:
-    try:
-        # values that the file declares as missing, and ranges of them, are missing
-        return pd.read_spss(path, convert_categoricals=value_labels)
-    except ImportError as error:
-        raise MissingDependencyError("reading SPSS files needs pyreadstat: pip install 'dsl[spss]'") from error
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except ImportError as error:
-        raise MissingDependencyError("reading Parquet needs pyarrow: pip install pyarrow") from error
-
-
-def _r(path: Path) -> pd.DataFrame:
-    from dsl.r.files import read_rdata, read_rds
-
-    found = read_rds(path) if path.suffix.lower() == ".rds" else read_rdata(path)
-    if isinstance(found, pd.DataFrame):
-        return found
-    if not isinstance(found, dict):
-        raise DataError(f"'{path}' holds no data frame but a {type(found).__name__}; save one with saveRDS()")
-    frames = {name: value for name, value in found.items() if isinstance(value, pd.DataFrame)}
-    if len(frames) != 1:
-        names = f" ({', '.join(frames)})" if frames else ""
-        raise DataError(f"'{path}' holds {len(frames)} data frames{names}; save the one to use with saveRDS()")
-    return next(iter(frames.values()))
 
 
 def _labelled_rows(data: pd.DataFrame, row_id: str | None) -> pd.DataFrame:

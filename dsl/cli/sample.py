@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dsl._typing import Record
+from dsl.cli.listed import Listed
 from dsl.cli.options import add_coder_file, add_data, codebook_of, read
 from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
@@ -54,7 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("design")
     group.add_argument("--method", default="srs", choices=tuple(METHODS), help="default: srs")
     group.add_argument("--n-labels", type=int, metavar="N", help="rows to label")
-    group.add_argument("--by", action="append", metavar="COL", help="strata or clusters; may be repeated")
+    group.add_argument("--by", action=Listed, metavar="COL", help="strata or clusters")
     group.add_argument("--n-clusters", type=int, metavar="N", help="clusters to draw")
     group.add_argument("--per-cluster", type=int, metavar="M", help="rows to draw in each")
     group.add_argument("--prob", metavar="P", help="probability of each row: a number or a column")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +20,89 @@ from dsl.cli.read import PACKED
 from dsl.data.files import resolved, written_aside
 from dsl.exceptions import ArgumentError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from statsmodels.iolib.summary import Summary
+
 Writer = Callable[[Path], object]
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "formulaic")
 """Packages whose version may matter to the last digits."""
 STDOUT = "-"
+
+
+ENDINGS = {
+    "table": (".txt", ".md", ".tex", ".html", ".htm", ".docx"),
+    "summary": (".txt", ".tex", ".html", ".htm"),
+    "report": (".html", ".htm"),
+    "plot": (".png", ".pdf", ".svg"),
+    "archive": (".zip",),
+}
+"""Endings, which say the format, of what commands write besides CSV and JSON."""
+
+
+def check_files(
+    options: Namespace, inputs: Sequence[str | None], more: Mapping[str, str | None] = MappingProxyType({})
+) -> None:
+    """Raise ArgumentError, before any work, if a file that the options name cannot be written where it is wanted.
+
+    Parameters
+    ----------
+    options : Namespace
+    inputs : paths that must not be overwritten
+    more : mapping of option to path
+        Files that this command alone writes.
+    """
+    named = {name: getattr(options, name) for name in ("out_csv", "json", *ENDINGS) if hasattr(options, name)}
+    check_outputs({**{f"--{name.replace('_', '-')}": path for name, path in named.items()}, **more}, inputs)
+    for name, endings in ENDINGS.items():
+        check_ending(f"--{name}", named.get(name), endings)
+
+
+def deliver(
+    options: Namespace,
+    shown: object,
+    *,
+    table: pd.DataFrame,
+    record: Mapping[str, object],
+    more: Mapping[str | None, str | Writer] = MappingProxyType({}),
+) -> None:
+    """Write what the options name, and print: nothing is written before everything is computed.
+
+    Parameters
+    ----------
+    options : Namespace
+    shown : object
+        What is printed.
+    table : DataFrame
+        For ``--out-csv``.
+    record : mapping
+        For ``--json``, between what made the numbers and the warnings.
+    more : mapping of path to text or function
+        Further files, those without a path left out.
+    """
+    contents = {path: content for path, content in more.items() if path}
+    if options.json:
+        contents[options.json] = json_text({**provenance(options), **record, "warnings": options.warnings})
+    if options.out_csv:
+        contents[options.out_csv] = csv_text(table)
+    write_all(contents)
+    if not options.quiet and STDOUT not in contents:
+        print(shown)
+
+
+def save_plot(axes: "Axes", path: Path) -> None:
+    """Write a picture in the format that the file's ending says."""
+    figure: Any = axes.figure
+    figure.savefig(path)
+
+
+def summary_text(summary: "Summary", path: str | None) -> str:
+    """A summary in the format that the file's ending says."""
+    lower = (path or "").lower()
+    if lower.endswith((".html", ".htm")):
+        head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"></head><body>'
+        return f"{head}\n{summary.as_html()}\n</body></html>\n"
+    return f"{summary.as_latex()}\n" if lower.endswith(".tex") else f"{summary}\n"
 
 
 def check_outputs(outputs: Mapping[str, str | None], inputs: Sequence[str | None]) -> None:

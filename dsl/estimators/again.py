@@ -7,6 +7,8 @@ compared with the fit's fingerprint, so that other data are refused rather than 
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pandas as pd
+
 from dsl.data.fingerprint import column_fingerprints
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.blocks import Block
@@ -53,14 +55,20 @@ def check_same_data(fit: Fit, data: TableLike) -> None:
             f"these are not the data of the fit: they have {len(frame)} rows, and it was given {fit.sample.n_input}; pass the "
             "table that was fitted, whole"
         )
-    found = column_fingerprints(frame)
-    other = [name for name in kept if found[name] != kept[name]]
+    other = changed_columns(fit, frame)
     if other:
         more = "" if len(other) == 1 else f" (and {len(other) - 1} more: {', '.join(other[1:6])})"
         raise ArgumentError(
             f"these are not the data of the fit: column '{other[0]}'{more} holds other values, or the same in another order; "
             "pass the table that was fitted"
         )
+
+
+def changed_columns(fit: Fit, frame: pd.DataFrame) -> list[str]:
+    """Columns of the analysis that hold other values than the fit was made from, or the same in another order."""
+    kept = fit.sample.fingerprint
+    found = column_fingerprints(frame[list(kept)])
+    return [name for name in kept if found[name] != kept[name]]
 
 
 def split_blocks(fit: Fit, analysis: Analysis) -> Iterator[list[Block]]:

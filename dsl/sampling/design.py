@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike
 from dsl._typing import AnyArray, FloatArray, Record
 from dsl.data.arguments import check_flags
 from dsl.data.design import ARRAYS, SamplingDesign
+from dsl.data.stored_design import load_parts, save_design
 from dsl.data.tables import TableLike, check_unique, first_rows
 from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
 from dsl.sampling.coding.agreement import agreement_table
 from dsl.sampling.coding.codebook import CodebookLike
 from dsl.sampling.coding.files import read_coder_files, write_coder_file
 from dsl.sampling.parts import Part, places
-from dsl.sampling.storage import load_parts, save_design
 
 KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
 

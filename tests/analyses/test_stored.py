@@ -106,6 +106,14 @@ def test_every_kind_of_formula(tmp_path: Path, side: str) -> None:
     del by, breaks
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "UTC+02:00"])
+def test_dates_come_along_without_code(tmp_path: Path, zone: str | None) -> None:
+    day = pd.Timestamp("2020-01-01", tz=zone) + pd.to_timedelta(posts()["words"], unit="h")
+    data = posts().assign(day=day, id=2**60 + np.arange(200) % 5)
+    fit = run(data, "y ~ day + factor(id)")
+    same(stored(fit, tmp_path), fit, data)
+
+
 def test_categories_that_are_predicted(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 3, 600)

@@ -206,7 +206,7 @@ def test_stata_value_labels() -> None:
     """Labelled numbers stay numbers unless categories are asked for."""
     data = posts()[["y", "llm", "x", "z"]]
     data.to_stata("p.dta", write_index=False, value_labels={"z": {0: "no", 1: "some", 2: "many"}})
-    for more, terms in (([], ["Intercept", "z"]), (["--value-labels"], ["Intercept", "z[T.some]", "z[T.many]"])):
+    for more, terms in (([], ["Intercept", "z"]), (["--value-labels", "z"], ["Intercept", "z[T.some]", "z[T.many]"])):
         assert fit("--out-csv", "fit.csv", *more, data="p.dta", formula="y ~ z") == 0
         assert pd.read_csv("fit.csv")["term"].tolist() == terms
 

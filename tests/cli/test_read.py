@@ -134,8 +134,8 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
     assert text(tmp_path / "d.csv", ",y,\n1,2,3\n")["y"].tolist() == [2]
 
 
-@pytest.mark.parametrize("value_labels", [False, True])
-def test_values_that_spss_declares_missing(tmp_path: Path, value_labels: bool) -> None:
+@pytest.mark.parametrize("value_labels", [(), ("all",), ("y",)])
+def test_values_that_spss_declares_missing(tmp_path: Path, value_labels: tuple[str, ...]) -> None:
     """Single values, ranges and text."""
     frame = pd.DataFrame({"y": [0.0, 1.0, -9.0], "z": [1.0, 95.0, np.nan], "t": ["a", "b", "x"]})
     path = tmp_path / "d.sav"
@@ -147,8 +147,8 @@ def test_values_that_spss_declares_missing(tmp_path: Path, value_labels: bool) -
     assert found["y"].tolist()[:2] == (["no", "yes"] if value_labels else [0.0, 1.0])
 
 
-@pytest.mark.parametrize("value_labels", [False, True])
-def test_stata_s_extended_missing_values(tmp_path: Path, value_labels: bool) -> None:
+@pytest.mark.parametrize("value_labels", [(), ("all",), ("y",)])
+def test_stata_s_extended_missing_values(tmp_path: Path, value_labels: tuple[str, ...]) -> None:
     frame = pd.DataFrame({"y": [0, 1, "a", "z"], "x": [1.5, 2.5, 3.5, np.nan]})
     path = tmp_path / "d.dta"
     labels = {"y": {0: "no", 1: "yes", "a": "refused", "z": "not coded"}}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dsl.cli.adaptive.state import add_state, resume, status_line
 from dsl.cli.collect import add_reading
+from dsl.cli.listed import Listed
 from dsl.cli.options import codebook_of
 from dsl.exceptions import ArgumentError
 
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--coder",
         required=True,
-        action="append",
+        action=Listed,
         metavar="[VARIABLE=]FILE",
         help="filled in; one for each coder, of several predicted variables each its own",
     )

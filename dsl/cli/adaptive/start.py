@@ -7,6 +7,7 @@ from pathlib import Path
 from dsl._typing import Record
 from dsl.cli.adaptive.state import add_log, status_line
 from dsl.cli.calling import call
+from dsl.cli.listed import Listed
 from dsl.cli.options import (
     add_coder_file,
     add_data,
@@ -43,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_data(parser)
     group = add_roles(parser)
     group.add_argument(
-        "--confidence", action="append", metavar="COL", help="column that may tell where predictions are wrong"
+        "--confidence", action=Listed, metavar="COL", help="column that may tell where predictions are wrong"
     )
     add_log(parser)
     group = parser.add_argument_group("design")
@@ -53,13 +54,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--burn-in", type=int, metavar="N", help="rows of the first batch, a simple random sample")
     group.add_argument(
         "--coefficient",
-        action="append",
+        action=Listed,
         metavar="NAME",
-        help="coefficient to make precise; may be repeated (default: all)",
+        help="coefficient to make precise (default: all)",
     )
     group.add_argument("--criterion", help="of several coefficients: worst, mean (default: worst)")
     group.add_argument(
-        "--se", action="append", type=by_term(), metavar="NAME=SE", help="stop once this standard error is reached"
+        "--se", action=Listed, convert=by_term(), metavar="NAME=SE", help="stop once this standard error is reached"
     )
     group.add_argument("--tau", type=float, metavar="SHARE", help="share of the design that is even")
     group.add_argument("--floor", type=float, metavar="SHARE", help="smallest probability, as a share of the mean one")
@@ -77,9 +78,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     group.add_argument("--family", default="gaussian", help="gaussian, or binomial: predictions within [0, 1]")
     group.add_argument(
-        "--sl-method", action="append", metavar="NAME", help="learner; repeated: stacked (default: auto)"
+        "--sl-method", action=Listed, metavar="NAME", help="learner; several are stacked (default: auto)"
     )
-    group.add_argument("--error-model", action="append", metavar="NAME", help="learner of the predictions' errors")
+    group.add_argument("--error-model", action=Listed, metavar="NAME", help="learner of the predictions' errors")
     group.add_argument("--folds", "--cross-fit", dest="cross_fit", type=int, default=5, metavar="K", help="default: 5")
     add_label(add_coder_file(parser, required=True))
 

@@ -17,6 +17,10 @@ from dsl.planning.evaluation.replicate import COLUMNS, Cell, Setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FEW = "few replications"
+"""What `note` says of effective labels that a few more draws may change."""
+FEWEST, WIDE = 30, 0.5
+"""Replications, and two Monte Carlo errors as a share of the effective labels, from which they are not marked."""
 GROUP = ["design", "estimator", "n_labels", "term"]
 
 
@@ -83,6 +87,10 @@ class EvaluationResults:
             n_labels * Var(gold_only, srs) / Var(estimate), with the correlation between estimates from the same draws in its
             error (delta method). NaN where nothing varies, as for ``"naive"``. Like the variance, it says nothing about bias.
 
+            ``note``: "few replications" where ``effective`` is not to be relied on: two Monte Carlo errors are more than half of
+            it, or it comes from fewer than 30 replications, of which not even its error is well known. `plot` draws a ring
+            around such points.
+
         Warns
         -----
         EvaluationWarning
@@ -118,6 +126,7 @@ class EvaluationResults:
                 "warned": int(group["warning"].notna().sum()),
                 "n_labeled": group["n_labeled"].mean(),
                 **measures,
+                "note": note_of(measures, int(group["failed"].isna().sum())),
             }
 
     def plot(self, kind: str = "coverage", *, term: str | None = None, ax: "Axes | None" = None) -> "Axes":
@@ -153,6 +162,15 @@ class EvaluationResults:
             raise ArgumentError(f"unknown coefficient {term!r}: use one of {', '.join(terms)}")
         table = self.summary()
         return plot_measure(table[table["term"] == (term or terms[0])], kind=kind, alpha=self.alpha, ax=ax)
+
+
+def note_of(measures: Mapping[str, float], replications: int) -> str:
+    """What to know about the effective labels."""
+    value, error = measures["effective"], measures["effective_se"]
+    # the baseline itself is what it is: its error is zero
+    if not np.isfinite(value) or error == 0.0:
+        return ""
+    return FEW if replications < FEWEST or 2 * error > WIDE * value else ""
 
 
 def _measures(group: pd.DataFrame, baseline: pd.DataFrame, *, n_labels: int, paired: bool) -> dict[str, float]:

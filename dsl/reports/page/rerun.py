@@ -1,16 +1,16 @@
 """How to get the same numbers again: the call, the data's fingerprint, and the versions."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 import pandas as pd
 
 from dsl.data.fingerprint import table_fingerprint
-from dsl.data.formula.rlang.evaluate import Functions
+from dsl.data.formula.rlang.evaluate import Functions, is_constant
 from dsl.data.formula.text import formula_code
 from dsl.data.tables import TableLike, to_pandas
 from dsl.estimators.call import Call
@@ -26,6 +26,7 @@ DEFAULTS: dict[str, object] = {
     "model": "lm",
     "estimator": "dsl",
     "index": None,
+    "vcov": None,
     "use_t": None,
 }
 """What ``dsl.dsl`` does with arguments that are left out."""
@@ -111,7 +112,9 @@ def columns_table(fit: Fit, data: TableLike) -> pd.DataFrame:
     )
 
 
-def code(fit: Fit, digest: str | None) -> str:
+def code(
+    fit: Fit, digest: str | None, supplied: Mapping[str, str] = MappingProxyType({}), imports: Sequence[str] = ()
+) -> str:
     """Lines that make the same fit again.
 
     Parameters
@@ -119,23 +122,28 @@ def code(fit: Fit, digest: str | None) -> str:
     fit : Fit
     digest : str or None
         The data's fingerprint.
+    supplied : mapping of str to str
+        Expressions for what the reader has to supply otherwise: ``data``, ``design``, ``folds``, ``trained_on``.
+    imports : sequence of str
+        Lines that they need.
     """
     modules, definitions = _named(fit.predictor.spec.functions)
     arguments, yours = _arguments(fit)
     before, formula = formula_code(fit.call.formula)
     # imports first, whoever needs them
-    lines = [*modules, *(line for line in before if line.startswith("import")), "import dsl"]
+    needed = [*modules, *(line for line in before if line.startswith("import")), "import dsl"]
+    lines = [*imports, *(line for line in needed if line not in imports)]
     if digest is not None:
         lines.append("from dsl.reports.page import data_fingerprint")
     lines += [
         "",
         *definitions,
         *(line for line in before if not line.startswith("import")),
-        "data = ...  # read your table here",
+        f"data = {supplied.get('data', '...  # read your table here')}",
     ]
     if digest is not None:
         lines += [*_column_lines(list(roles(fit))), f'assert data_fingerprint(data, columns) == "{digest}"']
-    lines += [f"{name} = ...  # {what}" for name, what in yours.items()]
+    lines += [f"{name} = {supplied.get(name, f'...  # {what}')}" for name, what in yours.items()]
     parts = [formula, "data", *(f"{name}={value}" for name, value in arguments.items())]
     whole = f"fit = dsl.dsl({', '.join(parts)})"
     # one argument to a line where one line would be too long
@@ -154,12 +162,18 @@ def _named(functions: Functions) -> tuple[list[str], list[str]]:
     for name, value in functions.items():
         if isinstance(value, ModuleType):
             modules.append(f"import {value.__name__}" + ("" if value.__name__ == name else f" as {name}"))
-        elif isinstance(value, bool | int | float | str | np.generic):
-            plain = value.item() if isinstance(value, np.generic) else value
-            definitions.append(f"{name} = {plain!r}")
+        elif is_constant(value):
+            definitions.append(f"{name} = {_plain(value)!r}")
         else:
             definitions.append(f"{name} = ...  # your function that the formula calls")
     return modules, definitions
+
+
+def _plain(value: object) -> object:
+    """A constant of numpy's as Python's."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:

@@ -20,6 +20,8 @@ KINDS = {
     "width": "mean width of {level:g}% intervals",
 }
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+FEW = "few replications"
+"""Name of the rings around effective labels that `dsl.planning.evaluation.results` marks."""
 SHIFT = 0.012
 """Distance between neighbouring lines' points, so that error bars do not hide each other, as a share of the axis."""
 
@@ -54,12 +56,17 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
     step = SHIFT * (counts[-1] - counts[0] or counts[0])
     if kind == "coverage":
         ax.axhline(1 - alpha, color="0.6", linewidth=1.0, zorder=0)
+    doubtful: list[tuple[float, float]] = []
     for j, names in enumerate(shown):
         line, design, estimator = lines[names], designs.index(names[0]), estimators.index(names[1])
         color = COLORS[estimator % len(COLORS)]
+        # around the number of labels, so that error bars stand side by side
+        place = line["n_labels"] + step * (j - (len(shown) - 1) / 2)
+        if kind == "effective":
+            few = line["note"] != ""
+            doubtful += zip(place[few], line.loc[few, kind], strict=True)
         ax.errorbar(
-            # around the number of labels, so that error bars stand side by side
-            line["n_labels"] + step * (j - (len(shown) - 1) / 2),
+            place,
             line[kind],
             yerr=_bars(line, kind),
             marker=MARKERS[estimator % len(MARKERS)],
@@ -72,6 +79,9 @@ def plot_measure(table: pd.DataFrame, *, kind: str, alpha: float, ax: "Axes | No
             markersize=5,
             capsize=2.5,
         )
+    if doubtful:
+        x, y = zip(*doubtful, strict=True)
+        ax.scatter(x, y, s=90, facecolors="none", edgecolors="0.6", label=FEW)
     _finish(ax, kind, alpha, counts, str(table["term"].iloc[0]))
     return ax
 

@@ -16,6 +16,7 @@ import dsl
 from dsl import exceptions as e
 from dsl import sampling
 from dsl.planning.evaluation import EvaluationResults
+from dsl.planning.evaluation.results import FEW, FEWEST, WIDE, note_of
 from tests.archive import POSTS, archive, quick
 
 SAME_ALGEBRA = 1e-9
@@ -151,6 +152,21 @@ def test_summary_by_hand() -> None:
     assert row["effective"] == pytest.approx(100 * baseline["estimate"].var() / table["estimate"].var())
     assert row["effective_se"] > 0
     assert (row["replications"], row["failed"], row["warned"]) == (10, 0, 0)
+
+
+def test_effective_labels_from_few_replications_are_marked() -> None:
+    """By the number of replications and by the error; the baseline needs no mark."""
+    table = quick(replications=10).summary().set_index("estimator")
+    assert table.loc["gold_only", "note"].eq("").all()
+    assert table.loc["dsl", "note"].eq("few replications").all()
+    marked = {
+        (error, count): note_of({"effective": 100.0, "effective_se": error}, count)
+        for error in (0.0, 24.0, 26.0)
+        for count in (29, 30, 1000)
+    }
+    assert {key for key, note in marked.items() if note == FEW} == {(24.0, 29), (26.0, 29), (26.0, 30), (26.0, 1000)}
+    assert (FEWEST, WIDE) == (30, 0.5)
+    assert note_of({"effective": np.nan, "effective_se": np.nan}, 5) == ""
 
 
 @pytest.mark.parametrize("convert", [lambda d: d.to_dict("list"), pl.from_pandas])

@@ -43,6 +43,17 @@ def test_lines_are_the_summary(result: EvaluationResults, kind: str) -> None:
         np.testing.assert_allclose(np.asarray(line.get_ydata(), dtype=float), table.loc[tuple(label.split(", ")), kind])
 
 
+def test_few_replications_have_rings(result: EvaluationResults) -> None:
+    ax = result.plot("effective", term="x")
+    rings = [part for part in ax.collections if part.get_label() == "few replications"]
+    marked = result.summary().query("term == 'x' and note != ''")
+    assert len(rings) == 1
+    np.testing.assert_allclose(sorted(rings[0].get_offsets()[:, 1]), sorted(marked["effective"]))
+    assert "few replications" in [text.get_text() for text in ax.get_legend().get_texts()]
+    ax = result.plot("rmse", term="x")
+    assert "few replications" not in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_lines_differ_without_colours(result: EvaluationResults) -> None:
     for kind in ("coverage", "effective"):
         styles = [

@@ -18,7 +18,12 @@ VERSION = 1
 
 
 def save_design(design: SamplingDesign, path: str | Path) -> None:
-    """Write a design. See `LabelDesign.save`."""
+    """Write a design. See `dsl.sampling.LabelDesign.save`."""
+    write_arrays(path, design_arrays(design))
+
+
+def design_arrays(design: SamplingDesign) -> dict[str, AnyArray]:
+    """What the file of a design holds. Raises DesignError for row labels that are neither whole numbers nor text."""
     arrays = {name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
     arrays["rows"], labels = _packed(design.rows)
     facts = {
@@ -31,7 +36,7 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
     }
     # sorted, so that the same facts give the same text and checksum
     text = json.dumps(facts, sort_keys=True)
-    write_arrays(path, {"facts": np.array(text), "checksum": np.array(_checksum(text, arrays)), **arrays})
+    return {"facts": np.array(text), "checksum": np.array(_checksum(text, arrays)), **arrays}
 
 
 def load_parts(path: str | Path) -> Record:

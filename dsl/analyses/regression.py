@@ -127,7 +127,8 @@ def dsl(
     stages : list of pairs, optional
         Labels of lower quality on more rows, such as a crowd's where experts labelled some of the crowd's rows: label column
         and column of the probability to be labelled there, ``[("crowd", "p_crowd")]``, from the coarsest to the finest. Gold
-        labels are the last stage, `sample_prob` the probability of coming that far (`dsl.engine.stages`). Of several predicted
+        labels are the last stage, `sample_prob` the probability of coming that far (`dsl.engine.stages`). With ``design=`` a
+        nested one (`dsl.sampling.nested`), which has all probabilities, label columns alone: ``["crowd"]``. Of several predicted
         variables a dict of variable to column. A variable without one is predicted at that stage, which serves gold labels of
         variables on nested sets of rows too. In ``"dsl"``, ``"dsl+"`` and ``"cdi"``; ``"gold_only"`` and ``"naive"`` do without.
     trained_on : str, mask, or row labels, optional
@@ -355,14 +356,14 @@ def _checked_call(formula: FormulaLike, predicted_var: Pairs, prediction: Names 
     check_options(**{name: given[name] for name in OPTIONS})
     given["tune"] = resolve_tune(estimator, given["tune"])
     given["use_t"] = resolve_use_t(estimator, given["tune"], given["use_t"])
-    given["vcov"] = resolve_vcov(
-        estimator, given["tune"], given["target"], given["vcov"], given["across"], stages=bool(given["stages"])
-    )
+    given["vcov"] = resolve_vcov(estimator, given["tune"], given["target"], given["vcov"], given["across"])
     if given["sample_split"] is None:
         given["sample_split"] = default_splits(given["sl_method"])
     predicted, surrogates, pairs = pair_surrogates(predicted_var, prediction)
     given["trained_on"] = as_trained(given["trained_on"])
-    staged = as_stages(given["stages"], predicted)
+    design = given["design"]
+    nested = design.depth if isinstance(design, SamplingDesign) else 0
+    staged = as_stages(given["stages"], predicted, nested=nested)
     given["stages"] = tuple((tuple(each.labels.items()), each.prob) for each in staged)
     for role in ("labeled", "sample_prob", "weights"):
         given[role] = as_name(given[role], role)

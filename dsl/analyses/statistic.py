@@ -23,7 +23,7 @@ from dsl.data.arguments import (
 from dsl.data.design import SamplingDesign
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import tails, wald_interval, wald_pvalue
-from dsl.engine.tuning import best_lambda
+from dsl.engine.lambdas import best_lambda
 from dsl.exceptions import ArgumentError, StatisticWarning
 
 METHODS = ("percentile", "normal")
@@ -295,7 +295,7 @@ def _combine(components: FloatArray, lam: FloatArray) -> FloatArray:
 
 
 def tuned(draws: FloatArray, tune: str) -> FloatArray:
-    """Values in [0, 1] that minimise the variance over the draws (B, 3, k), by `dsl.engine.tuning.best_lambda`, (k,)."""
+    """Values in [0, 1] that minimise the variance over the draws (B, 3, k), by `dsl.engine.lambdas.best_lambda`, (k,)."""
     # centred, so that mean squares are variances over the draws
     gold, labeled, other = np.moveaxis(draws - draws.mean(axis=0), 1, 0)
     gap = other - labeled

@@ -17,8 +17,13 @@ class StageColumns:
 
     labels: Mapping[str, str]
     """Predicted variable to the column with its label at this stage."""
-    prob: str
-    """Column with the probability of coming that far."""
+    prob: str | None = None
+    """Column with the probability of coming that far, None where the design has it."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of its columns."""
+        return (*self.labels.values(), *filter(None, [self.prob]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Columns:
             ("text", () if self.text is None else (self.text,)),
             ("labeled", () if self.labeled is None else (self.labeled,)),
             ("sample_prob", () if self.sample_prob is None else (self.sample_prob,)),
-            ("stages", [name for stage in self.stages for name in (*stage.labels.values(), stage.prob)]),
+            ("stages", [name for stage in self.stages for name in stage.columns]),
             ("trained_on", () if self.trained_on is None else (self.trained_on,)),
             ("cluster", [name for name in (self.cluster, self.across) if name is not None]),
             ("weights", () if self.weights is None else (self.weights,)),

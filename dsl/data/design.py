@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.tables import first_rows, rounded_hint
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DataError
@@ -29,10 +29,19 @@ class SamplingDesign(Labeling):
     """(N,) labels of the rows, unique."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """How it was drawn (seed, size, floor, ...): whatever JSON can hold."""
+    within: "SamplingDesign | None" = None
+    """The design of the stage before, among whose rows these were drawn (`dsl.sampling.nested`)."""
+    inner: Labeling | None = field(default=None, repr=False)
+    """(N,) how they were drawn among these: other rows have a probability of one, and were not drawn."""
 
     def __len__(self) -> int:
         """Rows of the population, N."""
         return len(self.rows)
+
+    @property
+    def depth(self) -> int:
+        """Number of stages before the last (`dsl.sampling.nested`)."""
+        return 0 if self.within is None else 1 + self.within.depth
 
     @property
     def n_drawn(self) -> int:
@@ -56,6 +65,8 @@ class SamplingDesign(Labeling):
             if name == "kept" and value is None:
                 continue
             digest.update(name.encode() + (b"" if value is None else np.ascontiguousarray(value).tobytes()))
+        if self.within is not None:
+            digest.update(f"within {self.within.fingerprint}".encode())
         return digest.hexdigest()[:12]
 
 
@@ -86,6 +97,17 @@ def aligned(design: SamplingDesign, labels: pd.Index) -> Labeling:
     if unknown.any() or len(labels) != len(design.rows):
         raise DataError(_mismatch(design, labels, unknown))
     return design.at(place)
+
+
+def stages_of(design: SamplingDesign, labels: pd.Index) -> list[tuple[Labeling, FloatArray]]:
+    """The draws of a nested design, from the first to the last, in the order of a table's rows (all of them known to it).
+
+    Each with its probabilities given the draw before (`SamplingDesign.inner`), and (N,) those of coming that far.
+    """
+    place = design.rows.get_indexer(labels)
+    if design.within is None or design.inner is None:
+        return [(design.at(place), design.prob[place])]
+    return [*stages_of(design.within, labels), (design.inner.at(place), design.prob[place])]
 
 
 def _mismatch(design: SamplingDesign, labels: pd.Index, unknown: BoolArray) -> str:

@@ -20,7 +20,7 @@ from dsl.data.design import SamplingDesign
 from dsl.data.recorded import unused
 from dsl.data.sample import Sample
 from dsl.data.tables import TableLike, column_names, raw_column
-from dsl.engine.drawn import Stage, part_tests, reach_test, stages_of
+from dsl.engine.drawn import Stage, nested_stages, part_tests, reach_test, stages_of
 
 LEVEL = 5e-4
 """Chance of a false alarm in a fit, over all tests of it. It is smaller: p values are bounds, and tests overlap."""
@@ -132,7 +132,10 @@ def looked_at(
     if sample.labeled.all() or not _LOOKING.get():
         return ()
     user = _ASKED.get() or Asked(data=data, named=columns.roles())
-    stages = stages_of(sample.labeling, sample.cluster)
+    if sample.last is None:
+        stages = stages_of(sample.labeling, sample.cluster)
+    else:
+        stages = nested_stages([*(each.labeling for each in sample.stages), sample.last], sample.cluster)
     found = [_tested(role, column, stages) for role, column in _columns(sample, columns, user, stages, design)]
     found += _reached(sample, columns, stages)
     others = list(_others(sample, user, stages, columns))
@@ -187,13 +190,18 @@ def _columns(
 ) -> Iterator[tuple[str, Coded]]:
     """The columns of the call, the order of the rows, and what the draw is made of."""
     for name, role in user.named.items():
-        if name in columns.predicted or name == columns.labeled:
+        # probabilities of later stages depend on who came so far
+        if (
+            name in columns.predicted
+            or name == columns.labeled
+            or (sample.stages and role in ("sample_prob", "stages"))
+        ):
             continue
         values = sample.data[name] if name in sample.data else _values(user.data, name, sample)
         column = None if values is None else coded(name, values)
         if column is not None:
             yield role, column
-    labeling = sample.labeling
+    labeling = sample.stages[0].labeling if sample.stages else sample.labeling
     if design is not None:
         column = coded("probability of being drawn", pd.Series(labeling.prob))
         if column is not None:

@@ -98,16 +98,22 @@ def check_free(data: TableLike, table: pd.DataFrame, design: SamplingDesign) -> 
     """
     if Record.of(data) is not None:
         return
-    new = columns_of(design, table.index)
+    # a nested design takes the place of the one before
+    chain = [design, *_before(design)]
+    recorded_ones = [columns_of(each, table.index) for each in chain]
     for name in COLUMNS:
         if name not in table.columns:
             continue
-        if name not in new.columns or not _same(table[name], new[name]):
+        if not any(name in new.columns and _same(table[name], new[name]) for new in recorded_ones):
             what = "other probabilities than the design" if name == SAMPLE_PROB else "other units than the design"
             raise ArgumentError(
                 f"the data's column '{name}', in which this design would be recorded, has {what}; rename it, or drop it if it is "
                 f"of an earlier design: data.drop(columns='{name}')"
             )
+
+
+def _before(design: SamplingDesign) -> list[SamplingDesign]:
+    return [] if design.within is None else [design.within, *_before(design.within)]
 
 
 def _same(known: pd.Series, new: pd.Series) -> bool:

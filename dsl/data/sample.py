@@ -110,6 +110,11 @@ class Sample:
         return self.data.index
 
     @property
+    def last(self) -> Labeling | None:
+        """(N,) how the labelled rows were drawn among those of the stage before, None where there is one stage."""
+        return self.stages[-1].then if self.stages else None
+
+    @property
     def n_labeled(self) -> int:
         """Number of labelled rows."""
         return int(self.labeled.sum())
@@ -121,11 +126,12 @@ class Sample:
 
     def as_stated(self) -> Sample:
         """The same for an estimator without predictions, to which it is nothing that somebody has seen its labels."""
+        alone = replace(self, stages=()) if self.stages else self
         if self.stated is None:
-            return self
+            return alone
         own = self.stated
         return replace(
-            self,
+            alone,
             sample_prob=own.sample_prob,
             labeling=own.labeling,
             equal_prob=own.equal_prob,
@@ -160,8 +166,7 @@ def prepare(
     codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
-    # probabilities have a check of their own, whose message says more
-    _check_finite(frame if columns.sample_prob is None else frame.drop(columns=columns.sample_prob))
+    _check_finite(frame, but=columns.sample_prob)
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
@@ -192,7 +197,7 @@ def prepare(
         trained=trained,
         stated=None if draw is stated or is_given(stated.labeling, trained) else stated,
         labeling=draw.labeling,
-        stages=read_stages(frame, columns.stages, columns.predicted, labeled, probability),
+        stages=read_stages(frame, columns, labeled, probability, design),
         row_weight=relative(None if counted is None else counted[keep]),
         cluster=cluster,
         n_clusters=n_clusters,
@@ -341,7 +346,9 @@ def _check_text(column: pd.Series, role: str) -> None:
         )
 
 
-def _check_finite(frame: pd.DataFrame) -> None:
+def _check_finite(frame: pd.DataFrame, but: str | None = None) -> None:
+    """Raise for infinite numbers. Probabilities (`but`) have a check of their own, whose message says more."""
+    frame = frame if but is None else frame.drop(columns=but)
     for name in frame.columns:
         values = frame[name].to_numpy()
         if values.dtype.kind != "f":

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.columns import StageColumns
+from dsl.data.columns import Columns, StageColumns
+from dsl.data.design import SamplingDesign, stages_of
 from dsl.data.labels import category_codes
 from dsl.data.tables import as_numbers, categorical_dtype, first_rows, is_category
+from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, LabelError, SampleProbabilityError
 
-Stages: TypeAlias = Sequence[tuple[str | Mapping[str, str], str]]
-"""As in `dsl.dsl`: label column (or predicted variable to label column) and column of the probability."""
+Stages: TypeAlias = Sequence[tuple[str | Mapping[str, str], str]] | Sequence[str | Mapping[str, str]]
+"""As in `dsl.dsl`: label column (or predicted variable to label column) and column of the probability, or without the latter."""
 NEAR = 1e-9
 """Relative difference of probabilities that rounding makes."""
 
@@ -31,6 +33,10 @@ class Stage:
     """(N,) R / pi, with probabilities scaled to the share of rows that were labelled."""
     whole: bool
     """Whether it has a label of every predicted variable."""
+    labeling: Labeling = field(repr=False)
+    """(N,) how its rows were drawn among those of the stage before, where others have a probability of one and were not drawn."""
+    then: Labeling = field(repr=False)
+    """(N,) the same of the stage after it, at last of the gold labels."""
 
     def over(self, values: Mapping[str, FloatArray | pd.Categorical]) -> dict[str, FloatArray | pd.Categorical]:
         """Predicted variables (N,) with this stage's labels where it has them."""
@@ -46,8 +52,15 @@ class Stage:
         return out
 
 
-def as_stages(given: Stages | None, predicted: Sequence[str]) -> tuple[StageColumns, ...]:
+def as_stages(given: Stages | None, predicted: Sequence[str], *, nested: int = 0) -> tuple[StageColumns, ...]:
     """The columns of each stage.
+
+    Parameters
+    ----------
+    given : list of pairs, or of label columns with a nested design
+    predicted : sequence of str
+    nested : int
+        Number of stages before the last of a nested design, which has their probabilities. Zero without.
 
     Raises
     ------
@@ -57,96 +70,147 @@ def as_stages(given: Stages | None, predicted: Sequence[str]) -> tuple[StageColu
     if given is None:
         return ()
     advice = (
-        "stages must be a list of pairs, label column and column of its probability, such as [('crowd', 'p_crowd')]"
+        f"stages must be a list with the label column of each of the {nested} stages before the last, such as ['crowd'], as "
+        "the design has their probabilities"
+        if nested
+        else "stages must be a list of pairs, label column and column of its probability, such as [('crowd', 'p_crowd')] "
+        "(without the latter for the rows of a dsl.sampling.nested design)"
     )
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence) or not given:
         raise ArgumentError(f"{advice}; found {given!r}")
-    out = []
-    for stage in given:
-        if (
-            not isinstance(stage, Sequence)
-            or isinstance(stage, str)
-            or len(stage) != 2
-            or not isinstance(stage[1], str)
-        ):
-            raise ArgumentError(f"{advice}; found {stage!r}")
-        labels, prob = stage
-        if isinstance(labels, str) and len(predicted) == 1:
-            labels = {predicted[0]: labels}
-        if not isinstance(labels, Mapping) or not labels:
-            raise ArgumentError(
-                f"stages has {labels!r} for {len(predicted)} predicted variables; name the column of each that has a label at "
-                f"this stage, such as {{'{predicted[0]}': 'crowd'}}"
-            )
-        unknown = [str(name) for name in labels if name not in predicted]
-        if unknown:
-            raise ArgumentError(
-                f"stages names '{unknown[0]}', which is not among predicted_var ({', '.join(predicted)})"
-            )
-        same = [column for name, column in labels.items() if column in predicted]
-        if same:
-            raise ArgumentError(
-                f"stages names '{same[0]}', whose values are the gold labels: pass a copy with the labels of all rows of this "
-                "stage, and leave gold labels on the rows of the last stage"
-            )
-        out.append(StageColumns(labels={str(name): str(column) for name, column in labels.items()}, prob=prob))
-    return tuple(out)
+    if nested and len(given) != nested:
+        raise ArgumentError(f"{advice}; found {len(given)}")
+    return tuple(_stage(each, predicted, advice, known=bool(nested)) for each in given)
+
+
+def _stage(given: object, predicted: Sequence[str], advice: str, *, known: bool) -> StageColumns:
+    labels, prob = given, None
+    if not known:
+        pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
+        if not pair or not isinstance(given, Sequence) or not isinstance(given[1], str):
+            raise ArgumentError(f"{advice}; found {given!r}")
+        labels, prob = given[0], given[1]
+    elif not isinstance(given, str | Mapping):
+        raise ArgumentError(f"{advice}; found {given!r}")
+    if isinstance(labels, str) and len(predicted) == 1:
+        labels = {predicted[0]: labels}
+    if not isinstance(labels, Mapping) or not labels:
+        raise ArgumentError(
+            f"stages has {labels!r} for {len(predicted)} predicted variables; name the column of each that has a label at "
+            f"this stage, such as {{'{predicted[0]}': 'crowd'}}"
+        )
+    unknown = [str(name) for name in labels if name not in predicted]
+    if unknown:
+        raise ArgumentError(f"stages names '{unknown[0]}', which is not among predicted_var ({', '.join(predicted)})")
+    same = [column for column in labels.values() if column in predicted]
+    if same:
+        raise ArgumentError(
+            f"stages names '{same[0]}', whose values are the gold labels: pass a copy with the labels of all rows of this "
+            "stage, and leave gold labels on the rows of the last stage"
+        )
+    return StageColumns(labels={str(name): str(column) for name, column in labels.items()}, prob=prob)
 
 
 def read_stages(
-    frame: pd.DataFrame, stages: Sequence[StageColumns], predicted: Sequence[str], labeled: BoolArray, prob: FloatArray
+    frame: pd.DataFrame,
+    columns: Columns,
+    labeled: BoolArray,
+    prob: FloatArray,
+    design: SamplingDesign | None = None,
 ) -> tuple[Stage, ...]:
-    """Labels and weights of each stage.
+    """Labels and weights of each stage, and how rows were drawn.
 
     Parameters
     ----------
     frame : DataFrame
         (N rows) with gold values in their kinds.
-    stages : sequence of StageColumns
-    predicted : sequence of str
+    columns : Columns
     labeled : (N,) bool array
         Rows with gold labels.
     prob : (N,) array
         Their probability over all stages, not rescaled.
+    design : SamplingDesign, optional
+        The nested one, where it has the probabilities of the stages.
 
     Raises
     ------
     LabelError
         Rows have labels of some variables of a stage but not of all, of a later stage but not of the one before, or labels that
-        the gold values do not have.
+        the gold values do not have. Or they are not those that a design drew.
     SampleProbabilityError
         Probabilities are missing, outside (0, 1], or smaller than those of a later stage.
     """
-    out: list[Stage] = []
-    after, after_prob, later = labeled, prob, "gold label"
-    # from the last to the first: every stage must hold the next one
-    for stage in reversed(stages):
-        reached = _reached(frame, stage)
-        own = as_numbers(frame[stage.prob], "stages").to_numpy(dtype=float)
-        _check(frame, stage, reached, own)
-        lacking = after & ~reached
+    stages = columns.stages
+    if not stages:
+        return ()
+    known = [] if stages[0].prob is not None or design is None else stages_of(design, frame.index)
+    probs = [each for _, each in known[:-1]] or [_probability(frame, stage) for stage in stages]
+    reached = [_reached(frame, stage) for stage in stages]
+    _check_nested(frame, stages, [*reached, labeled], [*probs, prob])
+    draws = [draw for draw, _ in known] or _draws([*reached, labeled], [*probs, prob])
+    for stage, there, draw in zip(stages, reached, draws, strict=False):
+        if (there != draw.drawn).any():
+            raise LabelError(
+                f"{first_rows(there != draw.drawn, frame.index)} were drawn for the stage {', '.join(stage.labels.values())} and "
+                "have no label, or have one and were not drawn; complete the labels, or pass the design that drew these rows"
+            )
+    return tuple(
+        Stage(
+            values={name: _values(frame[column], frame[name], there) for name, column in stage.labels.items()},
+            reached=there,
+            weight=there / (own * (there.mean() / own.mean())),
+            whole=set(stage.labels) == set(columns.predicted),
+            labeling=draw,
+            then=then,
+        )
+        for stage, there, own, draw, then in zip(stages, reached, probs, draws, draws[1:], strict=False)
+    )
+
+
+def _probability(frame: pd.DataFrame, stage: StageColumns) -> FloatArray:
+    own = as_numbers(frame[stage.prob], "stages").to_numpy(dtype=float)
+    for bad, what in ((np.isnan(own), "missing"), ((own <= 0.0) | (own > 1.0), "outside (0, 1]")):
+        if bad.any():
+            raise SampleProbabilityError(
+                f"the probability '{stage.prob}' (stages) is {what} in {first_rows(bad, frame.index)}; supply the probability of "
+                "each row to be labelled at this stage, for rows without a label too"
+            )
+    return np.asarray(own)
+
+
+def _check_nested(
+    frame: pd.DataFrame, stages: Sequence[StageColumns], reached: Sequence[BoolArray], probs: Sequence[FloatArray]
+) -> None:
+    """Raise unless every stage holds the next one, and no probability is smaller than one after it."""
+    # from the last to the first
+    for place in reversed(range(len(stages))):
+        stage, last = stages[place], place == len(stages) - 1
+        later = "gold label" if last else f"label '{next(iter(stages[place + 1].labels.values()))}'"
+        lacking = reached[place + 1] & ~reached[place]
         if lacking.any():
             raise LabelError(
                 f"{first_rows(lacking, frame.index)} have a {later} and none at the stage before "
                 f"({', '.join(stage.labels.values())}): stages are nested, each drawn among the rows of the one before"
             )
-        small = own < after_prob * (1.0 - NEAR)
+        small = probs[place] < probs[place + 1] * (1.0 - NEAR)
         if small.any():
             raise SampleProbabilityError(
                 f"the probability '{stage.prob}' is below that of the {later} in {first_rows(small, frame.index)}: probabilities "
                 f"are those of coming that far, over all stages; multiply that within the stage by '{stage.prob}'"
             )
-        scaled = own * (reached.mean() / own.mean())
-        out.append(
-            Stage(
-                values={name: _values(frame[column], frame[name], reached) for name, column in stage.labels.items()},
-                reached=reached,
-                weight=reached / scaled,
-                whole=set(stage.labels) == set(predicted),
-            )
-        )
-        after, after_prob, later = reached, own, f"label '{next(iter(stage.labels.values()))}'"
-    return tuple(reversed(out))
+
+
+def _draws(reached: Sequence[BoolArray], probs: Sequence[FloatArray]) -> list[Labeling]:
+    """Each stage as a draw among the rows of the one before. A fixed number was drawn where these had equal probabilities."""
+    out, before, there = [], np.ones(len(probs[0])), np.ones(len(probs[0]), dtype=bool)
+    for own, drawn in zip(probs, reached, strict=True):
+        given = np.where(there, np.minimum(own / before, 1.0), 1.0)
+        fixed = bool(np.ptp(given[there]) <= NEAR * float(given[there].max()))
+        if fixed:
+            given[there] = drawn.sum() / there.sum()
+        out.append(Labeling(prob=given, drawn=drawn, fixed_size=fixed))
+        before, there = own, drawn
+    return out
 
 
 def _reached(frame: pd.DataFrame, stage: StageColumns) -> BoolArray:
@@ -160,15 +224,6 @@ def _reached(frame: pd.DataFrame, stage: StageColumns) -> BoolArray:
     if not every.any():
         raise LabelError(f"no row has a label of the stage {', '.join(stage.labels.values())}")
     return every
-
-
-def _check(frame: pd.DataFrame, stage: StageColumns, reached: BoolArray, prob: FloatArray) -> None:
-    for bad, what in ((np.isnan(prob), "missing"), ((prob <= 0.0) | (prob > 1.0), "outside (0, 1]")):
-        if bad.any():
-            raise SampleProbabilityError(
-                f"the probability '{stage.prob}' (stages) is {what} in {first_rows(bad, frame.index)}; supply the probability of "
-                "each row to be labelled at this stage, for rows without a label too"
-            )
 
 
 def _values(column: pd.Series, gold: pd.Series, reached: BoolArray) -> FloatArray | pd.Categorical:

@@ -11,10 +11,13 @@ import pandas as pd
 from dsl._typing import AnyArray, Record
 from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.data.files import read_from, write_arrays
+from dsl.engine.labeling import Labeling
 from dsl.exceptions import DesignError
 
 FORMAT = "dsl label design"
 VERSION = 1
+NESTED = 2
+"""Version of files with nested designs."""
 
 
 def save_design(design: SamplingDesign, path: str | Path) -> None:
@@ -24,19 +27,41 @@ def save_design(design: SamplingDesign, path: str | Path) -> None:
 
 def design_arrays(design: SamplingDesign) -> dict[str, AnyArray]:
     """What the file of a design holds. Raises DesignError for row labels that are neither whole numbers nor text."""
-    arrays = {name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
+    arrays = _arrays(design)
     arrays["rows"], labels = _packed(design.rows)
-    facts = {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": design.kind,
-        "fixed_size": design.fixed_size,
-        "labels": labels,
-        "settings": dict(design.settings),
-    }
+    version = VERSION if design.within is None else NESTED
+    facts = {"format": FORMAT, "version": version, "labels": labels, **_facts_of(design)}
     # sorted, so that the same facts give the same text and checksum
     text = json.dumps(facts, sort_keys=True)
     return {"facts": np.array(text), "checksum": np.array(_checksum(text, arrays)), **arrays}
+
+
+def _arrays(design: SamplingDesign, prefix: str = "") -> dict[str, AnyArray]:
+    """Arrays of a design and, if it is nested, of the designs before it, whose names begin with a prefix each."""
+    out = {prefix + name: getattr(design, name) for name in ARRAYS if getattr(design, name) is not None}
+    if design.within is not None and design.inner is not None:
+        inner = {name: getattr(design.inner, name) for name in ARRAYS if getattr(design.inner, name) is not None}
+        out |= {f"{prefix}inner_{name}": value for name, value in inner.items()}
+        out |= _arrays(design.within, f"{prefix}within_")
+    return out
+
+
+def _facts_of(design: SamplingDesign) -> Record:
+    out: Record = {"kind": design.kind, "fixed_size": design.fixed_size, "settings": dict(design.settings)}
+    if design.within is not None and design.inner is not None:
+        out |= {"inner": design.inner.fixed_size, "within": _facts_of(design.within)}
+    return out
+
+
+def _design_of(facts: Record, arrays: Mapping[str, AnyArray], rows: pd.Index, prefix: str = "") -> Record:
+    """The parts of a design, that of the one before it in `within`."""
+    out: Record = {name: facts[name] for name in ("kind", "fixed_size", "settings")}
+    out |= {"rows": rows, **{name: arrays[prefix + name] for name in ARRAYS if prefix + name in arrays}}
+    if "within" in facts:
+        inner = {name: arrays[own] for name in ARRAYS if (own := f"{prefix}inner_{name}") in arrays}
+        out["inner"] = Labeling(fixed_size=facts["inner"], **inner)
+        out["within"] = _design_of(facts["within"], arrays, rows, f"{prefix}within_")
+    return out
 
 
 def load_parts(path: str | Path) -> Record:
@@ -57,7 +82,7 @@ def _parts(path: Path) -> Record:
             "make every estimate wrong; use the file as it was saved, or draw a new design"
         )
     rows = _unpacked(parts.pop("rows"), facts["labels"])
-    return {**{name: facts[name] for name in ("kind", "fixed_size", "settings")}, "rows": rows, **parts}
+    return _design_of(facts, parts, rows)
 
 
 def _read(path: Path) -> dict[str, AnyArray]:
@@ -66,7 +91,10 @@ def _read(path: Path) -> dict[str, AnyArray]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         parts = {name: stored[name] for name in stored.files}
     # all that must be there, and nothing else
-    if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *ARRAYS}:
+    known = {
+        name for name in parts if name.removeprefix("inner_").rsplit("within_")[-1].removeprefix("inner_") in ARRAYS
+    }
+    if {"facts", "checksum", "rows", "prob", "drawn"} <= set(parts) <= {"facts", "checksum", "rows", *known}:
         return parts
     raise DesignError(
         f"'{path}' is not a saved design, or is damaged (it holds {', '.join(parts) or 'nothing'}); use the file that "
@@ -82,9 +110,9 @@ def _facts(text: str, path: Path) -> Record:
         version = None
     if version is None:
         raise DesignError(f"'{path}' is not a saved design; use the file that design.save wrote")
-    if version != VERSION:
+    if version not in (VERSION, NESTED):
         raise DesignError(
-            f"'{path}' has format {version}, written by another version of this package, which reads format {VERSION}; "
+            f"'{path}' has format {version}, written by another version of this package, which reads format {NESTED}; "
             'update it: pip install --upgrade "dsl"'
         )
     return facts

@@ -87,6 +87,18 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """Stages in which labels come (`dsl.engine.stages`), of a block with all rows."""
+
+    level: tuple[int, ...]
+    """Stage whose labels each imputed version has, 0 for predictions."""
+    plain: tuple[FloatArray | None, ...]
+    """(n,) probability of each version among those of its stage, None for one."""
+    reached: tuple[FloatArray, ...]
+    """(n,) R / pi of each stage before the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Some rows of one split, as the moments need them.
 
@@ -127,6 +139,8 @@ class Block:
     the mean over measures. Empty for one."""
     left: Left | None = None
     """What moments have in the place of the columns x on their left, None for these themselves."""
+    staged: Staged | None = None
+    """Stages in which labels come, None for one. Parts of a block have none."""
     within: "Block | None" = None
     """The rows within the fixed effects, predicted versions only: what tuning scales. None where that is the block itself."""
 
@@ -144,6 +158,11 @@ class Block:
     def n_measures(self) -> int:
         """Number J of measures, at least one."""
         return max(self.measures, default=0) + 1
+
+    @property
+    def shown_rows(self) -> IntArray:
+        """Rows with a label, of any stage, ascending."""
+        return self.gold_rows if self.staged is None else np.flatnonzero(self.staged.reached[0] > 0.0)
 
     @property
     def scaled(self) -> tuple["Block", ...]:
@@ -227,18 +246,22 @@ class Block:
             multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
             left=None if self.left is None else self.left.rows(rows, gold),
+            staged=None,
             within=None if self.within is None else self.within._cut(rows),
         )
 
     def labeled(self) -> "Block":
-        """The labelled rows alone."""
-        rows = self.gold_rows
+        """The rows with gold labels alone."""
+        return self.at(self.gold_rows)
+
+    def at(self, rows: IntArray) -> "Block":
+        """Some rows, ascending, all with gold labels among them."""
         return replace(
             self,
             fixed=self.fixed[rows],
             predicted=self.predicted[rows],
             outcome=self.outcome[rows],
-            gold_rows=np.arange(len(rows)),
+            gold_rows=np.searchsorted(rows, self.gold_rows),
             row_weight=_rows_of(self.row_weight, rows),
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
@@ -247,7 +270,8 @@ class Block:
             multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
             left=None if self.left is None else self.left.rows(rows, slice(None)),
-            within=None if self.within is None else self.within.labeled(),
+            staged=None,
+            within=None if self.within is None else self.within.at(rows),
         )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
+from dsl.engine.pilot import Tuned
 from dsl.engine.several import Several
 from dsl.engine.sums import Problem, shared_gram
-from dsl.engine.tuning import Tuned
 
 FAR = 10.0
 """Mean over standard deviation from which a column is centred."""
@@ -66,6 +66,7 @@ class Centring:
             jacobian=forth.T @ fit.jacobian @ forth,
             meat=forth.T @ fit.meat @ forth,
             label_scores=fit.label_scores @ forth,
+            stage_scores=None if fit.stage_scores is None else fit.stage_scores @ forth,
             label_meat=forth.T @ fit.label_meat @ forth,
         )
 

@@ -87,7 +87,7 @@ def variance_of_sum(parts: FloatArray, unit: IntArray | None = None) -> FloatArr
     return np.asarray((unit_sums(parts, unit) ** 2).sum(axis=0))
 
 
-def _units(matrix: FloatArray) -> FloatArray:
+def units_of(matrix: FloatArray) -> FloatArray:
     """Powers of two (k,) that bring the diagonal of a matrix near one: scaling by them rounds nothing."""
     size = np.abs(np.diag(matrix))
     known = (size > 0.0) & np.isfinite(size)
@@ -113,7 +113,7 @@ def solve(jacobian: FloatArray, right: FloatArray) -> FloatArray:
     >>> solve(np.diag([4.0, 1e-20]), np.array([2.0, 1e-20]))
     array([0.5, 1. ])
     """
-    units = _units(jacobian)
+    units = units_of(jacobian)
     across = units if right.ndim == 1 else units[:, None]
     try:
         # S (S A S)^-1 S B

@@ -21,7 +21,9 @@ for the sum of independent random variables", JASA 57, 1962. Vatutin and Mikhail
 cells in an equiprobable scheme for group allocation of particles", Theory of Probability and its Applications 27, 1982.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import betainc, gammaln
@@ -125,6 +127,24 @@ def stages_of(labeling: Labeling, cluster: IntArray | None = None) -> list[Stage
     rows = _within(labeling, given, unit, reached, fixed_size=labeling.fixed_size)
     # where rows of units are left out, some of the units drawn may have no labelled row any more: nobody can tell which
     return [rows] if labeling.kept is not None else [units, rows]
+
+
+def nested_stages(draws: Sequence[Labeling], cluster: IntArray | None = None) -> list[Stage]:
+    """The stages of draws one after the other, each among the rows of the one before.
+
+    Parameters
+    ----------
+    draws : sequence of Labeling
+        After the first, rows that the draw before did not draw have a probability of one.
+    cluster
+        As in `stages_of`.
+    """
+    out = stages_of(draws[0], cluster)
+    for before, draw in pairwise(draws):
+        piece = np.full(len(draw.drawn), -1)
+        piece[before.drawn] = np.arange(int(before.drawn.sum()))
+        out.append(replace(_rows_stage(draw.at(before.drawn)), piece=piece))
+    return out
 
 
 def comes_whole(labeling: Labeling, cluster: IntArray) -> bool:

@@ -43,7 +43,8 @@ def join(
     if len(fits) == 1:
         return fits[0]
     jacobian = scipy.linalg.block_diag(*(fit.jacobian for fit in fits))
-    on_labels = np.hstack([fit.label_scores for fit in fits])
+    on_labels, staged = np.hstack([fit.label_scores for fit in fits]), fits[0].stage_scores is not None
+    in_stages = np.hstack([fit.drawn_scores for fit in fits])
     if problem.labeling is not None:
         # finite population: only the labelled rows' parts of the scores vary
         meat = finite_meat(on_labels, problem.labeling)
@@ -53,7 +54,7 @@ def join(
         if problem.draw is None:
             meat = row_sums(side_by_side, problem, len(jacobian))[1]
         else:
-            meat = problem.draw.meat(side_by_side, on_labels)
+            meat = problem.draw.meat(side_by_side, in_stages if staged else on_labels)
     vcov = sandwich(jacobian, meat)
     if problem.across is not None and problem.labeling is None:
         vcov = positive_part(vcov)
@@ -68,6 +69,7 @@ def join(
         meat=meat,
         label_scores=on_labels,
         label_meat=label_meat(block, problem, on_labels),
+        stage_scores=in_stages if staged else None,
         moment_norm=max(fit.moment_norm for fit in fits),
         iterations=max(fit.iterations for fit in fits),
         positive_definite=all(fit.positive_definite for fit in fits),

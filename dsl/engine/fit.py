@@ -22,6 +22,7 @@ from dsl.engine.sums import (
     Problem,
     column_scale,
     column_squares,
+    drawn_scores,
     label_meat,
     label_scores,
     moment_sums,
@@ -53,7 +54,15 @@ class SplitFit:
     moment_norm: float  # largest mean moment at the solver's last check, scaled columns
     iterations: int
     positive_definite: bool
+    stage_scores: FloatArray | None = (
+        None  # (m_1 + ... + m, k) `dsl.engine.sums.drawn_scores`, where labels come in stages
+    )
     df: FloatArray | None = None  # (k,) of `vcov`, where it leaves units out (`dsl.engine.leave_out.satterthwaite`)
+
+    @property
+    def drawn_scores(self) -> FloatArray:
+        """What the draws of labels add, one below the other (`dsl.engine.sums.drawn_scores`)."""
+        return self.label_scores if self.stage_scores is None else self.stage_scores
 
 
 def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -> SplitFit:
@@ -86,6 +95,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     check_order(params, problem)
     jacobian = root.jacobian * n / scale[:, None] / scale
     on_labels = label_scores(block, problem, params)
+    in_stages = None if block.staged is None else drawn_scores(block, problem, params)
     if problem.labeling is not None:
         meat = finite_meat(on_labels, problem.labeling)
         vcov = sandwich(jacobian, meat)
@@ -93,7 +103,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         vcov = left_out_vcov(block, problem, params, jacobian)
     elif problem.draw is not None:
         rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
-        meat = problem.draw.meat(rows, on_labels)
+        meat = problem.draw.meat(rows, on_labels if in_stages is None else in_stages)
         vcov = sandwich(jacobian, meat)
     if problem.across is not None and problem.labeling is None:
         vcov = positive_part(vcov)
@@ -110,6 +120,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
         meat=meat,
         label_scores=on_labels,
         label_meat=label_meat(block, problem, on_labels),
+        stage_scores=in_stages,
         moment_norm=norm,
         iterations=root.iterations,
         positive_definite=bool(np.linalg.eigvalsh(root.jacobian + root.jacobian.T)[0] > 0.0),

@@ -29,7 +29,7 @@ Statistics 35, 1964. Cochran, "Sampling Techniques" (1977). Sarndal, Swensson an
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,10 +46,21 @@ class Draw:
     cluster: IntArray | None = field(default=None, repr=False)
     """(N,) codes 0, 1, ..., each of which holds units of the draw whole."""
     n_clusters: int | None = None
+    before: tuple[Labeling, ...] = ()
+    """How rows were drawn in earlier stages (`dsl.engine.stages`). `labeling` and all but the first are draws among the rows of
+    the stage before, where others have a probability of one and were not drawn."""
 
     def about(self, label_scores: FloatArray) -> "Centred":
-        """What is taken off the scores, from what the labelled rows add to them (m, k)."""
-        return Centred.of(self, label_scores)
+        """What is taken off the scores, from what the labelled rows add to them (m, k), stage below stage."""
+        stages = (*self.before, self.labeling)
+        ends = np.cumsum([int(stage.drawn.sum()) for stage in stages])
+        first, *later = (
+            Centred.of(replace(self, labeling=stage, before=()), part)
+            for stage, part in zip(stages, np.split(label_scores, ends[:-1]), strict=True)
+        )
+        for each in later:
+            first = replace(each, earlier=first, lost=np.vstack([first.lost, each.lost]))
+        return first
 
     def meat(self, rows: Iterable[FloatArray], label_scores: FloatArray) -> FloatArray:
         """Sum of squares (k, k) of rows' scores, which come in pieces, given the draw."""
@@ -89,6 +100,8 @@ class Centred:
     """(m, k) what the labelled rows add, about their centres."""
     lost: FloatArray = field(repr=False)
     """(., k) deviations whose squares are what estimating the centres takes from the variance."""
+    earlier: "Centred | None" = None
+    """What an earlier stage takes off."""
 
     @classmethod
     def of(cls, draw: Draw, label_scores: FloatArray) -> "Centred":
@@ -140,10 +153,16 @@ class Centred:
     def rows(self, rows: Iterable[FloatArray]) -> Iterator[FloatArray]:
         """Rows' scores (., k), in pieces, less what the draw makes known. Those of labelled rows alone are put among zeros."""
         drawn, first = self.draw.labeling.drawn, 0
+        if self.earlier is not None:
+            rows = self.earlier.rows(rows)
         for part in _padded(rows, len(drawn), np.flatnonzero(drawn)):
             here = slice(first, first + len(part))
             first += len(part)
-            yield part - self.number[here, None] * self.mean - self.share[here, None] * self.centre[self.stratum[here]]
+            share = self.share[here]
+            if self.draw.labeling.stratum is None:
+                yield part - np.column_stack([self.number[here], share]) @ np.vstack([self.mean, self.centre[0]])
+            else:
+                yield part - self.number[here, None] * self.mean - share[:, None] * self.centre[self.stratum[here]]
 
     def units(self, rows: Iterable[FloatArray]) -> Iterator[FloatArray]:
         """The same for independent units: rows, or sums over clusters."""

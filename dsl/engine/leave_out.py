@@ -20,7 +20,6 @@ hypothesis testing in fixed effects models", Journal of Business and Economic St
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import BY_DESIGN_HC3, cluster_sums, inverse, sandwich
 from dsl.engine.moments import Weights, augmentation_weights, fitted_means, jacobian_rows
-from dsl.engine.sums import Problem, WeightRule, row_scores, unit_scores
+from dsl.engine.sums import Problem, WeightRule, row_scores, tuning_changes, unit_scores
 from dsl.exceptions import SingularJacobianError
 
 LEAVE_OUT = ("HC2", "HC3", "CR2", "CR3", "jackknife", "PRESS", BY_DESIGN_HC3)
@@ -115,8 +114,10 @@ def _row_jacobians(piece: Block, problem: Problem, params: FloatArray) -> FloatA
     """Jacobian of each row's score at Lambda, (n, k, k)."""
     means = fitted_means(piece, params, problem.link)
     out = jacobian_rows(piece, means, problem.weights(piece))
-    if problem.tuning is not None:
-        out += (problem.tuning - np.eye(len(params))) @ jacobian_rows(piece, means, augmentation_weights(piece))
+    changes = tuning_changes(problem, piece)
+    for change, scaled in zip(changes, piece.scaled if changes else (), strict=True):
+        own = means if scaled is piece else fitted_means(scaled, params, problem.link)
+        out += change @ jacobian_rows(scaled, own, augmentation_weights(scaled))
     return out
 
 
@@ -147,12 +148,13 @@ def _each(block: Block, problem: Problem, params: FloatArray, jacobian: FloatArr
     for parts in unit_jacobians(block, problem, params):
         found, bad = correctors(parts, jacobian, root=root)
         if bad.any():
-            raise SingularJacobianError(_alone(problem, seen + int(np.argmax(bad)), int(bad.sum())))
+            raise SingularJacobianError(alone(problem, seen + int(np.argmax(bad)), int(bad.sum())))
         seen += len(parts)
         yield found
 
 
-def _alone(problem: Problem, first: int, count: int) -> str:
+def alone(problem: Problem, first: int, count: int) -> str:
+    """What to say of `count` units without which there is no estimate."""
     unit = "row" if problem.cluster is None else "cluster"
     return (
         f"vcov='{problem.leave_out}' leaves out each {unit} in turn, and without {count} of them (first: {unit} {first + 1} of "
@@ -205,53 +207,12 @@ def leverage_of_labels(
     Units that alone determine a coefficient stay as they are, so that there is a covariance in any case. Other rows' leverage is
     of the order of k / N, and left out.
     """
-    own = block.labeled() if problem.cluster is None else block
+    own = block.at(block.shown_rows) if problem.cluster is None else block
     found, bad = correctors(np.concatenate([*unit_jacobians(own, problem, params)]), jacobian, root=False)
     found[bad] = np.eye(len(params))
-    places = block.gold_rows if problem.cluster is None else np.arange(len(scores))
+    places = block.shown_rows if problem.cluster is None else np.arange(len(scores))
     out = scores.copy()
     out[places] = (found @ scores[places][:, :, None])[:, :, 0]
-    return out
-
-
-def leverage_by_coefficient(
-    block: Block,
-    problem: Problem,
-    params: FloatArray,
-    jacobian: FloatArray,
-    *,
-    bread: FloatArray,
-    parts: FloatArray,
-    lambdas: FloatArray,
-) -> FloatArray:
-    """Influences (G, k) corrected as by `leverage_of_labels`, where each coefficient has a Lambda of its own.
-
-    A coefficient's Lambda scales its influence alone. So its correction takes the scores and the Jacobians at this Lambda times
-    the identity: at those of all coefficients it would depend on the intercept's, which changes with the origin of a covariate.
-
-    Parameters
-    ----------
-    block, problem, params, jacobian
-        As for `left_out_scores`. The problem's Lambda does not matter.
-    bread : (k, k) array
-        Takes scores to influences on the reported coefficients.
-    parts : (G, 2k) array
-        The units' parts (g, h) of the scores g + Lambda h, h = (1 - w) m_hat.
-    lambdas : (k,) array
-        Of the reported coefficients.
-    """
-    k = len(params)
-    own, plain = (block.labeled() if problem.cluster is None else block), replace(problem, tuning=None)
-    jacobians = np.concatenate([*unit_jacobians(own, plain, params)])
-    added = np.concatenate([*unit_jacobians(own, plain, params, augmentation_weights)])
-    places = block.gold_rows if problem.cluster is None else np.arange(len(parts))
-    out = np.empty((len(parts), k))
-    for j, each in enumerate(lambdas):
-        scores = parts[:, :k] + each * parts[:, k:]
-        found, bad = correctors(jacobians + (each - 1.0) * added, jacobian, root=False)
-        found[bad] = np.eye(k)
-        scores[places] = (found @ scores[places][:, :, None])[:, :, 0]
-        out[:, j] = scores @ bread[j]
     return out
 
 

@@ -79,6 +79,11 @@ def augmentation_weights(block: Block) -> Weights:
     return Weights(predicted=design_weights(block).predicted, gold=np.zeros(len(block.weight)))
 
 
+def stage_weights(block: Block) -> Weights:
+    """Weights of what the labels of a stage add (`dsl.engine.stages.added_by`)."""
+    return counted(block, np.ones(len(block.outcome)), block.weight)
+
+
 def removed_weights(block: Block) -> Weights:
     """Weights of -w m_hat, what the labelled rows take away from m_hat."""
     return Weights(predicted=correction_weights(block).predicted, gold=np.zeros(len(block.weight)))
@@ -173,17 +178,17 @@ def jacobian_sum(
     """
     if isinstance(means, Etas):
         return several.jacobian_sum(block, means, weights.predicted, weights.gold)
-    return column_gram(block, *_slopes(block, means, weights), fixed_gram)
+    return column_gram(block, *weighted_slopes(block, means, weights), fixed_gram)
 
 
 def jacobian_rows(block: Block, means: Means | Etas, weights: Weights) -> FloatArray:
     """Minus the derivatives of the moments row by row, (n, k, k), without fixed effects."""
     if isinstance(means, Etas):
         return several.jacobian_rows(block, means, weights.predicted, weights.gold)
-    return column_outer(block, *_slopes(block, means, weights))
+    return column_outer(block, *weighted_slopes(block, means, weights))
 
 
-def _slopes(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
+def weighted_slopes(block: Block, means: Means, weights: Weights) -> tuple[list[FloatArray], FloatArray]:
     """Weighted slopes of the mean, as `_residuals`."""
     hats = [shares_of(weights.predicted, version) for version in block.versions]
     slope = means.link.slope

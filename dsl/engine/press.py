@@ -5,8 +5,8 @@ scales. Its residuals are the influences c, which are too small, as all residual
 
 .. math:: c_g / (1 - h_g), \qquad h_g = b_g^2 / \sum b_g^2 ,
 
-for one Lambda for each coefficient, with :math:`h_g = b_g' (\sum b b')^{-1} b_g` for a matrix. This is exact: no unit's Lambda is
-computed anew.
+for one Lambda for each coefficient, with :math:`h_g = b_g' (\sum b b')^{-1} b_g` for several measures (surrogates), and for a
+matrix. This is exact: no unit's Lambda is computed anew.
 
 References
 ----------
@@ -16,9 +16,8 @@ Allen, "The relationship between variable selection and data augmentation and a 
 import numpy as np
 
 from dsl._typing import BoolArray, FloatArray
+from dsl.engine.lambdas import DEGENERATE
 
-DEGENERATE = 1e-10
-"""Eigenvalue of a correlation matrix, relative to the largest, below which a direction is none."""
 ALL = 1e-8
 """Least part of a sum that is left without one unit: where the unit is all of it, Lambda rests on it alone."""
 
@@ -38,8 +37,8 @@ def press(
     tune : {"scalar", "coef", "matrix"}
     influence : (G, k) array
         c, at the Lambda that is best for all units.
-    added : (G, k) array
-        b, the influence of (1 - w) m_hat.
+    added : (G, k) or (G, J, k) array
+        b, the influence of (1 - w) m_hat, of each of J measures.
     few : (k,) bool array, optional
         Coefficients that have no chosen Lambda.
     turn : (k, k) array, optional
@@ -58,34 +57,58 @@ def press(
     >>> press("coef", c[:, None], b[:, None])[:, 0].round(3).tolist()
     [3.5, -1.0, 2.5]
     """
-    k = influence.shape[1]
+    units, k = influence.shape
     kept = np.ones(k, dtype=bool) if few is None else ~few
     out = influence.copy()
+    if not kept.any():
+        return out
+    part = added.reshape(units, -1, k)[:, :, kept]
     if tune == "scalar":
         turn = np.eye(k) if turn is None else turn
         scale = np.ones(k) if relative is None else np.where(relative > 0.0, relative, 1.0)
-        own, part = (influence @ turn.T)[:, kept], (added @ turn.T)[:, kept]
-        square = (part**2 / scale[kept]).sum(axis=1)
-        cross = (part * own / scale[kept]).sum(axis=1)
-        change = cross / _left(square)
+        size = np.sqrt(scale)[kept]
+        turned = (added.reshape(units, -1, k) @ turn.T)[:, :, kept] / size
+        change = _change(turned, (influence @ turn.T)[:, kept] / size)
         # the turned influences change by `change` times the turned part, of the coefficients that have a Lambda
-        out[:, kept] += change[:, None] * added[:, kept]
-        return out
-    part = added[:, kept]
-    if tune == "matrix":
-        size = np.sqrt((part**2).sum(axis=0))
-        part = part / np.where(size > 0.0, size, 1.0)
-        inner = np.linalg.pinv(part.T @ part, rcond=DEGENERATE, hermitian=True)
-        share = np.einsum("gi,ij,gj->g", part, inner, part)[:, None]
-        out[:, kept] /= np.maximum(1.0 - share, ALL)
-        return out
-    square = part**2
-    out[:, kept] *= np.where(square.sum(axis=0) > 0.0, square.sum(axis=0) / _left(square), 1.0)
+        out[:, kept] += np.einsum("gj,gjc->gc", change, part)
+    elif tune == "matrix":
+        out[:, kept] /= _left(part.reshape(units, -1))[:, None]
+    elif part.shape[1] == 1:
+        square = part[:, 0] ** 2
+        total = square.sum(axis=0)
+        out[:, kept] /= np.maximum(1.0 - square / np.where(total > 0.0, total, 1.0), ALL)
+    else:
+        out[:, kept] /= np.column_stack([_left(own) for own in part.transpose(2, 0, 1)])
     return out
 
 
-def _left(square: FloatArray) -> FloatArray:
-    """Sum of the squares of all other units, (G,) or (G, k)."""
-    total = square.sum(axis=0)
-    left = np.maximum(total - square, ALL * total)
-    return np.asarray(np.where(left > 0.0, left, 1.0))
+def _left(part: FloatArray) -> FloatArray:
+    """1 - h of a regression on columns (G, q), (G,)."""
+    return np.asarray(np.maximum(1.0 - ((part @ _whitening(part)) ** 2).sum(axis=1), ALL))
+
+
+def _change(part: FloatArray, influence: FloatArray) -> FloatArray:
+    """What leaving out each unit changes one Lambda for each measure by, (G, J).
+
+    Several coefficients (G, J, c) are so many rows of a unit, whose Gram matrix M_g leaves I - M_g in whitened coordinates.
+    """
+    units, count, width = part.shape
+    turn = _whitening(part.transpose(0, 2, 1).reshape(units * width, count))
+    white = np.einsum("gjc,jr->grc", part, turn)
+    cross = np.einsum("grc,gc->gr", white, influence)
+    if turn.shape[1] == 1:
+        left = np.maximum(1.0 - (white[:, 0] ** 2).sum(axis=1), ALL)[:, None]
+        return np.asarray(cross / left @ turn.T)
+    values, vectors = np.linalg.eigh(white @ white.transpose(0, 2, 1))
+    inner = np.einsum("grs,gr->gs", vectors, cross) / np.maximum(1.0 - values, ALL)
+    return np.asarray(np.einsum("grs,gs->gr", vectors, inner) @ turn.T)
+
+
+def _whitening(part: FloatArray) -> FloatArray:
+    """Matrix (q, r) that takes columns (n, q) to ones whose Gram matrix is the identity, without directions that are none."""
+    size = np.sqrt((part**2).sum(axis=0))
+    size = np.where(size > 0.0, size, 1.0)
+    scaled = part / size
+    values, vectors = np.linalg.eigh(scaled.T @ scaled)
+    there = values > DEGENERATE * max(float(values[-1]), np.finfo(float).tiny)
+    return np.asarray(vectors[:, there] / np.sqrt(values[there]) / size[:, None])

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.covariance import cluster_sums, unit_sums, variance_of_sum
 from dsl.engine.labeling import Labeling, finite_deviations, finite_meat
-from dsl.engine.tuning import best_lambda
+from dsl.engine.lambdas import best_lambda
 
 ROUNDING = 1e-12
 """Difference between a cumulative share and a level that sums of N shares can make."""

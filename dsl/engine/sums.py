@@ -18,12 +18,15 @@ from dsl.engine.moments import (
     correction_weights,
     design_weights,
     fitted_means,
+    imputed_weights,
     jacobian_sum,
     moment_sum,
     removed_weights,
     scores,
+    stage_weights,
 )
 from dsl.engine.several import Several
+from dsl.engine.stages import added_by
 from dsl.engine.two_way import two_way_meat
 
 WeightRule = Callable[[Block], Weights]
@@ -220,6 +223,22 @@ def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArr
     whole = with_effects(block, problem.link, params, problem.weights)
     labels = row_scores(whole.labeled(), problem, params, problem.label_weights, removed_weights)
     return np.concatenate([*labels])
+
+
+def drawn_parts(block: Block, problem: Problem, params: FloatArray) -> Iterator[tuple[Block, WeightRule, WeightRule]]:
+    """What each draw of labels adds: its rows, and the rules that weigh their versions, as in `row_scores`."""
+    whole = with_effects(block, problem.link, params, problem.weights)
+    if block.staged is None:
+        yield whole.labeled(), problem.label_weights, removed_weights
+        return
+    for stage in range(1, len(block.staged.reached) + 2):
+        yield added_by(whole, stage), stage_weights, imputed_weights
+
+
+def drawn_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+    """`label_scores`, where labels come in stages those of each stage one below the other, (m_1 + ... + m, k)."""
+    parts = drawn_parts(block, problem, params)
+    return np.concatenate([score for part, *rules in parts for score in row_scores(part, problem, params, *rules)])
 
 
 def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:

@@ -164,7 +164,12 @@ class Analysis:
     def draw(self) -> Draw:
         """How the labelled rows were drawn, for a covariance that allows for it."""
         sample = self.sample
-        return Draw(labeling=sample.labeling, cluster=sample.cluster, n_clusters=sample.n_clusters)
+        return Draw(
+            labeling=sample.labeling if sample.last is None else sample.last,
+            before=tuple(stage.labeling for stage in sample.stages),
+            cluster=sample.cluster,
+            n_clusters=sample.n_clusters,
+        )
 
 
 def evidence_of(analysis: Analysis) -> FloatArray:
@@ -209,7 +214,7 @@ def prepare_analysis(
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
     single = [call.labeled, call.sample_prob, *call.clusters, call.weights, call.text, _column(call.trained_on)]
-    staged = [name for stage in call.stage_columns for name in (*stage.labels.values(), stage.prob)]
+    staged = [name for stage in call.stage_columns for name in stage.columns]
     parsed = parse(
         call.formula,
         names,

@@ -41,7 +41,7 @@ def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
         params=estimate,
         vcov=vcov,
         df=np.full(len(estimate), np.nan),
-        call=replace(call, index=tuple(analysis.columns.absorbed), vcov=estimation.vcov or call.vcov),
+        call=replace(call, index=tuple(analysis.columns.absorbed)),
         sample=facts,
         splits=splits,
         predictor=_predictor(analysis),

@@ -15,12 +15,12 @@ from dsl.data.formula.matrices import Design
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber
-from dsl.engine.blocks import Block, Effects, Instruments, Version
+from dsl.engine.blocks import Block, Effects, Instruments, Staged, Version
 from dsl.engine.effects import level_sums
 from dsl.engine.instruments import instrumented
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
-from dsl.estimators.stages import staged_shares, staged_values
+from dsl.estimators.stages import staged_of, staged_shares, staged_values
 from dsl.exceptions import FewLabelsWarning
 
 
@@ -77,9 +77,12 @@ class Blocks:
     def averaged(self, versions: Sequence[Values], shares: Sequence[FloatArray | None]) -> Block:
         """All rows, the predicted moment averaged over `versions` of the predicted variables, and over stages."""
         values, parts = staged_values(self._sample, versions), staged_shares(self._sample, shares)
-        return self.adjusted([self.version(*each) for each in zip(values, parts, strict=True)])
+        found = [self.version(*each) for each in zip(values, parts, strict=True)]
+        return self.adjusted(found, staged=staged_of(self._sample, shares))
 
-    def adjusted(self, versions: Sequence[Version], measures: Sequence[int] = ()) -> Block:
+    def adjusted(
+        self, versions: Sequence[Version], measures: Sequence[int] = (), staged: Staged | None = None
+    ) -> Block:
         """All rows, the predicted moment averaged over `versions`, each of one of several `measures` if there are more."""
         design, weight, rows, imputed = self._design, self._weight, self._gold_rows, tuple(versions)
         predicted, outcome = _mean(imputed)
@@ -95,6 +98,7 @@ class Blocks:
             offset=design.offset,
             imputed=imputed if len(imputed) > 1 else (),
             measures=tuple(measures),
+            staged=staged,
         )
         if self._absorber is not None:
             block = self._absorb(block, self._absorber)

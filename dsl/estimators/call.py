@@ -51,7 +51,7 @@ class Call:
     """Column of clusters in a second way, the second that `cluster` names."""
     weights: str | None = None
     """Column with what rows count for (`dsl.data.weights`)."""
-    stages: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = ()
+    stages: tuple[tuple[tuple[tuple[str, str], ...], str | None], ...] = ()
     """Labels of lower quality on more rows: pairs of predicted variable and column, and the column of the probability."""
     trained_on: str | Rows | None = field(default=None, repr=False)
     """Rows that the predictions' maker has seen with their gold labels (`dsl.data.trained.as_trained`)."""

@@ -18,7 +18,7 @@ from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
-from dsl.estimators.stages import staged_shares, staged_values
+from dsl.estimators.stages import staged_of, staged_shares, staged_values
 from dsl.exceptions import ArgumentError
 from dsl.learners.crossfit import Learning, check_folds, cross_predict, draw_folds
 from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution, find_support
@@ -132,9 +132,12 @@ def _imputed(equations: list[Blocks], found: Distribution) -> Iterator[list[Bloc
         if not points or not found.constant:
             values = staged_values(equations[0].sample, found.values(split))
             points = [[blocks.version(each) for each in values] for blocks in equations]
-        shares = staged_shares(equations[0].sample, found.probabilities(split))
+        sample, plain = equations[0].sample, found.probabilities(split)
+        shares, staged = staged_shares(sample, plain), staged_of(sample, plain)
         yield [
-            blocks.adjusted([replace(point, share=share) for point, share in zip(own, shares, strict=True)])
+            blocks.adjusted(
+                [replace(point, share=share) for point, share in zip(own, shares, strict=True)], staged=staged
+            )
             for blocks, own in zip(equations, points, strict=True)
         ]
 

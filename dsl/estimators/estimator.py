@@ -7,9 +7,10 @@ from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
 from dsl.engine.instruments import InstrumentTests
+from dsl.engine.lambdas import KINDS
 from dsl.engine.moments import design_weights
+from dsl.engine.pilot import Tuned
 from dsl.engine.sums import WeightRule
-from dsl.engine.tuning import KINDS, Tuned
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.records import Splits
@@ -34,8 +35,6 @@ class Estimation:
     """Of every split. Empty without instruments."""
     averaged: bool = False
     """Whether the moment is averaged over values of the predicted variables."""
-    vcov: str | None = None
-    """The covariance, where it is not the call's."""
 
     @classmethod
     def of(
@@ -89,7 +88,7 @@ class Estimator:
     two_sample: bool = False
     """Whether labelled and unlabelled rows are two samples, with the variance of their sum."""
     several: bool = False
-    """Whether it takes several surrogates of a variable, each with a Lambda of its own (`dsl.engine.measures`)."""
+    """Whether it takes several surrogates of a variable, each with a Lambda of its own (`dsl.engine.lambdas`)."""
     default_tune: str | float | None = None
     kinds: tuple[str, ...] = KINDS
     """Kinds of Lambda that the user may ask for."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from dsl.data.arguments import as_lambda, check_choice
 from dsl.engine.covariance import BY_DESIGN_HC3
-from dsl.engine.tuning import KINDS
+from dsl.engine.lambdas import KINDS
 from dsl.estimators.cross_fitted import DSL, DSL_PLUS
 from dsl.estimators.estimator import Estimator
 from dsl.estimators.gold_only import GOLD_ONLY
@@ -43,25 +43,18 @@ def resolve_tune(estimator: str, tune: object) -> str | float | None:
 
 
 def resolve_vcov(
-    estimator: str,
-    tune: str | float | None,
-    target: str,
-    vcov: str | None = None,
-    across: str | None = None,
-    *,
-    stages: bool = False,
+    estimator: str, tune: str | float | None, target: str, vcov: str | None = None, across: str | None = None
 ) -> str:
     """The covariance, for `tune` as `resolve_tune` gives it. What is named stays.
 
     By default plain estimates have the reference's, and those whose Lambda was chosen from the data that of the draw, with each
-    unit left out of the choice. With clusters in two ways (`across`) there is no one unit, and in `stages` no one draw.
+    unit left out of the choice. With clusters in two ways (`across`) there is no one unit.
     """
     if vcov is not None:
         return vcov
     entry = ESTIMATORS[estimator]
     # two samples have it anyway, and that of a finite population is of the draw alone
-    one = across is None and not stages
-    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite" and one
+    chosen = isinstance(tune, str) and not entry.two_sample and target != "finite" and across is None
     return BY_DESIGN_HC3 if chosen else "robust"
 
 

@@ -145,9 +145,6 @@ def check_stages(call: Call) -> None:
         why = f"estimator='{call.estimator}' has two samples, labelled rows and others; use estimator='cdi' or 'dsl'"
     elif call.target == "finite":
         why = "target='finite' has the variance of one draw, and each stage is a draw; use target='superpopulation'"
-    elif call.vcov in (BY_DESIGN, BY_DESIGN_HC3):
-        other = "'robust', 'HC3' (with clusters 'CR3')"
-        why = f"vcov='{call.vcov}' allows for one draw, and each stage is a draw; use vcov={other}"
     elif call.trained_on is not None:
         why = "trained_on makes the gold labels a draw given the rows seen, for which no stage before has a probability"
     if why:

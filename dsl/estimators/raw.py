@@ -1,12 +1,10 @@
 """Raw surrogates in m_hat, without a learner: ``cdi``, confidence-driven inference (Gligoric et al. 2025)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from dsl.engine.blocks import Block
-from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
@@ -19,18 +17,8 @@ from dsl.exceptions import ArgumentError
 def fit_raw(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m + Lambda (1 - w) m_hat = 0 at the raw surrogates."""
     blocks = adjusted(analysis, call)
-    problem, vcov = analysis.problem(), None
-    if call.leave_out == BY_DESIGN_HC3 and blocks[0].measures:
-        # the default of one lambda: of several, what of it there is
-        problem, vcov = replace(problem, leave_out=None), BY_DESIGN
-    elif call.leave_out is not None and blocks[0].measures:
-        raise ArgumentError(
-            f"vcov='{call.vcov}' leaves a unit out of the choice of one lambda, and there are {blocks[0].n_measures} surrogates "
-            f"({'; '.join(call.measures)}) with a lambda each; use vcov='robust', or one of them"
-        )
-    solved = fit_splits(problem, [blocks], call.tune)
-    n, n_clusters = len(analysis.sample.data), analysis.sample.n_clusters
-    return replace(Estimation.of(solved, n=n, n_clusters=n_clusters), vcov=vcov)
+    solved = fit_splits(analysis.problem(), [blocks], call.tune)
+    return Estimation.of(solved, n=len(analysis.sample.data), n_clusters=analysis.sample.n_clusters)
 
 
 def raw_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:

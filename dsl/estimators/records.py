@@ -77,18 +77,18 @@ class Tuning:
     """How much each coefficient relies on the predictions, and what that gains."""
 
     lambdas: FloatArray = field(repr=False)
-    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.tuning.best_tuning` (0: labelled rows alone, 1: plain DSL).
+    """(S, k) diagonal of J^-1 Lambda J, with Lambda from `dsl.engine.lambdas.best_tuning` (0: labelled rows alone, 1: plain DSL).
     In the two-sample form that of `dsl.engine.two_sample.fit.best_lam`."""
     plain: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 1, of the same scores (`dsl.engine.tuning.fit_tuned`), or None if they were not computed."""
     without: FloatArray | None = field(repr=False)
     """(S, k) variances at lambda = 0 (`dsl.engine.tuning.fit_tuned`)."""
     matrices: FloatArray | None = field(default=None, repr=False)
-    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.tuning.best_tuning`), or None in the two-sample form."""
+    """(S, k, k) Lambda in psi = w m + Lambda (1 - w) m_hat (`dsl.engine.lambdas.best_tuning`), or None in the two-sample form."""
     at: FloatArray | None = field(default=None, repr=False)
     """(S, k) estimates at which the scores were taken (`dsl.engine.tuning.fit_tuned`)."""
     each: FloatArray | None = field(default=None, repr=False)
-    """(S, J, k) the part of each of several surrogates in the lambdas (`dsl.engine.measures.fit_measures`), whose matrices then
+    """(S, J, k) the part of each of several surrogates in the lambdas (`dsl.engine.tuning.fit_tuned`), whose matrices then
     stand side by side, (S, k, J k). In the two-sample form (`dsl.engine.two_sample.fit.best_lams`) there are no matrices."""
 
 

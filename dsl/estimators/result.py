@@ -192,11 +192,11 @@ class Fit:
     def tuning(self) -> pd.DataFrame:
         """How much each coefficient relies on the predictions, and the gain: medians over splits.
 
-        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.tuning.best_tuning`), ``se_without`` and
+        Columns ``lambda`` (0: labelled rows alone, 1: plain DSL, by `dsl.engine.lambdas.best_tuning`), ``se_without`` and
         ``se_plain`` (standard errors at 0 and 1), ``se``, all without corrections that leave units out, and ``effective_labels``:
         how many labels without predictions the estimate is worth, n (se_without / se)^2. For ``"ppi"`` and ``"ppi++"`` the lambda
         alone. Several surrogates have one each, ``lambda[name]``, and ``lambda`` is their sum
-        (`dsl.engine.measures.fit_measures`).
+        (`dsl.engine.tuning.fit_tuned`).
         """
         tuning = self.splits.tuning
         if tuning is None:

@@ -133,11 +133,9 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     }
     if "vcov" not in arguments:
         target = str(arguments.get("target", own.target))
-        usual = resolve_vcov(own.estimator, own.tune, own.target, across=own.across, stages=bool(own.stages))
-        # several measures have that of the draw alone by default
-        default = own.vcov == usual or ((own.vcov, usual) == (BY_DESIGN, BY_DESIGN_HC3) and len(own.measures) > 1)
-        kept = None if default else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
-        settled["vcov"] = resolve_vcov(estimator, tune, target, kept, own.across, stages=bool(own.stages))
+        usual = resolve_vcov(own.estimator, own.tune, own.target, across=own.across)
+        kept = None if own.vcov == usual else vcov_for(own.vcov, estimator=estimator, target=target, tune=tune)
+        settled["vcov"] = resolve_vcov(estimator, tune, target, kept, own.across)
     if ESTIMATORS[own.estimator].several:
         # all predictions stand for the variable, of which others take the first
         settled["pairs"] = own.surrogates

@@ -15,10 +15,10 @@ from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
-from dsl.engine.measures import fit_measures
 from dsl.engine.moments import augmentation_weights, design_weights
+from dsl.engine.pilot import Tuned
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, shared_gram
-from dsl.engine.tuning import Tuned, fit_tuned, side_by_side
+from dsl.engine.tuning import fit_tuned, side_by_side
 from dsl.exceptions import EstimationError, JacobianWarning
 
 Tune = str | float | None
@@ -99,7 +99,7 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
         if problem.labeling is not None:
             _check_errors(own, joint, common.problem)
         if problem.draw is not None:
-            about = problem.draw.about(joint.label_scores).label_scores
+            about = problem.draw.about(joint.drawn_scores).label_scores
             joint = replace(joint, label_scores=about, label_meat=label_meat(own[0], common.problem, about))
         choices = [choice for _, choice in each if choice is not None]
         # later splits start at the first one's estimates, which are close: their predictions differ by other folds only
@@ -123,8 +123,7 @@ def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) ->
     if tune is None:
         fit = fit_split(block, problem, start=start)
     else:
-        chosen = fit_measures if block.measures else fit_tuned
-        fit, choice = chosen(block, problem, tune, start=start, basis=basis, few=common.behind < FEW)
+        fit, choice = fit_tuned(block, problem, tune, start=start, basis=basis, few=common.behind < FEW)
     if problem.leave_out in BELL_MCCAFFREY and not isinstance(tune, str):
         at, tuned = _point(problem, fit, choice)
         every = np.eye(len(fit.params)) if basis is None else basis

@@ -7,6 +7,7 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
+from dsl.engine.blocks import Staged
 from dsl.engine.stages import stage_shares
 
 Share = FloatArray | None
@@ -34,6 +35,18 @@ def staged_shares(sample: Sample, shares: Sequence[Share]) -> list[Share]:
     for stage, part in zip(sample.stages, rest, strict=True):
         out += [part] if stage.whole else [_times(part, share) for share in shares]
     return out
+
+
+def staged_of(sample: Sample, shares: Sequence[Share]) -> Staged | None:
+    """The stages of a block whose versions are `staged_values`, None without."""
+    if not sample.stages:
+        return None
+    level, plain = [0] * len(shares), list(shares)
+    for place, stage in enumerate(sample.stages, start=1):
+        own: list[Share] = [None] if stage.whole else list(shares)
+        level += [place] * len(own)
+        plain += own
+    return Staged(level=tuple(level), plain=tuple(plain), reached=tuple(stage.weight for stage in sample.stages))
 
 
 def _times(part: FloatArray, share: Share) -> FloatArray:

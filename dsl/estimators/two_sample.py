@@ -12,8 +12,8 @@ from dsl.engine.centre import shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.labeling import finite_meat
+from dsl.engine.pilot import Tuned
 from dsl.engine.sums import Problem, label_scores, shared_gram
-from dsl.engine.tuning import Tuned
 from dsl.engine.two_sample import TwoSampleFit, two_sample
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution

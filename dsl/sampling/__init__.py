@@ -6,6 +6,7 @@ and how: all that ``dsl.dsl(design=...)`` needs.
 
 from dsl.sampling.clusters import clustered, two_stage
 from dsl.sampling.design import LabelDesign
+from dsl.sampling.nested import nested
 from dsl.sampling.schemes import bernoulli, proportional_to_size, simple_random, stratified
 from dsl.sampling.targeted import targeted
 
@@ -13,6 +14,7 @@ __all__ = [
     "LabelDesign",
     "bernoulli",
     "clustered",
+    "nested",
     "proportional_to_size",
     "simple_random",
     "stratified",

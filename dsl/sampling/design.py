@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,20 @@ from typing import overload
 import numpy as np
 import pandas as pd
 from narwhals.typing import IntoDataFrameT
-from numpy.typing import ArrayLike
 
-from dsl._typing import AnyArray, FloatArray, Record
+from dsl._typing import Record
 from dsl.data.arguments import check_flags
 from dsl.data.design import ARRAYS, SamplingDesign
 from dsl.data.stored_design import load_parts, save_design
-from dsl.data.tables import TableLike, check_unique, first_rows
-from dsl.exceptions import ArgumentError, DesignError, SampleProbabilityError
+from dsl.data.tables import TableLike, check_unique
+from dsl.exceptions import ArgumentError, DesignError
+from dsl.sampling.checked import check_probability, frozen, plain_settings
 from dsl.sampling.coding.agreement import agreement_table
 from dsl.sampling.coding.codebook import CodebookLike
 from dsl.sampling.coding.files import read_coder_files, write_coder_file
 from dsl.sampling.parts import Part, places
 
-KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive")
+KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive", "nested")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -35,7 +34,7 @@ class LabelDesign(SamplingDesign):
 
     Parameters
     ----------
-    kind : {"srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive"}
+    kind : {"srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive", "nested"}
         How the rows were drawn.
     rows : Index, (N,)
         Labels of the population's rows: the index of a pandas table, else 0, 1, ...
@@ -55,6 +54,8 @@ class LabelDesign(SamplingDesign):
         Share of the rows drawn in the row's stratum (or unit) that are among these rows. `subset` gives it to parts.
     settings : mapping
         How it was drawn (seed, size, floor, ...): whatever JSON can hold.
+    within, inner : LabelDesign and Labeling, optional
+        Of a design that `dsl.sampling.nested` drew: the design of the stage before, and the draw among its rows.
 
     Raises
     ------
@@ -82,7 +83,7 @@ class LabelDesign(SamplingDesign):
         rows = pd.Index(self.rows)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "fixed_size", bool(self.fixed_size))
-        object.__setattr__(self, "settings", _plain_settings(self.settings))
+        object.__setattr__(self, "settings", plain_settings(self.settings))
         if not len(rows):
             raise DesignError("a design needs at least one row")
         check_unique(rows)
@@ -96,13 +97,19 @@ class LabelDesign(SamplingDesign):
         ):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _frozen(value, name, dtype, len(rows)))
+                object.__setattr__(self, name, frozen(value, name, dtype, len(rows)))
         # after lengths and types: probabilities are named by their row in the error
         for name in ("prob", "unit_prob", "kept"):
             if getattr(self, name) is not None:
-                _check_probability(getattr(self, name), name, rows)
+                check_probability(getattr(self, name), name, rows)
         if (self.unit is None) != (self.unit_prob is None):
             raise DesignError("unit and unit_prob belong together: give both, or neither")
+        if (self.within is None) != (self.inner is None):
+            raise DesignError("within and inner belong together: give both, or neither")
+        if self.within is not None and (not self.within.rows.equals(rows) or (self.drawn & ~self.within.drawn).any()):
+            raise DesignError(
+                "a nested design draws among the rows that the design before drew, under the same row labels"
+            )
 
     def __repr__(self) -> str:
         """One line: kind, rows drawn, probabilities."""
@@ -163,8 +170,10 @@ class LabelDesign(SamplingDesign):
         """
         check_flags(renumber=renumber)
         place = places(self, part)
-        labeling = self.at(place)
+        labeling, before = self.at(place), self.within
         return LabelDesign(
+            within=before.subset(self.rows[place], renumber=renumber) if isinstance(before, LabelDesign) else None,
+            inner=None if self.inner is None else self.inner.at(place),
             kind=self.kind,
             rows=pd.RangeIndex(len(place)) if renumber else self.rows[place],
             fixed_size=labeling.fixed_size,
@@ -216,7 +225,12 @@ class LabelDesign(SamplingDesign):
         >>> again.fingerprint == design.fingerprint
         True
         """
-        return cls(**load_parts(path))
+        return cls._made(load_parts(path))
+
+    @classmethod
+    def _made(cls, parts: Record) -> LabelDesign:
+        before = parts.pop("within", None)
+        return cls(**parts, within=None if before is None else cls._made(before))
 
     def to_coder(
         self,
@@ -455,46 +469,3 @@ class LabelDesign(SamplingDesign):
         return agreement_table(
             self, paths, label=label, codebook=codebook, metric=metric, encoding=encoding, format=format
         )
-
-
-def _frozen(value: ArrayLike, name: str, dtype: type, n: int) -> AnyArray:
-    """A read-only copy of shape (n,)."""
-    given = np.asarray(value)
-    if given.shape != (n,):
-        raise DesignError(f"{name} has shape {given.shape}; the design has {n} rows and needs shape ({n},)")
-    if dtype is bool and given.dtype != bool:
-        raise DesignError(f"{name} must be True or False in every row; found {given.dtype}")
-    # floats that are whole are refused: codes come from `factorize`, and a float is a column mistaken for one
-    if dtype is int and (given.dtype.kind not in "iu" or given.min() < 0):
-        raise DesignError(f"{name} must hold codes 0, 1, ...; found {given.dtype} values from {given.min()}")
-    # a copy: the caller's array may change afterwards, the record must not
-    out: AnyArray = np.array(given, dtype=np.int64 if dtype is int else dtype)
-    out.setflags(write=False)
-    return out
-
-
-def _check_probability(prob: FloatArray, name: str, rows: pd.Index) -> None:
-    bad = ~((prob > 0.0) & (prob <= 1.0))
-    if bad.any():
-        raise SampleProbabilityError(
-            f"{name} is missing or outside (0, 1] in {first_rows(bad, rows)} (there {prob[bad][0]:g}); every row needs a known, "
-            "positive probability of being labelled"
-        )
-
-
-def _plain_settings(settings: Mapping[str, object]) -> Record:
-    """Settings as JSON would give them back."""
-    # there and back, so that a design read from a file equals the one saved
-    try:
-        plain: Record = json.loads(json.dumps(dict(settings), default=_plain_value))
-    except (TypeError, ValueError) as error:
-        raise DesignError(f"settings must hold what JSON can: numbers, text, lists and dicts ({error})") from None
-    return plain
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    raise TypeError(f"found {type(value).__name__}")

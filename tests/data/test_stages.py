@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dsl import exceptions as e
-from dsl.data.columns import StageColumns
+from dsl.data.columns import Columns, StageColumns
 from dsl.data.stages import as_stages, read_stages
 
 
@@ -24,9 +24,13 @@ def rows() -> pd.DataFrame:
 
 
 def read(frame: pd.DataFrame, labels: dict[str, str] | None = None, prob: float = 0.2) -> Any:
-    stage = StageColumns(labels=labels or {"y": "crowd"}, prob="p")
     labeled = frame["y"].notna().to_numpy()
-    return read_stages(frame, [stage], ["y"], labeled, np.full(len(frame), prob))
+    return read_stages(frame, columns(labels or {"y": "crowd"}), labeled, np.full(len(frame), prob))
+
+
+def columns(labels: dict[str, str]) -> Columns:
+    stages = (StageColumns(labels=labels, prob="p"),)
+    return Columns(formula=("y",), predicted=("y",), prediction=(), stages=stages)
 
 
 def test_labels_and_weights() -> None:
@@ -71,17 +75,11 @@ def test_mistakes_name_their_rows(change: dict[str, float], error: type[Exceptio
 
 def test_stages_without_labels_or_with_some() -> None:
     with pytest.raises(e.LabelError, match="no row has a label of the stage crowd"):
-        read_stages(
-            rows().assign(crowd=np.nan),
-            [StageColumns(labels={"y": "crowd"}, prob="p")],
-            ["y"],
-            np.zeros(8, dtype=bool),
-            np.full(8, 0.2),
-        )
+        read_stages(rows().assign(crowd=np.nan), columns({"y": "crowd"}), np.zeros(8, dtype=bool), np.full(8, 0.2))
     frame = rows().assign(z=lambda t: t["y"], z_crowd=lambda t: t["crowd"].where(t.index != "row4"))
-    stage = StageColumns(labels={"y": "crowd", "z": "z_crowd"}, prob="p")
+    known = columns({"y": "crowd", "z": "z_crowd"})
     with pytest.raises(e.LabelError, match=r"row4.* have some of the labels crowd, z_crowd of a stage but not all"):
-        read_stages(frame, [stage], ["y", "z"], frame["y"].notna().to_numpy(), np.full(8, 0.2))
+        read_stages(frame, known, frame["y"].notna().to_numpy(), np.full(8, 0.2))
 
 
 def test_the_argument() -> None:

@@ -199,6 +199,26 @@ def test_rows_within_units() -> None:
     np.testing.assert_allclose(expected_meat(m, d, draws, unit), truth, rtol=0.06, atol=0.06 * np.diag(truth).max())
 
 
+def test_a_sample_of_a_sample() -> None:
+    """20 of 60 rows, 6 of these: rows' squares, N^2 (1/20 - 1/60) S^2 of the first errors, N^2 (1/6 - 1/20) S^2 of the last."""
+    rows, sizes, rng = 60, (20, 6), np.random.default_rng(3)
+    m, first = population(9, rows)
+    last = 0.4 * first + rng.normal(size=(rows, 2)) + np.array([-1.0, 0.7])
+    hat, coarse, total, draws = m - first, m - last, np.zeros((2, 2)), 3000
+    for _ in range(draws):
+        order = rng.permutation(rows)
+        there, gold = np.isin(np.arange(rows), order[:20]), np.isin(np.arange(rows), order[:6])
+        outer = Labeling(prob=np.full(rows, 20 / 60), drawn=there, fixed_size=True)
+        inner = Labeling(prob=np.where(there, 6 / 20, 1.0), drawn=gold, fixed_size=True)
+        u, w = (there * rows / 20)[:, None], (gold * rows / 6)[:, None]
+        added = [u * (coarse - hat) + w * (m - coarse), w * (m - coarse)]
+        on_labels = np.vstack([added[0][there], added[1][gold]])
+        total += Draw(labeling=inner, before=(outer,)).meat([hat + added[0]], on_labels) / draws
+    parts = [(1 / sizes[0] - 1 / rows) * np.cov(first.T), (1 / sizes[1] - 1 / sizes[0]) * np.cov(last.T)]
+    truth = m.T @ m + rows**2 * sum(parts)
+    np.testing.assert_allclose(total, truth, rtol=0.05, atol=0.05 * np.diag(truth).max())
+
+
 def test_weights_scaled_to_the_number_drawn() -> None:
     """Rows drawn one by one: a ratio estimator, sum of w d times (sum of pi) / n, less the errors' total, plus the rows' own."""
     rng = np.random.default_rng(8)

@@ -171,10 +171,9 @@ def test_the_jackknife_chooses_lambda_without_each_label() -> None:
     units = []
     for i in np.flatnonzero(data["lab"]):
         kept = np.arange(len(data)) != i
-        bread = np.linalg.inv(x.T @ x)
-        tuning = np.linalg.inv(bread) @ np.diag(lam) @ bread
-        own = np.outer(x[i], x[i])
-        left = np.linalg.inv(np.linalg.inv(bread) - w[i] * own - (1.0 - w[i]) * tuning @ own)
+        # each coefficient's row of the inverse, with the row's Jacobian at this coefficient's lambda
+        own = [w[i] + (1.0 - w[i]) * each for each in lam]
+        left = np.stack([np.linalg.inv(x.T @ x - each * np.outer(x[i], x[i]))[c] for c, each in enumerate(own)])
         gold = x[kept] * (w[kept] * (y[kept] - x[kept] @ pilot))[:, None]
         added = x[kept] * ((1.0 - w[kept]) * (hat[kept] - x[kept] @ pilot))[:, None]
         a, b = gold @ left.T, added @ left.T
@@ -195,21 +194,22 @@ def test_the_jackknife_chooses_lambda_without_each_label() -> None:
 
 
 def left_out_influences(data: pd.DataFrame, lam: np.ndarray, pilot: np.ndarray) -> np.ndarray:
-    """Influences of all rows with each left out of Lambda (PRESS), and then of the Jacobian (HC3), (N, k)."""
+    """Influences of all rows with each left out of the Jacobian (HC3) and of Lambda (PRESS), (N, k)."""
     x, w, y, hat = pseudo_values(data)
     whole = x.T @ x
     bread = np.linalg.inv(whole)
-    tuning = whole @ np.diag(lam) @ bread
-    out = []
+    out = np.empty((len(data), 3))
     a = x * (w * (y - x @ pilot))[:, None] @ bread
     b = x * ((1.0 - w) * (hat - x @ pilot))[:, None] @ bread
     for i in range(len(data)):
         kept = np.arange(len(data)) != i
         again = -(a[kept] * b[kept]).sum(axis=0) / (b[kept] ** 2).sum(axis=0)
-        own = np.outer(x[i], x[i])
-        jacobian = w[i] * own + (1.0 - w[i]) * tuning @ own
-        out.append(np.linalg.solve(whole - jacobian, whole @ (a[i] + again * b[i])))
-    return np.array(out)
+        for c, each in enumerate(lam):
+            # all at this coefficient's lambda, which its origin and those of others then do not change
+            jacobian = (w[i] + (1.0 - w[i]) * each) * np.outer(x[i], x[i])
+            corrected = np.linalg.solve(whole - jacobian, whole @ (a[i] + each * b[i]))[c]
+            out[i, c] = corrected * (a[i, c] + again[c] * b[i, c]) / (a[i, c] + each * b[i, c])
+    return out
 
 
 def test_hc3_of_a_predicted_covariate_leaves_out_the_row_in_both_versions() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dsl.engine.lambdas import best_lambda
 from dsl.engine.press import press
-from dsl.engine.tuning import best_lambda
 
 pytestmark = pytest.mark.numeric
 
@@ -54,6 +54,32 @@ def test_a_matrix(parts: tuple[np.ndarray, np.ndarray]) -> None:
         rest = np.arange(30) != i
         again = np.linalg.lstsq(b[rest], -a[rest], rcond=None)[0]
         np.testing.assert_allclose(found[i], a[i] + b[i] @ again, rtol=SAME_ALGEBRA)
+
+
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("tune", ["scalar", "coef", "matrix"])
+def test_several_measures(tune: str, same: bool) -> None:
+    """Regressions with each unit left out, on all measures, also where one of them is another again."""
+    rng = np.random.default_rng(3)
+    b = rng.normal(size=(30, 3, 2)) * [2.0, 0.3]
+    b[:, 2] = b[:, 0] if same else b[:, 2]
+    a, scale = rng.normal(size=(30, 2)) - b[:, 0] + 0.5 * b[:, 1], np.sqrt([3.0, 0.5])
+
+    def at(rows: np.ndarray, where: np.ndarray) -> np.ndarray:
+        if tune == "matrix":
+            slope = np.linalg.lstsq(b[rows].reshape(len(rows), -1), -a[rows], rcond=1e-10)[0]
+            return np.asarray(a[where] + b[where].reshape(len(where), -1) @ slope)
+        if tune == "scalar":
+            stacked = (b[rows] / scale).transpose(0, 2, 1).reshape(-1, 3)
+            slope = np.linalg.lstsq(stacked, -(a[rows] / scale).ravel(), rcond=1e-10)[0]
+            return np.asarray(a[where] + np.einsum("gjc,j->gc", b[where], slope))
+        slopes = [np.linalg.lstsq(b[rows][:, :, c], -a[rows, c], rcond=1e-10)[0] for c in range(2)]
+        return np.column_stack([a[where, c] + b[where][:, :, c] @ slopes[c] for c in range(2)])
+
+    every = np.arange(30)
+    found = press(tune, at(every, every), b, None, None, scale**2)
+    for i in range(30):
+        np.testing.assert_allclose(found[i], at(np.delete(every, i), every[i : i + 1])[0], rtol=1e-8)
 
 
 @pytest.mark.parametrize("tune", ["scalar", "coef", "matrix"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from dsl.engine.tuning import best_lambda
+from dsl.engine.lambdas import best_lambda
 from dsl.exceptions import ArgumentError
 from tests.fixed import Fixed
 from tests.posts import posts

@@ -73,6 +73,25 @@ def test_origin_of_a_covariate(model: str, tune: str | float, seed: int, shift: 
         np.testing.assert_allclose(lambdas(moved)[1:], lambdas(original)[1:], rtol=NEWTON, atol=NEWTON)
 
 
+@pytest.mark.parametrize("vcov", ["HC3", "CR3", "jackknife", "PRESS"])
+@pytest.mark.parametrize("tune", ["scalar", "coef", "matrix"])
+@settings(FEW, max_examples=2)
+@given(seed=SEEDS, shift=st.sampled_from([-7.0, 30.0]), model=st.sampled_from(["lm", "logit"]))
+def test_origin_of_a_covariate_where_units_are_left_out(
+    vcov: str, tune: str, seed: int, shift: float, model: str
+) -> None:
+    data, folds = table(seed)
+    call = {
+        "model": model,
+        "folds": folds[:1],
+        "tune": tune,
+        "vcov": vcov,
+        "cluster": "unit" if vcov == "CR3" else None,
+    }
+    original, moved = (fit(data.assign(x=data["x"] + by), "y ~ x + z", **call) for by in (0.0, shift))
+    np.testing.assert_allclose(moved.bse[["x", "z"]], original.bse[["x", "z"]], rtol=NEWTON)
+
+
 @FEW
 @given(seed=SEEDS, shift=st.floats(-5, 5), scale=st.sampled_from([-2.0, 100.0]), tune=st.sampled_from(TUNES))
 def test_units_of_the_outcome(seed: int, shift: float, scale: float, tune: str | float) -> None:

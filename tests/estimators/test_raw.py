@@ -142,10 +142,14 @@ def test_variables_go_together() -> None:
         )
 
 
-def test_covariances_that_leave_a_unit_out_are_of_one_lambda() -> None:
-    with pytest.raises(e.ArgumentError, match=r"vcov='HC3' leaves a unit out .* 2 surrogates \(y_one; y_two\)"):
-        run(vcov="HC3")
-    assert np.isfinite(run(vcov="HC3", prediction="y_one").bse).all()
+def test_units_are_left_out_of_all_lambdas() -> None:
+    """Wider than without, by more than with one of them, as more lambdas were chosen."""
+    plain, one = run(vcov="robust"), [run(vcov=vcov, prediction="y_one") for vcov in ("robust", "PRESS")]
+    assert run().call.vcov == "design+HC3"
+    for vcov in ("PRESS", "HC3"):
+        assert (run(vcov=vcov).bse > plain.bse).all(), vcov
+    more = run(vcov="PRESS").bse / plain.bse
+    assert more.mean() > (one[1].bse / one[0].bse).mean()
 
 
 def test_ppi_and_naive_take_the_first() -> None:

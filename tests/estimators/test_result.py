@@ -68,7 +68,7 @@ def test_every_number_names_the_function_that_computes_it() -> None:
     [
         ("vcov", "dsl.engine.covariance.sandwich"),
         ("df", "dsl.engine.intervals.degrees_of_freedom"),
-        ("tuning", "dsl.engine.tuning.best_tuning"),
+        ("tuning", "dsl.engine.lambdas.best_tuning"),
         ("labels_behind", "dsl.engine.behind.labels_behind"),
     ],
 )

@@ -35,11 +35,10 @@ from dsl.engine.blocks import Block
 from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
-from dsl.engine.measures import best_weights
+from dsl.engine.lambdas import best_lambda, best_weights
 from dsl.engine.models.model import Link
 from dsl.engine.several import Several
 from dsl.engine.sums import Problem
-from dsl.engine.tuning import best_lambda
 from dsl.engine.two_sample.solve import Root, hessian, solve
 from dsl.engine.two_sample.sums import Samples, Spread, sums_at
 from dsl.exceptions import ArgumentError, EstimationError, LabelError
@@ -229,7 +228,7 @@ def best_lam(spread: Spread, bread: FloatArray, basis: FloatArray, samples: Samp
     """Value in [0, 1] that minimises the trace of the covariance of the coefficients, 0 for useless surrogates.
 
     As in ppi-python, Cov(a, b) divides by n, and Var(b) takes h to vary alike in labelled and unlabelled rows. The rest is
-    `dsl.engine.tuning.best_lambda`.
+    `dsl.engine.lambdas.best_lambda`.
     """
     # Cov(a, b) in `Spread` divides by n - ddof: back to n
     shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n

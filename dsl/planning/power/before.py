@@ -44,7 +44,7 @@ REFUSED = {
     "labeled": "nothing is labelled yet",
     "folds": "every replication has its own rows to split",
     "sample_prob": "the design gives the probabilities",
-    "stages": "nothing is labelled yet; plan the gold labels of the last stage without them",
+    "stages": "dsl.planning.power.plan_stages plans labels in stages",
     "trained_on": "nothing is labelled yet, and nobody can have seen labels",
 }
 MOST_FAILURES = 0.5
@@ -156,9 +156,9 @@ def plan_dsl(
     [0.048, 0.035]
     """
     predicted, listed, pairs = pair_surrogates(predicted_var, prediction)
-    frame = _without_gold(data, predicted)
+    frame = unlabeled(data, predicted)
     draw_rows, planned = _drawing(design, labeled_size, len(frame))
-    errors = _errors(predicted, pairs, accuracy, rmse)
+    errors = assumed_errors(predicted, pairs, accuracy, rmse)
     positive = _positive_outcome(formula, arguments)
     _check_rest(arguments, replications)
     check_count(seed, name="seed")
@@ -261,7 +261,7 @@ def pooled(replicates: list[Replicate], planned: int, basis: str) -> Study:
     )
 
 
-def _without_gold(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
+def unlabeled(data: TableLike, predicted: tuple[str, ...]) -> pd.DataFrame:
     """The data in pandas, rows numbered. Raises ArgumentError if there are gold labels."""
     names = column_names(data)
     frame = to_pandas(data, names).reset_index(drop=True)
@@ -299,7 +299,7 @@ def _drawing(
     return design, None
 
 
-def _errors(
+def assumed_errors(
     predicted: tuple[str, ...], pairs: Mapping[str, tuple[str, ...]], accuracy: object, rmse: object
 ) -> dict[str, tuple[str, Accuracy | None, float | None]]:
     """Surrogate, accuracy and root mean squared error of each predicted variable."""

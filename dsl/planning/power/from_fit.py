@@ -182,8 +182,8 @@ def check_estimator(fit: Fit) -> None:
     """Raise ArgumentError unless the estimator's variance splits into what more labels shrink and what stays."""
     if fit.call.stages:
         raise ArgumentError(
-            "no power analysis of labels in stages: which stage gets more labels decides what they are worth; refit without "
-            "stages"
+            "no power analysis of one number of labels where they come in stages; use dsl.planning.power.power_stages, which "
+            "takes one for each, or refit without stages"
         )
     if fit.estimator.no_power:
         raise ArgumentError(f"no power analysis of estimator='{fit.call.estimator}': {fit.estimator.no_power}")

@@ -19,7 +19,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.combine import combine_splits
 from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, cluster_sums
 from dsl.engine.moments import Weights, augmentation_weights
-from dsl.engine.sums import Problem, label_scores, row_scores
+from dsl.engine.sums import Problem, drawn_scores, row_scores
 from dsl.engine.two_way import positive_part, two_way_meat
 from dsl.estimators.again import analysis_of, split_blocks
 from dsl.estimators.analysis import Analysis
@@ -166,13 +166,13 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
     splits, order = fit.splits, analysis.order
     for split, blocks in enumerate(split_blocks(fit, analysis)):
         # equations side by side, (rows, k) each, back from the solver's order to the formula's
-        points = [_at(fit, analysis, split, equation) for equation in range(len(blocks))]
+        points = [point_of(fit, analysis, split, equation) for equation in range(len(blocks))]
         parts = [
             np.concatenate([*_scores(fit, block, point)])[:, order] for block, point in zip(blocks, points, strict=True)
         ]
         if fit.call.vcov in (BY_DESIGN, BY_DESIGN_HC3):
             labels = [
-                label_scores(block, point.problem, point.params)[:, order]
+                drawn_scores(block, point.problem, point.params)[:, order]
                 for block, point in zip(blocks, points, strict=True)
             ]
             centred = analysis.draw.about(np.hstack(labels))
@@ -186,14 +186,14 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
+class Point:
     """Where a fit took the scores of one equation: parameters in the block's order, and the problem with its Lambda."""
 
     params: FloatArray
     problem: Problem
 
 
-def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
+def point_of(fit: Fit, analysis: Analysis, split: int, equation: int) -> Point:
     """The point that the fit keeps for an equation of a split."""
     k = len(analysis.places)
     own = np.arange(equation * k, (equation + 1) * k)[analysis.places]
@@ -203,15 +203,15 @@ def _at(fit: Fit, analysis: Analysis, split: int, equation: int) -> _Point:
     if not entry.uses_surrogates:
         problem = replace(problem, label_weights=entry.weights)
     if tuning is None or tuning.matrices is None or tuning.at is None:
-        return _Point(fit.splits.params[split][own], problem)
+        return Point(fit.splits.params[split][own], problem)
     # Lambda may mix equations: this equation's own block of it, at the parameters where it was chosen
     # of several surrogates one Lambda stands beside the other
     count, every = (1 if tuning.each is None else tuning.each.shape[1]), tuning.matrices.shape[1]
     columns = np.concatenate([own + j * every for j in range(count)])
-    return _Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, columns)]))
+    return Point(tuning.at[split][own], replace(problem, tuning=tuning.matrices[split][np.ix_(own, columns)]))
 
 
-def _scores(fit: Fit, block: Block, point: _Point) -> Iterator[FloatArray]:
+def _scores(fit: Fit, block: Block, point: Point) -> Iterator[FloatArray]:
     """Scores of one equation, in the block's order."""
     tuning = fit.splits.tuning
     if fit.estimator.two_sample and tuning is not None:
@@ -270,7 +270,7 @@ def _check_reproduced(own: FloatArray, squares: FloatArray, vcov: FloatArray, fi
         return
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt(np.diag(squares))
-    # a tuned fit took its scores where Lambda was chosen (`_at`), and there they need not sum to zero, nor do those about centres
+    # a tuned fit took its scores where Lambda was chosen (`point_of`): they need not sum to zero, nor do those about centres
     zero = fit.call.tune is None and fit.call.vcov not in (BY_DESIGN, BY_DESIGN_HC3)
     shift = np.abs(own.sum(axis=0)) if zero else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))

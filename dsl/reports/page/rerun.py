@@ -87,7 +87,7 @@ def roles(fit: Fit) -> dict[str, str]:
         *((name, "cluster") for name in spec.clusters),
         *((name, "weight") for name in (spec.weights,) if name is not None),
         *((name, "label of a stage") for stage in spec.stage_columns for name in stage.labels.values()),
-        *((stage.prob, "probability of a stage") for stage in spec.stage_columns),
+        *((stage.prob, "probability of a stage") for stage in spec.stage_columns if stage.prob is not None),
         *((name, "seen by the predictions' maker") for name in (spec.trained_on,) if isinstance(name, str)),
         *((name, "fixed effect") for name in spec.index),
     ]
@@ -181,8 +181,7 @@ def _arguments(fit: Fit) -> tuple[dict[str, str], dict[str, str]]:
     # fixed effects behind "|" are in the formula, and `index` must then be left out
     call, behind = fit.call, "|" in fit.call.formula_text
     default_t = call.use_t == resolve_use_t(call.estimator, call.tune)
-    staged = bool(call.stages)
-    default_vcov = resolve_vcov(call.estimator, call.tune, call.target, across=call.across, stages=staged)
+    default_vcov = resolve_vcov(call.estimator, call.tune, call.target, across=call.across)
     given: dict[str, object] = {
         "predicted_var": _predicted(call),
         "prediction": _short(_listed(call)),
@@ -246,7 +245,9 @@ def _listed(call: Call) -> tuple[str, ...]:
 def _stages(call: Call) -> object:
     """Stages as an argument: of one predicted variable by their columns alone."""
     single = len(call.predicted_var) == 1
-    return [(labels[0][1] if single else dict(labels), prob) for labels, prob in call.stages] or None
+    named = [(labels[0][1] if single else dict(labels), prob) for labels, prob in call.stages]
+    # a nested design has the probabilities
+    return [each if each[1] is not None else each[0] for each in named] or None
 
 
 def _predicted(call: Call) -> object:

@@ -8,7 +8,7 @@ import pytest
 
 import dsl
 from dsl._typing import FloatArray
-from dsl.engine.measures import best_weights, even
+from dsl.engine.lambdas import best_weights, even
 from dsl.estimators.result import Fit
 
 pytestmark = pytest.mark.numeric
@@ -142,6 +142,36 @@ def test_a_measure_twice_is_the_measure(tune: str | float, more: dict[str, Any])
     np.testing.assert_allclose(twice.vcov, once.vcov, rtol=1e-7, atol=1e-12)
     np.testing.assert_allclose(twice.tuning["lambda"], once.tuning["lambda"], rtol=1e-6)
     np.testing.assert_allclose(twice.tuning["lambda[a]"], twice.tuning["lambda[copy]"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("vcov", [None, "HC3", "PRESS", "jackknife", "CR3"])
+@pytest.mark.parametrize("tune", ["scalar", "coef", "matrix"])
+def test_a_measure_twice_is_the_measure_without_each_unit(tune: str, vcov: str | None) -> None:
+    more = {"vcov": vcov, "cluster": "cl" if vcov == "CR3" else None}
+    once, twice = fit(["a"], tune, **more), fit(["a", "copy"], tune, **more)
+    np.testing.assert_allclose(twice.vcov, once.vcov, rtol=1e-7, atol=1e-12)
+
+
+def test_hc3_leaves_each_row_out_of_all_lambdas_and_of_the_jacobian() -> None:
+    """Every coefficient at its own lambdas, chosen without the row, whose Jacobian is taken off at the lambdas of all rows."""
+    found = fit(NAMES, "coef", vcov="HC3")
+    own, measures = parts(found, NAMES)
+    tuning, x = found.splits.tuning, np.column_stack([np.ones(N), table()["x"], table()["z"]])
+    assert tuning is not None
+    assert tuning.each is not None
+    w, whole = table()["y"].notna().to_numpy() * (N / LABELS), x.T @ x
+    out = np.empty((N, 3))
+    for c in range(3):
+        columns = np.column_stack([each[:, c] for each in measures])
+        lam = tuning.each[0, :, c]
+        for i in range(N):
+            again = -np.linalg.lstsq(np.delete(columns, i, 0), np.delete(own[:, c], i), rcond=None)[0]
+            # influences of all coefficients at c's lambdas: corrected for leverage, then for the choice
+            influence = own[i] + lam @ np.stack([each[i] for each in measures])
+            share = w[i] + (1.0 - w[i]) * lam.sum()
+            corrected = np.linalg.solve(whole - share * np.outer(x[i], x[i]), whole @ influence)[c]
+            out[i, c] = corrected * (own[i, c] + again @ columns[i]) / influence[c]
+    np.testing.assert_allclose(np.sqrt((out**2).sum(axis=0)), found.bse, rtol=1e-8)
 
 
 @pytest.mark.parametrize("formula", ["x ~ y + z", "y ~ x + z"])

@@ -28,10 +28,8 @@ def _started() -> None:
     """These tests use R as separate processes, not the embedded R."""
 
 
-@pytest.fixture(scope="session")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def check(folder: Path, *options: str) -> Path:
     """Folder of ``R CMD check``, which is also a library with the package installed."""
-    folder = tmp_path_factory.mktemp("dslpy")
     listed = ", ".join(quoted(name) for name in NEEDED)
     missing = run(
         "Rscript", "--vanilla", "-e", f"cat(setdiff(c({listed}), rownames(installed.packages())))", folder=folder
@@ -41,18 +39,49 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = run("R", "CMD", "build", "dslpy", folder=folder)
     assert built.returncode == 0, built.stdout + built.stderr
     (tarball,) = folder.glob("dslpy_*.tar.gz")
-    run("R", "CMD", "check", "--no-manual", tarball.name, folder=folder, _R_CHECK_FORCE_SUGGESTS_="false")
+    run("R", "CMD", "check", "--no-manual", *options, tarball.name, folder=folder, _R_CHECK_FORCE_SUGGESTS_="false")
     return folder / "dslpy.Rcheck"
 
 
-def test_check_has_no_error_or_warning(checked: Path) -> None:
+@pytest.fixture(scope="session")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Examples and tests of the package run in `session`, where Python has started."""
+    return check(tmp_path_factory.mktemp("dslpy"), "--no-examples", "--no-tests")
+
+
+def assert_clean(checked: Path) -> str:
+    """No error or warning. The log."""
     log = (checked / "00check.log").read_text(encoding="utf-8")
     status = re.search(r"^Status: (.*)$", log, re.M)
     assert status is not None, log
     assert "ERROR" not in status[1], log
     assert "WARNING" not in status[1], log
-    assert "checking examples ... OK" in log
     assert (checked / "dslpy" / "DESCRIPTION").exists()
+    return log
+
+
+def test_check_has_no_error_or_warning(checked: Path) -> None:
+    assert "checking for code/documentation mismatches ... OK" in assert_clean(checked)
+
+
+@pytest.mark.slow
+def test_the_whole_check_has_no_error_or_warning(tmp_path: Path) -> None:
+    log = assert_clean(check(tmp_path))
+    assert re.search(r"checking examples \.\.\. (\[.*\] )?OK", log), log
+    assert re.search(r"Running .columns.R.*\n.* OK", log), log
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (SOURCE / "man").glob("*.Rd")))
+def test_examples_run(session: Session, page: str, tmp_path: Path) -> None:
+    example = tmp_path / "example.R"
+    session(f"tools::Rd2ex({quoted(str(SOURCE / 'man' / page))}, {quoted(str(example))}, commentDonttest = TRUE)")
+    if example.exists():  # of pages that have some
+        session("library(dslpy)\n" + example.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "tests").glob("*.R")), ids=lambda path: path.name)
+def test_the_packages_own_tests_pass(session: Session, path: Path) -> None:
+    session(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

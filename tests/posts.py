@@ -1,5 +1,6 @@
 """A small table of posts, some of them labelled, and a quick call, for the tests of this folder."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ ROWS, LABELED = 200, 80
 
 def posts() -> pd.DataFrame:
     """200 posts in 20 clusters; `y` (0/1) is gold on 80 random rows, `llm` is right on four in five."""
+    return _posts().copy()
+
+
+@cache
+def _posts() -> pd.DataFrame:
     rng = np.random.default_rng(3)
     x, z = rng.normal(size=ROWS), rng.integers(0, 3, ROWS)
     truth = (rng.random(ROWS) < 1 / (1 + np.exp(-x))).astype(float)

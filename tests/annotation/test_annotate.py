@@ -140,19 +140,19 @@ def test_every_fault(fake: Fake) -> None:
     assert [fake.asked[i] - n for i, n in enumerate(asked)] == [0] * 6 + [1, 1] + [0] * 5
 
 
-@pytest.mark.long
-def test_two_thousand_texts_with_faults(fake: Fake) -> None:
+@pytest.mark.parametrize("texts", [400, pytest.param(2000, marks=pytest.mark.slow)])
+def test_many_texts_with_faults(fake: Fake, texts: int) -> None:
     """Sixteen at a time, every fifth with a fault of one kind or another."""
     kinds = ["[429 x1]", "[500 x2]", "[cut x1]", "[broken x1]", "[slow]", "[refusal]", "[500]", "[429 x2]"]
     fake.slow, fake.every = 0.01, 0.003
-    data = pd.DataFrame({"body": [f"#{i} {kinds[i // 5 % len(kinds)] if i % 5 == 0 else ''}" for i in range(2000)]})
-    with pytest.warns(e.AnnotationWarning, match="100 of 2,000 rows have no label"):
+    data = pd.DataFrame({"body": [f"#{i} {kinds[i // 5 % len(kinds)] if i % 5 == 0 else ''}" for i in range(texts)]})
+    with pytest.warns(e.AnnotationWarning, match=f"{texts // 20} of {texts:,} rows have no label"):
         found = label(data, fake, concurrency=16, max_retries=3)
     kind = data["body"].str.extract(r"(\[.*\])")[0].fillna("")
     expected = kind.map({"[refusal]": "refused", "[500]": "no answer (status 500)"}).fillna("")
     assert found["llm_reason"].tolist() == expected.tolist()
     fine = (expected == "").to_numpy()
-    chance = np.array([probability(i) for i in range(2000)])
+    chance = np.array([probability(i) for i in range(texts)])
     np.testing.assert_allclose(found["llm_positive"][fine], chance[fine], atol=1e-6)
     assert found["llm_positive"][~fine].isna().all()
     times = {
@@ -166,7 +166,7 @@ def test_two_thousand_texts_with_faults(fake: Fake) -> None:
         "[500]": 4,
         "[429 x2]": 3,
     }
-    assert [fake.asked[i] for i in range(2000)] == kind.map(times).tolist()
+    assert [fake.asked[i] for i in range(texts)] == kind.map(times).tolist()
     assert 8 < fake.most_flying <= 16
 
 

@@ -237,7 +237,7 @@ def calls(draw: st.DrawFn) -> tuple[Callable[[], list[object]], str]:
 def test_bad_input_is_answered() -> None:
     """In `make test`: few, always the same."""
 
-    @settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(calls())
     def run(drawn: tuple[Callable[[], list[object]], str]) -> None:
         answers(*drawn)

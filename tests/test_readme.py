@@ -86,7 +86,7 @@ def test_a_study_from_sheet_to_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert abs(names["fit"].params["party[T.right]"] - 0.15) < 4.0 * names["fit"].bse["party[T.right]"]
     exec(publish, names)
     assert {"coder.xlsx", "report.html", "table.docx"} == {path.name for path in tmp_path.iterdir()}
-    exec(best, names | {"known": posts.assign(toxic=toxic).iloc[:1500]})
+    exec(best, names | {"known": posts.assign(toxic=toxic).iloc[:700]})
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "test-slow"])

@@ -1,16 +1,16 @@
 """PPI, PPI++ and CDI through the one call, against the package of PPI's authors and the identities between estimators."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import ppi_py
 import pytest
 import statsmodels.formula.api as smf
 
 import dsl
 from dsl.exceptions import ArgumentError, LabelError
+from tests.interpreted import ppi_py
 from tests.posts import LABELED, ROWS, posts, run
 
 SAME_ALGEBRA = 1e-9
@@ -24,17 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning"),  # ppi-python's use of sklearn
 ]
 PI = LABELED / ROWS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_compilation() -> Iterator[None]:
-    """Run ppi-python's loops as Python: on 200 rows compiling them takes a hundred times longer."""
-    patch = pytest.MonkeyPatch()
-    for name, function in vars(ppi_py.ppi).copy().items():
-        if hasattr(function, "py_func"):
-            patch.setattr(ppi_py.ppi, name, function.py_func)
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

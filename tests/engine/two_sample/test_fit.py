@@ -41,16 +41,11 @@ def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def rival(name: str) -> Callable[..., Any]:
-    """A function of ppi-python, its loops interpreted: compiling them takes longer than these tests."""
+    """A function of ppi-python."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        import numba
+        from tests.interpreted import ppi_py
 
-        compiled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, True
-        try:
-            import ppi_py
-        finally:
-            numba.config.DISABLE_JIT = compiled
         return getattr(ppi_py, name)(*args, **kwargs)
 
     return lambda *args, **kwargs: quietly(call, *args, **kwargs)
@@ -119,7 +114,6 @@ def model(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0, None])
-@pytest.mark.long
 def test_estimates_are_those_of_ppi_python(model: str, lam: float | None) -> None:
     """At fixed lam, and at the one that ppi-python's point estimate chooses."""
     study = Study(model=model)

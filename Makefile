@@ -14,6 +14,9 @@ MARGINAL := .venv-marginaleffects
 # their names: the last ones are the package's short examples, so that no worker waits for another's long file.
 PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 CLEANLY := .ci/clean_tree env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Where Python is told to keep nothing that it compiles, every process that a test starts compiles the package anew, and with the lowest
+# versions, which uv installs as sources, pandas, scipy and all the others too.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-kernels test-lowest test-marginaleffects test-slow test-r-dsl test-browser coverage package bench docs labels lint clean help
 

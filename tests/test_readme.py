@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = [code for kind, code in BLOCKS if kind == "python"]
-ROWS = 4000
+ROWS = 2400
 
 
 def lines(text: str) -> list[str]:

@@ -269,7 +269,8 @@ def test_repr_is_one_line(fit: dsl.DSLResults) -> None:
 @pytest.mark.long
 def test_same_seed_same_numbers_whatever_n_jobs(method: str) -> None:
     data = dsl.datasets.simulate_features_only(n=400, n_labels=80, seed=5)
-    call = {"data": data, "sl_method": method, "sample_split": 2, "cross_fit": 2, **data.attrs["call"]}
+    splits = 1 if method == "ranger" else 2  # several folds to share out in any case
+    call = {"data": data, "sl_method": method, "sample_split": splits, "cross_fit": 2, **data.attrs["call"]}
     one, again, parallel = dsl.dsl(**call), dsl.dsl(**call), dsl.dsl(n_jobs=2, **call)
     other = dsl.dsl(seed=99, **{**call, "sl_method": "lm"})  # for its folds
     pd.testing.assert_series_equal(one.params, again.params, check_exact=True)

@@ -16,6 +16,10 @@ class CallError(ArgumentError, TypeError):
     """An argument's name is unknown, or an argument is missing or given twice."""
 
 
+class NeedsAllRowsError(ArgumentError):
+    """Something needs all rows in memory at once, and the data are read in blocks."""
+
+
 class MissingDependencyError(DSLError, ImportError):
     """An optional package is needed. The message names the extra that installs it."""
 
@@ -51,6 +55,10 @@ class ColumnTypeError(DataError):
 
 class InfiniteValueError(DataError):
     """A column, or a term built from it, has infinite or undefined values, or values too large or small to be squared."""
+
+
+class SourceError(DataError):
+    """Data that are read in blocks changed between two passes, cannot be read again, or are damaged. The file is named."""
 
 
 class LabelError(DataError):

@@ -1,13 +1,14 @@
 """Predictions of results, for new rows and for the rows of the fit."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from dsl.analyses.adapter import adapter_of
 from dsl.data.arguments import Names
 from dsl.data.columns import quoted
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike
 from dsl.estimators.again import analysis_of
 from dsl.estimators.predictor import check_missing
@@ -15,6 +16,9 @@ from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
 from dsl.reports.margins import MarginalEffects, marginal_effects
 from dsl.reports.predictions import Predictions, mean_function, predictions
+
+BLOCK = 262_144
+"""Rows predicted at a time, where they come in blocks."""
 
 
 class Predicting:
@@ -24,7 +28,7 @@ class Predicting:
     _data: TableLike | None
 
     def predict(
-        self, data: TableLike | None = None, which: str = "mean", missing: str = "raise"
+        self, data: DataLike | None = None, which: str = "mean", missing: str = "raise"
     ) -> pd.Series | pd.DataFrame:
         """Fitted means, for new rows or those of the fit.
 
@@ -32,7 +36,8 @@ class Predicting:
         ----------
         data : data frame, optional
             All variables of the right-hand side, predicted ones at the values to evaluate. By default the rows of the fit, if it
-            was made in this session (files of results hold no data).
+            was made in this session (files of results hold no data). A source of blocks of rows, as `dsl.dsl` takes it, is read
+            in blocks, and rows are numbered.
         which : {"mean", "linear"}
             Fitted means, or linear predictors (with absorbed fixed effects, without these, the only choice).
         missing : {"raise", "nan"}
@@ -64,8 +69,13 @@ class Predicting:
         [False, True]
         """
         mean_function(self._core, which)
-        found: pd.Series | pd.DataFrame = self._core.predictor(
-            self._core.params, self._own(missing) if data is None else data, which, missing
+        core, source = self._core, None if data is None else as_source(data)
+        if source is not None:
+            # one number for each row, whatever the columns take
+            blocks = source.frames(core.predictor.spec.required, BLOCK)
+            return pd.concat([core.predictor(core.params, block, which, missing) for block in blocks])
+        found: pd.Series | pd.DataFrame = core.predictor(
+            core.params, self._own(missing) if data is None else cast(TableLike, data), which, missing
         )
         return found
 

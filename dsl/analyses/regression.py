@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
@@ -22,6 +22,7 @@ from dsl.data.design import SamplingDesign, check_design
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
+from dsl.data.source import MEMORY, DataLike, as_bytes, as_source
 from dsl.data.stages import Stages, as_stages
 from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
@@ -29,10 +30,12 @@ from dsl.engine.behind import FEW
 from dsl.engine.instruments import WEAK
 from dsl.estimators.analysis import look, look_at_training, prepare_analysis
 from dsl.estimators.call import Call, Execution
+from dsl.estimators.looked import look_streamed
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options
 from dsl.estimators.result import Fit
-from dsl.estimators.run import run
+from dsl.estimators.run import run, run_streaming
+from dsl.estimators.streaming import prepare_streaming
 from dsl.exceptions import ArgumentError, FewLabelsWarning, LeakError, WeakInstrumentWarning
 from dsl.learners.auto import Method
 from dsl.learners.splits import default_splits
@@ -44,7 +47,7 @@ MOST_NAMED = 6
 @explain_calls
 def dsl(
     formula: FormulaLike,
-    data: TableLike,
+    data: DataLike,
     *,
     predicted_var: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     prediction: str | Sequence[str] | None = None,
@@ -74,6 +77,7 @@ def dsl(
     use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,
+    memory: int | str = MEMORY,
 ) -> DSLResults:
     r"""Regression on imperfectly labelled variables, repaired with gold labels of a random subsample.
 
@@ -94,8 +98,14 @@ def dsl(
         combination. ``formulaic.Formula("y ~ x1 + C(x2, contr.sum)")``
         is evaluated and named by formulaic, in Python's language (``x**2``: its ``I(x^2)`` is an exclusive or), and the
         `ModelSpecs` of a ``formulaic.model_matrix`` with its levels, scales and knots (`dsl.data.formula.formulaic_spec`).
-    data : data frame
+    data : data frame, or source of blocks of rows
         pandas, polars, pyarrow, or a dict of columns. Gold values are missing where not labelled.
+
+        Data larger than memory are read in blocks, the columns of the call alone: the path of a Parquet file, of a folder of such
+        or a glob (hive partitions are columns), a ``pyarrow.dataset.Dataset``, a DuckDB relation, a polars ``LazyFrame``, or an
+        iterable of frames that can be started again. The numbers are those of the same rows in memory. Labelled rows are kept,
+        and must fit. Checks of labels, codes and scales look at them and at 10,000 of the others, which ``fit.sample.notes``
+        says. Results keep nothing of all rows, as after ``remove_data()``. What needs all rows at once raises NeedsAllRowsError.
     predicted_var : str, list of str, or dict
         Variables of the formula with gold labels on some rows only. A dict maps each to its
         surrogate(s), which then need not be repeated in `prediction`.
@@ -207,7 +217,9 @@ def dsl(
     n_jobs : int
         Parallel learner fits (joblib). The numbers do not depend on it.
     progress : bool
-        Show a progress bar.
+        Show a progress bar. Of data read in blocks one for each pass, with rows per second.
+    memory : int or str
+        Bytes, or text such as ``"2GB"``, that reading `data` in blocks may take, about. It decides how many rows a block has.
 
     Returns
     -------
@@ -295,7 +307,16 @@ def dsl(
         use_t=use_t,
     )
     check_counts(cross_fit=cross_fit, sample_split=call.sample_split, seed=seed, n_jobs=n_jobs)
-    execution = Execution(n_jobs=n_jobs, progress=progress)
+    execution = Execution(n_jobs=n_jobs, progress=progress, memory=as_bytes(memory))
+    source = as_source(data)
+    if source is not None:
+        streaming = prepare_streaming(call, source, functions, execution, learns=ESTIMATORS[call.estimator].learns)
+        if ESTIMATORS[call.estimator].uses_labels:
+            streaming = look_streamed(streaming, call)
+        fit = run_streaming(call, streaming, execution)
+        _warn_about_few(fit)
+        return DSLResults.of(fit)
+    data = cast(TableLike, data)
     analysis = prepare_analysis(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
         warn_if_unused(

@@ -20,8 +20,10 @@ from dsl.analyses.predicting import Predicting
 from dsl.analyses.stored import Stored
 from dsl.analyses.wild import Wild
 from dsl.data.arguments import check_choice, check_texts
+from dsl.data.source import MEMORY, DataLike, as_bytes, as_source
 from dsl.data.tables import TableLike
-from dsl.estimators.call import Call
+from dsl.estimators.call import Call, Execution
+from dsl.estimators.pseudo import pseudo_blocks, write_pseudo
 from dsl.estimators.records import SampleFacts, Splits
 from dsl.estimators.result import Fit, fit_of
 from dsl.exceptions import ArgumentError, NoLikelihoodError
@@ -393,6 +395,42 @@ class DSLEstimates(Hypotheses, Predicting, Wild, Archiving, LikelihoodModelResul
     def report(self, path: str | os.PathLike[str], data: TableLike | None = None, **options: Any) -> Path:
         """Write one self-contained page about the fit. See `dsl.write_report`."""
         return write_report(self._core, path, self._data if data is None else data, **options)
+
+    def write_pseudo_outcomes(
+        self,
+        path: str | os.PathLike[str],
+        data: DataLike | None = None,
+        *,
+        memory: int | str = MEMORY,
+        progress: bool = False,
+    ) -> int:
+        """Write the pseudo-outcomes of all rows to a Parquet file, with the rows' numbers in the column ``row``.
+
+        Parameters
+        ----------
+        path : str or Path
+        data : data frame, or source of blocks of rows, optional
+            What the fit was made from. For a fit of rows read in blocks it is needed: learners are trained again on the labelled
+            rows, and the others are predicted block by block.
+        memory, progress
+            As in `dsl.dsl`.
+
+        Returns
+        -------
+        int
+            Rows written.
+
+        Raises
+        ------
+        ArgumentError
+            The estimator makes no out-of-fold predictions, or `data` are not those of the fit.
+        """
+        source = None if data is None else as_source(data)
+        if source is not None:
+            execution = Execution(progress=progress, memory=as_bytes(memory))
+            return write_pseudo(pseudo_blocks(self._core, source, execution), path)
+        values = self._core.pseudo_outcomes
+        return write_pseudo(iter([values.rename_axis("row")]), path)
 
     def remove_data(self) -> None:
         """Drop everything of length N (folds, predictions, row labels), to save a small file."""

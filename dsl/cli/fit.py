@@ -2,11 +2,12 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pandas as pd
 
-from dsl._typing import IntArray, Record
+from dsl._typing import Record
 from dsl.cli.calling import call
 from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, call_arguments, call_record, read
 from dsl.cli.write import (
@@ -20,6 +21,7 @@ from dsl.cli.write import (
     summary_text,
     write_all,
 )
+from dsl.data.source import MEMORY, as_bytes
 from dsl.estimators.records import Splits
 from dsl.exceptions import ArgumentError
 
@@ -47,6 +49,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_data(parser)
     add_analysis(parser)
     add_results(parser)
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        default=MEMORY,
+        help="a Parquet file that takes more (and any folder or glob of such files) is read in blocks that take about this much "
+        f"(default: {MEMORY})",
+    )
 
 
 def add_results(parser: ArgumentParser) -> None:
@@ -77,15 +86,50 @@ def run(options: Namespace) -> None:
     """Read, fit, print, write."""
     check_results(options, [options.data, options.design, options.trail], {})
     arguments = call_arguments(options)
-    table = read(options)
     from dsl.analyses.regression import dsl
 
-    fit = call(dsl, options.formula, table.data, arguments)
-    facts = {"data": table.facts(), "call": call_record(options, arguments)}
-    contents = result_contents(options, fit, table.data, facts)
+    if reads_in_blocks(options.data, options.memory):
+        check_blocks(options)
+        source, facts = options.data, {"path": options.data, "read": "in blocks"}
+        fit = call(dsl, options.formula, source, {**arguments, "memory": options.memory})
+        facts["rows"] = fit.core.sample.n_input
+    else:
+        table = read(options)
+        source, facts = table.data, table.facts()
+        fit = call(dsl, options.formula, source, arguments)
+    contents = result_contents(options, fit, source, {"data": facts, "call": call_record(options, arguments)})
     write_all(contents)
     if not options.quiet and STDOUT not in contents:
         print("\n\n".join(printed(options, fit)))
+
+
+def reads_in_blocks(path: str, memory: str) -> bool:
+    """Whether a path is a folder or glob of Parquet files, or a Parquet file that takes more than this memory unpacked."""
+    most, target = as_bytes(memory), Path(path)
+    if target.is_dir() or (any(sign in path for sign in "*?[") and not target.exists()):
+        return True
+    if target.suffix.lower() != ".parquet" or not target.is_file():
+        return False
+    try:
+        from pyarrow.parquet import ParquetFile
+
+        groups = ParquetFile(target).metadata
+        size = sum(int(groups.row_group(j).total_byte_size) for j in range(groups.num_row_groups))
+        return size > most
+    # what is wrong with it is said by whoever reads it
+    except (ImportError, OSError, ValueError):
+        return False
+
+
+def check_blocks(options: Namespace) -> None:
+    """Raise ArgumentError for options that need the table in memory."""
+    for name in ("row_id", "na", "value_labels", "design", "report", "margins", "archive"):
+        if getattr(options, name, None):
+            flag = "--id" if name == "row_id" else f"--{name.replace('_', '-')}"
+            raise ArgumentError(
+                f"{flag} needs the whole table in memory, and '{options.data}' is read in blocks as it takes more than "
+                f"--memory {options.memory}, or is several files; pass more memory, one file, or leave {flag} out"
+            )
 
 
 def printed(options: Namespace, fit: "DSLResults") -> list[str]:
@@ -111,7 +155,7 @@ def check_results(options: Namespace, inputs: Sequence[str | None], more: Mappin
 
 
 def result_contents(
-    options: Namespace, fit: "DSLResults", data: pd.DataFrame, facts: Record
+    options: Namespace, fit: "DSLResults", data: pd.DataFrame | str, facts: Record
 ) -> dict[str, str | Writer]:
     """Files of a fit to write, by path: nothing is written before everything is computed.
 
@@ -119,8 +163,8 @@ def result_contents(
     ----------
     options : Namespace
     fit : DSLResults
-    data : DataFrame
-        What the fit was made from.
+    data : DataFrame, or str
+        What the fit was made from, or where it was read in blocks.
     facts : dict
         What the JSON file says before the numbers: of the data, and of the call.
     """
@@ -147,7 +191,7 @@ def result_contents(
 
         # the page makes fits of its own, for which these arguments count again
         shown = {name: getattr(options, name) for name in ("alpha", "n_jobs", "progress", "trail")} | scales
-        contents[options.report] = lambda path: write_report(fit, path, data, **shown)
+        contents[options.report] = lambda path: write_report(fit, path, cast(pd.DataFrame, data), **shown)
     if options.archive:
         # the log of an adaptive design belongs to it
         kept = {name: getattr(options, name, None) for name in ("include_data", "trail", "log", "alpha", "n_jobs")}
@@ -159,7 +203,7 @@ class Fitted(Protocol):
     """What is written of results of `dsl.dsl`, which are not imported before they are needed."""
 
     names_r: tuple[str, ...]
-    folds: IntArray | None
+    cross_fit: int | None
     dropped: dict[str, int]
     fit_quality: pd.DataFrame
     tuning: pd.DataFrame
@@ -177,7 +221,7 @@ class Fitted(Protocol):
 def fit_record(fit: Fitted, tidy: pd.DataFrame) -> Record:
     """The numbers of a fit."""
     # estimators without a learner have neither quality nor folds
-    learned = fit.folds is not None
+    learned = fit.cross_fit is not None
     return {
         "glance": records(fit.glance())[0],
         "tidy": records(tidy),

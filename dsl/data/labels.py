@@ -90,6 +90,22 @@ def labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> Boo
 
 def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: the column `labeled`, or those with a gold value of every predicted variable."""
+    labeled = labeled_part(frame, columns)
+    check_any_labeled(bool(labeled.any()), columns)
+    return labeled
+
+
+def check_any_labeled(found: bool, columns: Columns) -> None:
+    """Raise LabelError unless a labelled row was found."""
+    if not found:
+        raise LabelError(
+            f"no labelled rows: {quoted(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
+            "every row; DSL needs gold labels for a random part of the rows"
+        )
+
+
+def labeled_part(frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    """`labeled_rows` of some rows, among which there may be none."""
     gold = frame[list(columns.predicted)].notna().to_numpy()
     everything, something = np.asarray(gold.all(axis=1)), np.asarray(gold.any(axis=1))
     stated = stated_rows(frame, columns)
@@ -105,11 +121,6 @@ def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:
         labeled = stated
         yes, no = (f"with {columns.labeled} = {value}" for value in (1, 0))
         _check_labeled_gold(frame, columns, labeled, yes, no)
-    if not labeled.any():
-        raise LabelError(
-            f"no labelled rows: {quoted(columns.predicted)} {'is' if len(columns.predicted) == 1 else 'are'} missing in "
-            "every row; DSL needs gold labels for a random part of the rows"
-        )
     return np.asarray(labeled)
 
 

@@ -28,7 +28,16 @@ from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
 from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
 from dsl.data.stages import Stage, read_stages
-from dsl.data.tables import TableLike, as_numbers, check_usable, column_names, first_rows, is_category, to_pandas
+from dsl.data.tables import (
+    TableLike,
+    as_numbers,
+    categorical_dtype,
+    check_usable,
+    column_names,
+    first_rows,
+    is_category,
+    to_pandas,
+)
 from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
 from dsl.data.trained import Rows, check_units, rescaled, trained_rows
 from dsl.data.weights import relative, row_weights
@@ -166,14 +175,14 @@ def prepare(
     codings = check_codes(frame, columns, stated_rows(frame, columns) if labeling is None else labeling.drawn)
     for name in columns.predicted:
         frame[name] = gold_values(frame[name])
-    _check_finite(frame, but=columns.sample_prob)
+    check_finite(frame, but=columns.sample_prob)
     # labels are checked on all rows, before any is dropped: a mistake in a dropped row is a mistake in the file
     labeled = labeled_rows(frame, columns) if labeling is None else labeled_by(labeling, frame, columns)
     check_predictions(frame, columns, labeled)
     trained = trained_rows(trained_on, frame, labeled)
     after = None if labeling is None or trained_on is None else after_training(labeling, trained)
     probability = sampling_probabilities(frame, columns, labeled) if labeling is None else labeling.prob
-    (keep, dropped), n_input = _complete_rows(frame, columns), len(frame)
+    (keep, dropped), n_input = complete_rows(frame, columns), len(frame)
     if not keep.all():
         _check_left(keep, labeled, dropped)
         frame, labeled, probability, trained = frame[keep], labeled[keep], probability[keep], trained[keep]
@@ -346,8 +355,8 @@ def _check_text(column: pd.Series, role: str) -> None:
         )
 
 
-def _check_finite(frame: pd.DataFrame, but: str | None = None) -> None:
-    """Raise for infinite numbers. Probabilities (`but`) have a check of their own, whose message says more."""
+def check_finite(frame: pd.DataFrame, but: str | None = None) -> None:
+    """Raise InfiniteValueError for infinite numbers. Probabilities (`but`) have a check of their own, whose message says more."""
     frame = frame if but is None else frame.drop(columns=but)
     for name in frame.columns:
         values = frame[name].to_numpy()
@@ -363,7 +372,8 @@ def _check_finite(frame: pd.DataFrame, but: str | None = None) -> None:
         check_size(values, f"column '{name}'")
 
 
-def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:
+def complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, dict[str, int]]:
+    """Rows (N,) without missing values where none may be, and the number of those with some, by column."""
     keep, dropped = np.ones(len(frame), dtype=bool), {}
     kept = may_be_missing(columns)
     for name in frame.columns:
@@ -378,12 +388,18 @@ def _complete_rows(frame: pd.DataFrame, columns: Columns) -> tuple[BoolArray, di
 
 
 def _check_left(keep: BoolArray, labeled: BoolArray, dropped: dict[str, int]) -> None:
+    left = labeled[keep]
+    check_left(bool(keep.any()), bool(left.any()), bool(left.all() and not labeled.all()), dropped)
+
+
+def check_left(some: bool, labels: bool, labels_alone: bool, dropped: dict[str, int]) -> None:
+    """Raise DataError unless complete rows are left, labelled ones among them (LabelError) and others where there were some."""
     advice = f"missing values per column are {missing_per_column(dropped)}: fill them, or leave the column out"
-    if not keep.any():
+    if not some:
         raise DataError(f"no row is complete; {advice}")
-    if not labeled[keep].any():
+    if not labels:
         raise LabelError(f"every labelled row has a missing value; {advice}")
-    if labeled[keep].all() and not labeled.all():
+    if labels_alone:
         raise DataError(f"every unlabelled row has a missing value; {advice}")
 
 
@@ -420,14 +436,13 @@ def feature_matrix(
     """What the learners see: predictions, then features, categories as dummies without the first level, then indicators."""
     parts: list[FloatArray] = []
     names: list[str] = []
-    for name in dict.fromkeys((*columns.prediction, *columns.feature)):
-        column = frame[name]
-        numbers = as_float(column)
-        if numbers is not None:
-            parts.append(filled(numbers)[:, None])
+    for name, levels in feature_levels(frame, columns).items():
+        if levels is None:
+            parts.append(filled(_number(frame[name]))[:, None])
             names.append(name)
             continue
-        dummies = pd.get_dummies(column.astype("category"), prefix=name, drop_first=True, dtype=float)
+        column = frame[name]
+        dummies = pd.get_dummies(column.astype(levels), prefix=name, drop_first=True, dtype=float)
         if dummies.shape[1] > max(50, len(frame) // 20):
             raise ColumnTypeError(
                 f"column '{name}' has {dummies.shape[1] + 1} different {column.dtype} values in {len(frame)} rows, too "
@@ -442,6 +457,34 @@ def feature_matrix(
     if not parts:
         return np.zeros((len(frame), 0)), ()
     return (parts[0] if len(parts) == 1 else np.hstack(parts)), tuple(names)
+
+
+def feature_levels(frame: pd.DataFrame, columns: Columns) -> dict[str, pd.CategoricalDtype | None]:
+    """Predictions and features in the order in which learners see them: categories of each, None for numbers."""
+    out: dict[str, pd.CategoricalDtype | None] = {}
+    for name in dict.fromkeys((*columns.prediction, *columns.feature)):
+        number = as_float(frame[name]) is not None
+        out[name] = None if number else categorical_dtype(frame[name].astype("category"))
+    return out
+
+
+def features_on(frame: pd.DataFrame, levels: Mapping[str, pd.CategoricalDtype | None]) -> FloatArray:
+    """`feature_matrix` of other rows, (rows, p), with the categories that `feature_levels` found and nothing missing."""
+    parts = [np.zeros((len(frame), 0))]
+    for name, known in levels.items():
+        if known is None:
+            parts.append(_number(frame[name])[:, None])
+        else:
+            codes = pd.Categorical(frame[name].astype(object), dtype=known).codes
+            # the first level is the one that has no dummy
+            parts.append(np.eye(len(known.categories))[:, 1:][codes])
+    return parts[1] if len(parts) == 2 else np.hstack(parts)
+
+
+def _number(column: pd.Series) -> FloatArray:
+    values = as_float(column)
+    assert values is not None
+    return values
 
 
 def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit: int) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import inverse, unit_sums
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem
 
 FEW = 8.0
@@ -56,7 +57,7 @@ def _number(squares: FloatArray, cubes: FloatArray) -> FloatArray:
 
 
 def labels_behind(
-    block: Block, problem: Problem, basis: FloatArray | None = None, fixed_gram: FloatArray | None = None
+    block: Rows, problem: Problem, basis: FloatArray | None = None, fixed_gram: FloatArray | None = None
 ) -> FloatArray:
     """Effective number of labelled rows behind each coefficient, (k,).
 
@@ -79,11 +80,14 @@ def labels_behind(
         return np.zeros(len(problem.parameters))
     # scores are the left columns' (instruments' fitted values) times residuals
     # without predicted columns their sum of products is that of all columns
-    known = fixed_gram if _is_plain(block) and len(rows) < len(block.outcome) else None
-    block = block.with_left_columns()
+    plain = not isinstance(block, Streamed) and _is_plain(block)
+    known = fixed_gram if plain and len(rows) < block.shape[0] else None
+    block = block if isinstance(block, Streamed) else block.with_left_columns()
     gram = inverse(_gram(block) if known is None else known)
     bread = gram if basis is None else basis @ gram
-    own = _squares(_columns(block.labeled(), block.gold), bread) * _counted(block)[rows] ** 2
+    labels = block.labeled()
+    counted = _counted(labels)
+    own = _squares(_columns(labels, block.gold), bread) * counted**2
     unit = None if problem.cluster is None else problem.cluster[rows]
     with_labels = effective_number(unit_sums((block.weight**2 * own).T, unit))
     squares, cubes = np.zeros(len(bread)), np.zeros(len(bread))
@@ -97,17 +101,20 @@ def labels_behind(
     share = own.sum(axis=1) / np.where(squares > 0.0, squares, 1.0)
     found = np.asarray(np.minimum(share * spread, with_labels))
     # behind a parameter of no column (a threshold) are all labelled rows
-    constant = effective_number(unit_sums((block.weight * _counted(block)[rows])[:, None] ** 2, unit))[0]
+    constant = effective_number(unit_sums((block.weight * counted)[:, None] ** 2, unit))[0]
     return problem.spread(found, min(float(len(rows)), float(constant)))
 
 
-def _gram(block: Block) -> FloatArray:
+def _gram(block: Rows) -> FloatArray:
     """Sum of x x' over all rows, labelled ones at gold values. Labelled rows alone count by their weights, (k, k)."""
-    gold = _columns(block.labeled(), block.gold)
-    counted = _counted(block)[block.gold_rows]
-    if len(gold) == len(block.outcome):
+    labels = block.labeled()
+    gold, counted = _columns(labels, block.gold), _counted(labels)
+    if len(gold) == block.shape[0]:
         return np.asarray(gold.T @ (gold * (counted * block.weight)[:, None]))
     gram = gold.T @ (gold * counted[:, None])
+    if isinstance(block, Streamed) and not labels.imputed:
+        predicted = _columns(labels, labels.predicted)
+        return np.asarray(gram + block.facts.counted - predicted.T @ (predicted * counted[:, None]))
     for piece in block.pieces():
         for columns, share in _versions(piece):
             share = share * _counted(piece)

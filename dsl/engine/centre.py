@@ -7,6 +7,7 @@ of centred years lose none.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.fit import SplitFit
 from dsl.engine.pilot import Tuned
 from dsl.engine.several import Several
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem, shared_gram
 
 FAR = 10.0
@@ -25,8 +27,8 @@ FAR = 10.0
 class Centring:
     """Centred columns, and the way back."""
 
-    fixed: FloatArray
-    """(N, f) the fixed columns less their means."""
+    fixed: FloatArray | None
+    """(N, f) the fixed columns less their means, None where they are not in memory."""
     means: FloatArray
     """(f,) zero for columns left as they are."""
     intercept: int
@@ -34,9 +36,20 @@ class Centring:
     several: Several | None = None
     """The model, where it has several linear predictors."""
 
-    def apply(self, block: Block) -> Block:
+    @overload
+    def apply(self, block: Block) -> Block: ...
+    @overload
+    def apply(self, block: Rows) -> Rows: ...
+    def apply(self, block: Rows) -> Rows:
         """The block with centred columns."""
-        return replace(block, fixed=self.fixed)
+        if isinstance(block, Streamed):
+            means = np.pad(self.means, (0, block.shape[1] - len(self.means)))
+            return block.changed(self.centred, block.facts.moved(means))
+        return self.centred(block) if self.fixed is None else replace(block, fixed=self.fixed)
+
+    def centred(self, block: Block) -> Block:
+        """Some rows with centred columns."""
+        return replace(block, fixed=block.fixed - self.means)
 
     def back(self, k: int) -> FloatArray:
         """T in theta = T theta_c: the identity but for what intercepts (or thresholds) take up of the means, (k, k)."""
@@ -82,12 +95,13 @@ class Centring:
         return replace(choice, tuning=tuning, at=back @ choice.at)
 
 
-def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centring | None:
+def centre(fixed: FloatArray | None, gram: FloatArray, intercept: int | None) -> Centring | None:
     """Centre the columns that need it. None where none does, or where there is no intercept to take up the means.
 
     Parameters
     ----------
-    fixed : (N, f) array
+    fixed : (N, f) array, or None
+        None where they are not in memory.
     gram : (f, f) array
         `dsl.engine.sums.shared_gram` of them.
     intercept : int or None
@@ -105,7 +119,7 @@ def centre(fixed: FloatArray, gram: FloatArray, intercept: int | None) -> Centri
     if not far.any():
         return None
     means = np.where(far, means, 0.0)
-    return Centring(fixed=fixed - means, means=means, intercept=intercept)
+    return Centring(fixed=None if fixed is None else fixed - means, means=means, intercept=intercept)
 
 
 def place_of_intercept(names: Sequence[str]) -> int | None:
@@ -113,18 +127,25 @@ def place_of_intercept(names: Sequence[str]) -> int | None:
     return names.index("Intercept") if "Intercept" in names else None
 
 
-def shared_columns(
-    block: Block, problem: Problem, gram: FloatArray | None = None
-) -> tuple[FloatArray, Centring | None]:
+def shared_columns(block: Rows, problem: Problem, gram: FloatArray | None = None) -> tuple[FloatArray, Centring | None]:
     """Gram matrix of the fixed columns that the engine will see, and their centring if there is one.
 
     `gram` is that of the block's, where the caller has it.
     """
-    gram = shared_gram(block.fixed, block.row_weight) if gram is None else gram
+    gram = gram_of(block) if gram is None else gram
     # centring moves an intercept, which must be among the columns on both sides of the moments
-    intercept = None if block.left is not None else place_of_intercept(problem.names)
-    centring = centre(block.fixed, gram, intercept)
+    left = not isinstance(block, Streamed) and block.left is not None
+    intercept = None if left else place_of_intercept(problem.names)
+    centring = centre(None if isinstance(block, Streamed) else block.fixed, gram, intercept)
     if centring is None:
         return gram, None
     several = problem.link if isinstance(problem.link, Several) else None
-    return shared_gram(centring.fixed, block.row_weight), replace(centring, several=several)
+    return gram_of(centring.apply(block)), replace(centring, several=several)
+
+
+def gram_of(block: Rows) -> FloatArray:
+    """`dsl.engine.sums.shared_gram` of the fixed columns, (f, f)."""
+    if isinstance(block, Streamed):
+        f = block.own.fixed.shape[1]
+        return block.facts.counted[:f, :f]
+    return shared_gram(block.fixed, block.row_weight)

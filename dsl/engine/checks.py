@@ -1,15 +1,16 @@
 """Checks of columns and roots, whose errors name the columns at fault."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
-import scipy.linalg
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
 from dsl.engine.several import Several
 from dsl.engine.solve import Root
+from dsl.engine.streamed import Rows, Streamed, columns_of, triangle_of
 from dsl.engine.sums import Problem, column_squares, shared_gram
 from dsl.engine.weighted import shares_of
 from dsl.exceptions import (
@@ -28,11 +29,13 @@ PINNED = 1e-7
 """Distance of a fitted probability from 0 or 1, or ratio of a fitted mean to the outcome's, at which it has run away."""
 
 
+CHUNK = 32_768
+"""Rows decomposed at a time."""
 VANISHED = 1e-4
 """An alpha of the negative binomial model below which it has run to zero."""
 
 
-def check_root(block: Block, problem: Problem, root: Root, scale: FloatArray, size: float = 1.0) -> None:
+def check_root(block: Rows, problem: Problem, root: Root, scale: FloatArray, size: float = 1.0) -> None:
     """Raise the error that says why the root cannot be used, if it cannot. Moments are relative to `size`."""
     # the right singular vector of the smallest singular value is the combination of columns that the rows leave open
     _, values, directions = np.linalg.svd(np.nan_to_num(root.jacobian))
@@ -63,7 +66,7 @@ def no_root(norm: float, iterations: int, problem: Problem) -> ConvergenceError:
     )
 
 
-def _check_separation(block: Block, problem: Problem, root: Root, scale: FloatArray) -> None:
+def _check_separation(block: Rows, problem: Problem, root: Root, scale: FloatArray) -> None:
     """Raise SeparationError if fitted probabilities are 0 or 1. The coefficient that runs away dominates."""
     pinned = 0
     for piece in block.pieces():
@@ -85,7 +88,7 @@ def _alike(problem: Problem) -> str:
     return "all (weighted) gold outcomes are 0 or all are 1"
 
 
-def _check_classes(block: Block, problem: Problem, link: Several) -> None:
+def _check_classes(block: Rows, problem: Problem, link: Several) -> None:
     """Raise SeparationError if the design-adjusted number of rows of some class is not positive."""
     counts = np.zeros(len(link.levels))
     for piece in block.pieces():
@@ -126,10 +129,14 @@ def check_order(params: FloatArray, problem: Problem) -> None:
         )
 
 
-def _check_vanished(block: Block, problem: Problem, root: Root, scale: FloatArray, direction: FloatArray) -> None:
+def _check_vanished(block: Rows, problem: Problem, root: Root, scale: FloatArray, direction: FloatArray) -> None:
     """Raise SeparationError if fitted means run to 0 or to infinity, in which the rows leave `direction` open."""
-    outcomes = np.maximum(block.gold_outcome if len(block.gold_outcome) else block.outcome, 0.0)
-    usual = np.log(outcomes.mean()) if outcomes.any() else 0.0
+    if isinstance(block, Streamed) and not len(block.gold_outcome):
+        mean = block.facts.outcome_above / block.rows
+    else:
+        known = block.labeled() if isinstance(block, Streamed) else block
+        mean = float(np.maximum(block.gold_outcome if len(block.gold_outcome) else known.outcome, 0.0).mean())
+    usual = np.log(mean) if mean > 0.0 else 0.0
     low, high = 0, 0
     for piece in block.pieces():
         for eta in fitted_means(piece, root.params * scale, problem.link).predicted_eta:
@@ -180,8 +187,13 @@ def _largest(values: FloatArray) -> float:
     return float(np.abs(values[~np.isnan(values)]).max(initial=0.0)) if np.isnan(size) else size
 
 
-def _check_sizes(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None) -> None:
+def _check_sizes(block: Rows, names: tuple[str, ...], fixed_gram: FloatArray | None) -> None:
     """`check_size` of all columns and the outcome."""
+    if isinstance(block, Streamed):
+        gold = np.hstack([block.own.fixed, block.gold, block.gold_outcome[:, None]])
+        for j, name in enumerate((*names, "")):
+            check_size(np.append(gold[:, j], block.facts.largest[j]), f"'{name}'" if name else "the outcome")
+        return
     count = block.fixed.shape[1]
     usual = np.zeros(count, dtype=bool) if fixed_gram is None else _usual(fixed_gram, block)
     for j, name in enumerate(names):
@@ -200,7 +212,7 @@ def _usual(fixed_gram: FloatArray, block: Block) -> BoolArray:
     return np.asarray((square >= low) & (square <= high) & (block.row_weight is None))
 
 
-def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
+def check_columns(block: Rows, names: tuple[str, ...], fixed_gram: FloatArray | None = None) -> None:
     """Raise CollinearityError, naming columns, unless all columns are linearly independent.
 
     A column counts as dependent if what the others leave of it is below `DEPENDENT` of its size.
@@ -216,13 +228,15 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
         `shared_gram` of the fixed columns, where the caller has it.
     """
     _check_sizes(block, names, fixed_gram)
-    if block.absorbed is not None:
-        _check_absorbed(block, names)
-        return
-    rows = block.gold_rows
-    gram = _joint_gram(block.fixed, block.predicted, fixed_gram)
-    gold_fixed = block.fixed[rows]
-    gram = gram + _joint_gram(gold_fixed, block.gold)
+    if isinstance(block, Streamed):
+        gold_fixed = block.own.fixed
+        gram = block.facts.gram + _joint_gram(gold_fixed, block.gold)
+    else:
+        if block.absorbed is not None:
+            _check_absorbed(block, names)
+            return
+        gold_fixed = block.fixed[block.gold_rows]
+        gram = _joint_gram(block.fixed, block.predicted, fixed_gram) + _joint_gram(gold_fixed, block.gold)
     # columns of length one: the smallest eigenvalue is then free of units
     norm = np.sqrt(np.diag(gram))
     if np.any(norm == 0.0):
@@ -231,13 +245,14 @@ def check_columns(block: Block, names: tuple[str, ...], fixed_gram: FloatArray |
     if np.linalg.eigvalsh(gram / norm[:, None] / norm)[0] > len(norm) * DEPENDENT:
         return
     # the Gram matrix squares the condition number: look again at the columns themselves
-    columns = np.vstack([np.hstack([block.fixed, block.predicted]), np.hstack([gold_fixed, block.gold])])
+    labels = np.hstack([gold_fixed, block.gold])
     # R of X = QR has the singular values of X, and as few rows as X has columns
-    triangle = scipy.linalg.qr(columns / norm, mode="r")[0][: len(norm)]
+    rows = (columns_of(piece) / norm for piece in block.pieces(CHUNK))
+    triangle = triangle_of(chain([labels / norm], rows), len(norm))
     _, sizes, directions = np.linalg.svd(triangle)
     sizes = np.pad(sizes, (0, len(norm) - len(sizes)))
     if sizes[-1] <= DEPENDENT:
-        _raise_dependent(directions[sizes <= DEPENDENT], names, columns)
+        _raise_dependent(directions[sizes <= DEPENDENT], names, _constant(block, labels))
 
 
 def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray | None = None) -> FloatArray:
@@ -247,9 +262,18 @@ def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray
     return np.block([[own, cross], [cross.T, predicted.T @ predicted]])
 
 
-def _raise_dependent(null: FloatArray, names: tuple[str, ...], columns: FloatArray) -> None:
+def _constant(block: Rows, labels: FloatArray) -> BoolArray:
+    """Columns that are the same in all rows, at predicted and gold values, (k,)."""
+    least, most = labels.min(axis=0, initial=np.inf), labels.max(axis=0, initial=-np.inf)
+    for piece in block.pieces(CHUNK):
+        columns = columns_of(piece)
+        least, most = np.minimum(least, columns.min(axis=0)), np.maximum(most, columns.max(axis=0))
+    return np.asarray(least == most)
+
+
+def _raise_dependent(null: FloatArray, names: tuple[str, ...], same: BoolArray) -> None:
     involved = [j for j in range(len(names)) if np.abs(null[:, j]).max() > 1e-6]
-    constant = [j for j in involved if np.ptp(columns[:, j]) == 0.0]
+    constant = [j for j in involved if same[j]]
     # c constant columns make c - 1 dependencies: if there are no others, the constants alone are at fault
     if len(constant) == len(null) + 1:
         extra = [names[j] for j in constant if names[j] != "Intercept"]

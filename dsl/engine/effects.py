@@ -22,6 +22,7 @@ Hausman, Hall and Griliches, Econometrica 52 (1984), on the conditional likeliho
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,6 +32,7 @@ from dsl.engine.blocks import Block
 from dsl.engine.models.model import Link
 from dsl.engine.moments import Means, Weights, fitted_means, imputed_weights
 from dsl.engine.several import Several
+from dsl.engine.streamed import Rows, Streamed
 from dsl.exceptions import ConvergenceError
 
 STILL = 1e-13
@@ -38,12 +40,16 @@ STILL = 1e-13
 MOST_TURNS = 20_000
 
 
-def with_effects(block: Block, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Block:
+@overload
+def with_effects(block: Block, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Block: ...
+@overload
+def with_effects(block: Rows, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Rows: ...
+def with_effects(block: Rows, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Rows:
     """The block with the multipliers that fit best at `params`, and the projections that their estimation takes off.
 
     Unchanged without factors.
     """
-    if block.effects is None:
+    if isinstance(block, Streamed) or block.effects is None:
         return block
     factors, alone = block.effects.factors, block.effects.alone
     within = None if block.within is None else with_effects(block.within, link, params, rule)

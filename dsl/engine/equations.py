@@ -10,10 +10,10 @@ import numpy as np
 import scipy.linalg
 
 from dsl._typing import FloatArray
-from dsl.engine.blocks import Block
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.labeling import finite_meat
+from dsl.engine.streamed import Rows
 from dsl.engine.sums import Problem, label_meat, row_sums
 from dsl.engine.two_way import positive_part
 
@@ -21,7 +21,7 @@ from dsl.engine.two_way import positive_part
 def join(
     fits: Sequence[SplitFit],
     rows: Sequence[Iterable[FloatArray]],
-    block: Block,
+    block: Rows,
     problem: Problem,
     corrected: Sequence[FloatArray] = (),
 ) -> SplitFit:
@@ -33,7 +33,7 @@ def join(
         One for each equation.
     rows : sequence of iterables of (., k) arrays
         Scores of each equation at its estimate, row by row, in the same pieces.
-    block : Block
+    block : Block or Streamed
         Rows of any of them.
     problem : Problem
     corrected : sequence of (G, k) arrays

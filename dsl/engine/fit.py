@@ -18,6 +18,7 @@ from dsl.engine.models.model import Link
 from dsl.engine.moments import augmentation_weights, fitted_means, gold_weights, imputed_weights
 from dsl.engine.several import Several
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
+from dsl.engine.streamed import Rows, Streamed, in_memory
 from dsl.engine.sums import (
     Problem,
     column_scale,
@@ -65,12 +66,12 @@ class SplitFit:
         return self.label_scores if self.stage_scores is None else self.stage_scores
 
 
-def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -> SplitFit:
+def fit_split(block: Rows, problem: Problem, start: FloatArray | None = None) -> SplitFit:
     """Solve the design-adjusted moment equation on `block` and estimate the covariance.
 
     Parameters
     ----------
-    block : Block
+    block : Block or Streamed
         All rows of one split.
     problem : Problem
     start : (k,) array, optional
@@ -84,7 +85,7 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     ------
     SeparationError, SingularJacobianError, ConvergenceError
     """
-    n = len(block.outcome)
+    n = block.shape[0]
     scale = parameter_scale(block, problem)
     tolerance = _tolerance(block, problem.link)
     root = _solve(block, problem, scale, start, tolerance)
@@ -95,12 +96,13 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     check_order(params, problem)
     jacobian = root.jacobian * n / scale[:, None] / scale
     on_labels = label_scores(block, problem, params)
-    in_stages = None if block.staged is None else drawn_scores(block, problem, params)
+    staged = not isinstance(block, Streamed) and block.staged is not None
+    in_stages = None if not staged else drawn_scores(block, problem, params)
     if problem.labeling is not None:
         meat = finite_meat(on_labels, problem.labeling)
         vcov = sandwich(jacobian, meat)
     elif problem.leave_out is not None:
-        vcov = left_out_vcov(block, problem, params, jacobian)
+        vcov = left_out_vcov(in_memory(block), problem, params, jacobian)
     elif problem.draw is not None:
         rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
         meat = problem.draw.meat(rows, on_labels if in_stages is None else in_stages)
@@ -127,20 +129,24 @@ def fit_split(block: Block, problem: Problem, start: FloatArray | None = None) -
     )
 
 
-def moment_size(block: Block, link: Link | Several) -> float:
+def moment_size(block: Rows, link: Link | Several) -> float:
     """How large moments are, in powers of the outcome's root mean square: what is a small moment is relative to this."""
     # gold values too: surrogates may be on a smaller scale
-    pair = (block.outcome, block.gold_outcome)
-    size = max(float(np.sqrt(column_squares(y[:, None])[0] / max(len(y), 1))) for y in pair)
+    gold, n = block.gold_outcome, block.shape[0]
+    square = (
+        block.facts.outcome_square if isinstance(block, Streamed) else float(column_squares(block.outcome[:, None])[0])
+    )
+    pair = ((square, n), (float(column_squares(gold[:, None])[0]), len(gold)))
+    size = max(float(np.sqrt(each / max(count, 1))) for each, count in pair)
     return size**link.degree or 1.0
 
 
-def _tolerance(block: Block, link: Link | Several) -> float:
+def _tolerance(block: Rows, link: Link | Several) -> float:
     """Largest mean moment accepted, relative to how moments grow with the outcome's size."""
     return TOLERANCE * moment_size(block, link)
 
 
-def rough_start(block: Block, problem: Problem) -> FloatArray:
+def rough_start(block: Rows, problem: Problem) -> FloatArray:
     """Where Newton's method can begin, (k,): the regression of the model's rough linear predictors on x, or zero.
 
     With several linear predictors: what fits the outcomes without covariates, and the first linear predictor's parameters given
@@ -149,34 +155,37 @@ def rough_start(block: Block, problem: Problem) -> FloatArray:
     if isinstance(problem.link, Several):
         return _several_start(block, problem, problem.link)
     k, start = block.shape[1], problem.link.start
-    outcomes = np.maximum(np.concatenate([block.outcome, block.gold_outcome]), 0.0)
+    above = np.maximum(block.gold_outcome, 0.0).sum()
+    above += block.facts.outcome_above if isinstance(block, Streamed) else np.maximum(block.outcome, 0.0).sum()
     # effects make up for the level, whatever it is
-    if start is None or block.effects is not None or not outcomes.any():
+    effects = not isinstance(block, Streamed) and block.effects is not None
+    if start is None or effects or above <= 0.0:
         return np.zeros(k)
-    mean = float(outcomes.mean())
-    known = 0.0 if block.offset is None else block.offset
+    mean = float(above) / (block.shape[0] + len(block.gold_outcome))
 
-    def rough(outcome: FloatArray) -> FloatArray:
-        return start(outcome, mean) - known
+    def rough(rows: Block) -> Block:
+        known = 0.0 if rows.offset is None else rows.offset
+        return replace(
+            rows,
+            outcome=start(rows.outcome, mean) - known,
+            imputed=tuple(replace(version, outcome=start(version.outcome, mean) - known) for version in rows.imputed),
+            offset=None,
+        )
 
-    linear = replace(
-        block,
-        outcome=rough(block.outcome),
-        imputed=tuple(replace(version, outcome=rough(version.outcome)) for version in block.imputed),
-        offset=None,
-    )
+    linear = block.changed(rough) if isinstance(block, Streamed) else rough(block)
     imputed = replace(problem, link=LINEAR, weights=imputed_weights, tuning=None)
     scale = column_scale(block)
     root = closed_form(_evaluator(linear, imputed, scale), k)
     return np.zeros(k) if root.problem else root.params * scale
 
 
-def _several_start(block: Block, problem: Problem, link: Several) -> FloatArray:
-    if len(block.gold_rows):
+def _several_start(rows: Rows, problem: Problem, link: Several) -> FloatArray:
+    if len(rows.gold_rows):
         # labels alone: their weights are positive
-        block, problem = block.labeled(), replace(problem, weights=gold_weights, tuning=None)
+        block, problem = rows.labeled(), replace(problem, weights=gold_weights, tuning=None)
         outcome, weight = block.gold_outcome, gold_weights(block).gold
     else:
+        block = in_memory(rows)
         outcome = np.concatenate([version.outcome for version in block.versions])
         weight = np.concatenate([shares_of(np.ones(len(block.outcome)), version) for version in block.versions])
     begin = link.begin(outcome, weight)
@@ -201,8 +210,8 @@ def _several_start(block: Block, problem: Problem, link: Several) -> FloatArray:
     return begin
 
 
-def _evaluator(block: Block, problem: Problem, scale: FloatArray) -> Evaluate:
-    n = len(block.outcome)
+def _evaluator(block: Rows, problem: Problem, scale: FloatArray) -> Evaluate:
+    n = block.shape[0]
 
     def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
         moment, jacobian = moment_sums(block, problem, params * scale)
@@ -212,7 +221,7 @@ def _evaluator(block: Block, problem: Problem, scale: FloatArray) -> Evaluate:
     return evaluate
 
 
-def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:
+def _solve(block: Rows, problem: Problem, scale: FloatArray, start: FloatArray | None, tolerance: float) -> Root:
     """Closed form or Newton's method, in columns of root mean square one.
 
     Without a start that works, Newton's method begins again from the fit on the predictions alone, whose
@@ -237,14 +246,14 @@ def _solve(block: Block, problem: Problem, scale: FloatArray, start: FloatArray 
 
 
 def _refine(
-    block: Block, problem: Problem, root: Root, scale: FloatArray, tolerance: float
+    block: Rows, problem: Problem, root: Root, scale: FloatArray, tolerance: float
 ) -> tuple[FloatArray, FloatArray, float, FloatArray]:
     """Iterative refinement with the Jacobian at hand: parameters and covariance (scaled), moment norm, meat.
 
     The pass that sums the scores for the meat gives the moment too, and with it a last step. It is repeated while that
     step is not negligible, which takes an ill-conditioned design.
     """
-    params, n = root.params, len(block.outcome)
+    params, n = root.params, block.shape[0]
     for _ in range(MAX_REFINEMENTS):
         rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
         moment, meat = row_sums(rows, problem, len(params))

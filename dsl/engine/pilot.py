@@ -13,6 +13,7 @@ from dsl.engine.fit import SplitFit
 from dsl.engine.labeling import finite_meat
 from dsl.engine.lambdas import best_tuning, even
 from dsl.engine.moments import augmentation_weights
+from dsl.engine.streamed import Rows, Streamed, in_memory
 from dsl.engine.sums import (
     Problem,
     drawn_parts,
@@ -56,7 +57,7 @@ class Pilot:
     of g where predictions are on a scale far from that of the gold values.
     """
 
-    block: Block
+    block: Rows
     problem: Problem
     fit: SplitFit
     basis: FloatArray  # (k, k) takes the block's parameters to the reported ones
@@ -67,12 +68,12 @@ class Pilot:
     lost: FloatArray  # (., (1 + J) k) deviations whose squares are what a draw's centres cost
 
     @classmethod
-    def at(cls, block: Block, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "Pilot":
+    def at(cls, block: Rows, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "Pilot":
         """The sums at an estimate."""
         params, problem = fit.params, replace(problem, tuning=None)
         rows = part_scores(block, problem, params, problem.weights, augmentation_weights)
         if problem.leave_out is not None:
-            total, units, lost = _of_units(rows, block, problem, params)
+            total, units, lost = _of_units(rows, in_memory(block), problem, params)
             return cls(block, problem, fit, basis, few, total, units.T @ units + lost.T @ lost, units, lost)
         if problem.draw is None:
             total, second = row_sums(rows, problem, (1 + block.n_measures) * len(params))
@@ -84,6 +85,11 @@ class Pilot:
             second = finite_meat(label_parts(block, problem, params), problem.labeling)
         none = np.empty((0, len(total)))
         return cls(block, problem, fit, basis, few, total, second, none, none)
+
+    @property
+    def whole(self) -> Block:
+        """The block, where all its rows are in memory. Raises NeedsAllRowsError where they are not."""
+        return in_memory(self.block)
 
     @property
     def bread(self) -> FloatArray:
@@ -121,7 +127,9 @@ class Pilot:
             meat=meat,
             label_scores=on_labels,
             label_meat=label_meat(block, problem, on_labels),
-            stage_scores=None if block.staged is None else drawn_scores(block, problem, at),
+            stage_scores=None
+            if isinstance(block, Streamed) or block.staged is None
+            else drawn_scores(block, problem, at),
         )
 
     def tuned(self, tuning: FloatArray) -> Tuned:
@@ -154,19 +162,22 @@ def _of_units(
     return total, np.concatenate([*centred.units(pieces)]), centred.lost
 
 
-def label_parts(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+def label_parts(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:
     """What the labelled rows add to the parts, w m and -w m_hat_j, (m, (1 + J) k), as `dsl.engine.sums.drawn_scores`."""
     parts = drawn_parts(block, problem, params)
     return np.concatenate([score for part, *rules in parts for score in part_scores(part, problem, params, *rules)])
 
 
-def at_means(block: Block, problem: Problem, basis: FloatArray) -> FloatArray:
+def at_means(block: Rows, problem: Problem, basis: FloatArray) -> FloatArray:
     """Takes the reported coefficients to those of columns less their means, so that no origin counts, (k, k)."""
     k = len(problem.parameters)
     if "Intercept" not in problem.names:
         return np.eye(k)
-    rows = block.row_weight
-    means = [part.mean(axis=0) if rows is None else rows @ part / rows.sum() for part in (block.fixed, block.predicted)]
+    if isinstance(block, Streamed):
+        means = [block.facts.means]
+    else:
+        rows, parts = block.row_weight, (block.fixed, block.predicted)
+        means = [part.mean(axis=0) if rows is None else rows @ part / rows.sum() for part in parts]
     # reported coefficients belong to the columns as they were: theta_c = basis^-1 theta, and both differ from the identity
     # by what squares to zero
     identity = 2.0 * np.eye(k)

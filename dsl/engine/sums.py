@@ -27,6 +27,7 @@ from dsl.engine.moments import (
 )
 from dsl.engine.several import Several
 from dsl.engine.stages import added_by
+from dsl.engine.streamed import Rows, Streamed, in_memory
 from dsl.engine.two_way import two_way_meat
 
 WeightRule = Callable[[Block], Weights]
@@ -85,17 +86,22 @@ def shared_gram(fixed: FloatArray, row_weight: FloatArray | None = None) -> Floa
     return np.asarray(root.T @ root)
 
 
-def column_scale(block: Block, fixed_gram: FloatArray | None = None) -> FloatArray:
+def column_scale(block: Rows, fixed_gram: FloatArray | None = None) -> FloatArray:
     """1 / root mean square of each column, over predicted and gold versions, (k,)."""
-    rows = len(block.outcome) + len(block.gold)
-    fixed = (column_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)) / len(block.outcome)
-    predicted = (column_squares(block.predicted) + column_squares(block.gold)) / rows
+    n, gold = block.shape[0], block.gold
+    if isinstance(block, Streamed):
+        f = block.shape[1] - gold.shape[1]
+        own, others = block.facts.squares[:f], block.facts.squares[f:]
+    else:
+        own = column_squares(block.fixed) if fixed_gram is None else np.diag(fixed_gram)
+        others = column_squares(block.predicted)
+    fixed, predicted = own / n, (others + column_squares(gold)) / (n + len(gold))
     # (k,) mean squares. A column of zeros keeps scale one, and is found by the checks of columns.
     square = np.concatenate([fixed, predicted])
     return np.asarray(1.0 / np.sqrt(np.where(square > 0.0, square, 1.0)))
 
 
-def parameter_scale(block: Block, problem: Problem) -> FloatArray:
+def parameter_scale(block: Rows, problem: Problem) -> FloatArray:
     """`column_scale` of each parameter's column, one where it has none, (k,)."""
     return problem.spread(column_scale(block, problem.fixed_gram))
 
@@ -120,7 +126,7 @@ def column_squares(x: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("ij,ij->j", x, x))
 
 
-def moment_sums(block: Block, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
+def moment_sums(block: Rows, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
     k = len(params)
     moment, jacobian = np.zeros(k), np.zeros((k, k))
@@ -154,7 +160,7 @@ def _piece_scores(piece: Block, link: Link | Several, params: FloatArray, rule: 
 
 
 def row_scores(
-    block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
+    block: Rows, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
 ) -> Iterator[FloatArray]:
     """Scores at `params` row by row, in pieces. `tuned_rule` weighs the part that Lambda scales."""
     changes = tuning_changes(problem, block)
@@ -166,7 +172,7 @@ def row_scores(
 
 
 def part_scores(
-    block: Block, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
+    block: Rows, problem: Problem, params: FloatArray, rule: WeightRule, tuned_rule: WeightRule
 ) -> Iterator[FloatArray]:
     """Parts (g, h_1, ..., h_J) of the scores g + sum_j Lambda_j h_j row by row, in pieces, (., (1 + J) k)."""
     for piece in with_effects(block, problem.link, params, problem.weights).pieces():
@@ -176,7 +182,7 @@ def part_scores(
         yield np.hstack([rest, *scaled])
 
 
-def tuning_changes(problem: Problem, block: Block) -> list[FloatArray]:
+def tuning_changes(problem: Problem, block: Rows) -> list[FloatArray]:
     """What Lambda adds to each measure's part of the plain score, Lambda_j - I / J, (k, k) each. Empty without Lambda."""
     if problem.tuning is None:
         return []
@@ -218,30 +224,31 @@ def row_sums(rows: Iterable[FloatArray], problem: Problem, k: int) -> tuple[Floa
     return every.sum(axis=0), two_way_meat(every, problem.cluster, problem.across)
 
 
-def label_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+def label_scores(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:
     """What each labelled row adds, w (m - Lambda m_hat), (m, k)."""
     whole = with_effects(block, problem.link, params, problem.weights)
     labels = row_scores(whole.labeled(), problem, params, problem.label_weights, removed_weights)
     return np.concatenate([*labels])
 
 
-def drawn_parts(block: Block, problem: Problem, params: FloatArray) -> Iterator[tuple[Block, WeightRule, WeightRule]]:
+def drawn_parts(block: Rows, problem: Problem, params: FloatArray) -> Iterator[tuple[Block, WeightRule, WeightRule]]:
     """What each draw of labels adds: its rows, and the rules that weigh their versions, as in `row_scores`."""
     whole = with_effects(block, problem.link, params, problem.weights)
-    if block.staged is None:
+    if isinstance(block, Streamed) or block.staged is None:
         yield whole.labeled(), problem.label_weights, removed_weights
         return
+    whole = in_memory(whole)
     for stage in range(1, len(block.staged.reached) + 2):
         yield added_by(whole, stage), stage_weights, imputed_weights
 
 
-def drawn_scores(block: Block, problem: Problem, params: FloatArray) -> FloatArray:
+def drawn_scores(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:
     """`label_scores`, where labels come in stages those of each stage one below the other, (m_1 + ... + m, k)."""
     parts = drawn_parts(block, problem, params)
     return np.concatenate([score for part, *rules in parts for score in row_scores(part, problem, params, *rules)])
 
 
-def label_meat(block: Block, problem: Problem, on_labels: FloatArray) -> FloatArray:
+def label_meat(block: Rows, problem: Problem, on_labels: FloatArray) -> FloatArray:
     """Part of the meat that shrinks in proportion as more rows are labelled: sum of c c', c = w (m - m_hat), (k, k)."""
     cluster, across = (None if codes is None else codes[block.gold_rows] for codes in (problem.cluster, problem.across))
     return row_sums([on_labels], replace(problem, cluster=cluster, across=across), on_labels.shape[1])[1]

@@ -17,11 +17,11 @@ import numpy as np
 import scipy.linalg
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.engine.blocks import Block
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.lambdas import DEGENERATE, even
 from dsl.engine.pilot import Pilot, Tuned
+from dsl.engine.streamed import Rows
 from dsl.engine.sums import Problem
 from dsl.engine.without_each import without_each
 from dsl.exceptions import EstimationError
@@ -34,7 +34,7 @@ LEAST = 0.1
 
 
 def fit_tuned(
-    block: Block,
+    block: Rows,
     problem: Problem,
     tune: str | float,
     start: FloatArray | None = None,

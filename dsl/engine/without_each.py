@@ -40,12 +40,12 @@ def without_each(pilot: Pilot, tune: str, tuning: FloatArray) -> FloatArray:
     parts = pilot.units
     added = _added(parts, bread)
     # effects that are absorbed have no leverage that is known
-    if kind == "PRESS" or pilot.block.absorbed is not None or pilot.block.effects is not None:
+    if kind == "PRESS" or pilot.whole.absorbed is not None or pilot.whole.effects is not None:
         own = _pressed(pilot, tune, tuning, parts, added)
     elif tune == "coef":
         lambdas = _diagonals(bread, tuning)
         influence = leverage_by_coefficient(
-            pilot.block, problem, pilot.fit.params, pilot.fit.jacobian, basis=pilot.basis, parts=parts, lambdas=lambdas
+            pilot.whole, problem, pilot.fit.params, pilot.fit.jacobian, basis=pilot.basis, parts=parts, lambdas=lambdas
         )
         influence *= press("coef", np.ones_like(influence), added, pilot.few)
         if kind == "jackknife":
@@ -78,7 +78,7 @@ def _pressed(pilot: Pilot, tune: str, tuning: FloatArray, parts: FloatArray, add
     """Scores (G, k) of the units with Lambda chosen without each."""
     bread, turn = pilot.bread, pilot.centre
     influence = parts @ (bread @ _both(tuning)).T
-    k, count = len(bread), pilot.block.n_measures
+    k, count = len(bread), pilot.whole.n_measures
     level = turn @ bread @ np.hstack([np.eye(k), *[np.eye(k) / count] * count])
     relative = np.einsum("ij,jl,il->i", level, pilot.second, level)
     return np.asarray(press(tune, influence, added, pilot.few, turn, relative) @ inverse(bread).T)
@@ -86,7 +86,7 @@ def _pressed(pilot: Pilot, tune: str, tuning: FloatArray, parts: FloatArray, add
 
 def _together(pilot: Pilot, tune: str, tuning: FloatArray, parts: FloatArray, added: FloatArray) -> FloatArray:
     """Scores (G, k) where one Lambda, or a matrix, serves all coefficients."""
-    block, at, jacobian = pilot.block, pilot.fit.params, pilot.fit.jacobian
+    block, at, jacobian = pilot.whole, pilot.fit.params, pilot.fit.jacobian
     tuned = replace(pilot.problem, tuning=tuning)
     own = _pressed(pilot, tune, tuning, parts, added)
     if tuned.leave_out == BY_DESIGN_HC3:
@@ -98,7 +98,7 @@ def _together(pilot: Pilot, tune: str, tuning: FloatArray, parts: FloatArray, ad
 
 def _labeled(pilot: Pilot) -> IntArray:
     """Units with labels, none where they are too many to be left out one by one."""
-    rows, cluster = pilot.block.gold_rows, pilot.problem.cluster
+    rows, cluster = pilot.whole.gold_rows, pilot.problem.cluster
     labeled = rows if cluster is None else np.unique(cluster[rows])
     return labeled if len(labeled) <= MOST_LEFT_OUT else labeled[:0]
 
@@ -108,7 +108,7 @@ def _anew(pilot: Pilot, tune: str, tuned: Problem, parts: FloatArray, own: Float
     jacobian, out, first, labeled = pilot.fit.jacobian, own.copy(), 0, _labeled(pilot)
     assert tuned.tuning is not None
     step, centre = solve(jacobian, _both(tuned.tuning) @ pilot.total), pilot.centre
-    for jacobians in unit_jacobians(pilot.block, tuned, pilot.fit.params):
+    for jacobians in unit_jacobians(pilot.whole, tuned, pilot.fit.params):
         for unit in labeled[(labeled >= first) & (labeled < first + len(jacobians))]:
             part, left = parts[unit], jacobian - jacobians[unit - first]
             second = pilot.second - part[:, None] * part
@@ -122,7 +122,7 @@ def _each_anew(pilot: Pilot, lambdas: FloatArray, parts: FloatArray, influence: 
     """Influences theta - theta without the unit of labelled units, each coefficient's Lambda chosen anew, (G, k)."""
     jacobian, labeled, out, first = pilot.fit.jacobian, _labeled(pilot), influence.copy(), 0
     step, weights = _at(pilot.bread, pilot.total, lambdas), np.vstack([np.ones(len(pilot.few)), lambdas])
-    for jacobians in parted_jacobians(pilot.block, pilot.problem, pilot.fit.params):
+    for jacobians in parted_jacobians(pilot.whole, pilot.problem, pilot.fit.params):
         for unit in labeled[(labeled >= first) & (labeled < first + len(jacobians))]:
             part, own = parts[unit], np.einsum("jab,jc->cab", jacobians[unit - first], weights)
             # row c is that of coefficient c, with the Jacobian at its own Lambda

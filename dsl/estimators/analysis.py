@@ -14,7 +14,6 @@ from dsl.data.drawn import ORDER, Tested, design_unused, in_words, looked_at, tr
 from dsl.data.formula.matrices import Design, OutcomeOf, ParsedFormula, build_each, parse
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.rlang.values import level_texts
-from dsl.data.kinds import as_float
 from dsl.data.messages import each_value, rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
@@ -172,24 +171,6 @@ class Analysis:
         )
 
 
-def evidence_of(analysis: Analysis) -> FloatArray:
-    """What the learners of a score imputation see: the features and the observed variables of the analysis, (N, p)."""
-    design = analysis.design
-    # blocks of columns with N rows. Any of them may be evidence: validity does not depend on what the learner sees.
-    parts = [analysis.sample.features, design.covariates.fixed]
-    if design.instruments is not None:
-        parts.append(design.instruments.fixed)
-    # an observed outcome tells about a predicted covariate
-    if not design.outcome.predicted_index:
-        parts.append(design.outcome_at({})[:, None])
-    data = analysis.sample.data
-    # variables that stand next to predicted ones only (as z in d:z) are in no fixed column
-    numbers = [values for values in (as_float(data[name]) for name in design.beside) if values is not None]
-    columns = np.hstack([*parts, *(values[:, None] for values in numbers)])
-    # constant columns (the intercept) say nothing, and some learners divide by their spread
-    return np.asarray(columns[:, np.ptp(columns, axis=0) > 0.0])
-
-
 def prepare_analysis(
     call: Call, data: TableLike, functions: Functions, *, known: Sequence[str] | None = None, quiet: bool = False
 ) -> Analysis:
@@ -213,21 +194,7 @@ def prepare_analysis(
     """
     # a refit knows the columns of its own call: "." must not grow if the table has gained some since
     names = column_names(data) if known is None else [name for name in column_names(data) if name in known]
-    single = [call.labeled, call.sample_prob, *call.clusters, call.weights, call.text, _column(call.trained_on)]
-    staged = [name for stage in call.stage_columns for name in stage.columns]
-    parsed = parse(
-        call.formula,
-        names,
-        functions,
-        outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *staged, *COLUMNS},
-    )
-    columns = _columns(parsed, call, names)
-    inside = [name for name in staged if name in (*parsed.variables, *call.prediction, *call.feature)]
-    if inside:
-        raise ArgumentError(
-            f"'{inside[0]}' is a column of stages, known on the rows of a stage alone, and in the formula, prediction or feature "
-            "too; leave it out there"
-        )
+    parsed, columns = parse_call(call, names, functions)
     sample = prepare(data, columns, call.design, call.trained_on)
     if not quiet:
         _warn_about(sample)
@@ -241,7 +208,7 @@ def prepare_analysis(
         columns.predicted,
         absorbed=bool(columns.absorbed),
         two_levels=sample.two_levels,
-        outcome_of=_outcome_of(model),
+        outcome_of=outcome_of(model),
     )
     _check_offset(designs[0], columns, model, call)
     if family is not None:
@@ -267,6 +234,26 @@ def prepare_analysis(
     return analysis
 
 
+def parse_call(call: Call, names: Sequence[str], functions: Functions) -> tuple[ParsedFormula, Columns]:
+    """The formula of a call on data with columns of these names, and the columns by their roles."""
+    single = [call.labeled, call.sample_prob, *call.clusters, call.weights, call.text, _column(call.trained_on)]
+    staged = [name for stage in call.stage_columns for name in stage.columns]
+    parsed = parse(
+        call.formula,
+        names,
+        functions,
+        outside_dot={*call.prediction, *_parts(call.index), *filter(None, single), *staged, *COLUMNS},
+    )
+    columns = _columns(parsed, call, names)
+    inside = [name for name in staged if name in (*parsed.variables, *call.prediction, *call.feature)]
+    if inside:
+        raise ArgumentError(
+            f"'{inside[0]}' is a column of stages, known on the rows of a stage alone, and in the formula, prediction or feature "
+            "too; leave it out there"
+        )
+    return parsed, columns
+
+
 def _columns(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Columns:
     """Columns of the data by their roles."""
     return Columns(
@@ -288,7 +275,8 @@ def _columns(parsed: ParsedFormula, call: Call, names: Sequence[str]) -> Columns
     )
 
 
-def _outcome_of(model: Model) -> OutcomeOf:
+def outcome_of(model: Model) -> OutcomeOf:
+    """What the outcome of a model is."""
     if not isinstance(model.link, Family):
         return OutcomeOf(model=model.name)
     family = model.link

@@ -19,19 +19,24 @@ from dsl.estimators.records import InstrumentFacts, SampleFacts, Splits, Tuning
 from dsl.estimators.result import Fit, degrees_of_estimates
 
 
-def assemble(analysis: Analysis, estimation: Estimation, call: Call) -> Fit:
-    """Combine the splits, and bring coefficients into the formula's order."""
+def assemble(analysis: Analysis, estimation: Estimation, call: Call, facts: SampleFacts | None = None) -> Fit:
+    """Combine the splits, and bring coefficients into the formula's order.
+
+    `facts` are of all rows, where those of the analysis are a part of them.
+    """
     design, order = analysis.design, _order(analysis)
     # one factor for all splits: it depends on n, k and G only
     factor = _small_sample(analysis, estimation, call.vcov)
-    facts, splits = _facts(analysis, estimation), _splits(estimation, order, factor)
+    facts = facts or facts_of(analysis, estimation)
+    splits = _splits(estimation, order, factor)
     if facts.trained is not None and len(splits.label_scores):
         splits.label_scores[facts.trained[facts.labeled]] = 0.0
     estimate, vcov = combine_splits(splits.params, splits.vcovs)
     quality, errors = None, None
-    if splits.predictions is not None:
+    if estimation.targets is not None:
         # (S, n, q): only labelled rows have a truth to compare with, and those that were seen tell nothing about others
-        out_of_fold = splits.predictions[:, facts.judged]
+        found = estimation.targets.cross_fit.predictions
+        out_of_fold = found if estimation.on_labels else found[:, facts.judged]
         errors = rmse(out_of_fold, facts.judged_gold, splits.targets)
         quality = fit_quality(out_of_fold, facts.judged_gold, splits.targets, splits.learners)
     fit = Fit(
@@ -72,9 +77,9 @@ def _splits(estimation: Estimation, order: IntArray, factor: float) -> Splits:
         moment_norms=np.array([fit.moment_norm for fit in fits]),
         iterations=np.array([fit.iterations for fit in fits]),
         folds=folds,
-        n_folds=None if folds is None else int(folds.max()) + 1,
+        n_folds=estimation.n_folds if folds is None else int(folds.max()) + 1,
         targets=() if targets is None else targets.names,
-        predictions=None if fitted is None else fitted.predictions,
+        predictions=None if fitted is None or estimation.on_labels else fitted.predictions,
         averaged=estimation.averaged,
         learners=() if fitted is None else fitted.learners,
         learner_reasons=() if fitted is None else fitted.reasons,
@@ -157,7 +162,8 @@ def _instruments(estimation: Estimation) -> InstrumentFacts | None:
     )
 
 
-def _facts(analysis: Analysis, estimation: Estimation) -> SampleFacts:
+def facts_of(analysis: Analysis, estimation: Estimation) -> SampleFacts:
+    """The rows behind an estimation."""
     sample, targets = analysis.sample, estimation.targets
     return SampleFacts(
         n_input=sample.n_input,

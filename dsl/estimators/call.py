@@ -137,6 +137,8 @@ class Execution:
 
     n_jobs: int = 1
     progress: bool = False
+    memory: int = 2 * 10**9
+    """Bytes that reading in blocks may take, about."""
 
     def __post_init__(self) -> None:
         """Both must make sense."""

@@ -12,16 +12,18 @@ from dsl.data.kinds import as_float
 from dsl.data.sample import Sample, check_folds_possible
 from dsl.data.tables import is_category
 from dsl.engine.blocks import Block, Version
-from dsl.estimators.analysis import Analysis, evidence_of
+from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
+from dsl.estimators.evidence import evidence_of, support_of
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
 from dsl.estimators.stages import staged_of, staged_shares, staged_values
+from dsl.estimators.streamed import stream_imputed, stream_means
 from dsl.exceptions import ArgumentError
 from dsl.learners.crossfit import Learning, check_folds, cross_predict, draw_folds
-from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution, find_support
+from dsl.learners.distribution import Distribution, Support, Targets, cross_fit_distribution
 from dsl.learners.products import products_of, takes_products
 
 
@@ -82,7 +84,7 @@ def _fit_distribution(analysis: Analysis, call: Call, execution: Execution, feat
     sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
     found = cross_fit_distribution(
-        _support(analysis), analysis.gold_to_learn, features, sample.judged, folds, family=call.family, **options
+        support_of(analysis), analysis.gold_to_learn, features, sample.judged, folds, family=call.family, **options
     )
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _imputed(equations, found), call.tune)
@@ -106,13 +108,6 @@ def _learning(analysis: Analysis, call: Call, execution: Execution) -> Learning:
         "n_jobs": execution.n_jobs,
         "progress": execution.progress,
     }
-
-
-def _support(analysis: Analysis) -> Support:
-    design = analysis.design
-    # a category that may come of any number (price > 100) does not need those that were seen
-    coded = {*design.coded, *design.coded_outcome} - set(design.curved)
-    return find_support(analysis.gold_to_learn, linear=design.linear, coded=sorted(coded), curved=design.curved)
 
 
 def _at_means(analysis: Analysis, equations: list[Blocks], predictions: FloatArray) -> Iterator[list[Block]]:
@@ -164,7 +159,7 @@ def _distribution_again(analysis: Analysis, call: Call, splits: Splits, features
     """From the predictions if they say it all. Several categories' joint probabilities are learnt again."""
     predictions, folds = _kept(splits), splits.folds
     assert folds is not None
-    gold, labeled, support = analysis.gold_to_learn, analysis.sample.judged, _support(analysis)
+    gold, labeled, support = analysis.gold_to_learn, analysis.sample.judged, support_of(analysis)
     shares = _shares(support, gold, splits, predictions)
     if shares is None:
         options = _learning(analysis, call, Execution())
@@ -208,6 +203,7 @@ DSL = Estimator(
     name="dsl",
     title="Design-based supervised learning",
     fit=fit_means,
+    streamed=stream_means,
     blocks=means_again,
     words="Estimates are by design-based supervised learning (DSL; {DSL}): the model's moment equation is evaluated at "
     "cross-fitted predictions on all rows, and corrected by how far it is off on the labelled rows, weighted by the inverse of "
@@ -218,6 +214,7 @@ DSL_PLUS = Estimator(
     name="dsl+",
     title="Design-based supervised learning with score imputation (dsl+)",
     fit=fit_imputed,
+    streamed=stream_imputed,
     blocks=imputed_again,
     words="Estimates are by design-based supervised learning ({DSL}) with score imputation: the model's moment equation is "
     "averaged over the cross-fitted distribution of the predicted variables given the predictions, further features and the "

@@ -15,6 +15,7 @@ from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import Solved
+from dsl.estimators.streaming import Streaming
 from dsl.learners.distribution import Targets
 
 
@@ -35,6 +36,10 @@ class Estimation:
     """Of every split. Empty without instruments."""
     averaged: bool = False
     """Whether the moment is averaged over values of the predicted variables."""
+    n_folds: int | None = None
+    """Number of folds, where `folds` are not kept."""
+    on_labels: bool = False
+    """Whether the predictions of `targets` are those of the labelled rows alone."""
 
     @classmethod
     def of(
@@ -72,6 +77,8 @@ class Estimator:
     """As in ``dsl.dsl(estimator=...)``."""
     title: str
     fit: Callable[[Analysis, Call, Execution], Estimation]
+    streamed: Callable[[Streaming, Call, Execution], Estimation] | None = None
+    """The same for rows that come in blocks. None where all rows are needed."""
     blocks: Callable[[Analysis, Call, Splits], Iterator[list[Block]]]
     """What was solved in each split, made again from what a fit keeps: a block for each equation."""
     words: str

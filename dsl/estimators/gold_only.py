@@ -7,15 +7,21 @@ import numpy as np
 
 from dsl.engine.blocks import Block
 from dsl.engine.moments import gold_weights
+from dsl.engine.sums import Problem
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
+from dsl.estimators.streaming import Streaming
 
 
 def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estimation:
     """Solve sum w m = 0."""
+    return _fit(analysis, analysis.problem())
+
+
+def _fit(analysis: Analysis, problem: Problem) -> Estimation:
     sample = analysis.sample
     cluster, n_clusters, across = None, None, None
     if sample.cluster is not None:
@@ -25,7 +31,7 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
     if sample.across is not None:
         across = np.unique(sample.across[sample.labeled], return_inverse=True)[1]
     problem = replace(
-        analysis.problem(),
+        problem,
         weights=gold_weights,
         label_weights=gold_weights,
         cluster=cluster,
@@ -34,6 +40,11 @@ def fit_gold_only(analysis: Analysis, call: Call, execution: Execution) -> Estim
     )
     solved = fit_splits(problem, [[blocks.gold_only() for blocks in analysis.blocks()]])
     return Estimation.of(solved, n=sample.n_labeled, n_clusters=n_clusters)
+
+
+def stream_gold_only(streaming: Streaming, call: Call, execution: Execution) -> Estimation:
+    """The same for rows that come in blocks: labelled rows are in memory."""
+    return _fit(streaming.analysis, streaming.problem())
 
 
 def gold_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[Block]]:
@@ -45,6 +56,7 @@ GOLD_ONLY = Estimator(
     name="gold_only",
     title="Labelled rows only (inverse-probability weighted)",
     fit=fit_gold_only,
+    streamed=stream_gold_only,
     blocks=gold_again,
     words="Estimates rest on the labelled rows alone, weighted by the inverse of their probabilities ({HT}); the predictions are "
     "not used",

@@ -8,6 +8,7 @@ from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation, Estimator
 from dsl.estimators.records import Splits
 from dsl.estimators.splits import fit_splits
+from dsl.estimators.streamed import stream_naive
 from dsl.estimators.surrogates import raw_versions
 
 
@@ -32,6 +33,7 @@ NAIVE = Estimator(
     name="naive",
     title="Predictions taken for the truth (naive; not valid unless they make no errors)",
     fit=fit_naive,
+    streamed=stream_naive,
     blocks=naive_again,
     words="Estimates take the predictions for the truth. They are shown for comparison: unless the predictions make no errors, "
     "the estimates are biased and their intervals do not cover",

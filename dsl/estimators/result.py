@@ -175,7 +175,8 @@ class Fit:
             The estimator makes none, or ``remove_data()`` dropped them.
         """
         if self.splits.predictions is None:
-            why = "remove_data() dropped them" if self.rmse is not None else "this estimator makes none"
+            gone = "remove_data() dropped them, or rows were read in blocks (fit.write_pseudo_outcomes)"
+            why = gone if self.rmse is not None else "this estimator makes none"
             raise ArgumentError(f"there are no out-of-fold predictions: {why}")
         return self.splits.predictions
 

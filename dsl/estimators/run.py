@@ -9,12 +9,15 @@ from dsl.data.refusals import check_not_refused
 from dsl.data.sample import Sample, notes_on_training
 from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3
 from dsl.estimators.analysis import Analysis
-from dsl.estimators.assemble import assemble
+from dsl.estimators.assemble import assemble, facts_of
 from dsl.estimators.call import Call, Execution, Lost
+from dsl.estimators.estimator import Estimation
 from dsl.estimators.names import ESTIMATORS, known_estimator, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options, check_stages, plain_vcov, vcov_for
+from dsl.estimators.records import SampleFacts
 from dsl.estimators.result import Fit
-from dsl.exceptions import ArgumentError, EstimationError
+from dsl.estimators.streaming import INSTEAD, Streaming
+from dsl.exceptions import ArgumentError, EstimationError, NeedsAllRowsError
 from dsl.learners.splits import notes_on_splits
 
 FIXED = (
@@ -74,6 +77,52 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         raise EstimationError(f"the computation broke down ({error}); {ADVICE}") from error
     _check_numbers(fit)
     return fit
+
+
+def run_streaming(call: Call, streaming: Streaming, execution: Execution) -> Fit:
+    """As `run`, for rows that come in blocks.
+
+    Raises
+    ------
+    NeedsAllRowsError
+        The estimator needs all rows at once.
+    """
+    entry = ESTIMATORS[call.estimator]
+    if entry.streamed is None:
+        able = ", ".join(f"'{each.name}'" for each in ESTIMATORS.values() if each.streamed is not None)
+        raise NeedsAllRowsError(
+            f"estimator='{call.estimator}' cannot be had yet where data are read in blocks; use {able}, or {INSTEAD}"
+        )
+    analysis = replace(streaming.analysis, leave_out=call.leave_out, by_design=call.vcov in (BY_DESIGN, BY_DESIGN_HC3))
+    if entry.learns and call.folds is None:
+        analysis = analysis.noted(notes_on_splits(call.learner, call.sample_split))
+    streaming = replace(streaming, analysis=analysis)
+    try:
+        with np.errstate(all="ignore"):
+            estimation = entry.streamed(streaming, call, execution)
+            fit = assemble(streaming.analysis, estimation, call, streamed_facts(streaming, estimation))
+    except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError, OverflowError) as error:
+        raise EstimationError(f"the computation broke down ({error}); {ADVICE}") from error
+    _check_numbers(fit)
+    return fit
+
+
+def streamed_facts(streaming: Streaming, estimation: Estimation) -> SampleFacts:
+    """The rows behind an estimation, without anything of length N, as after ``remove_data()``."""
+    own, sample, found = facts_of(streaming.analysis, estimation), streaming.analysis.sample, streaming.scan
+    prob = sample.sample_prob
+    if found.prob is not None and not sample.equal_prob:
+        low, high, total = found.prob
+        prob = np.array([low, high]) * (len(found.gold_rows) / total)
+    return replace(
+        own,
+        nobs=found.rows,
+        labels=own.labels[:0],
+        labeled=own.labeled[:0],
+        sample_prob=np.array([prob.min(), prob.max()]),
+        row_weight=None,
+        effective_rows=found.effective_rows,
+    )
 
 
 def _check_numbers(fit: Fit) -> None:

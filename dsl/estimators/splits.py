@@ -9,7 +9,7 @@ from dsl._typing import FloatArray
 from dsl.data.arguments import warn_caller
 from dsl.engine.behind import FEW, labels_behind
 from dsl.engine.blocks import Block
-from dsl.engine.centre import Centring, shared_columns
+from dsl.engine.centre import Centring, gram_of, shared_columns
 from dsl.engine.checks import check_columns
 from dsl.engine.equations import join
 from dsl.engine.fit import SplitFit, fit_split
@@ -17,7 +17,8 @@ from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
 from dsl.engine.moments import augmentation_weights, design_weights
 from dsl.engine.pilot import Tuned
-from dsl.engine.sums import Problem, label_meat, label_scores, row_scores, shared_gram
+from dsl.engine.streamed import Rows, Streamed, in_memory
+from dsl.engine.sums import Problem, label_meat, label_scores, row_scores
 from dsl.engine.tuning import fit_tuned, side_by_side
 from dsl.exceptions import EstimationError, JacobianWarning
 
@@ -40,8 +41,13 @@ class Solved:
     """Of the first equation, in every split. Empty without instruments."""
 
 
+def has_left(block: Rows) -> bool:
+    """Whether moments have other columns on their left than in the linear predictor."""
+    return not isinstance(block, Streamed) and block.left is not None
+
+
 @dataclass(slots=True)
-class _Common:
+class Common:
     """What the splits share: the problem with the Gram matrix of the fixed columns, their centring, and starts."""
 
     problem: Problem
@@ -51,17 +57,17 @@ class _Common:
     starts: list[FloatArray | None] = field(default_factory=list)
 
     @classmethod
-    def of(cls, problem: Problem, blocks: Sequence[Block]) -> "_Common":
+    def of(cls, problem: Problem, blocks: Sequence[Rows]) -> "Common":
         """From the first split. Raises CollinearityError."""
-        own_gram = shared_gram(blocks[0].fixed, blocks[0].row_weight)
+        own_gram = gram_of(blocks[0])
         check_columns(blocks[0], problem.names, own_gram)
         gram, centring = shared_columns(blocks[0], problem, own_gram)
         # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
         # every split's Jacobian
-        first = blocks[0] if centring is None else centring.apply(blocks[0])
+        first: Rows = blocks[0] if centring is None else centring.apply(blocks[0])
         basis = None if centring is None else centring.back_columns(len(problem.names))
         behind = labels_behind(first, problem, basis, gram)
-        if problem.link.slope is None and problem.weights is design_weights and blocks[0].left is None:
+        if problem.link.slope is None and problem.weights is design_weights and not has_left(blocks[0]):
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))
 
@@ -83,41 +89,66 @@ def fit_splits(problem: Problem, splits: Iterable[Sequence[Block]], tune: Tune =
         As in `dsl.engine.tuning.fit_tuned`. None solves at Lambda = I. Lambda is chosen for coefficients with enough labelled
         rows behind them, and is one for others.
     """
-    fits: list[SplitFit] = []
-    tuned: list[Tuned] = []
-    instruments: list[InstrumentTests] = []
-    common: _Common | None = None
+    solved: list[OneSplit] = []
+    common: Common | None = None
     for blocks in splits:
-        common = common or _Common.of(problem, blocks)
-        own, centring = blocks, common.centring
-        if centring is not None:
-            own = [centring.apply(block) for block in blocks]
-        each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
-        rows = [_scores(block, common.problem, *fitted) for block, fitted in zip(own, each, strict=True)]
-        corrected = _left_out(own, common, each)
-        joint = join([fit for fit, _ in each], rows, own[0], common.problem, corrected)
-        if problem.labeling is not None:
-            _check_errors(own, joint, common.problem)
-        if problem.draw is not None:
-            about = problem.draw.about(joint.drawn_scores).label_scores
-            joint = replace(joint, label_scores=about, label_meat=label_meat(own[0], common.problem, about))
-        choices = [choice for _, choice in each if choice is not None]
+        common = common or Common.of(problem, blocks)
+        solved.append(fit_one(blocks, common, tune))
         # later splits start at the first one's estimates, which are close: their predictions differ by other folds only
-        if not fits:
-            common.starts = [fit.params for fit, _ in each]
-        # joined first, undone after: the covariance between equations changes with the columns too
-        fits.append(joint if centring is None else centring.undo(joint, len(blocks)))
-        if own[0].left is not None:
-            instruments.append(tests_of(own[0], common.problem, each[0][0].params))
-        if choices:
-            choice = side_by_side(choices)
-            tuned.append(choice if centring is None else centring.undo_tuned(choice, len(blocks)))
+        if len(solved) == 1:
+            common.starts = list(solved[0].at)
+    return together(solved, common)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneSplit:
+    """The equations of one split, solved."""
+
+    fit: SplitFit
+    choice: Tuned | None
+    instruments: InstrumentTests | None
+    at: tuple[FloatArray, ...]
+    """Estimates of each equation, on centred columns."""
+
+
+def fit_one(blocks: Sequence[Rows], common: Common, tune: Tune) -> OneSplit:
+    """Fit the equations of one split."""
+    problem, centring = common.problem, common.centring
+    own = list(blocks) if centring is None else [centring.apply(block) for block in blocks]
+    each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
+    rows = [_scores(block, problem, *fitted) for block, fitted in zip(own, each, strict=True)]
+    joint = join([fit for fit, _ in each], rows, own[0], problem, _left_out(own, common, each))
+    if problem.labeling is not None:
+        _check_errors(own, joint, problem)
+    if problem.draw is not None:
+        about = problem.draw.about(joint.drawn_scores).label_scores
+        joint = replace(joint, label_scores=about, label_meat=label_meat(own[0], problem, about))
+    choices = [choice for _, choice in each if choice is not None]
+    choice = side_by_side(choices) if choices else None
+    first = own[0]
+    tests = None if isinstance(first, Streamed) or first.left is None else tests_of(first, problem, each[0][0].params)
+    # joined first, undone after: the covariance between equations changes with the columns too
+    return OneSplit(
+        fit=joint if centring is None else centring.undo(joint, len(blocks)),
+        choice=choice if centring is None or choice is None else centring.undo_tuned(choice, len(blocks)),
+        instruments=tests,
+        at=tuple(fit.params for fit, _ in each),
+    )
+
+
+def together(solved: Sequence[OneSplit], common: Common | None) -> Solved:
+    """All splits. Warns where a Jacobian is weak."""
+    fits = [each.fit for each in solved]
     _warn_if_weak(fits)
-    behind = np.empty(0) if common is None else np.tile(common.behind, len(common.starts))
-    return Solved(fits=fits, tuned=tuned, behind=behind, instruments=instruments)
+    return Solved(
+        fits=fits,
+        tuned=[each.choice for each in solved if each.choice is not None],
+        behind=np.empty(0) if common is None else np.tile(common.behind, len(common.starts)),
+        instruments=[each.instruments for each in solved if each.instruments is not None],
+    )
 
 
-def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
+def _fit(block: Rows, common: Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
     problem, basis = common.problem, _basis(common.centring, common.problem)
     choice = None
     if tune is None:
@@ -128,7 +159,7 @@ def _fit(block: Block, common: _Common, tune: Tune, start: FloatArray | None) ->
         at, tuned = _point(problem, fit, choice)
         every = np.eye(len(fit.params)) if basis is None else basis
         meats = fit.label_meat, fit.meat
-        fit = replace(fit, df=satterthwaite(block, tuned, at, fit.jacobian, meats, every))
+        fit = replace(fit, df=satterthwaite(in_memory(block), tuned, at, fit.jacobian, meats, every))
     return fit, choice
 
 
@@ -140,12 +171,12 @@ def _point(problem: Problem, fit: SplitFit, choice: Tuned | None) -> tuple[Float
 
 
 def _left_out(
-    blocks: Sequence[Block], common: _Common, fits: Sequence[tuple[SplitFit, Tuned | None]]
+    blocks: Sequence[Rows], common: Common, fits: Sequence[tuple[SplitFit, Tuned | None]]
 ) -> list[FloatArray]:
     """Scores of the units of each of several equations as a covariance that leaves one out has them. None for the plain one."""
     if common.problem.leave_out is None or len(blocks) == 1:
         return []
-    return [_corrected(block, common.problem, *fitted) for block, fitted in zip(blocks, fits, strict=True)]
+    return [_corrected(in_memory(block), common.problem, *fitted) for block, fitted in zip(blocks, fits, strict=True)]
 
 
 def _corrected(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> FloatArray:
@@ -155,15 +186,15 @@ def _corrected(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | No
     return left_out_scores(block, tuned, at, fit.jacobian)
 
 
-def _scores(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
+def _scores(block: Rows, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
     """Scores of a fit, row by row in pieces."""
     at, tuned = _point(problem, fit, choice)
     return row_scores(block, tuned, at, problem.weights, augmentation_weights)
 
 
-def _check_errors(blocks: Sequence[Block], fit: SplitFit, problem: Problem) -> None:
+def _check_errors(blocks: Sequence[Rows], fit: SplitFit, problem: Problem) -> None:
     """Raise EstimationError if labelled rows show no error of the predictions, all that a finite population varies by."""
-    n, labeled, k = len(blocks[0].outcome), len(blocks[0].gold_rows), len(problem.parameters)
+    n, labeled, k = blocks[0].shape[0], len(blocks[0].gold_rows), len(problem.parameters)
     if labeled in (0, n):
         return
     nothing = np.zeros((k, k * blocks[0].n_measures))

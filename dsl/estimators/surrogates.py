@@ -37,11 +37,13 @@ class HasSample(Protocol):
         """The predicted variables."""
 
 
-def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[Raw]:
+def raw_versions(
+    analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str, *, checked: bool = False
+) -> list[Raw]:
     """The surrogates as values of the predicted variables.
 
     One version of the rows where every variable has one surrogate (the first of several). Where a category's surrogates are
-    probabilities, one version for each category, weighted by them.
+    probabilities, one version for each category, weighted by them. `checked` is whether scales have been compared before.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
         column, names = sample.data[gold], pairs.get(gold, ())
         category = is_category(column)
         if len(_each_surrogate(sample.data, gold, names)) == len(names) > 0:
-            one = _labels(sample.data[names[0]], column, sample.labeled)
+            one = _labels(sample.data[names[0]], column, sample.labeled, checked)
             out = [({**values, gold: one}, share) for values, share in out]
         elif names and len(names) == len(column.cat.categories):
             for name in names:
@@ -79,7 +81,9 @@ def raw_versions(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     return out
 
 
-def raw_measures(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str) -> list[list[Raw]]:
+def raw_measures(
+    analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], estimator: str, *, checked: bool = False
+) -> list[list[Raw]]:
     """The same with every surrogate: `raw_versions` of each of J measures.
 
     The j-th surrogates of all variables go together. A variable that has one surrogate has it in all measures.
@@ -101,7 +105,7 @@ def raw_measures(analysis: HasSample, pairs: Mapping[str, tuple[str, ...]], esti
     out = []
     for j in range(max(counts.values(), default=1)):
         own = {gold: each[j] if len(each) > 1 else pairs.get(gold, ()) for gold, each in listed.items()}
-        out.append(raw_versions(analysis, own, estimator))
+        out.append(raw_versions(analysis, own, estimator, checked=checked))
     return out
 
 
@@ -112,12 +116,13 @@ def _each_surrogate(data: pd.DataFrame, gold: str, names: tuple[str, ...]) -> li
     return [(name,) for name in names]
 
 
-def _labels(surrogate: pd.Series, gold: pd.Series, labeled: BoolArray) -> FloatArray | pd.Categorical:
+def _labels(surrogate: pd.Series, gold: pd.Series, labeled: BoolArray, checked: bool) -> FloatArray | pd.Categorical:
     """One surrogate column in the kind of the gold values, (N,)."""
     check_as_is(surrogate, labeled)
     if not is_category(gold):
         numbers = np.asarray(as_numbers(surrogate, "prediction"), dtype=float)
-        _check_scale(gold[labeled], numbers, str(surrogate.name))
+        if not checked:
+            _check_scale(gold[labeled], numbers, str(surrogate.name))
         return numbers
     codes = category_codes(surrogate, gold)
     known = codes >= 0

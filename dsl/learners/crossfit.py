@@ -71,14 +71,23 @@ def draw_folds(
     """
     with_gold = np.flatnonzero(labeled) if cluster is None else np.unique(cluster[labeled])
     n_units = len(labeled) if cluster is None else int(cluster.max()) + 1
-    # labelled units in equal shares: a fold without labels would leave nothing to correct there
-    turn = (np.arange(len(with_gold)) % cross_fit).astype(np.int16)
     out = np.empty((sample_split, len(labeled)), dtype=np.int16)
-    for split in out:
-        fold = rng.integers(cross_fit, size=n_units, dtype=np.int16)
-        fold[with_gold] = rng.permutation(turn)
+    drawn = folds_of_units(with_gold, n_units, cross_fit=cross_fit, sample_split=sample_split, rng=rng)
+    for split, fold in zip(out, drawn, strict=True):
         split[:] = fold if cluster is None else fold[cluster]
     return out
+
+
+def folds_of_units(
+    with_gold: IntArray, n_units: int, *, cross_fit: int, sample_split: int, rng: np.random.Generator
+) -> Iterator[IntArray]:
+    """`draw_folds` of units (rows, clusters), split by split, (n_units,) each. `with_gold` are those with labels, ascending."""
+    # labelled units in equal shares: a fold without labels would leave nothing to correct there
+    turn = (np.arange(len(with_gold)) % cross_fit).astype(np.int16)
+    for _ in range(sample_split):
+        fold = rng.integers(cross_fit, size=n_units, dtype=np.int16)
+        fold[with_gold] = rng.permutation(turn)
+        yield fold
 
 
 def check_folds(
@@ -167,20 +176,15 @@ def cross_predict(
     if texts is not None:
         sl_method, rows = prepare_texts(sl_method, features, texts)
     x = rows[labeled]
-    methods, reasons = [], []
-    for y in gold.T:
-        chosen, reason = sl_method, ""
-        if isinstance(sl_method, str) and method_label(sl_method) == "auto":
-            labeled_groups = None if groups is None else groups[labeled]
-            choice = choose_auto(x, y, family=family, seed=seed, groups=labeled_groups, n_rows=len(labeled))
-            chosen, reason = choice.method, choice.reason
-        methods.append(chosen)
-        reasons.append(reason)
+    own_groups = None if groups is None else groups[labeled]
+    methods, reasons = chosen_methods(
+        x, gold, sl_method, family=family, seed=seed, groups=own_groups, n_rows=len(labeled)
+    )
     # surrogates with a few values: predictions at the distinct rows are looked up, instead of made for all N rows
     distinct = None if texts is not None else distinct_rows(features, most=len(features) // (int(folds.max()) + 1))
     tasks = [
         # a seed of its own for every fit: the numbers are the same in any order and any number of processes
-        _Task(s, k, v, method, family, _task_seed(seed, s, k, v))
+        Task(s, k, v, method, family, task_seed(seed, s, k, v))
         for s, split in enumerate(folds)
         for k in range(int(split.max()) + 1)
         for v, method in enumerate(methods)
@@ -193,7 +197,7 @@ def cross_predict(
     def rows_of(split: int, fold: int) -> IntArray:
         return np.flatnonzero(folds[split] == fold)
 
-    def arguments(task: _Task) -> _Arrays:
+    def arguments(task: Task) -> _Arrays:
         train = labeled_folds[task.split] != task.fold
         new = rows[rows_of(task.split, task.fold)] if distinct is None else distinct[0]
         return x[train], gold[train, task.variable], new
@@ -204,12 +208,30 @@ def cross_predict(
     return CrossFit(predictions=out, learners=tuple(method_label(m) for m in methods), reasons=tuple(reasons))
 
 
+def chosen_methods(
+    x: Rows, gold: FloatArray, sl_method: Method, *, family: str, seed: int, groups: IntArray | None, n_rows: int
+) -> tuple[list[Method], list[str]]:
+    """Learner of each of the gold variables (n, q) and, where it was chosen by measurement, why, else empty.
+
+    `x` and `groups` are of the n labelled rows, `n_rows` is the number of all.
+    """
+    methods, reasons = [], []
+    for y in gold.T:
+        chosen, reason = sl_method, ""
+        if isinstance(sl_method, str) and method_label(sl_method) == "auto":
+            choice = choose_auto(x, y, family=family, seed=seed, groups=groups, n_rows=n_rows)
+            chosen, reason = choice.method, choice.reason
+        methods.append(chosen)
+        reasons.append(reason)
+    return methods, reasons
+
+
 _Arrays: TypeAlias = tuple[Rows, FloatArray, Rows]
 """Features and gold values to learn from, features to predict at."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class Task:
     """One learner to fit: without one fold of one split, for one variable."""
 
     split: int
@@ -220,18 +242,19 @@ class _Task:
     seed: int
 
 
-def _task_seed(*parts: int) -> int:
+def task_seed(*parts: int) -> int:
+    """Seed of one learner: the same in any order, and in any number of processes."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def _run(
-    tasks: list[_Task],
-    arguments: Callable[[_Task], _Arrays],
+    tasks: list[Task],
+    arguments: Callable[[Task], _Arrays],
     n_jobs: int,
     progress: bool,
 ) -> Iterator[FloatArray]:
     """Predictions of the tasks, in order."""
-    jobs: Iterable[_Task] = tasks
+    jobs: Iterable[Task] = tasks
     if progress:
         from tqdm.auto import tqdm
 
@@ -247,7 +270,7 @@ def _run(
     yield from results
 
 
-def _fit_predict(task: _Task, x: Rows, y: FloatArray, new: Rows) -> FloatArray:
+def _fit_predict(task: Task, x: Rows, y: FloatArray, new: Rows) -> FloatArray:
     learner = make_learner(task.method, family=task.family, seed=task.seed)
     learner.fit(x, y)
     return np.asarray(learner.predict(new), dtype=float)

@@ -134,6 +134,8 @@ class Distribution:
     """(n, c) gold values of the continuous variables."""
     learners: tuple[str, ...]
     reasons: tuple[str, ...]
+    residuals: FloatArray | None = field(default=None, repr=False)
+    """(S, n, c) gold values less means of the labelled rows, where these are not all among the N."""
 
     @property
     def constant(self) -> bool:
@@ -196,15 +198,15 @@ class Distribution:
         if not names:
             return [{}]
         # (n, c), and their means in each cell, (C, c)
-        residuals = self.gold - self.means[split, self.labeled]
-        average = np.array([residuals[self.support.code == c].mean(axis=0) for c in range(len(self.support.cells))])
+        own = self.gold - self.means[split, self.labeled] if self.residuals is None else self.residuals[split]
+        average = np.array([own[self.support.code == c].mean(axis=0) for c in range(len(self.support.cells))])
         # E[X | cell] = E[X] + the cell's mean residual, less their average so that the cells together have mean E[X]
         centre = self.means[split] - self.shares[split] @ average + average[cell]
-        own = residuals[self.support.code == cell] - average[cell]
+        about = own[self.support.code == cell] - average[cell]
         low, high = self._ends()
         return [
             dict(zip(names, np.clip(centre + step, low, high).T, strict=True))
-            for step in representatives(own, self.support.draws)
+            for step in representatives(about, self.support.draws)
         ]
 
     def _ends(self) -> tuple[FloatArray, FloatArray]:
@@ -294,11 +296,8 @@ def cross_fit_distribution(
     learners: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     if n_cells > 1:
-        # two cells: the probability of the second says it all
-        asked = range(1, 2) if n_cells == 2 else range(n_cells)
-        member = np.column_stack([support.code == cell for cell in asked]).astype(float)
-        found = cross_predict(evidence, member, labeled, folds, family="binomial", **options)
-        shares, learners, reasons = _normalised(found.predictions), found.learners, found.reasons
+        found = cross_predict(evidence, members(support), labeled, folds, family="binomial", **options)
+        shares, learners, reasons = normalised(found.predictions), found.learners, found.reasons
     continuous = gold[list(support.continuous)].to_numpy(dtype=float)
     means = np.empty((*folds.shape, 0))
     if support.continuous:
@@ -315,7 +314,15 @@ def cross_fit_distribution(
     )
 
 
-def _normalised(predicted: FloatArray) -> FloatArray:
+def members(support: Support) -> FloatArray:
+    """What is learnt of the cells: whether a labelled row is in each, (n, cells), or in the second of two."""
+    count = len(support.cells)
+    # two cells: the probability of the second says it all
+    asked = range(1, 2) if count == 2 else range(count)
+    return np.column_stack([support.code == cell for cell in asked]).astype(float)
+
+
+def normalised(predicted: FloatArray) -> FloatArray:
     """Probabilities of all cells from those of each one (or of the second of two)."""
     if predicted.shape[2] == 1:
         return np.concatenate([1.0 - predicted, predicted], axis=2)

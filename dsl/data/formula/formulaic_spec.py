@@ -380,6 +380,8 @@ def _part(spec: FormulaicColumns, rows: Rows) -> Part:
         coded=tuple(sorted(coded & predicted)),
         changing=lambda data, rows: moving.finite(data),
         data=rows.data,
+        fixed_of=standing.finite,
+        moving=moving.finite,
     )
 
 

@@ -7,7 +7,7 @@ A parsed formula (`ParsedFormula`) is a string in R's language (`dsl.data.formul
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -20,7 +20,7 @@ from dsl.data.formula.rlang.matrix import TermBlock, TwoLevels
 from dsl.data.formula.rlang.values import Factor, Value
 from dsl.data.messages import each_value
 from dsl.data.recoding import recode, zero_and_one
-from dsl.exceptions import FormulaError, PredictionError
+from dsl.exceptions import FormulaError, NeedsAllRowsError, PredictionError
 
 Values: TypeAlias = Mapping[str, FloatArray | pd.Categorical]
 """Predicted variables, (N,) each."""
@@ -90,6 +90,15 @@ class Part:
     """Predicted columns of analysis data whose rows are those of the mask (all rows if None), (rows, p)."""
     data: pd.DataFrame = field(repr=False)
     """Analysis data."""
+    fixed_of: Callable[[pd.DataFrame], FloatArray] = field(repr=False)
+    """The columns without predicted variables on any rows, (rows, f)."""
+    moving: Callable[[pd.DataFrame], FloatArray] = field(repr=False)
+    """The predicted columns on any rows, whose predicted variables have values, (rows, p)."""
+
+    def on(self, data: pd.DataFrame) -> "Part":
+        """The same, as it was fitted, on other rows."""
+        moving = self.moving
+        return replace(self, fixed=self.fixed_of(data), data=data, changing=lambda rows, mask: moving(rows))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,6 +133,10 @@ class Outcome:
     changing: Callable[[pd.DataFrame], FloatArray] = field(repr=False)
     """The outcome on rows of the analysis data, (rows, 1)."""
     data: pd.DataFrame = field(repr=False)
+
+    def on(self, data: pd.DataFrame) -> "Outcome":
+        """The same, as it was fitted, on other rows."""
+        return replace(self, fixed=None if self.fixed is None else self.changing(data), data=data)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,6 +203,20 @@ class Design:
     """Predicted numbers of which the outcome makes classes."""
     outcome_of: OutcomeOf = LINEAR_OUTCOME
     """What the model's outcome is."""
+
+    def on(self, data: pd.DataFrame, labels: slice) -> "Design":
+        """The same, as it was fitted, on other rows, which hold the labelled rows of `labels`."""
+        part = self.instruments
+        return replace(
+            self,
+            covariates=self.covariates.on(data),
+            outcome=self.outcome.on(data),
+            gold=self.gold[labels],
+            gold_outcome=self.gold_outcome[labels],
+            instruments=None if part is None else part.on(data),
+            gold_instruments=None if self.gold_instruments is None else self.gold_instruments[labels],
+            offset=self.covariates.spec.offset(data),
+        )
 
     @property
     def instrument_names(self) -> tuple[str, ...]:
@@ -290,6 +317,19 @@ class ParsedFormula(ABC):
     @abstractmethod
     def beside(self, predicted: Sequence[str]) -> tuple[str, ...]:
         """Variables that occur together with predicted ones, or as offsets, and nowhere else."""
+
+    def expressions(self, predicted: Sequence[str]) -> tuple[tuple[str, Callable[[pd.DataFrame], Value]], ...]:
+        """What the formula is made of besides predicted variables: each expression in words, and its values on some rows.
+
+        Raises
+        ------
+        NeedsAllRowsError
+            It cannot be taken to pieces.
+        """
+        raise NeedsAllRowsError(
+            f"the formula '{self.text}' is an object of formulaic's, which is evaluated on all rows at once, and the data are "
+            "read in blocks; write the formula as a string"
+        )
 
     def made_levels(self, labeled: pd.DataFrame, predicted: Sequence[str]) -> tuple[str, ...]:
         """Categories that the left-hand side makes of predicted numbers on the labelled rows, empty where it makes none."""

@@ -101,6 +101,18 @@ class RFormula(ParsedFormula):
         states: States = {}
         return frozenset(names(self.outcome)), lambda data: _evaluator(data, self.functions, states)(self.outcome)
 
+    def expressions(self, predicted: Sequence[str]) -> tuple[tuple[str, Callable[[pd.DataFrame], Value]], ...]:
+        """What the formula is made of besides predicted variables: each expression in words, and its values on some rows."""
+        sides = [self.covariates, *filter(None, [self.instruments])]
+        nodes = [self.outcome, *(each for side in sides for each in _expressions(side))]
+        chosen = {r_text(node): node for node in nodes if not set(names(node)) & set(predicted)}
+        functions = self.functions
+
+        def values_of(node: Node) -> Callable[[pd.DataFrame], Value]:
+            return lambda data: _evaluator(data, functions, {})(node)
+
+        return tuple((text, values_of(node)) for text, node in chosen.items())
+
     def made_levels(self, labeled: pd.DataFrame, predicted: Sequence[str]) -> tuple[str, ...]:
         """Categories that the left-hand side makes of predicted numbers on the labelled rows, empty where it makes none."""
         variables, values = self.outcome_values()
@@ -188,6 +200,21 @@ class _Changing:
         return out
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """Columns of some terms on any rows."""
+
+    spec: Spec
+    terms: tuple[int, ...]
+    column_names: tuple[str, ...]
+    intercept: bool | None = None
+
+    def __call__(self, data: pd.DataFrame) -> FloatArray:
+        out = self.spec.columns(data, self.terms, intercept=self.intercept)
+        check_finite(out, self.column_names, data.index)
+        return out
+
+
 def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted]) -> Part:
     """Separate the columns that predictions change from the others."""
     predicted = set(rows.predicted)
@@ -219,6 +246,8 @@ def _part(spec: Spec, rows: Rows, changed: set[int], values: Mapping[int, Fitted
             known={j: known[j] for t in changing for j in spec.terms[t].variables if j in known},
         ),
         data=rows.data,
+        fixed_of=_Standing(spec=spec, terms=constant, column_names=tuple(every[j] for j in fixed_index)),
+        moving=_Standing(spec=spec, terms=changing, column_names=plain, intercept=False),
     )
 
 

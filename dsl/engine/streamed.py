@@ -1,0 +1,226 @@
+"""Rows that are not in memory: blocks of them, read again for every pass, and what is known of all of them beforehand.
+
+Labelled rows are in memory. Of the others the engine sees sums only, piece by piece. `Streamed` stands in the place of a `Block`
+wherever sums are all that is needed. It has no columns of all rows that anything could take by mistake.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.linalg import qr
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.blocks import Block
+from dsl.exceptions import NeedsAllRowsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Products:
+    """Sums of products of k columns about a point near their means, so that none lose digits where means dwarf spreads."""
+
+    about: FloatArray
+    """(k,) the point c."""
+    inner: FloatArray
+    """(k, k) sum of (x - c)(x - c)'."""
+    total: FloatArray
+    """(k,) sum of x - c."""
+    weight: float
+    """Number of rows, or sum of their weights."""
+
+    def at(self, origin: FloatArray) -> FloatArray:
+        """Sum of (x - o)(x - o)' for another point o (k,), (k, k)."""
+        step = self.about - origin
+        cross = self.total[:, None] * step
+        return np.asarray(self.inner + cross + cross.T + self.weight * step[:, None] * step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Facts:
+    """Sums and extremes over all rows, columns at their predicted versions. k = f + p columns, fixed ones first."""
+
+    plain: Products
+    counted_products: Products
+    """The same, rows counted by their analysis weights."""
+    least: FloatArray
+    """(k + 1,) smallest value of each column, and of the outcome."""
+    most: FloatArray
+    """(k + 1,) largest."""
+    outcome_square: float
+    """Sum of squares of the outcome."""
+    outcome_above: float
+    """Sum of the outcome's values above zero."""
+    origin: FloatArray
+    """(k,) what was taken off the columns."""
+
+    @property
+    def gram(self) -> FloatArray:
+        """Sum of x x', (k, k)."""
+        return self.plain.at(self.origin)
+
+    @property
+    def counted(self) -> FloatArray:
+        """The same, rows counted by their analysis weights."""
+        return self.counted_products.at(self.origin)
+
+    @property
+    def squares(self) -> FloatArray:
+        """Sum of squares of each column, (k,)."""
+        return np.diag(self.gram)
+
+    @property
+    def largest(self) -> FloatArray:
+        """Largest absolute value of each column, and of the outcome, (k + 1,)."""
+        return np.asarray(np.maximum(np.abs(self.least), np.abs(self.most)))
+
+    @property
+    def means(self) -> FloatArray:
+        """Mean of each column, rows counted by their analysis weights, (k,)."""
+        sums = self.counted_products
+        return np.asarray(sums.about - self.origin + sums.total / (sums.weight or 1.0))
+
+    def moved(self, means: FloatArray) -> "Facts":
+        """Those of the columns less `means`, (k,)."""
+        step = np.append(means, 0.0)
+        return replace(self, origin=self.origin + means, least=self.least - step, most=self.most - step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Streamed:
+    """All rows of one split in blocks that are made again for every pass, beside the labelled rows in memory."""
+
+    again: Callable[[], Iterator[Block]]
+    """One pass: blocks in the order of the rows."""
+    own: Block
+    """The labelled rows alone, as `Block.labeled` has them."""
+    gold_rows: IntArray
+    """(m,) positions of the labelled rows among all, ascending."""
+    rows: int
+    """N"""
+    known: Facts | None = None
+    """Of the rows as they are, after `changes`."""
+    changes: tuple[Callable[[Block], Block], ...] = field(default=(), repr=False)
+    """What is done to every block."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and parameters."""
+        return self.rows, self.own.shape[1]
+
+    @property
+    def facts(self) -> Facts:
+        """Sums over all rows."""
+        assert self.known is not None
+        return self.known
+
+    @property
+    def gold(self) -> FloatArray:
+        """(m, p) the predicted columns at the gold values."""
+        return self.own.gold
+
+    @property
+    def gold_outcome(self) -> FloatArray:
+        """(m,) the outcome at the gold values."""
+        return self.own.gold_outcome
+
+    @property
+    def weight(self) -> FloatArray:
+        """(m,) 1 / sampling probability of the labelled rows."""
+        return self.own.weight
+
+    @property
+    def n_measures(self) -> int:
+        """Number of measures, at least one."""
+        return self.own.n_measures
+
+    def pieces(self, size: int | None = None) -> Iterator[Block]:
+        """One pass over all rows, in pieces as `Block.pieces` has them."""
+        for block in self.again():
+            made = block
+            for change in self.changes:
+                made = change(made)
+            yield from made.pieces(size)
+
+    def labeled(self) -> Block:
+        """The labelled rows alone."""
+        return self.own
+
+    def changed(self, change: Callable[[Block], Block], known: Facts | None = None) -> "Streamed":
+        """The same with something done to every block, after which all rows have the sums `known`."""
+        return replace(self, own=change(self.own), changes=(*self.changes, change), known=known)
+
+    def with_facts(self) -> "Streamed":
+        """The same with its `facts`, which takes a pass."""
+        return replace(self, known=facts_of(self.pieces(), self.shape[1]))
+
+
+Rows = Block | Streamed
+"""All rows of one split, in memory or not."""
+
+
+def facts_of(pieces: Iterator[Block], k: int) -> Facts:
+    """Sums over pieces with k columns."""
+    about: FloatArray | None = None
+    inner, total, count = np.zeros((2, k, k)), np.zeros((2, k)), np.zeros(2)
+    least, most = np.full(k + 1, np.inf), np.full(k + 1, -np.inf)
+    square, above = 0.0, 0.0
+    for piece in pieces:
+        if not len(piece.outcome):
+            continue
+        x, y = columns_of(piece), piece.outcome
+        least[:k], most[:k] = np.minimum(least[:k], x.min(axis=0)), np.maximum(most[:k], x.max(axis=0))
+        least[k], most[k] = min(least[k], y.min()), max(most[k], y.max())
+        square += float(y @ y)
+        above += float(y[y > 0.0].sum())
+        # near the means: of the first rows
+        about = x.mean(axis=0) if about is None else about
+        x = x - about
+        sums = [(x, float(len(x)))]
+        if piece.row_weight is not None:
+            sums.append((x * piece.row_weight[:, None], float(piece.row_weight.sum())))
+        for place, (weighted, rows) in enumerate(sums):
+            inner[place] += x.T @ weighted
+            total[place] += weighted.sum(axis=0)
+            count[place] += rows
+    about = np.zeros(k) if about is None else about
+    plain, counted = (Products(about=about, inner=inner[j], total=total[j], weight=float(count[j])) for j in range(2))
+    return Facts(
+        plain=plain,
+        counted_products=counted if count[1] else plain,
+        least=least,
+        most=most,
+        outcome_square=square,
+        outcome_above=above,
+        origin=np.zeros(k),
+    )
+
+
+def in_memory(block: Rows) -> Block:
+    """The rows as one block, where something needs all of them at once. Raises NeedsAllRowsError if they are elsewhere."""
+    if isinstance(block, Streamed):
+        raise NeedsAllRowsError(
+            "this covariance, or this model without gold labels, needs all rows in memory at once, and the data are read in "
+            "blocks; use vcov='robust' ('HC1', with clusters 'CR1'), or fit a sample of the rows in memory"
+        )
+    return block
+
+
+def columns_of(block: Block) -> FloatArray:
+    """All columns at the predicted version, (n, k)."""
+    return np.hstack([block.fixed, block.predicted]) if block.predicted.shape[1] else block.fixed
+
+
+def triangle_of(pieces: Iterator[FloatArray], k: int) -> FloatArray:
+    """R of the QR decomposition of rows that come in pieces, (k, k): that of the rows so far stands for them.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 6.0]])
+    >>> found = triangle_of(iter([x[:1], x[1:]]), 2)
+    >>> bool(np.allclose(found.T @ found, x.T @ x))
+    True
+    """
+    triangle = np.zeros((0, k))
+    for piece in pieces:
+        triangle = qr(np.vstack([triangle, piece]), mode="r")[0][:k]
+    return np.asarray(triangle)

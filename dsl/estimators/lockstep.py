@@ -1,0 +1,86 @@
+"""The moment equations of every split, solved side by side over rows that come in blocks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.fit import fit_split
+from dsl.engine.moments import gold_weights
+from dsl.engine.passes import Maker, Passes
+from dsl.engine.streamed import Streamed
+from dsl.engine.sums import Problem
+from dsl.estimators.splits import Common, OneSplit, Solved, Tune, fit_one, together
+from dsl.estimators.streaming import Chunk, Streaming
+from dsl.exceptions import EstimationError
+
+Make = Callable[[Chunk], Maker[Block]]
+"""What makes the block of each split from a chunk of rows."""
+
+
+def solve_streamed(
+    streaming: Streaming, problem: Problem, own: Sequence[Block], make: Make, tune: Tune = None
+) -> Solved:
+    """As `dsl.estimators.splits.fit_splits`, for rows that come in blocks.
+
+    Parameters
+    ----------
+    streaming : Streaming
+    problem : Problem
+    own : sequence of Block
+        The labelled rows of each split.
+    make : callable
+    tune : str, float or None
+    """
+
+    def read() -> Iterator[Maker[Block]]:
+        for chunk in streaming.chunks():
+            yield make(chunk)
+
+    passes = Passes(read)
+    rows = [
+        Streamed(
+            again=_again(passes, split),
+            own=labels,
+            gold_rows=streaming.scan.gold_rows if len(labels.weight) else np.empty(0, dtype=np.int64),
+            rows=streaming.n,
+        )
+        for split, labels in enumerate(own)
+    ]
+    rows = passes.run([lambda split: rows[split].with_facts()] * len(rows))
+    (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
+    starts = [_start(each, common) for each in rows]
+
+    def fit(split: int) -> OneSplit:
+        return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
+
+    return together(passes.run([fit] * len(rows)), common)
+
+
+def _again(passes: Passes[Block], split: int) -> Callable[[], Iterator[Block]]:
+    return lambda: passes.blocks(split)
+
+
+def _start(rows: Streamed, common: Common) -> FloatArray | None:
+    """The labelled rows' own solution, near which that of all is. None where they have none, or where none is needed."""
+    labels, problem = rows.own, common.problem
+    if problem.link.slope is None or not len(labels.weight):
+        return None
+    alone = replace(
+        problem,
+        weights=gold_weights,
+        label_weights=gold_weights,
+        cluster=None,
+        n_clusters=None,
+        fixed_gram=None,
+        labeling=None,
+        draw=None,
+        leave_out=None,
+    )
+    try:
+        with np.errstate(all="ignore"):
+            return fit_split(labels if common.centring is None else common.centring.centred(labels), alone).params
+    except (EstimationError, np.linalg.LinAlgError):
+        return None

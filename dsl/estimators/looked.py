@@ -1,0 +1,67 @@
+"""Whether labels look drawn as stated, and whether a recorded design is used, for rows that come in blocks."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from dsl.data.recorded import COLUMNS, warn_if_unused
+from dsl.engine.labeling import Labeling
+from dsl.estimators.analysis import look
+from dsl.estimators.call import Call
+from dsl.estimators.streaming import Streaming
+
+SEEN = (
+    "rows were read in blocks: codes for missing values, copies of rows and of labels, scales, and whether labels look drawn as "
+    "stated were looked at on the labelled rows and {count:,} of the others"
+)
+
+
+def look_streamed(streaming: Streaming, call: Call) -> Streaming:
+    """The same with `Analysis.looked`, and a note on what was looked at. Warns as `dsl.estimators.analysis.look`.
+
+    Labelled rows and a random part of the others are tested. Among these a row with probability pi is labelled with probability
+    pi / (pi + (1 - pi) f), where f is the share of the unlabelled rows that are there. With clusters all rows are needed, or none
+    is tested.
+    """
+    found, analysis = streaming.scan, streaming.analysis
+    sample, mask = analysis.sample, found.at_random
+    drawn = sample.labeled[mask]
+    others, there = found.rows - len(found.gold_rows), int((~drawn).sum())
+    if others == 0:
+        return streaming
+    _warn_if_unused(streaming, call)
+    notes: tuple[str, ...] = (SEEN.format(count=there),) if there < others else ()
+    if found.cluster is not None and there < others:
+        notes = (f"{notes[0]}; with clusters, whether labels look drawn as stated was not looked at",)
+        return replace(streaming, analysis=analysis.noted(notes))
+    prob = sample.labeling.prob[mask]
+    share = there / others
+    thinned = np.full(len(prob), drawn.mean()) if sample.equal_prob else prob / (prob + (1.0 - prob) * share)
+    data = sample.data[mask]
+    part = replace(
+        sample,
+        data=data,
+        rows=np.arange(len(data)),
+        n_input=len(data),
+        labeled=drawn,
+        labeling=Labeling(prob=thinned, drawn=drawn, fixed_size=sample.equal_prob),
+        cluster=None if sample.cluster is None else sample.cluster[mask],
+    )
+    looked = look(part, analysis.columns, data, None)
+    return replace(streaming, analysis=replace(analysis.noted(notes), looked=looked))
+
+
+def _warn_if_unused(streaming: Streaming, call: Call) -> None:
+    """`dsl.data.recorded.warn_if_unused`, by the first block."""
+    names = [name for name in COLUMNS if name in streaming.source.names]
+    if not names:
+        return
+    first = next(streaming.source.frames(names, streaming.rows))
+    warn_if_unused(
+        first,
+        gold=call.predicted_var,
+        design=None,
+        sample_prob=call.sample_prob,
+        cluster=call.cluster,
+        clusters=call.target != "finite",
+    )

@@ -1,0 +1,181 @@
+"""The named estimators on rows that come in blocks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from dsl._typing import FloatArray
+from dsl.engine.blocks import Block
+from dsl.engine.passes import Maker
+from dsl.estimators.analysis import Analysis
+from dsl.estimators.blocks import Blocks
+from dsl.estimators.call import Call, Execution
+from dsl.estimators.estimator import Estimation
+from dsl.estimators.evidence import observed, support_of
+from dsl.estimators.lockstep import solve_streamed
+from dsl.estimators.streaming import Chunk, Folds, Streaming
+from dsl.estimators.surrogates import raw_versions
+from dsl.learners.crossfit import CrossFit
+from dsl.learners.distribution import Distribution, Targets
+from dsl.learners.held_distribution import HeldDistribution
+from dsl.learners.held_out import HeldOut, Training
+from dsl.learners.products import Products, takes_products
+
+Seen = Callable[[Analysis], FloatArray]
+"""What learners see of some rows, (n, p)."""
+
+
+def predicted_blocks(
+    streaming: Streaming, call: Call, execution: Execution, *, imputes: bool
+) -> Iterator[tuple[Chunk, FloatArray]]:
+    """One pass over the out-of-fold predictions (S, n, q) of each block, as `dsl.estimators.result.Fit.predictions` has them.
+
+    `imputes` is what the estimator's entry says.
+    """
+    labels, folds = streaming.labels, Folds(streaming, call)
+    mine, how = folds.of(streaming.scan.gold_rows), _training(streaming, call, execution)
+    seen = _seen_imputed(streaming, call) if imputes else _seen(streaming, call)
+    if not imputes and not labels.design.averaged:
+        held = HeldOut.train(seen(labels), labels.gold.to_numpy(), mine, family=call.family, how=how)
+        for chunk in streaming.chunks():
+            yield chunk, held.predictions(seen(chunk.analysis), folds.of(chunk.places))
+        return
+    learnt = HeldDistribution.train(support_of(labels), labels.gold, seen(labels), mine, call.family, how)
+    for chunk in streaming.chunks():
+        found = learnt.on(seen(chunk.analysis), folds.of(chunk.places))
+        yield chunk, found.targets(labels.gold).cross_fit.predictions
+
+
+def _seen(streaming: Streaming, call: Call) -> Seen:
+    """What learners see: features, and products of predictions."""
+    products = _products(streaming, call)
+
+    def seen(analysis: Analysis) -> FloatArray:
+        features = analysis.sample.features
+        return np.hstack([features, products(features)])
+
+    return seen
+
+
+def _seen_imputed(streaming: Streaming, call: Call) -> Seen:
+    """The same with the observed variables of the analysis."""
+    products, every = _products(streaming, call), observed(streaming.analysis)
+    varying = np.ptp(every, axis=0) > 0.0
+
+    def seen(analysis: Analysis) -> FloatArray:
+        return np.hstack([observed(analysis)[:, varying], products(analysis.sample.features)])
+
+    return seen
+
+
+def stream_means(streaming: Streaming, call: Call, execution: Execution) -> Estimation:
+    """As `dsl.estimators.cross_fitted.fit_means`."""
+    labels, seen = streaming.labels, _seen(streaming, call)
+    if labels.design.averaged:
+        return _stream_distribution(streaming, call, execution, seen)
+    folds, names, gold = Folds(streaming, call), labels.predicted, labels.gold.to_numpy()
+    mine, x = folds.of(streaming.scan.gold_rows), seen(labels)
+    how = _training(streaming, call, execution)
+    held = HeldOut.train(x, gold, mine, family=call.family, how=how)
+    predictions = held.predictions(x, mine)
+
+    def make(chunk: Chunk) -> Maker[Block]:
+        found = held.predictions(seen(chunk.analysis), folds.of(chunk.places))
+        blocks = Blocks(chunk.analysis.design, chunk.analysis.sample)
+        return lambda split: blocks.dsl(dict(zip(names, found[split].T, strict=True)))
+
+    (own,) = labels.blocks()
+    at_labels = [own.dsl(dict(zip(names, split.T, strict=True))) for split in predictions]
+    solved = solve_streamed(streaming, streaming.problem(), at_labels, make, call.tune)
+    fitted = CrossFit(predictions=predictions, learners=held.learners, reasons=held.reasons)
+    found = Estimation.of(
+        solved,
+        n=streaming.n,
+        n_clusters=streaming.scan.n_clusters,
+        targets=Targets(names=names, gold=gold, cross_fit=fitted),
+    )
+    return replace(found, n_folds=folds.count, on_labels=True)
+
+
+def stream_imputed(streaming: Streaming, call: Call, execution: Execution) -> Estimation:
+    """As `dsl.estimators.cross_fitted.fit_imputed`."""
+    return _stream_distribution(streaming, call, execution, _seen_imputed(streaming, call))
+
+
+def _stream_distribution(streaming: Streaming, call: Call, execution: Execution, seen: Seen) -> Estimation:
+    """As `dsl.estimators.cross_fitted.fit_imputed`, given what learners see."""
+    labels, folds, gold = streaming.labels, Folds(streaming, call), streaming.labels.gold
+    mine, x = folds.of(streaming.scan.gold_rows), seen(labels)
+    how = _training(streaming, call, execution)
+    held = HeldDistribution.train(support_of(labels), gold, x, mine, call.family, how)
+    known = held.on(x, mine)
+
+    def make(chunk: Chunk) -> Maker[Block]:
+        found = held.on(seen(chunk.analysis), folds.of(chunk.places))
+        return _imputed(Blocks(chunk.analysis.design, chunk.analysis.sample), found)
+
+    (own,) = labels.blocks()
+    maker = _imputed(own, known)
+    solved = solve_streamed(
+        streaming, streaming.problem(), [maker(split) for split in range(len(mine))], make, call.tune
+    )
+    found = Estimation.of(
+        solved,
+        n=streaming.n,
+        n_clusters=streaming.scan.n_clusters,
+        targets=known.targets(gold),
+        averaged=known.support.size > 1,
+    )
+    return replace(found, n_folds=folds.count, on_labels=True)
+
+
+def _imputed(blocks: Blocks, found: Distribution) -> Maker[Block]:
+    """Makes the block of a split, averaged over the distribution. What no split changes is evaluated once."""
+    once = [blocks.version(each) for each in found.values(0)] if found.constant else None
+
+    def made(split: int) -> Block:
+        points = once or [blocks.version(each) for each in found.values(split)]
+        shares = found.probabilities(split)
+        return blocks.adjusted([replace(point, share=share) for point, share in zip(points, shares, strict=True)])
+
+    return made
+
+
+def _training(streaming: Streaming, call: Call, execution: Execution) -> Training:
+    return Training(
+        sl_method=call.learner,
+        seed=call.seed,
+        groups=streaming.labels.sample.cluster,
+        n_rows=streaming.n,
+        progress=execution.progress,
+    )
+
+
+def _products(streaming: Streaming, call: Call) -> Callable[[FloatArray], FloatArray]:
+    """Products of predictions for learners that take them, which costs a pass: means, and which are 0 and 1, are of all rows."""
+    width = streaming.n_surrogates if takes_products(call.sl_method) else 0
+    products = Products.of([])
+    if width > 1:
+        surrogates = (chunk.analysis.sample.features[:, :width] for chunk in streaming.chunks())
+        # the anchor has the extremes: what is the same in all of its rows is so in all
+        products = Products.of(surrogates).varying(streaming.analysis.sample.features[:, :width])
+    return lambda features: products.on(features[:, :width])
+
+
+def stream_naive(streaming: Streaming, call: Call, execution: Execution) -> Estimation:
+    """As `dsl.estimators.naive.fit_naive`."""
+    # scales are compared on the rows of the anchor
+    raw_versions(streaming.analysis, call.pairs, call.estimator)
+
+    def make(chunk: Chunk) -> Maker[Block]:
+        (blocks,) = chunk.analysis.blocks()
+        raw = raw_versions(chunk.analysis, call.pairs, call.estimator, checked=True)
+        block = blocks.naive([blocks.version(*each) for each in raw])
+        return lambda split: block
+
+    (own,) = streaming.labels.blocks()
+    raw = raw_versions(streaming.labels, call.pairs, call.estimator, checked=True)
+    like = own.naive([own.version(*each) for each in raw])
+    solved = solve_streamed(streaming, streaming.problem(), [like.labeled()], make)
+    return Estimation.of(solved, n=streaming.n, n_clusters=streaming.scan.n_clusters)

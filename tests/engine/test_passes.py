@@ -1,0 +1,57 @@
+"""Tasks side by side over the same passes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dsl.engine.passes import Passes
+
+
+def test_a_pass_serves_all_that_wait_for_one() -> None:
+    passes = Passes(lambda: iter([lambda task: (task, n) for n in range(4)]))  # noqa: B023
+
+    def task(number: int) -> list[int]:
+        # as many passes as the task's number
+        return [len([*passes.blocks(number)]) for _ in range(number)]
+
+    assert passes.run([task] * 5) == [[], [4], [4] * 2, [4] * 3, [4] * 4]
+    assert passes.count == 4
+
+
+def test_the_first_error_is_raised_and_all_stop() -> None:
+    passes = Passes(lambda: iter([lambda task: task] * 100))
+
+    def task(number: int) -> int:
+        for _ in passes.blocks(number):
+            if number == 2:
+                raise ValueError("two")
+        return number
+
+    with pytest.raises(ValueError, match="two"):
+        passes.run([task] * 4)
+    # it can be used again
+    assert passes.run([lambda number: sum(passes.blocks(number))] * 2) == [0, 100]
+
+
+def test_an_error_while_reading_is_raised() -> None:
+    def read() -> Iterator[object]:
+        yield lambda task: task
+        raise OSError("gone")
+
+    passes = Passes(read)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="gone"):
+        passes.run([lambda number: list(passes.blocks(number))] * 3)
+
+
+def test_a_task_may_leave_a_pass_early() -> None:
+    passes = Passes(lambda: iter([lambda task: 1] * 10))
+
+    def task(number: int) -> int:
+        blocks = passes.blocks(number)
+        first = next(blocks)
+        if number:
+            blocks.close()
+            return first
+        return first + sum(blocks)
+
+    assert passes.run([task] * 3) == [10, 1, 1]

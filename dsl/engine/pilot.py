@@ -72,8 +72,8 @@ class Pilot:
         """The sums at an estimate."""
         params, problem = fit.params, replace(problem, tuning=None)
         rows = part_scores(block, problem, params, problem.weights, augmentation_weights)
-        if problem.leave_out is not None:
-            total, units, lost = _of_units(rows, in_memory(block), problem, params)
+        if problem.leave_out is not None and not isinstance(block, Streamed):
+            total, units, lost = _of_units(rows, block, problem, params)
             return cls(block, problem, fit, basis, few, total, units.T @ units + lost.T @ lost, units, lost)
         if problem.draw is None:
             total, second = row_sums(rows, problem, (1 + block.n_measures) * len(params))

@@ -21,9 +21,10 @@ from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit, fit_split
 from dsl.engine.lambdas import DEGENERATE, even
 from dsl.engine.pilot import Pilot, Tuned
-from dsl.engine.streamed import Rows
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem
 from dsl.engine.without_each import without_each
+from dsl.engine.without_each_streamed import meat_without_each
 from dsl.exceptions import EstimationError
 
 FAR = 1.0
@@ -105,6 +106,9 @@ def _corrected(pilot: Pilot, tune: str, fit: SplitFit, choice: Tuned) -> tuple[S
     """The same with the covariance that leaves units out, where one is asked for."""
     if pilot.problem.leave_out is None or choice.tuning is None:
         return fit, choice
+    if isinstance(pilot.block, Streamed):
+        meat = meat_without_each(pilot, pilot.block, choice.tuning)
+        return replace(fit, vcov=sandwich(fit.jacobian, meat)), choice
     units = without_each(pilot, tune, choice.tuning)
     return replace(fit, vcov=sandwich(fit.jacobian, units.T @ units)), replace(choice, corrected=units)
 

@@ -19,7 +19,7 @@ from dsl.data.scan import Scan, scan
 from dsl.data.source import Source
 from dsl.data.tables import categorical_dtype, is_category
 from dsl.data.weights import row_weights
-from dsl.engine.covariance import BY_DESIGN
+from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3
 from dsl.engine.fixed_size import Draw
 from dsl.engine.labeling import Labeling
 from dsl.engine.models import MODELS
@@ -242,7 +242,7 @@ def prepare_streaming(
             most_labels=most,
             learns=learns,
             # what a variance given the draw needs
-            keep_prob=call.target == "finite" or call.vcov == BY_DESIGN,
+            keep_prob=call.target == "finite" or call.vcov in (BY_DESIGN, BY_DESIGN_HC3, "PRESS"),
             tick=progress.step,
         )
     finally:
@@ -272,6 +272,13 @@ def prepare_streaming(
     )
 
 
+def _without_units(call: Call) -> bool:
+    """Whether the covariance leaves nothing out, or what it leaves out can be had from blocks."""
+    if call.leave_out is None:
+        return True
+    return call.leave_out in ("PRESS", BY_DESIGN_HC3) and call.tune == "coef" and call.cluster is None
+
+
 def _check_can(call: Call, columns: Columns) -> None:
     """Raise NeedsAllRowsError for what needs all rows at once."""
     model = MODELS[call.model]
@@ -284,7 +291,7 @@ def _check_can(call: Call, columns: Columns) -> None:
         "stages=": bool(call.stages),
         "clusters in two ways": call.across is not None,
         f"refusals='{call.refusals}'": call.refusals != "raise",
-        f"vcov='{call.vcov}' (vcov='{BY_DESIGN}' can)": call.leave_out is not None,
+        f"vcov='{call.vcov}' (vcov='{BY_DESIGN}' can)": not _without_units(call),
     }
     why = next((words for words, found in asked.items() if found), "")
     if why:

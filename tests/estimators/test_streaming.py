@@ -32,14 +32,14 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "two predictions": ("y ~ x", {"prediction": ["llm", "score"], "sl_method": "ridge"}),
     "a category": ("z ~ kind + x", {"predicted_var": "kind", "prediction": "kind_llm", "sample_prob": "pi"}),
     "inside a step": ("z ~ I(k >= 2) + x", {"predicted_var": "k", "prediction": "guess", "model": "lm"}),
-    "dsl+": ("z ~ y + x", {"estimator": "dsl+", "sample_prob": "pi", "vcov": "design"}),
+    "dsl+": ("z ~ y + x", {"estimator": "dsl+", "sample_prob": "pi"}),
     "dsl+, logit, clusters": ("y ~ x + g", {"estimator": "dsl+", "model": "logit", "cluster": "cl", "vcov": "design"}),
     "dsl+, a count": (
         "z ~ k + x",
         {"estimator": "dsl+", "predicted_var": "k", "prediction": "guess", "vcov": "robust"},
     ),
     "scalar": ("z ~ y + x", {"tune": "scalar", "sample_prob": "pi", "weights": "w", "vcov": "design"}),
-    "coef": ("y ~ x", {"tune": "coef", "model": "logit", "vcov": "design"}),
+    "coef": ("y ~ x", {"tune": "coef", "model": "logit", "vcov": "PRESS"}),
     "matrix": ("y ~ x + year", {"tune": "matrix", "vcov": "robust"}),
     "a number": ("y ~ x", {"tune": 0.5, "model": "logit"}),
     "finite": ("y ~ x", {"target": "finite", "sample_prob": "pi"}),
@@ -47,7 +47,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "multinom": ("kind ~ x", {"predicted_var": "kind", "prediction": "kind_llm", "model": "multinom"}),
     "ologit": ("kind ~ x", {"predicted_var": "kind", "prediction": "kind_llm", "model": "ologit", "sample_prob": "pi"}),
     "negbin": ("k ~ x", {"predicted_var": "k", "prediction": "guess", "model": "negbin"}),
-    "cdi": ("z ~ y + x", {"estimator": "cdi", "sample_prob": "pi", "vcov": "design"}),
+    "cdi": ("z ~ y + x", {"estimator": "cdi", "sample_prob": "pi"}),
     "cdi, two surrogates": (
         "y ~ x",
         {"estimator": "cdi", "predicted_var": {"y": ["llm", "other"]}, "prediction": None, "vcov": "design"},
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "instruments": ("z ~ x | y ~ score", {"model": "iv"}, ["model='iv'"]),
     "two ways": ("y ~ x", {"cluster": ["cl", "g"]}, ["clusters in two ways"]),
     "leave out": ("y ~ x", {"vcov": "HC3"}, ["vcov='HC3'"]),
-    "leave out of the choice": ("y ~ x", {"tune": "coef"}, ["vcov='design+HC3'", "vcov='design' can"]),
+    "leave out of the choice": ("y ~ x", {"tune": "matrix"}, ["vcov='design+HC3'", "vcov='design' can"]),
     "refusals": ("y ~ x", {"refusals": "indicator"}, ["refusals='indicator'"]),
 }
 

@@ -14,7 +14,7 @@ from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.engine.blocks import Block
 from dsl.estimators.analysis import Analysis, prepare_analysis
 from dsl.estimators.result import Fit
-from dsl.exceptions import ArgumentError
+from dsl.exceptions import ArgumentError, NeedsAllRowsError
 
 
 def analysis_of(fit: Fit, data: TableLike) -> Analysis:
@@ -42,6 +42,11 @@ def analysis_of(fit: Fit, data: TableLike) -> Analysis:
 def check_same_data(fit: Fit, data: TableLike) -> None:
     """Raise ArgumentError unless `data` hold the values that the fit was made from, row by row."""
     kept = fit.sample.fingerprint
+    if not kept:
+        raise NeedsAllRowsError(
+            "this needs the rows of the fit in memory, and they were read in blocks; fit a table for it, with all labelled "
+            "rows and a sample of the others"
+        )
     there = set(column_names(data))
     gone = [name for name in kept if name not in there]
     if gone:

@@ -10,6 +10,7 @@ import pytest
 
 import dsl
 from dsl import exceptions as e
+from dsl.reports.comparison import compare_fit
 
 from ..streams import Again, same, sources, table
 
@@ -133,6 +134,8 @@ def test_results_say_how_they_came_about() -> None:
     assert "10,000 of the others" in str(fit.summary())
     with pytest.raises(e.ArgumentError, match="remove_data"):
         _ = fit.core.need_predictions()
+    with pytest.raises(e.NeedsAllRowsError, match="read in blocks"):
+        compare_fit(fit, table(16_000))
 
 
 def test_labels_that_do_not_look_drawn_are_named() -> None:

@@ -162,8 +162,8 @@ def test_changed_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="was changed after it was saved"):
         LabelDesign.load(path)
     design().save(path)
-    rewrite(path, facts=facts(path, version=2))
-    with pytest.raises(DesignError, match=r"has format 2, written by another version.*reads format 1"):
+    rewrite(path, facts=facts(path, version=3))
+    with pytest.raises(DesignError, match=r"has format 3, written by another version.*reads format 2"):
         LabelDesign.load(path)
 
 

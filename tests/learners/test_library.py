@@ -27,6 +27,7 @@ from dsl.learners.auto import cross_predict
 from dsl.learners.library import LeastSquares
 from dsl.learners.names import available_method, check_method, make_learner, method_label, reads_texts
 from tests.fixed import Fixed
+from tests.learners.test_names import NAMED
 
 NAMES = [name for name in available_method()["method"] if name == "auto" or not reads_texts(name)]
 QUICK = [name for name in NAMES if name not in {"auto", "ranger", "grf", "stack"}]
@@ -61,7 +62,7 @@ def test_every_name_fits_predicts_and_repeats(name, kind):
     assert first.shape == (80,)
     assert first.dtype == np.float64
     assert np.isfinite(first).all()
-    if kind == "binary":
+    if kind == "binary" and name not in NAMED:  # those are fitted twice there
         np.testing.assert_array_equal(first, make_learner(name, family=family, seed=3).fit(x, y).predict(x))
     if family == "binomial":
         assert first.min() >= 0.0

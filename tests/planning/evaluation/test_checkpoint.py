@@ -81,9 +81,10 @@ def test_finished_evaluations_are_read(path: Path, whole: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
-def test_resumed_after_a_crash_in_the_middle_of_a_line(path: Path, whole: pd.DataFrame, share: float) -> None:
-    quick(**CALL, checkpoint=path)
-    content = path.read_bytes()
+def test_resumed_after_a_crash_in_the_middle_of_a_line(
+    kept: Path, path: Path, whole: pd.DataFrame, share: float
+) -> None:
+    content = kept.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     again = quick(**CALL, checkpoint=path)
     pd.testing.assert_frame_equal(again.replications, whole, check_exact=True)

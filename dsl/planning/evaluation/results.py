@@ -126,7 +126,8 @@ class EvaluationResults:
                 "warned": int(group["warning"].notna().sum()),
                 "n_labeled": group["n_labeled"].mean(),
                 **measures,
-                "note": note_of(measures, int(group["failed"].isna().sum())),
+                # the baseline is what it is compared with
+                "note": "" if (design, estimator) == BASELINE else note_of(measures, int(group["failed"].isna().sum())),
             }
 
     def plot(self, kind: str = "coverage", *, term: str | None = None, ax: "Axes | None" = None) -> "Axes":
@@ -167,8 +168,7 @@ class EvaluationResults:
 def note_of(measures: Mapping[str, float], replications: int) -> str:
     """What to know about the effective labels."""
     value, error = measures["effective"], measures["effective_se"]
-    # the baseline itself is what it is: its error is zero
-    if not np.isfinite(value) or error == 0.0:
+    if not np.isfinite(value):
         return ""
     return FEW if replications < FEWEST or 2 * error > WIDE * value else ""
 

@@ -164,7 +164,10 @@ def test_effective_labels_from_few_replications_are_marked() -> None:
         for error in (0.0, 24.0, 26.0)
         for count in (29, 30, 1000)
     }
-    assert {key for key, note in marked.items() if note == FEW} == {(24.0, 29), (26.0, 29), (26.0, 30), (26.0, 1000)}
+    assert {key for key, note in marked.items() if note == FEW} == {
+        *((error, 29) for error in (0.0, 24.0, 26.0)),
+        *((26.0, count) for count in (30, 1000)),
+    }
     assert (FEWEST, WIDE) == (30, 0.5)
     assert note_of({"effective": np.nan, "effective_se": np.nan}, 5) == ""
 

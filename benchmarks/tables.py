@@ -94,6 +94,17 @@ def panel_table(n_rows: int, n_labeled: int, n_levels: int) -> pd.DataFrame:
     return table.assign(unit=unit, **{name: table[name] + effect for name in ("truth", "s", "y")})
 
 
+def embedded_table(n_rows: int, n_labeled: int, n_columns: int) -> pd.DataFrame:
+    """Columns ``e0``, ``e1``, ... of length one together, as sentence embeddings are, and a number ``y`` that depends on them."""
+    rng = np.random.default_rng(n_columns)
+    e = rng.normal(size=(n_rows, n_columns)) * np.linspace(2.0, 0.3, n_columns)
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    x = rng.normal(size=n_rows)
+    truth = 2.0 * e @ rng.normal(size=n_columns) + 0.3 * x + rng.normal(size=n_rows)
+    table = pd.DataFrame(e, columns=[f"e{j}" for j in range(n_columns)])
+    return table.assign(x=x, y=_on_sample(truth, n_labeled, rng))
+
+
 def _on_sample(truth: np.ndarray, n_labeled: int, rng: np.random.Generator) -> np.ndarray:
     """`truth` on a simple random sample, NaN elsewhere."""
     out = np.full(len(truth), np.nan)

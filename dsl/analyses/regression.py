@@ -28,8 +28,9 @@ from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
 from dsl.engine.behind import FEW
 from dsl.engine.instruments import WEAK
-from dsl.estimators.analysis import look, look_at_training, prepare_analysis
+from dsl.estimators.analysis import look, look_at_training
 from dsl.estimators.call import Call, Execution
+from dsl.estimators.kept import analysis_for
 from dsl.estimators.looked import look_streamed
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options
@@ -317,7 +318,7 @@ def dsl(
         _warn_about_few(fit)
         return DSLResults.of(fit)
     data = cast(TableLike, data)
-    analysis = prepare_analysis(call, data, functions)
+    analysis = analysis_for(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
         warn_if_unused(
             data,

@@ -38,14 +38,14 @@ def duplicate_notes(data: TableLike, frame: pd.DataFrame, compared: Sequence[str
     compared : sequence of str
         Those by which rows are compared: all but the gold labels, which a copy may lack.
     """
-    detailed = [name for name in compared if _detailed(frame[name])]
+    first = next((name for name in compared if _detailed(frame[name])), None)
     unique, text = frame.index.is_unique, _text_column(data)
-    if not compared or (not detailed and unique and text is None):
+    if not compared or (first is None and unique and text is None):
         return ()
-    same = _repeated_rows(frame, compared, detailed)
+    same = _repeated_rows(frame, compared, first)
     if not same.any():
         return ()
-    if any(frame[name].nunique() >= len(frame) / 2 for name in detailed):
+    if any(frame[name].nunique() >= len(frame) / 2 for name in compared if _detailed(frame[name])):
         return (_note(same, frame.index, "in all columns of the call, labels apart"),)
     copies = np.zeros_like(same) if unique else _same_label(data, frame.index, same)
     if copies.any():
@@ -58,15 +58,12 @@ def _note(copies: BoolArray, labels: pd.Index, where: str) -> str:
     return f"{first_rows(copies, labels)} equal others {where}: if they are copies, keep one of each"
 
 
-def _repeated_rows(frame: pd.DataFrame, compared: Sequence[str], detailed: Sequence[str]) -> BoolArray:
-    """Rows that equal another one in all compared columns, (N,)."""
-    rows = np.arange(len(frame))
-    # numbers with many digits leave few rows, most often none, for the other columns
-    for name in detailed:
-        rows = rows[_repeated(frame[name].to_numpy(dtype=float, na_value=np.nan)[rows])]
-        if 2 * len(rows) <= len(frame):
-            break
-    out = np.zeros(len(frame), dtype=bool)
+def _repeated_rows(frame: pd.DataFrame, compared: Sequence[str], first: str | None) -> BoolArray:
+    """Rows that equal another one in all compared columns, (N,). Numbers with many digits, if any, are in the column `first`."""
+    rows, out = np.arange(len(frame)), np.zeros(len(frame), dtype=bool)
+    if first is not None:
+        # they leave few rows, most often none, for the other columns
+        rows = np.flatnonzero(_repeated(frame[first].to_numpy(dtype=float, na_value=np.nan)))
     if len(rows):
         out[rows[_repeated(_row_hashes([frame[name].iloc[rows] for name in compared]))]] = True
     return out

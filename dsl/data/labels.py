@@ -14,6 +14,8 @@ from dsl.exceptions import ColumnTypeError, LabelError, LeakError, SampleProbabi
 
 NEAR_TOTAL = 0.7
 """Difference in logs, a factor of two, between a sum of probabilities and the number of labelled rows that still fits."""
+FIRST = 100
+"""Rows of a column that are looked at before all of them."""
 LEAST_PROBABILITY = 1e-12
 """Probability of a labelled row below which it is none: one such row would stand for more than there are."""
 
@@ -179,8 +181,14 @@ def check_predictions(frame: pd.DataFrame, columns: Columns, labeled: BoolArray)
 
 def _check_not_filled(frame: pd.DataFrame, name: str, columns: Columns, labeled: BoolArray) -> None:
     """Raise LeakError for a copy of the gold label whose gaps were filled with one value."""
+    column = frame[name]
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
+        # the first rows tell most columns of numbers from a constant
+        head = column.to_numpy()[np.flatnonzero(~labeled[:FIRST])]
+        if len(head) and not (head == head[0]).all():
+            return
     # fewer than 20 rows may agree by chance
-    column = frame[name][~labeled]
+    column = column[~labeled]
     # missing ones first: comparisons with them are neither true nor false
     if len(column) < 20 or column.isna().any() or not bool((column == column.iloc[0]).all()):
         return

@@ -203,7 +203,8 @@ def prepare_analysis(
     family = model.link if isinstance(model.link, Family) else None
     designs, levels = build_each(
         parsed,
-        sample.data,
+        # of many columns, most are seen by learners alone
+        sample.data[[name for name in sample.data if name in parsed.variables]],
         sample.labeled,
         columns.predicted,
         absorbed=bool(columns.absorbed),

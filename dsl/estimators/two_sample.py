@@ -76,10 +76,10 @@ def two_sample_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator
 
 
 def _behind(block: Block, problem: Problem, gram: FloatArray) -> FloatArray:
-    _, centring = shared_columns(block, problem, gram)
+    gram, centring = shared_columns(block, problem, gram)
     if centring is None:
-        return labels_behind(block, problem)
-    return labels_behind(centring.apply(block), problem, centring.back_columns(len(problem.names)))
+        return labels_behind(block, problem, fixed_gram=gram)
+    return labels_behind(centring.apply(block), problem, centring.back_columns(len(problem.names)), gram)
 
 
 def _finite(block: Block, problem: Problem, fit: TwoSampleFit) -> TwoSampleFit:

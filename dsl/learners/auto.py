@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dsl._typing import AnyArray, FloatArray, IntArray
+from dsl._typing import AnyArray, BoolArray, FloatArray, IntArray
 from dsl.engine.covariance import unit_sums
 from dsl.learners.text.rows import Prepared, Rows, TextRows
 
@@ -42,6 +42,8 @@ from dsl.learners.text.rows import Prepared, Rows, TextRows
 CANDIDATES = ("ridge", "surface", "xgboost")  # simplest first
 TEXT_CANDIDATES = ("tfidf",)
 """Candidates more, where texts are given."""
+HOPELESS, ENOUGH = 4.0, 50
+"""Standard errors above another candidate's error, on so many rows at least, at which a candidate is tried on no further fold."""
 SEARCHED = "cross-validated squared error"
 """How the reason of a choice begins where candidates were compared."""
 
@@ -105,9 +107,18 @@ def gold_folds(y: FloatArray, k: int, seed: int, groups: IntArray | None = None)
 def cross_predict(new: Callable[[], Learner], x: Rows, y: FloatArray, folds: IntArray) -> FloatArray:
     """Out-of-fold predictions (n,)."""
     out = np.empty(len(y))
-    for fold in np.unique(folds):
-        out[folds == fold] = new().fit(x[folds != fold], y[folds != fold]).predict(x[folds == fold])
+    for held_out, values in _by_fold(new, x, y, folds):
+        out[held_out] = values
     return out
+
+
+def _by_fold(
+    new: Callable[[], Learner], x: Rows, y: FloatArray, folds: IntArray
+) -> Iterator[tuple[BoolArray, FloatArray]]:
+    """Each fold's rows (n,), and their predictions."""
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        yield held_out, new().fit(x[~held_out], y[~held_out]).predict(x[held_out])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +159,12 @@ def choose(
     y: FloatArray,
     folds: IntArray,
     groups: IntArray | None = None,
+    twins: Mapping[str, str] | None = None,
 ) -> AutoChoice:
     """Choose among candidates, simplest first, by cross-validated squared error, from x (n, p) and y (n,).
+
+    `twins` maps candidates to earlier ones that are the same on these data, whose errors they share. A candidate that is worse
+    than another by `HOPELESS` standard errors after some folds is out.
 
     The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984) on paired errors: the first candidate whose
     error is at most one standard error of the difference above the smallest. Clusters are summed first.
@@ -157,13 +172,46 @@ def choose(
     obvious = _without_search(x, y, folds)
     if obvious is not None:
         return obvious
-    errors = {name: (y - cross_predict(new, x, y, folds)) ** 2 for name, new in make.items()}
-    losses = {name: float(error.mean()) for name, error in errors.items()}
-    least = min(losses, key=losses.__getitem__)
+    errors: dict[str, FloatArray] = {}
+    for name, new in make.items():
+        twin = (twins or {}).get(name)
+        known = list(errors.values())
+        errors[name] = _squared_errors(new, x, y, folds, groups, known) if twin is None else errors[twin]
+    losses = {name: float(np.nanmean(error)) for name, error in errors.items()}
+    whole = [name for name, error in errors.items() if not np.isnan(error).any()]
+    least = min(whole, key=losses.__getitem__)
     # paired differences of squared errors: what is hard to predict for all candidates cancels
-    gaps = {name: unit_sums(error - errors[least], groups) for name, error in errors.items()}
-    # sum of the gaps against sqrt(n) sd, which is the mean gap against its standard error
-    chosen = next(n for n, gap in gaps.items() if n == least or gap.sum() <= np.sqrt(len(gap)) * gap.std(ddof=1))
+    gaps = {name: unit_sums(errors[name] - errors[least], groups) for name in whole}
+    chosen = next(n for n, gap in gaps.items() if n == least or not _larger(gap, 1.0))
     reason = f"{SEARCHED} of {', '.join(losses)}: "
     reason += "the smallest" if chosen == least else f"simplest within one standard error of the smallest ({least})"
     return AutoChoice(method=chosen, losses=losses, reason=reason)
+
+
+def _squared_errors(
+    new: Callable[[], Learner],
+    x: Rows,
+    y: FloatArray,
+    folds: IntArray,
+    groups: IntArray | None,
+    known: Sequence[FloatArray],
+) -> FloatArray:
+    """Squared errors of out-of-fold predictions (n,).
+
+    NaN in the folds that are left once the candidate is clearly worse than another, whose errors are `known`.
+    """
+    out = np.full(len(y), np.nan)
+    for held_out, values in _by_fold(new, x, y, folds):
+        out[held_out] = (y[held_out] - values) ** 2
+        seen = ~np.isnan(out)
+        for other in known:
+            gap = unit_sums((out - other)[seen], None if groups is None else groups[seen])
+            if len(gap) >= ENOUGH and _larger(gap, HOPELESS):
+                return out
+    return out
+
+
+def _larger(gap: FloatArray, errors: float) -> bool:
+    """Whether the sum of paired differences is above so many of its standard errors."""
+    # sum of the gaps against sqrt(n) sd, which is the mean gap against its standard error
+    return bool(gap.sum() > errors * np.sqrt(len(gap)) * gap.std(ddof=1))

@@ -1,6 +1,8 @@
 """Folds and out-of-fold predictions of the gold variables, for every repeated split."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NotRequired, TypeAlias, TypedDict
@@ -9,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl._typing import AnyArray, BoolArray, FloatArray, IntArray
 from dsl.data.texts import Texts
 from dsl.exceptions import FoldError
 from dsl.learners.auto import Method
@@ -30,6 +32,15 @@ class Learning(TypedDict):
     groups: NotRequired[IntArray | None]
     n_jobs: NotRequired[int]
     progress: NotRequired[bool]
+
+
+class _Whole(TypedDict):
+    """The part of it that predictions depend on."""
+
+    sl_method: Method
+    seed: int
+    texts: Texts | None
+    groups: IntArray | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +182,75 @@ def cross_predict(
     Returns
     -------
     CrossFit
+        Within `predictions_kept`, those made before from the same arguments.
     """
+    learning: _Whole = {"sl_method": sl_method, "seed": seed, "texts": texts, "groups": groups}
+    kept, asked = _KEPT.get(), _Asked(features, gold, labeled, folds, family, learning)
+    found = None if kept is None else next((made for before, made in kept if before.same(asked)), None)
+    if found is None:
+        found = _predicted(features, gold, labeled, folds, family, learning, n_jobs, progress)
+        if kept is not None:
+            kept.append((asked, found))
+    return found
+
+
+@contextmanager
+def predictions_kept() -> Iterator[None]:
+    """Calls within that ask for the same predictions again get those made before: several estimators of the same rows."""
+    token = _KEPT.set([])
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What predictions depend on."""
+
+    features: FloatArray
+    gold: FloatArray
+    labeled: BoolArray
+    folds: IntArray
+    family: str
+    learning: _Whole
+
+    def same(self, other: "_Asked") -> bool:
+        """Whether both ask for the same predictions. Learners that read texts are not looked at."""
+        mine, theirs = self.learning, other.learning
+        if (self.family, mine["seed"]) != (other.family, theirs["seed"]) or mine["texts"] is not theirs["texts"]:
+            return False
+        if not _same_method(mine["sl_method"], theirs["sl_method"]):
+            return False
+        own = (self.features, self.gold, self.labeled, self.folds, mine["groups"])
+        others = (other.features, other.gold, other.labeled, other.folds, theirs["groups"])
+        return all(_same_array(one, two) for one, two in zip(own, others, strict=True))
+
+
+_KEPT: ContextVar[list[tuple[_Asked, CrossFit]] | None] = ContextVar("predictions made before", default=None)
+
+
+def _same_method(one: Method, other: Method) -> bool:
+    return one is other or (isinstance(one, str) and one == other)
+
+
+def _same_array(one: AnyArray | None, other: AnyArray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or np.array_equal(one, other)
+
+
+def _predicted(
+    features: FloatArray,
+    gold: FloatArray,
+    labeled: BoolArray,
+    folds: IntArray,
+    family: str,
+    learning: _Whole,
+    n_jobs: int,
+    progress: bool,
+) -> CrossFit:
+    sl_method, seed, texts, groups = learning["sl_method"], learning["seed"], learning["texts"], learning["groups"]
     rows: Rows = features
     if texts is not None:
         sl_method, rows = prepare_texts(sl_method, features, texts)
@@ -286,7 +365,12 @@ def distinct_rows(x: FloatArray, most: int) -> tuple[FloatArray, IntArray] | Non
         return None
     # every so many rows, not the first ones: tables are often sorted
     sample = x[:: max(1, n // SAMPLED_ROWS)]
-    if len(pd.DataFrame(sample).drop_duplicates()) > max(most * len(sample) / n, len(sample) / 2):
+    bound = max(most * len(sample) / n, len(sample) / 2)
+    # one column with more values is enough, and many columns take long to compare
+    if (
+        any(len(np.unique(column)) > bound for column in sample.T)
+        or len(pd.DataFrame(sample).drop_duplicates()) > bound
+    ):
         return None
     code = np.zeros(n, dtype=np.int64)
     for column in x.T:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 import numpy as np
 from scipy.optimize import nnls
 
-from dsl._typing import BoolArray, FloatArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import DataError
 from dsl.learners.auto import Fittable, Learner, cross_predict, gold_folds
+from dsl.learners.predicted import zero_one
 from dsl.learners.text.rows import Rows
 
 if TYPE_CHECKING:
@@ -61,6 +62,20 @@ class Transformer(Protocol):
     def transform(self, x: FloatArray) -> FloatArray:
         """The same columns of other rows."""
         ...
+
+
+def varying(x: FloatArray) -> BoolArray:
+    """Columns that are not constant (p,): these have no scale, and rounding must not make one."""
+    return np.asarray(x.std(axis=0) > 1e-13 * np.abs(x).max(axis=0))
+
+
+def is_flat(x: FloatArray, y: FloatArray, folds: IntArray, family: str) -> bool:
+    """Whether ``"surface"`` is ``"ridge"`` without each fold: too many columns for curves, and the same kind of regression."""
+    if x.shape[1] <= SPLINE_COLUMNS:
+        return False
+    trains = [folds != fold for fold in np.unique(folds)]
+    wide = all(int(varying(x[train]).sum()) > SPLINE_COLUMNS for train in trains)
+    return wide and (family == "binomial" or not any(zero_one(y[train]) for train in trains))
 
 
 class Mean:
@@ -184,46 +199,88 @@ def surface(s: Setting) -> Fittable:
     return _ridge(s, _curved(s.p, products=True), logistic=s.family == "binomial" or s.rarer > 0)
 
 
+class Linear:
+    """Ridge regression on columns of a transformer, its penalty by leaving one row out."""
+
+    def __init__(self, columns: Transformer) -> None:
+        self.columns = columns
+
+    def fit(self, x: FloatArray, y: FloatArray) -> Self:
+        """Fit on rows x (n, p) and values y (n,)."""
+        from dsl.learners.ridge import LeaveOneOutRidge
+
+        self.model_ = LeaveOneOutRidge().fit(self.columns.fit_transform(x), y)
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Predict rows x (m, p): (m,)."""
+        return self.model_.predict(self.columns.transform(x))
+
+
 def _ridge(s: Setting, columns: Transformer, *, logistic: bool) -> Fittable:
     """Linear: penalty by leave-one-out, in closed form. Logistic: prior variance 4 / p of a coefficient.
 
     The features together then move the log odds by 2, give or take. Simulated with p = 10 to 768 and n = 200 to 2000,
     that was as good as a penalty by cross-validation.
     """
-    from sklearn.pipeline import make_pipeline
-
-    from dsl.learners.ridge import LeaveOneOutRidge
-
-    if logistic:
-        return Logistic(columns, 4 / s.p)
-    linear: Fittable = make_pipeline(columns, LeaveOneOutRidge())
-    return linear
+    return Logistic(columns, 4 / s.p) if logistic else Linear(columns)
 
 
 def _curved(p: int, *, products: bool) -> Transformer:
     """Features, cubic splines of them and products of pairs, each constant outside the range seen in training."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, SplineTransformer, StandardScaler
+    from sklearn.preprocessing import StandardScaler
 
     if p > SPLINE_COLUMNS:
         plain: Transformer = StandardScaler()
         return plain
-    every = slice(0, None)
-    parts: list[tuple[str, Transformer, slice | Callable[[FloatArray], BoolArray]]] = [
-        ("linear", StandardScaler(), every)
-    ]
-    for knots, suited in (("quantile", _many_values), ("uniform", _some_values)):
-        spline = SplineTransformer(KNOTS, degree=3, knots=knots, include_bias=False)
-        parts.append((knots, make_pipeline(spline, StandardScaler()), suited))
-    if products and p <= PRODUCT_COLUMNS:
-        pairs = PolynomialFeatures(2, interaction_only=True, include_bias=False)
-        inside = make_pipeline(StandardScaler(), pairs, MinMaxScaler(clip=True), StandardScaler())
-        parts.append(("products", inside, every))
-    weights = dict.fromkeys(("quantile", "uniform", "products"), CURVED)
-    columns = ColumnTransformer(parts, transformer_weights=weights)
-    curved: Transformer = make_pipeline(MinMaxScaler(clip=True), columns)
-    return curved
+    return Curved(products=products and p <= PRODUCT_COLUMNS)
+
+
+class Curved:
+    """Columns for curved regressions: features, cubic splines of them and products of pairs.
+
+    scikit-learn's transformers one after the other. Its ``ColumnTransformer`` and pipelines make the same columns, and
+    take most of the time of a fit for themselves.
+
+    Parameters
+    ----------
+    products : bool
+        Whether products of pairs are among the columns.
+    """
+
+    def __init__(self, *, products: bool) -> None:
+        self.products = products
+
+    def fit_transform(self, x: FloatArray) -> FloatArray:
+        """Columns of the rows from which means and knots are learnt: (n, p) to (n, q)."""
+        from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, SplineTransformer, StandardScaler
+
+        self.inside_ = MinMaxScaler(clip=True)
+        x = self.inside_.fit_transform(x)
+        every = np.ones(x.shape[1], dtype=bool)
+        wanted: list[tuple[BoolArray, list[Transformer], float]] = [(every, [StandardScaler()], 1.0)]
+        for knots, suited in (("quantile", _many_values(x)), ("uniform", _some_values(x))):
+            spline = SplineTransformer(KNOTS, degree=3, knots=knots, include_bias=False)
+            wanted.append((suited, [spline, StandardScaler()], CURVED))
+        if self.products:
+            pairs = PolynomialFeatures(2, interaction_only=True, include_bias=False)
+            steps: list[Transformer] = [StandardScaler(), pairs, MinMaxScaler(clip=True), StandardScaler()]
+            wanted.append((every, steps, CURVED))
+        self.parts_ = [part for part in wanted if part[0].any()]
+        return self._columns(x, first=True)
+
+    def transform(self, x: FloatArray) -> FloatArray:
+        """The same columns of other rows."""
+        return self._columns(self.inside_.transform(x), first=False)
+
+    def _columns(self, x: FloatArray, *, first: bool) -> FloatArray:
+        out = []
+        for places, steps, weight in self.parts_:
+            columns = x if places.all() else x[:, places]
+            for step in steps:
+                columns = step.fit_transform(columns) if first else step.transform(columns)
+            out.append(columns if weight == 1.0 else columns * weight)
+        return np.hstack(out)
 
 
 def _many_values(x: FloatArray) -> BoolArray:
@@ -248,14 +305,13 @@ def _scaled(estimator: Fittable) -> Fittable:
 
 def glmnet(s: Setting) -> Fittable:
     """Elastic net, penalties by cross-validation."""
-    from sklearn.linear_model import ElasticNetCV, LogisticRegression
+    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
+    from dsl.learners.elastic import ElasticNet
+
     if not s.classes:
-        folds = KFold(s.folds, shuffle=True, random_state=s.seed)
-        # X'X once for all penalties halves the time with hundreds of columns. By itself scikit-learn stops at four fifths of n
-        options = {"l1_ratio": [0.1, 0.5, 0.9, 1.0], "cv": folds, "max_iter": 20_000, "precompute": s.p <= s.n}
-        return _scaled(ElasticNetCV(**options))
+        return _scaled(ElasticNet(KFold(s.folds, shuffle=True, random_state=s.seed)))
     named = inspect.signature(LogisticRegression).parameters["penalty"].default != "deprecated"
     options = {"penalty": "elasticnet"} if named else {}  # scikit-learn < 1.8 wants it said
     logistic = LogisticRegression(solver="saga", max_iter=2000, random_state=s.seed, **options)

@@ -158,10 +158,8 @@ class _Fitted:
                 "Use family='gaussian', or rescale them."
             )
         if self.named:
-            # a training fold can lack a rare value: a constant column there has no scale, and rounding must not make
-            # one
-            numbers = numbers_of(x)
-            self.varies_ = numbers.std(axis=0) > 1e-13 * np.abs(numbers).max(axis=0)
+            # a training fold can lack a rare value
+            self.varies_ = library.varying(numbers_of(x))
             if isinstance(self.sl_method, str) and _entry(self.sl_method).first:
                 self.varies_[1:] = False
         x = self._columns(x)
@@ -462,7 +460,8 @@ def choose_auto(
     every = (*CANDIDATES, *TEXT_CANDIDATES) if isinstance(x, TextRows) else CANDIDATES
     candidates = [name for name in every if not (many and name == "xgboost")]
     make = {name: partial(make_learner, name, family=family, seed=seed) for name in candidates}
-    choice = choose(make, x, y, folds, groups)
+    twins = {"surface": "ridge"} if library.is_flat(numbers_of(x), y, folds, family) else {}
+    choice = choose(make, x, y, folds, groups, twins)
     if many and choice.losses:
         return replace(choice, reason=f"{choice.reason}; trees left out because {n_rows:,} rows are predicted")
     return choice

@@ -6,7 +6,8 @@ import pytest
 from scipy.special import expit
 
 from dsl.learners import crossfit
-from dsl.learners.auto import choose, gold_folds
+from dsl.learners.auto import choose, cross_predict, gold_folds
+from dsl.learners.library import is_flat
 from dsl.learners.names import choose_auto, make_learner
 from tests.fixed import Fixed
 
@@ -132,3 +133,42 @@ def test_auto_is_chosen_once_however_it_is_spelled(name):
     assert spelled.learners[0] in {"ridge", "surface", "xgboost"}
     assert spelled.reasons == plain.reasons
     np.testing.assert_array_equal(spelled.predictions, plain.predictions)
+
+
+def test_auto_gives_up_candidates_that_are_clearly_worse():
+    """By four standard errors after a fold of sixty rows; what is worse by less is tried on all five."""
+    y, fits = np.tile([0.0, 1.0, 2.0], 100), {"good": 0, "bad": 0, "worse": 0}
+    noise = dict(zip(fits, np.random.default_rng(2).normal(size=(3, 300)), strict=True))
+
+    def off(name, by):
+        def made():
+            fits[name] += 1
+            return Fixed(lambda x: (y + by * noise[name])[x[:, 0].astype(int)])
+
+        return made
+
+    make = {"good": off("good", 0.5), "bad": off("bad", 0.6), "worse": off("worse", 3.0)}
+    choice = choose(make, np.arange(300.0)[:, None], y, np.arange(300) // 60)
+    assert choice.method == "good"
+    assert fits == {"good": 5, "bad": 5, "worse": 1}
+    assert choice.losses["worse"] == pytest.approx(9.0 * np.mean(noise["worse"][:60] ** 2))
+    assert "good, bad, worse" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("gold", "family"), [("numbers", "gaussian"), ("classes", "binomial"), ("classes", "gaussian")]
+)
+def test_surface_of_many_columns_is_ridge(gold, family):
+    """Both are fitted only where they differ: a linear and a logistic regression of classes."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(120, 40))
+    y = x[:, :3].sum(axis=1) + rng.normal(size=120)
+    y = y if gold == "numbers" else (y > 0).astype(float)
+    folds = gold_folds(y, 5, 1)
+    held_out = [
+        cross_predict(lambda name=name: make_learner(name, family=family), x, y, folds) for name in ("ridge", "surface")
+    ]
+    assert is_flat(x, y, folds, family) == np.array_equal(*held_out) == (gold == "numbers" or family == "binomial")
+    assert not is_flat(x[:, :20], y, folds, family)
+    losses = choose_auto(x, y, family=family, seed=1).losses
+    assert (losses["ridge"] == losses["surface"]) == is_flat(x, y, folds, family)

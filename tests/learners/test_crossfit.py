@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dsl.exceptions import FoldError
-from dsl.learners.crossfit import check_folds, cross_predict
+from dsl.learners.crossfit import check_folds, cross_predict, distinct_rows, predictions_kept
 from dsl.learners.names import choose_auto
 from tests.fixed import Fixed
 
@@ -115,3 +115,38 @@ def test_folds_of_the_user() -> None:
     some = check_folds([3, 9, 3, 8, 8, 5], np.array([0, 2, 3, 4]), 6, np.array([True, True, True, False]), None)
     assert some.tolist() == [[0, 0, 1, 1]]
     assert check_folds([True, False] * 3, np.arange(6), 6, LABELED, None).tolist() == [[1, 0] * 3]
+
+
+def test_distinct_rows_of_many_columns() -> None:
+    """One column with many values is enough to tell that rows do not repeat; few in each may be many together."""
+    rng = np.random.default_rng(0)
+    few = rng.integers(0, 3, size=(300, 2)).astype(float)
+    found = distinct_rows(few, most=60)
+    assert found is not None
+    np.testing.assert_array_equal(found[0][found[1]], few)
+    assert distinct_rows(np.column_stack([few, rng.normal(size=300)]), most=60) is None
+    assert distinct_rows(rng.integers(0, 3, size=(300, 8)).astype(float), most=60) is None
+
+
+def test_predictions_are_made_once_for_several_estimators() -> None:
+    """Where all that they depend on is the same, and within the block only."""
+    rng = np.random.default_rng(0)
+    x, labeled = rng.normal(size=(80, 2)), np.arange(80) < 40
+    gold, folds = x[:40, :1] + rng.normal(size=(40, 1)), rng.integers(0, 4, (2, 80))
+    call = {"sl_method": "lm", "family": "gaussian", "seed": 1}
+    alone = cross_predict(x, gold, labeled, folds, **call)
+    with predictions_kept():
+        first = cross_predict(x, gold, labeled, folds, **call)
+        np.testing.assert_array_equal(first.predictions, alone.predictions)
+        assert cross_predict(x.copy(), gold.copy(), labeled.copy(), folds.copy(), **call, n_jobs=1) is first
+        others = [
+            cross_predict(x + 1.0, gold, labeled, folds, **call),
+            cross_predict(x, gold + 1.0, labeled, folds, **call),
+            cross_predict(x, gold, labeled, folds[:1], **call),
+            cross_predict(x, gold, labeled, folds, **call, groups=np.arange(80)),
+            cross_predict(x, gold, labeled, folds, **{**call, "seed": 2}),
+            cross_predict(x, gold, labeled, folds, **{**call, "sl_method": "ridge"}),
+            cross_predict(x, np.clip(gold, 0.0, 1.0), labeled, folds, **{**call, "family": "binomial"}),
+        ]
+        assert all(other is not first for other in others)
+    assert cross_predict(x, gold, labeled, folds, **call) is not first

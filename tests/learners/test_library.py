@@ -11,12 +11,13 @@ import pytest
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, SplineTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
@@ -478,3 +479,29 @@ def test_a_users_estimator_is_heard_when_it_does_not_converge():
     stopped = LogisticRegression(max_iter=1)
     with pytest.warns(ConvergenceWarning):
         make_learner(stopped).fit(1000 * x, gold["binary"])
+
+
+@pytest.mark.parametrize("products", [True, False])
+@pytest.mark.parametrize("x_of", ["mixed", "binary", "one"])
+def test_curved_columns_are_those_of_scikit_learns_pipeline(products, x_of):
+    """To the last digit: transformers side by side in a ColumnTransformer, each with its steps in a pipeline."""
+    x = sample()[0]
+    x = {
+        "mixed": np.column_stack([x, np.random.default_rng(0).integers(0, 5, len(x))]),
+        "binary": x[:, 3:],
+        "one": x[:, :1],
+    }[x_of]
+    every = slice(0, None)
+    parts = [("linear", StandardScaler(), every)]
+    for knots, suited in (("quantile", library._many_values), ("uniform", library._some_values)):
+        spline = SplineTransformer(library.KNOTS, degree=3, knots=knots, include_bias=False)
+        parts.append((knots, make_pipeline(spline, StandardScaler()), suited))
+    if products:
+        pairs = PolynomialFeatures(2, interaction_only=True, include_bias=False)
+        steps = (StandardScaler(), pairs, MinMaxScaler(clip=True), StandardScaler())
+        parts.append(("products", make_pipeline(*steps), every))
+    weights = dict.fromkeys(("quantile", "uniform", "products"), library.CURVED)
+    theirs = make_pipeline(MinMaxScaler(clip=True), ColumnTransformer(parts, transformer_weights=weights))
+    ours = library.Curved(products=products)
+    np.testing.assert_array_equal(ours.fit_transform(x[:100]), theirs.fit_transform(x[:100]))
+    np.testing.assert_array_equal(ours.transform(3.0 * x[100:]), theirs.transform(3.0 * x[100:]))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
-from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States, resolve
+from dsl.data.formula.rlang.evaluate import Columns, Evaluator, Functions, States, resolve
 from dsl.data.formula.rlang.matrix import (
     Fitted,
     Spec,
@@ -94,6 +94,7 @@ class RFormula(ParsedFormula):
             fixed=None if changes else fixed,
             changing=_OutcomeValues(variable=variable, functions=self.functions, states=states),
             data=rows.data,
+            direct=node.id if changes and isinstance(node, Name) and variable.levels is None else None,
         )
 
     def outcome_values(self) -> tuple[frozenset[str], Callable[[pd.DataFrame], Value]]:
@@ -313,4 +314,4 @@ def _as_number(value: Value) -> Value:
 
 
 def _evaluator(data: pd.DataFrame, functions: Functions, states: States) -> Evaluator:
-    return Evaluator({str(name): data[name] for name in data.columns}, len(data), functions, states)
+    return Evaluator(Columns(data), len(data), functions, states)

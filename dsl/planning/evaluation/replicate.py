@@ -17,6 +17,7 @@ from dsl.data.formula.caller import call_among
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike
 from dsl.data.tables import first_rows
+from dsl.estimators.kept import analyses_kept
 from dsl.estimators.short import BASELINE
 from dsl.exceptions import (
     AllLabeledWarning,
@@ -26,6 +27,7 @@ from dsl.exceptions import (
     EstimationError,
     MissingDependencyError,
 )
+from dsl.learners.crossfit import predictions_kept
 from dsl.planning.evaluation.strategies import Adaptive, Contender, Oracle
 from dsl.sampling.design import LabelDesign
 
@@ -120,10 +122,11 @@ def rehearse(setting: Setting, counts: Sequence[int]) -> None:
     estimators = {
         name: each for contender in setting.contenders.values() for name, each in contender.estimators.items()
     }
-    for arguments in estimators.values():
-        # a draw without solution says nothing about the next one
-        with _kept_warnings(), suppress(EstimationError, DataError):
-            call_dsl(setting, data, {"design": design, "seed": seed, **arguments})
+    with analyses_kept(), predictions_kept():
+        for arguments in estimators.values():
+            # a draw without solution says nothing about the next one
+            with _kept_warnings(), suppress(EstimationError, DataError):
+                call_dsl(setting, data, {"design": design, "seed": seed, **arguments})
     for contender in setting.contenders.values():
         if isinstance(contender.strategy, Adaptive):
             contender.strategy.begun(setting.hidden, min(counts))
@@ -146,12 +149,13 @@ def run_cell(setting: Setting, cell: Cell) -> Record:
             return {"n_labeled": None, "estimators": dict.fromkeys(estimators, _failed(error))}
     data = _show(setting, design)
     fits = {}
-    for name, arguments in estimators.items():
-        with _kept_warnings() as fitting:
-            # the same seed for all estimators of the cell: they see the same folds
-            record = _fit(setting, data, {"design": design, "seed": seed, **arguments})
-        named = ", ".join(sorted(drawing | fitting))
-        fits[name] = {**record, "warning": named} if named else record
+    with analyses_kept(), predictions_kept():
+        for name, arguments in estimators.items():
+            with _kept_warnings() as fitting:
+                # the same seed for all estimators of the cell: they see the same folds
+                record = _fit(setting, data, {"design": design, "seed": seed, **arguments})
+            named = ", ".join(sorted(drawing | fitting))
+            fits[name] = {**record, "warning": named} if named else record
     return {"n_labeled": design.n_drawn, "estimators": fits}
 
 

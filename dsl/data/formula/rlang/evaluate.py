@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -175,6 +175,30 @@ def _reachable(value: object, *, shadowed: bool, attributes: bool) -> bool:
         return True
     # a column's methods are not the formula's, whatever the caller has under the column's name
     return not shadowed if attributes else callable(value)
+
+
+class Columns(Mapping[str, pd.Series]):
+    """Columns of a table by name, taken out of it when asked for: a formula names few of many."""
+
+    def __init__(self, data: pd.DataFrame) -> None:
+        self._data = data
+        self._names = {str(name): name for name in data.columns}
+
+    def __getitem__(self, name: str) -> pd.Series:
+        """One column."""
+        return self._data[self._names[name]]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a column."""
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the columns."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Number of columns."""
+        return len(self._names)
 
 
 class Evaluator:

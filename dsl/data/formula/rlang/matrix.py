@@ -16,7 +16,7 @@ import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.rlang.contrasts import TREATMENT, Contrast
-from dsl.data.formula.rlang.evaluate import Evaluator, Functions, States, column_key
+from dsl.data.formula.rlang.evaluate import Columns, Evaluator, Functions, States, column_key
 from dsl.data.formula.rlang.syntax import Call, Name, Node, names, python_text, r_text
 from dsl.data.formula.rlang.terms import Terms
 from dsl.data.formula.rlang.values import Factor, Matrix, Quantity, Value, as_factor, is_dates, matched, numbers
@@ -227,7 +227,7 @@ class Spec:
 
     def evaluator(self, data: pd.DataFrame) -> Evaluator:
         """Evaluator of this formula's expressions on the rows of `data`."""
-        return Evaluator({str(name): data[name] for name in data.columns}, len(data), self.functions, self.states)
+        return Evaluator(Columns(data), len(data), self.functions, self.states)
 
     def columns(
         self,
@@ -249,7 +249,8 @@ class Spec:
         widths = [int(self.intercept if intercept is None else intercept)]
         widths += [math.prod(self._width(j, full) for j, full in _places(term)) for term in chosen]
         ends = np.cumsum(widths)
-        out = np.empty((len(data), int(ends[-1])))
+        # one column after the other: products of rows and their sums then run along the memory (`dsl.engine.weighted`)
+        out = np.empty((len(data), int(ends[-1])), order="F")
         out[:, : widths[0]] = 1.0
         for start in range(0, len(data), CHUNK):
             rows = slice(start, start + CHUNK)

@@ -35,7 +35,9 @@ from dsl.data.tables import (
     check_usable,
     column_names,
     first_rows,
+    in_one_piece,
     is_category,
+    table_of,
     to_pandas,
 )
 from dsl.data.texts import Texts, check_texts, notes_on_texts, texts_of
@@ -189,7 +191,7 @@ def prepare(
         labeling, after = (None if each is None else each.at(keep) for each in (labeling, after))
     stated = draw = _as_stated(labeling, probability, labeled)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
-    frame = _table({str(name): complete(frame[name]) for name in frame}, frame.index)
+    frame = table_of({str(name): complete(frame[name]) for name in frame}, frame.index)
     notes += _drop_unused_categories(frame)
     cluster, n_clusters = _clusters(frame, columns, stated.labeling)
     if trained.any():
@@ -280,24 +282,9 @@ def _columns_of(data: TableLike, columns: Columns) -> pd.DataFrame:
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     check_usable(frame, columns.roles())
-    frame = _table({name: _in_one_piece(standard(frame[name])) for name in names}, frame.index)
+    frame = table_of({name: in_one_piece(standard(frame[name])) for name in names}, frame.index)
     _check_kinds(frame, columns)
     return frame
-
-
-def _table(columns: Mapping[str, pd.Series], rows: pd.Index) -> pd.DataFrame:
-    """A table of columns as they are, which is asked for single ones again and again."""
-    out = pd.DataFrame(columns, index=rows, copy=False)
-    # plain names: pandas' own index of text takes twice as long to find one
-    out.columns = pd.Index(list(columns), dtype=object)
-    return out
-
-
-def _in_one_piece(column: pd.Series) -> pd.Series:
-    """The column with its values side by side, as passes over all rows want them: not so in a table made of a matrix."""
-    if not isinstance(column.dtype, np.dtype) or (values := column.to_numpy()).flags.c_contiguous:
-        return column
-    return pd.Series(np.ascontiguousarray(values), index=column.index, name=column.name)
 
 
 MANY_LEVELS = 20

@@ -58,6 +58,21 @@ def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: plain(frame[name]) for name in columns}, index=frame.index, copy=False)
 
 
+def table_of(columns: Mapping[str, pd.Series], rows: pd.Index) -> pd.DataFrame:
+    """A table of columns as they are, which is asked for single ones again and again."""
+    out = pd.DataFrame(columns, index=rows, copy=False)
+    # plain names: pandas' own index of text takes twice as long to find one
+    out.columns = pd.Index(list(columns), dtype=object)
+    return out
+
+
+def in_one_piece(column: pd.Series) -> pd.Series:
+    """The column with its values side by side, as passes over all rows want them: not so in a table made of a matrix."""
+    if not isinstance(column.dtype, np.dtype) or (values := column.to_numpy()).flags.c_contiguous:
+        return column
+    return pd.Series(np.ascontiguousarray(values), index=column.index, name=column.name)
+
+
 def raw_column(data: TableLike, name: str) -> pd.Series:
     """One column as it is, for a look at it."""
     if isinstance(data, pd.DataFrame):

@@ -39,6 +39,7 @@ def leverage_by_coefficient(
     basis: FloatArray,
     parts: FloatArray,
     lambdas: FloatArray,
+    influence: FloatArray | None = None,
 ) -> FloatArray:
     """Influences of the units on the reported coefficients, corrected for leverage, (G, k).
 
@@ -55,6 +56,8 @@ def leverage_by_coefficient(
         The units' parts (g, h_1, ..., h_J) of the scores g + sum_j Lambda_j h_j, h_j = (1 - w) m_hat_j.
     lambdas : (J, k) array
         Of the reported coefficients.
+    influence : (G, k) array, optional
+        The influences without corrections, where they are known already. They are corrected in place.
 
     Raises
     ------
@@ -68,7 +71,9 @@ def leverage_by_coefficient(
     weights, bread = np.vstack([np.ones(k), lambdas]), basis @ inverse(jacobian)
     each = parts.reshape(len(parts), -1, k)
     # without corrections, then those of the units that have one
-    out = np.einsum("gjc,jc->gc", (parts.reshape(-1, k) @ bread.T).reshape(each.shape), weights)
+    if influence is None:
+        influence = np.einsum("gjc,jc->gc", (parts.reshape(-1, k) @ bread.T).reshape(each.shape), weights)
+    out = influence
     corrected = _of_rows if _narrow(own, problem) else _of_units
     seen = 0
     for found, bad in corrected(own, problem, params, jacobian, basis, each[places], weights):

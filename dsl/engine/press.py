@@ -59,6 +59,8 @@ def press(
     """
     units, k = influence.shape
     kept = np.ones(k, dtype=bool) if few is None else ~few
+    if tune == "coef" and added.size == influence.size:
+        return np.asarray(influence / _left_of_each(added.reshape(units, k), kept))
     out = influence.copy()
     if not kept.any():
         return out
@@ -73,13 +75,18 @@ def press(
         out[:, kept] += np.einsum("gj,gjc->gc", change, part)
     elif tune == "matrix":
         out[:, kept] /= _left(part.reshape(units, -1))[:, None]
-    elif part.shape[1] == 1:
-        square = part[:, 0] ** 2
-        total = square.sum(axis=0)
-        out[:, kept] /= np.maximum(1.0 - square / np.where(total > 0.0, total, 1.0), ALL)
     else:
         out[:, kept] /= np.column_stack([_left(own) for own in part.transpose(2, 0, 1)])
     return out
+
+
+def _left_of_each(part: FloatArray, kept: BoolArray) -> FloatArray:
+    """1 - h of a regression on each column (G, k) for itself, one where there is none, (G, k)."""
+    left = np.square(part)  # in one array from here on: units may be many
+    total = left.sum(axis=0)
+    left *= np.where(kept & (total > 0.0), -1.0 / np.where(total > 0.0, total, 1.0), 0.0)
+    left += 1.0
+    return np.asarray(np.maximum(left, ALL, out=left))
 
 
 def _left(part: FloatArray) -> FloatArray:

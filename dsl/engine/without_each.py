@@ -37,17 +37,27 @@ def without_each(pilot: Pilot, tune: str, tuning: FloatArray) -> FloatArray:
         The Lambdas that are best for all units.
     """
     problem, kind, bread = pilot.problem, pilot.problem.leave_out, pilot.bread
-    parts = pilot.units
-    added = _added(parts, bread)
+    parts, k = pilot.units, len(bread)
+    # influences of the parts on the reported coefficients, (G, 1 + J, k)
+    turned = (parts.reshape(-1, k) @ bread.T).reshape(len(parts), -1, k)
+    added = turned[:, 1:]
     # effects that are absorbed have no leverage that is known
     if kind == "PRESS" or pilot.whole.absorbed is not None or pilot.whole.effects is not None:
         own = _pressed(pilot, tune, tuning, parts, added)
     elif tune == "coef":
         lambdas = _diagonals(bread, tuning)
+        influence = turned[:, 0] + sum(own * part for own, part in zip(lambdas, added.swapaxes(0, 1), strict=True))
         influence = leverage_by_coefficient(
-            pilot.whole, problem, pilot.fit.params, pilot.fit.jacobian, basis=pilot.basis, parts=parts, lambdas=lambdas
+            pilot.whole,
+            problem,
+            pilot.fit.params,
+            pilot.fit.jacobian,
+            basis=pilot.basis,
+            parts=parts,
+            lambdas=lambdas,
+            influence=influence,
         )
-        influence *= press("coef", np.ones_like(influence), added, pilot.few)
+        influence = press("coef", influence, added, pilot.few)
         if kind == "jackknife":
             influence = _each_anew(pilot, lambdas, parts, influence)
         own = influence @ inverse(bread).T
@@ -60,12 +70,6 @@ def without_each(pilot: Pilot, tune: str, tuning: FloatArray) -> FloatArray:
 
 def _both(tuning: FloatArray) -> FloatArray:
     return np.hstack([np.eye(len(tuning)), tuning])
-
-
-def _added(parts: FloatArray, bread: FloatArray) -> FloatArray:
-    """The influences of (1 - w) m_hat_j on the reported coefficients, (G, J, k)."""
-    k = len(bread)
-    return np.asarray((parts[:, k:].reshape(-1, k) @ bread.T).reshape(len(parts), -1, k))
 
 
 def _diagonals(bread: FloatArray, tuning: FloatArray) -> FloatArray:

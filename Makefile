@@ -28,7 +28,7 @@ help:
 	@echo "make test-marginaleffects  results in the package marginaleffects, which needs an older polars than the tests"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals), and long random tests"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
-	@echo "make test-browser  the report in headless Chromium (it must be installed)"
+	@echo "make test-browser  the report and the site in headless Chromium (it must be installed)"
 	@echo "make coverage   which lines and branches the tests without R reach, with a floor"
 	@echo "make package    build sdist and wheel in dist/, check, install and use them"
 	@echo "make bench      speed, as ratios in one run"
@@ -108,6 +108,7 @@ test-slow: $(TEXT) $(MODEL) $(TEXTS)
 	$(CLEANLY) $(BIN)/python -m pytest -n logical --dist worksteal -m slow tests
 
 test-browser: $(DEV)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	.ci/clean_tree $(BIN)/python -m pytest -m browser tests/browser
 
 # The texts are not shipped: they are in their authors' archive.

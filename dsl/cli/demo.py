@@ -4,25 +4,37 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+import numpy as np  # noqa: F401  # FORMULA names it
 import pandas as pd
 
 from dsl._typing import Record
 from dsl.analyses.regression import dsl
+from dsl.analyses.results import DSLResults
 from dsl.data.files import written_aside
 from dsl.datasets import load_sentiment
+from dsl.reports.plots import coefficients
+from dsl.reports.plots.lettering import write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMULA = "human_positive ~ negation + hedge + np.log1p(n_words) + source"
-LABELS = {"naive": "naive (LLM as truth)", "gold_only": "gold only", "dsl": "DSL"}
+LABELS = {"naive": "LLM labels alone", "gold_only": "human labels alone", "dsl": "both, by DSL"}
+TITLE = "Is the text positive? One regression, three ways"
 
 
-def with_probability(tweets: pd.DataFrame) -> pd.DataFrame:
-    """The table with the LLM's probability of "positive", which tells more than its label."""
-    certain = tweets["llm_confidence"]
-    return tweets.assign(llm_probability=certain.where(tweets["llm_positive"] == 1, 1 - certain))
+def fitted(tweets: pd.DataFrame, estimator: str) -> DSLResults:
+    """The regression by one estimator."""
+    return dsl(
+        FORMULA,
+        tweets,
+        model="logit",
+        predicted_var="human_positive",
+        prediction="llm_positive" if estimator == "naive" else ["llm_positive", "llm_confidence"],
+        cluster="doc_id",
+        sl_method="ridge",
+        estimator=estimator,
+    )
 
 
 def estimate(n_labels: int = 1000, seed: int = 1) -> Record:
@@ -42,22 +54,9 @@ def estimate(n_labels: int = 1000, seed: int = 1) -> Record:
     """
     import statsmodels.formula.api as smf
 
-    tweets = with_probability(load_sentiment(n_labels=n_labels, seed=seed))
-    out: Record = {
-        estimator: dsl(
-            FORMULA,
-            tweets,
-            model="logit",
-            predicted_var="human_positive",
-            prediction="llm_positive" if estimator == "naive" else "llm_probability",
-            cluster="doc_id",
-            sl_method="ridge",
-            estimator=estimator,
-        )
-        for estimator in LABELS
-    }
-    out["truth"] = smf.logit(FORMULA, load_sentiment()).fit(disp=0)
-    return out
+    tweets = load_sentiment(n_labels=n_labels, seed=seed)
+    fits: Record = {estimator: fitted(tweets, estimator) for estimator in LABELS}
+    return {**fits, "truth": smf.logit(FORMULA, load_sentiment()).fit(disp=0)}
 
 
 def comparison(fits: Record) -> pd.DataFrame:
@@ -73,36 +72,9 @@ def comparison(fits: Record) -> pd.DataFrame:
 
 def plot(fits: Record, ax: "Axes | None" = None) -> "Axes":
     """Coefficient plot: the estimators' intervals around the truth. Takes and returns matplotlib Axes."""
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
-    terms = [term for term in fits["dsl"].params.index if term != "Intercept"]
-    # the first coefficient on top
-    place = np.arange(len(terms))[::-1].astype(float)
-    styles = {"naive": ("s", "0.55", 0.22), "gold_only": ("o", "0.35", 0.0), "dsl": ("D", "black", -0.22)}
-    for name, (marker, color, shift) in styles.items():
-        tidy = fits[name].tidy().set_index("term").loc[terms]
-        # lengths (2, k) down and up, as `errorbar` takes them
-        half = [tidy["estimate"] - tidy["conf_low"], tidy["conf_high"] - tidy["estimate"]]
-        ax.errorbar(
-            tidy["estimate"],
-            place + shift,
-            xerr=half,
-            fmt=marker,
-            color=color,
-            label=LABELS[name],
-            capsize=3,
-            markersize=5,
-        )
-    for y, value in zip(place, fits["truth"].params[terms], strict=True):
-        first = y == place[0]
-        ax.plot([value, value], [y - 0.4, y + 0.4], "k:", linewidth=1.5, label="all human labels" if first else None)
-    ax.axvline(0.0, color="0.8", linewidth=0.8, zorder=0)
-    ax.set_yticks(place, terms)
+    ax = coefficients({label: fits[name] for name, label in LABELS.items()}, ax, truth=fits["truth"].params)
+    write_title(ax, TITLE)
     ax.set_xlabel("logit coefficient, 95% confidence interval")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="best")
     return ax
 
 
@@ -125,7 +97,8 @@ def main() -> None:
     figure = plot(fits).figure
     assert isinstance(figure, Figure)
     with written_aside(path) as draft:
-        figure.savefig(draft, dpi=150)
+        # what is drawn, for those who do not see it, and for a test of the picture in the README
+        figure.savefig(draft, dpi=150, metadata={"Description": comparison(fits).to_string()})
     print(f"\nCoefficient plot: {path}")
 
 

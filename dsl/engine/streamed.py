@@ -167,20 +167,21 @@ def facts_of(pieces: Iterator[Block], k: int) -> Facts:
     for piece in pieces:
         if not len(piece.outcome):
             continue
-        x, y = columns_of(piece), piece.outcome
-        least[:k], most[:k] = np.minimum(least[:k], x.min(axis=0)), np.maximum(most[:k], x.max(axis=0))
+        # a row for each column: numbers that are reduced stand next to each other
+        x, y = np.concatenate([piece.fixed.T, piece.predicted.T]), piece.outcome
+        least[:k], most[:k] = np.minimum(least[:k], x.min(axis=1)), np.maximum(most[:k], x.max(axis=1))
         least[k], most[k] = min(least[k], y.min()), max(most[k], y.max())
         square += float(y @ y)
         above += float(y[y > 0.0].sum())
         # near the means: of the first rows
-        about = x.mean(axis=0) if about is None else about
-        x = x - about
-        sums = [(x, float(len(x)))]
+        about = x.mean(axis=1) if about is None else about
+        x -= about[:, None]
+        sums = [(x, float(len(y)))]
         if piece.row_weight is not None:
-            sums.append((x * piece.row_weight[:, None], float(piece.row_weight.sum())))
+            sums.append((x * piece.row_weight, float(piece.row_weight.sum())))
         for place, (weighted, rows) in enumerate(sums):
-            inner[place] += x.T @ weighted
-            total[place] += weighted.sum(axis=0)
+            inner[place] += weighted @ x.T
+            total[place] += weighted.sum(axis=1)
             count[place] += rows
     about = np.zeros(k) if about is None else about
     plain, counted = (Products(about=about, inner=inner[j], total=total[j], weight=float(count[j])) for j in range(2))

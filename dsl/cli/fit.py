@@ -106,7 +106,9 @@ def run(options: Namespace) -> None:
 def reads_in_blocks(path: str, memory: str) -> bool:
     """Whether a path is a folder or glob of Parquet files, or a Parquet file that takes more than this memory unpacked."""
     most, target = as_bytes(memory), Path(path)
-    if target.is_dir() or (any(sign in path for sign in "*?[") and not target.exists()):
+    if target.is_dir():
+        return any(target.rglob("*.parquet"))
+    if any(sign in path for sign in "*?[") and not target.exists():
         return True
     if target.suffix.lower() != ".parquet" or not target.is_file():
         return False

@@ -104,10 +104,11 @@ def run(options: Namespace) -> None:
 
 
 def reads_in_blocks(path: str, memory: str) -> bool:
-    """Whether a path is a folder or glob of Parquet files, or a Parquet file that takes more than this memory unpacked."""
+    """Whether a path is a folder of Parquet files alone, a glob, or a Parquet file that takes more than this memory unpacked."""
     most, target = as_bytes(memory), Path(path)
     if target.is_dir():
-        return any(target.rglob("*.parquet"))
+        files = [each for each in target.rglob("*") if each.is_file() and each.name[0] not in "._"]
+        return bool(files) and all(each.suffix == ".parquet" for each in files)
     if any(sign in path for sign in "*?[") and not target.exists():
         return True
     if target.suffix.lower() != ".parquet" or not target.is_file():

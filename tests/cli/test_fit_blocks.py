@@ -35,8 +35,10 @@ def test_when_files_are_read_in_blocks() -> None:
     assert reads_in_blocks("posts.parquet", "5KB")
     assert not reads_in_blocks("posts.csv", "1B")
     Path("empty").mkdir()
-    assert reads_in_blocks(".", "2GB")
     assert not reads_in_blocks("empty", "2GB")
+    assert not reads_in_blocks(".", "2GB")  # other files are there too
+    Path("posts.parquet").rename("empty/posts.parquet")
+    assert reads_in_blocks("empty", "2GB")
     assert not reads_in_blocks("nothing.parquet", "1B")
     Path("text.parquet").write_text("none", encoding="utf-8")
     assert not reads_in_blocks("text.parquet", "1B")

@@ -9,7 +9,17 @@ import pandas as pd
 
 from dsl._typing import Record
 from dsl.cli.calling import call
-from dsl.cli.options import add_analysis, add_data, add_outputs, add_scales, call_arguments, call_record, read
+from dsl.cli.options import (
+    add_analysis,
+    add_data,
+    add_outputs,
+    add_scales,
+    add_stages,
+    call_arguments,
+    call_record,
+    read,
+    stages_of,
+)
 from dsl.cli.write import (
     STDOUT,
     Writer,
@@ -37,6 +47,7 @@ examples:
   dsl fit panel.dta "y ~ x | unit + year" --predicted y=llm_y --predicted x=llm_x --model felm
   dsl fit posts.rds "y ~ x" --predicted y --prediction gpt --prediction llama --sl-method ridge --seed 7 --json - | jq .tidy
   dsl fit posts.csv "y ~ x" --predicted y --prediction llm_y --text body --sl-method tfidf
+  dsl fit posts.csv "y ~ x" --predicted y --prediction llm_y --stage crowd=p_crowd --sample-prob p_expert
 
 in a Makefile:
   fit.json: posts.csv
@@ -48,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of ``dsl fit``."""
     add_data(parser)
     add_analysis(parser)
+    add_stages(parser)
     add_results(parser)
     parser.add_argument(
         "--memory",
@@ -86,6 +98,8 @@ def run(options: Namespace) -> None:
     """Read, fit, print, write."""
     check_results(options, [options.data, options.design, options.trail], {})
     arguments = call_arguments(options)
+    if options.stage is not None:
+        arguments["stages"] = stages_of(options.stage)
     from dsl.analyses.regression import dsl
 
     if reads_in_blocks(options.data, options.memory):
@@ -126,7 +140,7 @@ def reads_in_blocks(path: str, memory: str) -> bool:
 
 def check_blocks(options: Namespace) -> None:
     """Raise ArgumentError for options that need the table in memory."""
-    for name in ("row_id", "na", "value_labels", "design", "report", "margins", "archive"):
+    for name in ("row_id", "na", "value_labels", "design", "stage", "report", "margins", "archive"):
         if getattr(options, name, None):
             flag = "--id" if name == "row_id" else f"--{name.replace('_', '-')}"
             raise ArgumentError(

@@ -3,11 +3,11 @@
 import argparse
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dsl._typing import Record
-from dsl.cli.listed import Listed
+from dsl.cli.listed import Listed, parts
 from dsl.cli.read import Reading, Table, read_table
 from dsl.data.arguments import as_name
 from dsl.exceptions import ArgumentError
@@ -183,6 +183,17 @@ def add_draw(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--design", metavar="FILE", help="design that 'dsl sample' wrote, instead of these two")
 
 
+def add_stages(parser: ArgumentParser) -> None:
+    """Labels of lower quality on more rows."""
+    parser.add_argument(
+        "--stage",
+        action="append",
+        metavar="COL[=PROB]",
+        help="column with labels of lower quality on more rows (a crowd's), and column of the probability to be labelled there, "
+        "which a nested --design has; once for each stage, from the coarsest; of several variables VAR:COL,VAR:COL=PROB",
+    )
+
+
 def add_roles(parser: ArgumentParser) -> argparse._ArgumentGroup:
     """The formula and what any analysis of it has: predicted variables, predictions, features, clusters."""
     parser.add_argument("formula", help="as in R: 'y ~ x1 + factor(x2)', 'y ~ x | unit + year'")
@@ -283,6 +294,31 @@ def predicted_of(given: list[str]) -> list[str] | dict[str, list[str]]:
         # a variable that is named twice has two surrogates
         pairs.setdefault(gold, []).append(surrogate)
     return pairs
+
+
+def stages_of(given: Sequence[str]) -> list[str | dict[str, str] | tuple[str | dict[str, str], str]]:
+    """``stages`` of `dsl.dsl`, as ``--stage`` gives them.
+
+    Examples
+    --------
+    >>> stages_of(["crowd=p_crowd"]), stages_of(["crowd"]), stages_of(["y:y_all=p"])
+    ([('crowd', 'p_crowd')], ['crowd'], [({'y': 'y_all'}, 'p')])
+    """
+    return [_stage(text) for text in given]
+
+
+def _stage(text: str) -> str | dict[str, str] | tuple[str | dict[str, str], str]:
+    columns, equals, prob = text.rpartition("=") if "=" in text else (text, "", "")
+    named = [part.partition(":") for part in parts(columns)]
+    several = any(sign for _, sign, _ in named)
+    if not columns or (equals and not prob) or (several and not all(name and column for name, _, column in named)):
+        raise ArgumentError(f"--stage {text}: give COL=PROB, COL alone with a nested --design, or VAR:COL,VAR:COL=PROB")
+    if not several and len(named) > 1:
+        raise ArgumentError(
+            f"--stage {text}: say whose labels each column has, as in --stage y:{named[0][0]},x:{named[1][0]}=PROB"
+        )
+    labels = {name: column for name, _, column in named} if several else named[0][0]
+    return (labels, prob) if equals else labels
 
 
 def one_or_list(given: list[str] | None) -> str | list[str] | None:

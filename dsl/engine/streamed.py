@@ -222,6 +222,7 @@ def triangle_of(pieces: Iterator[FloatArray], k: int) -> FloatArray:
     True
     """
     triangle = np.zeros((0, k))
-    for piece in pieces:
+    # old versions of scipy refuse a matrix without columns
+    for piece in pieces if k else ():
         triangle = qr(np.vstack([triangle, piece]), mode="r")[0][:k]
     return np.asarray(triangle)

@@ -123,6 +123,7 @@ def test_every_argument_has_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
         "design": "design.npz",
         "vcov": "CR1",
         "n-jobs": 2,
+        "stage": "crowd=p",
     }
     options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     assert main(["fit", "posts.csv", "y ~ x", *options, "--progress"]) == 2
@@ -130,6 +131,7 @@ def test_every_argument_has_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(seen) | {"folds", "memory"} == set(inspect.signature(dsl.dsl).parameters)
     assert seen.pop("design").fingerprint == design.fingerprint
     assert seen.pop("predicted_var") == {"y": ["llm"]}
+    assert seen.pop("stages") == [("crowd", "p")]
     assert seen.pop("progress") is True
     assert seen.pop("use_t") is None
     for name, value in given.items():

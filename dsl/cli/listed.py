@@ -30,6 +30,10 @@ class Listed(argparse.Action):
         """Add what was given to what was given before."""
         found = list(getattr(namespace, self.dest) or ())
         for text in [values] if isinstance(values, str) else values or ():
+            # nothing at all, as a shell's variable that was not set leaves behind, is an empty name, of which the call tells
+            if text == "" and self.convert is str:
+                found.append("")
+                continue
             for part in parts(str(text)):
                 found.append(self._converted(part, str(text)))
         setattr(namespace, self.dest, found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dsl._typing import Record
-from dsl.cli.listed import Listed, parts
+from dsl.cli.listed import Listed
 from dsl.cli.read import Reading, Table, read_table
 from dsl.data.arguments import as_name
 from dsl.exceptions import ArgumentError
@@ -187,10 +187,10 @@ def add_stages(parser: ArgumentParser) -> None:
     """Labels of lower quality on more rows."""
     parser.add_argument(
         "--stage",
-        action="append",
+        action=Listed,
         metavar="COL[=PROB]",
         help="column with labels of lower quality on more rows (a crowd's), and column of the probability to be labelled there, "
-        "which a nested --design has; once for each stage, from the coarsest; of several variables VAR:COL,VAR:COL=PROB",
+        "which a nested --design has; once for each stage, from the coarsest; of several variables VAR:COL+VAR:COL=PROB",
     )
 
 
@@ -309,13 +309,13 @@ def stages_of(given: Sequence[str]) -> list[str | dict[str, str] | tuple[str | d
 
 def _stage(text: str) -> str | dict[str, str] | tuple[str | dict[str, str], str]:
     columns, equals, prob = text.rpartition("=") if "=" in text else (text, "", "")
-    named = [part.partition(":") for part in parts(columns)]
+    named = [part.partition(":") for part in columns.split("+")]
     several = any(sign for _, sign, _ in named)
     if not columns or (equals and not prob) or (several and not all(name and column for name, _, column in named)):
-        raise ArgumentError(f"--stage {text}: give COL=PROB, COL alone with a nested --design, or VAR:COL,VAR:COL=PROB")
+        raise ArgumentError(f"--stage {text}: give COL=PROB, COL alone with a nested --design, or VAR:COL+VAR:COL=PROB")
     if not several and len(named) > 1:
         raise ArgumentError(
-            f"--stage {text}: say whose labels each column has, as in --stage y:{named[0][0]},x:{named[1][0]}=PROB"
+            f"--stage {text}: say whose labels each column has, as in --stage y:{named[0][0]}+x:{named[1][0]}=PROB"
         )
     labels = {name: column for name, _, column in named} if several else named[0][0]
     return (labels, prob) if equals else labels

@@ -286,7 +286,10 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
     if re.search(r"[*?\[]", text) and not Path(text).exists():
         found = sorted(glob.glob(text, recursive=True))
     if not found or (isinstance(found, str) and not Path(found).exists()):
-        raise SourceError(f"there is no file or folder '{text}' to read data from")
+        raise SourceError(
+            f"there is no file or folder '{text}' to read data from; a path is one of Parquet files, and other files are read "
+            "before, e.g. with pd.read_csv"
+        )
     try:
         return Dataset(ds.dataset(found, format="parquet", partitioning="hive"), f"'{text}'")
     except (OSError, pa.ArrowException) as error:

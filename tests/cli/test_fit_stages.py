@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures("folder")
         ("crowd=p", ("crowd", "p")),
         ("crowd", "crowd"),
         ("y:y_all=p_y", ({"y": "y_all"}, "p_y")),
-        ("y:y_all,d:d_crowd=p", ({"y": "y_all", "d": "d_crowd"}, "p")),
+        ("y:y_all+d:d_crowd=p", ({"y": "y_all", "d": "d_crowd"}, "p")),
     ],
 )
 def test_stages_are_read(text: str, found: object) -> None:
     assert stages_of([text]) == [found]
 
 
-@pytest.mark.parametrize("text", ["=p", "crowd=", "a,b=p", "y:,d:e=p", "y:a,b=p"])
+@pytest.mark.parametrize("text", ["=p", "crowd=", "a+b=p", "y:+d:e=p", "y:a+b=p", ""])
 def test_stages_that_cannot_be_read(text: str) -> None:
     with pytest.raises(dsl.exceptions.ArgumentError, match="--stage"):
         stages_of([text])

@@ -107,7 +107,6 @@ def test_calls_that_do_not_fit(args: tuple[Any, ...], kwargs: dict[str, Any], wo
     ("data", "words"),
     [
         (None, ["data frame", "found None"]),
-        ("posts.csv", ["'posts.csv'", "pd.read_csv"]),
         (np.ones((3, 2)), ["pandas, polars or pyarrow", "ndarray"]),
         ({"y": [1.0], "x": [1, 2], "llm": [0, 1]}, ["same length", "'y' 1", "'x' 2"]),
         ({"y": 1.0, "x": 2.0, "llm": 0.0}, ["same length", "'y' one value"]),
@@ -157,3 +156,9 @@ def test_arguments_of_other_packages_are_explained(name: str, words: str) -> Non
         run(posts(), **{name: "x"})
     with pytest.raises(e.CallError, match="the arguments are"):
         dsl.sampling.simple_random(weights="x")
+
+
+@pytest.mark.parametrize("name", ["posts.csv", "posts/*.parquet"])
+def test_a_path_without_a_file(name: str) -> None:
+    with pytest.raises(e.SourceError, match=r"no file or folder 'posts.*pd\.read_csv"):
+        run(name)

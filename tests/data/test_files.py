@@ -227,8 +227,9 @@ def test_all_writers_are_known() -> None:
         if pattern.search(line) and not line.lstrip().startswith(("...", ">>>"))
     }
     assert found == {
-        "annotation/batch.py", "annotation/cache.py", "annotation/codebook.py", "annotation/publish.py", "cli/demo.py",
-        "cli/power.py", "cli/write.py", "data/files.py", "data/trail.py", "datasets/real.py", "datasets/texts.py",
+        "analyses/archive.py", "annotation/batch.py", "annotation/cache.py", "annotation/codebook.py",
+        "annotation/publish.py", "cli/demo.py", "cli/read.py", "cli/write.py", "data/files.py", "data/trail.py",
+        "data/zipped.py", "datasets/real.py", "datasets/texts.py",
         "learners/text/vectors.py", "planning/evaluation/checkpoint.py", "reports/page/figures.py",
         "reports/page/write.py", "reports/tables/regression.py", "reports/tables/word.py", "sampling/adaptive/log.py",
         "sampling/coding/argilla.py", "sampling/coding/doccano.py", "sampling/coding/exchange.py",

@@ -14,8 +14,8 @@ set -u -o pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 VENV="${1:-$HERE/../.venv}"
 PYTHON="$VENV/bin/python"
-R_PACKAGES="sandwich estimatr lmtest plm survey glmnet ranger nnls jsonlite MASS nnet reticulate generics"
-DEBIAN="r-base-core r-base-dev build-essential libtirpc-dev"
+R_PACKAGES="sandwich estimatr lmtest plm survey glmnet ranger nnls jsonlite MASS nnet reticulate generics knitr rmarkdown"
+DEBIAN="r-base-core r-base-dev build-essential libtirpc-dev pandoc"
 # rpy2-rinterface 3.6.6 and later need a newer R than Debian 12 has (4.2.2); the extra "r" says the same
 RPY2=("rpy2>=3.5" "rpy2-rinterface<3.6.6")
 

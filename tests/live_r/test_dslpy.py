@@ -18,9 +18,10 @@ from .dslpy_session import SOURCE, Session, prepared, run
 from .rscript import quoted
 
 README = SOURCE.parent / "README.md"
+VIGNETTE = SOURCE / "vignettes" / "dslpy.Rmd"
 SAME = 1e-10
 """Of the standard error, or of the largest number: the same engine; R adds nothing but normal quantiles."""
-NEEDED = ("reticulate", "generics")
+NEEDED = ("reticulate", "generics", "knitr", "rmarkdown")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -332,9 +333,9 @@ def test_the_option_chooses_python_and_a_fit_is_plain_r(rscript: Callable[..., s
 BLOCK = re.compile(r"```r( reference)?\n(.*?)```", re.S)
 
 
-def readme_blocks(rscript: Callable[[str], str], *, reference: bool) -> list[tuple[str, str, str]]:
-    """Code, printed and shown output of the README's blocks, with or without those that need the reference."""
-    blocks = [m for m in BLOCK.finditer(README.read_text(encoding="utf-8")) if reference or not m[1]]
+def readme_blocks(rscript: Callable[[str], str], *, reference: bool, page: Path = README) -> list[tuple[str, str, str]]:
+    """Code, printed and shown output of the page's blocks, with or without those that need the reference."""
+    blocks = [m for m in BLOCK.finditer(page.read_text(encoding="utf-8")) if reference or not m[1]]
     codes = ["\n".join(line for line in m[2].splitlines() if not line.startswith("#>")) for m in blocks]
     shown = ["\n".join(line[3:] for line in m[2].splitlines() if line.startswith("#>")) for m in blocks]
     program = [
@@ -357,6 +358,104 @@ def test_the_readme_prints_what_it_shows(session: Session) -> None:
     blocks = readme_blocks(session, reference=False)
     assert len(blocks) >= 14
     assert_as_shown(blocks)
+
+
+def test_the_vignette_prints_what_it_shows(session: Session, checked: Path) -> None:
+    blocks = readme_blocks(session, reference=False, page=VIGNETTE)
+    assert len(blocks) >= 5
+    assert_as_shown(blocks)
+    assert (checked / "dslpy" / "doc" / "dslpy.html").exists()
+
+
+COMPARE_R = """
+library(dslpy)
+posts <- dsl_data("linear", n = 900, n_labels = 300, seed = 3)
+posts$young <- seq_len(900) %% 4 == 0
+found <- compare(formula = Y ~ X1 + young, predicted_var = "Y", prediction = "pred_Y", data = posts, sl_method = "lm",
+                 sample_split = 2, estimators = c("naive", "gold_only", "dsl"), alpha = 0.1)
+stopifnot(identical(tidy(found), found$table), "youngTRUE" %in% found$bias$term, length(found$sentences) >= 2)
+stopifnot(any(startsWith(found$sentences, "youngTRUE: ")), glance(found)$reference == "dsl")
+printed <- capture.output(print(found))
+stopifnot(any(grepl("Hausman-type test", printed)), any(grepl("judged by dsl", printed)))
+problem <- tryCatch(compare(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = posts, tune = "coef"),
+                    dsl_error = conditionMessage)
+stopifnot(grepl("is for one estimator", problem))
+numbers <- as.matrix(found$table[c("estimate", "std.error", "conf.low", "conf.high")])
+cat(sprintf("%.17g", c(numbers, found$bias$difference, found$bias$std.error, found$hausman[["statistic"]])), sep = "\\n")
+"""
+
+
+def test_compare(session: Session) -> None:
+    data = dsl.datasets.simulate_linear(n=900, n_labels=300, seed=3)
+    data["young"] = np.arange(1, 901) % 4 == 0
+    names, call = ("naive", "gold_only", "dsl"), {"predicted_var": "Y", "prediction": "pred_Y"}
+    expected = dsl.compare("Y ~ X1 + young", data, sl_method="lm", sample_split=2, estimators=names, alpha=0.1, **call)
+    found = np.array(session(COMPARE_R).split(), dtype=float)
+    numbers = expected.table[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy().ravel(order="F")
+    assert expected.bias is not None
+    assert expected.hausman is not None
+    bias = expected.bias[["difference", "std_error"]].to_numpy().ravel(order="F")
+    np.testing.assert_allclose(found, [*numbers, *bias, expected.hausman.statistic], rtol=SAME)
+
+
+TEXREG = {
+    "DESCRIPTION": "Package: texreg\nVersion: 1.0\nTitle: Stand-in\nDescription: What dslpy calls.\nLicense: GPL-3\n"
+    "Author: A\nMaintainer: A <a@b.invalid>\nImports: methods\n",
+    "NAMESPACE": "importFrom(methods, setGeneric)\nexport(createTexreg)\nexportMethods(extract)\n",
+    "R/texreg.R": "setGeneric('extract', function(model, ...) standardGeneric('extract'))\n"
+    "createTexreg <- function(coef.names, coef, se, pvalues, ci.low, ci.up, gof.names, gof, gof.decimal, model.name)\n"
+    "  as.list(environment())\n",
+}
+
+
+def test_texreg(rscript: Callable[..., str], tmp_path: Path, checked: Path) -> None:
+    """Against a stand-in with texreg's generic, which is not installed everywhere."""
+    for name, text in TEXREG.items():
+        path = tmp_path / "texreg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    library = tmp_path / "library"
+    library.mkdir()
+    done = run("R", "CMD", "INSTALL", "--no-docs", f"--library={library}", str(tmp_path / "texreg"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    code = f"""
+    .libPaths(c({quoted(str(library))}, .libPaths()))
+    library(dslpy)
+    posts <- dsl_data("linear", n = 900, n_labels = 300, seed = 3)
+    fit <- dsl(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = posts, sl_method = "lm", sample_split = 1)
+    found <- texreg::extract(fit, include.ci = TRUE)
+    stopifnot(identical(found$coef.names, c("(Intercept)", "X1")), identical(found$coef, unname(coef(fit))))
+    stopifnot(identical(found$se, unname(sqrt(diag(vcov(fit))))), all.equal(found$pvalues, tidy(fit)$p.value))
+    stopifnot(identical(found$ci.up, unname(confint(fit)[, 2])), identical(found$gof, c(900, 300)))
+    stopifnot(length(texreg::extract(fit)$ci.low) == 0)
+    cat("done")
+    """
+    assert rscript(code).endswith("done")
+
+
+def test_broom_takes_fits(session: Session) -> None:
+    code = """
+    library(dslpy)
+    posts <- dsl_data("linear", n = 900, n_labels = 300, seed = 3)
+    fit <- dsl(formula = Y ~ X1, predicted_var = "Y", prediction = "pred_Y", data = posts, sl_method = "lm", sample_split = 1)
+    stopifnot(identical(generics::tidy(fit), tidy(fit)), identical(generics::glance(fit), glance(fit)))
+    stopifnot(!requireNamespace("broom", quietly = TRUE) || identical(broom::tidy(fit), tidy(fit)))
+    cat("done")
+    """
+    assert session(code).endswith("done")
+
+
+def test_install_says_what_is_wrong(rscript: Callable[..., str]) -> None:
+    """Nothing is installed in tests."""
+    code = """
+    said <- function(code) cat(strwrap(tryCatch(code, dsl_error = conditionMessage), 1000), sep = "\\n")
+    said(dslpy::install(character()))
+    stopifnot(dslpy::dsl_available())
+    said(dslpy::install("dsl"))
+    """
+    lines = rscript(code).splitlines()
+    assert lines[0].startswith("package must be what pip installs: a name, the path of a wheel")
+    assert lines[1].startswith("Python runs in this session already, from ")
 
 
 @pytest.mark.live_r_dsl

@@ -9,19 +9,30 @@ dsl <- function(model = "lm", formula, predicted_var, prediction = NULL, data, c
   if (length(more) && (is.null(names(more)) || any(names(more) == ""))) {
     stop_dsl("arguments after 'seed' need names, such as estimator = \"gold_only\"", call = call)
   }
-  columns <- list(predicted_var = predicted_var, prediction = prediction, cluster = cluster, labeled = labeled,
-                  sample_prob = sample_prob, index = index, feature = feature)
-  also <- Filter(is.character, more[intersect(names(more), c("weights", "text", "trained_on"))]) # name columns too
-  arguments <- c(columns, list(model = model, fixed_effect = fixed_effect, sl_method = sl_method, family = family,
-                               cross_fit = cross_fit, sample_split = sample_split, seed = seed), more)
-  arguments <- Filter(Negate(is.null), arguments)
-  arguments <- setNames(lapply(names(arguments), function(name) argument_to_python(arguments[[name]], name, call)),
+  given <- c(list(predicted_var = predicted_var, prediction = prediction, cluster = cluster, labeled = labeled,
+                  sample_prob = sample_prob, index = index, feature = feature, model = model, fixed_effect = fixed_effect,
+                  sl_method = sl_method, family = family, cross_fit = cross_fit, sample_split = sample_split, seed = seed),
+             more)
+  found <- call_with_formula("fit", formula, data, given, parent.frame(), call)
+  dsl_result(found, given[intersect(names(given), ROLES)], list(formula = formula, model = model,
+                                                                fixed_effect = fixed_effect, sl_method = sl_method))
+}
+
+# Arguments that name columns. Of the last three a value may be something else.
+ROLES <- c("predicted_var", "prediction", "cluster", "labeled", "sample_prob", "index", "feature", "weights", "text",
+           "trained_on")
+
+# A function of the bridge that takes a formula, a table and arguments; those that are NULL are left out.
+call_with_formula <- function(name, formula, data, given, frame, call) {
+  columns <- given[intersect(names(given), ROLES)]
+  also <- intersect(names(columns), c("weights", "text", "trained_on"))
+  columns[also] <- Filter(is.character, columns[also])[also]
+  arguments <- Filter(Negate(is.null), given)
+  arguments <- setNames(lapply(names(arguments), function(one) argument_to_python(arguments[[one]], one, call)),
                         names(arguments))
-  formula_read <- read_formula(formula, data, parent.frame(), call)
-  table <- table_to_python(data, formula_read$variables, column_names(c(columns, also)))
-  found <- call_python("fit", formula_read$text, table, arguments, formula_read$values, call = call)
-  dsl_result(found, columns, list(formula = formula, model = model, fixed_effect = fixed_effect,
-                                  sl_method = sl_method))
+  formula_read <- read_formula(formula, data, frame, call)
+  table <- table_to_python(data, formula_read$variables, column_names(columns))
+  call_python(name, formula_read$text, table, arguments, formula_read$values, call = call)
 }
 
 # The formula's text, the names in it (NULL where R cannot read it), and the values of those that are no columns.

@@ -36,8 +36,8 @@ same_file <- function(a, b) identical(unname(file.path(normalizePath(dirname(a))
                                       unname(file.path(normalizePath(dirname(b)), basename(b))))
 
 start_python <- function() {
-  how <- paste0("Install it with 'pip install dsl' in some Python (3.11 or later) and name that Python before its first ",
-                "use: options(dslpy.python = \"path/to/python\"), or the environment variable RETICULATE_PYTHON")
+  how <- paste0("Install it with dslpy::install(), or with 'pip install dsl' in some Python (3.11 or later), and name that Python ",
+                "before its first use: options(dslpy.python = \"path/to/python\"), or the environment variable RETICULATE_PYTHON")
   started <- tryCatch(reticulate::py_available(initialize = TRUE), error = function(e) conditionMessage(e))
   if (!isTRUE(started)) {
     stop_dsl("no Python could be started", if (is.character(started)) paste0(": ", trimws(started)), ". ",
@@ -51,6 +51,32 @@ start_python <- function() {
     stop_dsl("the Python package 'dsl' is not found in ", reticulate::py_config()$python, " (", why, "). ", how,
              class = "dsl_python_missing")
   }
+}
+
+# Makes a virtual environment of its own for the Python package, which dslpy then uses in this session.
+install <- function(package = "dsl", envname = "r-dslpy", ...) {
+  call <- sys.call()
+  if (!is.character(package) || !length(package) || anyNA(package) || !all(nzchar(package))) {
+    stop_dsl("package must be what pip installs: a name, the path of a wheel or of a folder, or an address; found ",
+             deparse1(package), call = call)
+  }
+  if (reticulate::py_available()) {
+    stop_dsl("Python runs in this session already, from ", reticulate::py_config()$python,
+             "; restart R and call dslpy::install() before anything uses Python", call = call)
+  }
+  reticulate::virtualenv_create(envname, packages = NULL, ...)
+  reticulate::virtualenv_install(envname, packages = package, ignore_installed = FALSE)
+  python <- reticulate::virtualenv_python(envname)
+  # another package may be called dsl too
+  right <- system2(python, c("-c", shQuote("import dsl; dsl.folds_like_r")), stdout = FALSE, stderr = FALSE) == 0
+  if (!right) {
+    stop_dsl("what ", paste(package, collapse = ", "), " installed is not the Python package 'dsl' that dslpy calls; remove it, ",
+             "reticulate::virtualenv_remove(\"", envname, "\"), and name the right one: dslpy::install(\"path/to/dsl\")",
+             class = "dsl_python_missing", call = call)
+  }
+  options(dslpy.python = python)
+  message("dslpy uses ", python, ". For later sessions, in .Rprofile: options(dslpy.python = ", deparse(python), ")")
+  invisible(python)
 }
 
 dsl_available <- function() {

@@ -146,13 +146,56 @@ def _codes(codes: Any) -> Any:
 @answer
 def fit(formula: str, table: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
     """Call ``dsl.dsl``; `variables` are those of the formula that are no columns."""
+    return _plain(_called(dsl.dsl, formula, table, arguments, variables))
+
+
+@answer
+def compare(
+    formula: str, table: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]
+) -> dict[str, Any]:
+    """Call ``dsl.compare``. Tables have R's names of the coefficients."""
+    found = _called(dsl.compare, formula, table, arguments, variables)
+    core = fit_of(found.fits[found.reference])
+    names = dict(zip(core.names, core.names_r, strict=True))
+    each = found.table.assign(term=found.table["term"].map(names))
+    out: dict[str, Any] = {
+        "table": columns(each[["term", "estimator", *(n for n in each.columns if n not in ("term", "estimator"))]]),
+        "reference": found.reference,
+        "alpha": float(found.alpha),
+        "nobs": int(core.nobs),
+        "n_labeled": int(core.n_labeled),
+        "failed": {str(name): str(why) for name, why in found.failed.items()},
+        "notes": [str(note) for note in found.notes],
+        "bias": None,
+        "hausman": None,
+        "sentences": [],
+    }
+    if found.bias is not None:
+        out["bias"] = columns(
+            found.bias.set_axis([names[name] for name in found.bias.index]).rename_axis("term").reset_index()
+        )
+    if found.hausman is not None:
+        out["hausman"] = {name: float(getattr(found.hausman, name)) for name in ("statistic", "df", "p_value")}
+    if found.conclusions is not None:
+        rows = found.conclusions["sentence"].items()
+        out["sentences"] = [names[term] + sentence.removeprefix(term) for term, sentence in rows]
+    return out
+
+
+def _called(
+    function: Callable[..., Any],
+    formula: str,
+    table: dict[str, Any],
+    arguments: dict[str, Any],
+    variables: dict[str, Any],
+) -> Any:
     _check_sent(table, arguments)
     given = dict(arguments)
     if "folds" in given:
         given["folds"] = _folds(given["folds"])
     # the engine looks names up where it is called: there they are
-    scope = {**variables, "_dsl": dsl.dsl, "_formula": formula, "_data": frame(table), "_given": given}
-    return _plain(eval("_dsl(_formula, _data, **_given)", scope))
+    scope = {**variables, "_called": function, "_formula": formula, "_data": frame(table), "_given": given}
+    return eval("_called(_formula, _data, **_given)", scope)
 
 
 def _check_sent(table: dict[str, Any], arguments: dict[str, Any]) -> None:

@@ -23,8 +23,12 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 autodoc_typehints = "none"
+autosummary_generate = True
+templates_path = ["_templates"]
+# words of types, such as the rows and columns of a shape, are no references
+suppress_warnings = ["ref.python"]
 napoleon_numpy_docstring = True
-exclude_patterns = ["_build", "_texts", "jupyter_execute"]
+exclude_patterns = ["_build", "_texts", "_templates", "jupyter_execute"]
 
 
 def inline_formula(self: Any, node: nodes.math) -> None:

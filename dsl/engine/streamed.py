@@ -222,7 +222,8 @@ def triangle_of(pieces: Iterator[FloatArray], k: int) -> FloatArray:
     True
     """
     triangle = np.zeros((0, k))
-    # old versions of scipy refuse a matrix without columns
-    for piece in pieces if k else ():
-        triangle = qr(np.vstack([triangle, piece]), mode="r")[0][:k]
+    for piece in pieces:
+        rows = np.vstack([triangle, piece])
+        # old versions of scipy refuse a matrix without rows or columns
+        triangle = qr(rows, mode="r")[0][:k] if rows.size else triangle
     return np.asarray(triangle)

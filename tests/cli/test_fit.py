@@ -19,7 +19,7 @@ from dsl.data.trail import Trail
 from dsl.engine.models import MODELS
 from dsl.estimators.names import ESTIMATORS
 from dsl.estimators.options import VCOVS
-from tests.command_line import QUICK, names, read_exact, read_json
+from tests.command_line import QUICK, exactly, names, read_exact, read_json
 from tests.posts import posts, run
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -31,7 +31,7 @@ def fit(*more: str, data: str = "posts.csv", formula: str = "y ~ x") -> int:
 
 def test_fit_writes_the_numbers_of_the_function(capsys: pytest.CaptureFixture[str]) -> None:
     assert fit("--cluster", "cl", "--json", "fit.json", "--out-csv", "fit.csv") == 0
-    expected = run(pd.read_csv("posts.csv"), cluster="cl")
+    expected = run(exactly("posts.csv"), cluster="cl")
     assert str(expected.summary()) in capsys.readouterr().out
     pd.testing.assert_frame_equal(read_exact("fit.csv"), expected.tidy(), check_exact=True)
     record = read_json("fit.json")
@@ -47,7 +47,7 @@ def test_fit_writes_the_numbers_of_the_function(capsys: pytest.CaptureFixture[st
 def test_other_scales(capsys: pytest.CaptureFixture[str]) -> None:
     files = ["--json", "fit.json", "--out-csv", "fit.csv", "--report", "fit.html"]
     assert fit("--model", "logit", "--exponentiate", "--margins", *files) == 0
-    expected = run(pd.read_csv("posts.csv"), model="logit")
+    expected = run(exactly("posts.csv"), model="logit")
     out, record = capsys.readouterr().out, read_json("fit.json")
     assert "Odds ratios" in out
     assert str(expected.get_margeff().summary()) in out
@@ -91,7 +91,7 @@ def test_same_command_same_bytes() -> None:
 
 def test_every_argument_has_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that `dsl.dsl` takes but folds, with the values given."""
-    design = dsl.sampling.simple_random(pd.read_csv("posts.csv"), 20)
+    design = dsl.sampling.simple_random(exactly("posts.csv"), 20)
     design.save("design.npz")
     seen: dict[str, Any] = {}
 
@@ -160,10 +160,10 @@ def test_options_default_as_the_function_does(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_repeated_options_are_lists() -> None:
-    data = pd.read_csv("posts.csv").assign(gpt=lambda d: d["llm"] + d["x"])
+    data = exactly("posts.csv").assign(gpt=lambda d: d["llm"] + d["x"])
     data.to_csv("two.csv", index=False)
     assert fit("--prediction", "gpt", "--json", "fit.json", data="two.csv") == 0
-    expected = run(pd.read_csv("two.csv"), prediction=["llm", "gpt"])
+    expected = run(exactly("two.csv"), prediction=["llm", "gpt"])
     assert read_json("fit.json")["tidy"] == expected.tidy().to_dict("records")
 
 
@@ -333,7 +333,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def test_warnings_are_lines_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
-    data = pd.read_csv("posts.csv")
+    data = exactly("posts.csv")
     data.loc[3, "x"] = np.nan
     data.to_csv("gap.csv", index=False)
     assert fit("--json", "fit.json", data="gap.csv") == 0
@@ -355,7 +355,7 @@ def test_tables_and_summaries() -> None:
     for name in ("t.txt", "t.md", "t.tex", "t.html", "t.docx"):
         assert fit("--table", name) == 0
         assert Path(name).stat().st_size > 100
-    expected = run(pd.read_csv("posts.csv"))
+    expected = run(exactly("posts.csv"))
     for name, text in (("s.txt", str(expected.summary())), ("s.tex", expected.summary().as_latex())):
         assert fit("--summary", name, "--quiet") == 0
         assert Path(name).read_text(encoding="utf-8") == f"{text}\n"
@@ -382,7 +382,7 @@ def test_compare() -> None:
 
     assert main(["compare", "posts.csv", "y ~ x", *QUICK, "--json", "c.json", "--out-csv", "c.csv", "--quiet"]) == 0
     expected = compare(
-        "y ~ x", pd.read_csv("posts.csv"), predicted_var="y", prediction="llm", sl_method="lm", sample_split=1
+        "y ~ x", exactly("posts.csv"), predicted_var="y", prediction="llm", sl_method="lm", sample_split=1
     )
     found = read_exact("c.csv")
     pd.testing.assert_frame_equal(found, expected.table, check_exact=True)

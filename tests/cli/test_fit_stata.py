@@ -5,12 +5,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dsl.cli import main
 from dsl.cli.command import parser
-from tests.command_line import QUICK
+from tests.command_line import QUICK, exactly
 from tests.posts import run
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -42,7 +41,7 @@ def read_as_stata(path: str) -> tuple[dict[str, list[str]], dict[str, str]]:
 
 @pytest.mark.parametrize("estimator", ["dsl", "dsl+", "naive"])
 def test_every_number_is_found(estimator: str) -> None:
-    data = pd.read_csv("posts.csv")
+    data = exactly("posts.csv")
     more = ["--estimator", estimator, "--cluster", "cl", "--json", "fit.json", "--quiet"]
     assert main(["fit", "posts.csv", "y ~ x + factor(g)", *QUICK, *more]) == 0
     values, facts = read_as_stata("fit.json")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow.parquet import ParquetFile
 
 import dsl
 from dsl import exceptions as e
@@ -73,9 +74,9 @@ def test_a_damaged_row_group_is_named(tmp_path: Path) -> None:
     data = pd.DataFrame({"x": np.random.default_rng(0).normal(size=4_000)})
     data.to_parquet(path, row_group_size=1_000, compression="zstd")
     content = bytearray(path.read_bytes())
-    # in the third of four row groups
-    middle = int(len(content) * 0.62)
-    content[middle : middle + 200] = bytes(200)
+    # the header of a page in the third of four row groups
+    start = ParquetFile(path).metadata.row_group(2).column(0).data_page_offset
+    content[start : start + 200] = bytes(200)
     path.write_bytes(bytes(content))
     with pytest.raises(e.SourceError, match=r"posts.parquet', row group 2 cannot be read"):
         rows_of(path, ["x"], 500)

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from dsl.cli import main
 from dsl.sampling import LabelDesign
 from dsl.sampling.adaptive import AdaptiveDesign
 from tests.cli.adaptive.study import BEGIN, dsl, fill, truth, write_posts
-from tests.command_line import read_exact, read_json
+from tests.command_line import exactly, read_exact, read_json
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +39,7 @@ def test_a_whole_study(capsys: pytest.CaptureFixture[str]) -> None:
                "--save-design", "design.npz", "--table", "fit.md") == 0  # fmt: skip
     assert "80 of 80 labels, 2 of 2 batches; done (n_labels)" in capsys.readouterr().out
 
-    data = pd.read_csv("raw.csv")
+    data = exactly("raw.csv")
     call = {"predicted_var": "y", "prediction": "llm", "confidence": "words", "n_labels": 80, "batches": 2, "seed": 3}
     alone = AdaptiveDesign("y ~ x", data, **call, sl_method="lm", error_model="lm", codebook=[0, 1])
     alone.run(lambda batch: truth()[batch.index])

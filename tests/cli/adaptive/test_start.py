@@ -10,7 +10,7 @@ import pytest
 from dsl.cli import main
 from dsl.sampling.adaptive import AdaptiveDesign
 from tests.cli.adaptive.study import BEGIN, write_posts
-from tests.command_line import names
+from tests.command_line import exactly, names
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def test_the_design_is_that_of_the_function(capsys: pytest.CaptureFixture[str]) 
     more += ["--feature", "z", "--codebook", "0=no", "1=yes", "--burn-in", "30", "--criterion", "mean", "--folds", "4"]
     assert main([*BEGIN, *more]) == 0
     assert "0 of 80 labels, 0 of 2 batches; batch 1 (30 rows) waits" in capsys.readouterr().out
-    data = pd.read_csv("raw.csv")
+    data = exactly("raw.csv")
     alone = AdaptiveDesign(
         "y ~ x",
         data,

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from dsl.cli.read import EXACT
+
 QUICK = ["--predicted", "y", "--prediction", "llm", "--sl-method", "lm", "--splits", "1"]
 
 
@@ -16,7 +18,7 @@ def read_json(path: str) -> dict[str, Any]:
 
 def exactly(path: str) -> pd.DataFrame:
     """A CSV file as the command line reads it: old versions of pandas are off by a last digit by default."""
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path, float_precision=EXACT)
 
 
 def read_exact(path: str) -> pd.DataFrame:

@@ -16,14 +16,16 @@ from .test_report import contrast
 pytestmark = pytest.mark.browser
 
 SOURCE = Path(__file__).parents[2] / "vignettes"
-PAGES = ("index", "get_started", "features", "theory", "decide", "api")
+PAGES = ("index", "get_started", "features", "theory", "decide", "reference/results")
 """A part of the site, with executed outputs, a wide table, formulas and signatures: all of it takes minutes."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("pages"), tmp_path_factory.mktemp("site")
-    shutil.copytree(SOURCE / "_static", source / "_static")
+    for folder in ("_static", "_templates"):
+        shutil.copytree(SOURCE / folder, source / folder)
+    (source / "reference").mkdir()
     for page in ("conf.py", *(f"{name}.md" for name in PAGES)):
         shutil.copy(SOURCE / page, source / page)
     # links to pages that are left out are no faults here

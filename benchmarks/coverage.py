@@ -31,6 +31,7 @@ from scipy import stats
 from scipy.special import expit
 
 import dsl
+from benchmarks import measure
 
 ROWS, GROUPS, ALIKE = 2_000, 20, 0.3
 TRUTH = pd.Series({"Intercept": 0.2, "X": -0.4, "D": 0.8})
@@ -105,7 +106,7 @@ def fitted(data: pd.DataFrame, design: str, model: str, hidden: str, call: dict[
     return pd.DataFrame({"error": fit.params - TRUTH, "se": fit.bse, "half": (ends[1] - ends[0]) / 2})
 
 
-def measure(args: argparse.Namespace) -> None:
+def make_draws(args: argparse.Namespace) -> None:
     """Make the draws that are not stored yet."""
     cells = [(d, m, h, n) for d in args.only for m in MODELS for h in HIDDEN for n in args.labels]
     known: set[tuple[Any, ...]] = set()
@@ -164,12 +165,8 @@ def main() -> None:
     if not args.show:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            measure(args)
-    found = table_of(pd.read_csv(args.store))
-    print("| | " + " | ".join(found.columns) + " |")
-    print("|---|" + "---|" * len(found.columns))
-    for name, row in found.iterrows():
-        print(f"| {name} | " + " | ".join(row) + " |")
+            make_draws(args)
+    measure.print_markdown(table_of(pd.read_csv(args.store)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ways to measure: interleaved timings, peak memory of a fresh process, import time."""
+"""Ways to measure: interleaved timings, peak memory of a fresh process, import time; and to print what was found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,3 +64,11 @@ def peak_above(call: Callable[[], Any]) -> int:
     before = _status("VmRSS")
     call()
     return _status("VmHWM") - before
+
+
+def print_markdown(table: pd.DataFrame) -> None:
+    """A table of text, as the pages hold it."""
+    print("| | " + " | ".join(table.columns) + " |")
+    print("|---|" + "---|" * len(table.columns))
+    for name, row in table.iterrows():
+        print(f"| {name} | " + " | ".join(row) + " |")

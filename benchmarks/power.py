@@ -33,6 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import dsl
+from benchmarks import measure
 from dsl.learners.names import make_learner
 
 ROWS, LABELS, FOLDS = 5000, 500, 5
@@ -304,7 +305,7 @@ DESIGNS: dict[str, Callable[[int], Draw]] = {
 }
 
 
-def measure(args: argparse.Namespace) -> None:
+def make_draws(args: argparse.Namespace) -> None:
     """Make the draws that are not stored yet."""
     known = set()
     if args.store.exists():
@@ -364,12 +365,8 @@ def main() -> None:
     if not args.show:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            measure(args)
-    found = table_of(pd.read_csv(args.store), args.rmse)
-    print("| | " + " | ".join(found.columns) + " |")
-    print("|---|" + "---|" * len(found.columns))
-    for name, row in found.iterrows():
-        print(f"| {name} | " + " | ".join(row) + " |")
+            make_draws(args)
+    measure.print_markdown(table_of(pd.read_csv(args.store), args.rmse))
 
 
 if __name__ == "__main__":

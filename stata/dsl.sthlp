@@ -35,7 +35,7 @@
 {pstd}
 The numbers are those of the command line of the Python package {cmd:dsl}, {cmd:dsl fit}, which must be installed
 ({cmd:pip install dsl}, Python 3.11 or later) and be found by the shell; else {opt exec()} names it, as in
-{cmd:exec("/home/me/venv/bin/dsl")}. The formula is one of R: {cmd:"y ~ x1 + factor(party)"}, {cmd:"y ~ x | unit + year"}. Text in it
+{cmd:exec("~/venv/bin/dsl")}. The formula is one of R: {cmd:"y ~ x1 + factor(party)"}, {cmd:"y ~ x | unit + year"}. Text in it
 takes single quotes. Labelled numbers are numbers; {cmd:more(--value-labels party)} makes categories of them.
 
 {title:Stored results}

@@ -10,7 +10,7 @@ from dsl.data.arguments import Names
 from dsl.data.columns import quoted
 from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike
-from dsl.estimators.again import analysis_of
+from dsl.estimators.again import analysis_of, check_has_rows
 from dsl.estimators.predictor import check_missing
 from dsl.estimators.result import Fit
 from dsl.exceptions import ArgumentError
@@ -211,6 +211,7 @@ class Predicting:
 
     def _rows(self, data: TableLike | None) -> TableLike:
         """The data given, or those of the call."""
+        check_has_rows(self._core)
         found = self._data if data is None else data
         if found is None:
             raise ArgumentError("the data are not at hand (files of results do not hold them): pass those of the fit")

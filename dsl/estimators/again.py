@@ -39,14 +39,19 @@ def analysis_of(fit: Fit, data: TableLike) -> Analysis:
     return replace(analysis, looked=fit.sample.looked)
 
 
-def check_same_data(fit: Fit, data: TableLike) -> None:
-    """Raise ArgumentError unless `data` hold the values that the fit was made from, row by row."""
-    kept = fit.sample.fingerprint
-    if not kept:
+def check_has_rows(fit: Fit) -> None:
+    """Raise NeedsAllRowsError for a fit of data that were read in blocks, which has no rows to go back to."""
+    if not fit.sample.fingerprint:
         raise NeedsAllRowsError(
             "this needs the rows of the fit in memory, and they were read in blocks; fit a table for it, with all labelled "
             "rows and a sample of the others"
         )
+
+
+def check_same_data(fit: Fit, data: TableLike) -> None:
+    """Raise ArgumentError unless `data` hold the values that the fit was made from, row by row."""
+    check_has_rows(fit)
+    kept = fit.sample.fingerprint
     there = set(column_names(data))
     gone = [name for name in kept if name not in there]
     if gone:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from pyarrow.parquet import ParquetFile
 
@@ -46,8 +48,6 @@ def test_hive_partitions_are_columns(tmp_path: Path) -> None:
 
 
 def test_tables_in_memory_are_no_sources() -> None:
-    pl = pytest.importorskip("polars")
-    pa = pytest.importorskip("pyarrow")
     data = table().head(5)
     for each in (data, data.to_dict("list"), pl.from_pandas(data), pa.Table.from_pandas(data), None, 3, "y ~ x"):
         assert as_source(each) is None
@@ -126,7 +126,6 @@ def test_amounts_of_memory() -> None:
 
 
 def test_polars_categories_are_sorted() -> None:
-    pl = pytest.importorskip("polars")
     data = table().assign(g=lambda d: d["late"])[["y", "llm", "x", "g"]]
     whole = pl.from_pandas(data).with_columns(pl.col("g").cast(pl.Categorical))
     call = {"predicted_var": "y", "prediction": "llm", "sl_method": "lm", "sample_split": 1}

@@ -136,6 +136,9 @@ def test_results_say_how_they_came_about() -> None:
         _ = fit.core.need_predictions()
     with pytest.raises(e.NeedsAllRowsError, match="read in blocks"):
         compare_fit(fit, table(16_000))
+    # without data too, where passing them would not help
+    with pytest.raises(e.NeedsAllRowsError, match="were read in blocks"):
+        fit.compare()
 
 
 def test_labels_that_do_not_look_drawn_are_named() -> None:

@@ -22,6 +22,8 @@ NEGLIGIBLE = 1e-6
 """A step of Newton's method, columns scaled, that leaves an error of its square, and standard errors as they are."""
 NO_WEIGHT = 1e-6
 """Sum of the measures' weights from which on their Jacobians say nothing."""
+ROUNDING = 1e-13
+"""Share of a column's sum of squares that rounding may leave of a difference of sums that is zero."""
 MAX_STEPS = 8
 WEAK = 1e-4
 """Singular value of a scaled Jacobian below which the engine looks for what is wrong."""
@@ -117,8 +119,11 @@ def _check_each(samples: Samples, jacobians: Means, lam: float) -> None:
     parts = [("labelled", samples.n, jacobians.gold)]
     if lam != 0.0:
         parts.append(("unlabelled", samples.n_unlabeled, jacobians.unlabeled))
+    whole = sum(count * np.diag(gram) for _, count, gram in parts)
     for what, count, gram in parts:
-        size = np.sqrt(np.maximum(np.diag(gram), 0.0))
+        # the unlabelled rows' sums are differences of sums, of which zeros are left with rounding
+        square = np.diag(gram)
+        size = np.sqrt(np.where(count * square > ROUNDING * whole, square, 0.0))
         names = [name for name, s in zip(samples.problem.names, size, strict=True) if s <= 0.0]
         if not names and not is_singular(gram / size[:, None] / size):
             continue

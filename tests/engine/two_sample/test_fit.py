@@ -412,6 +412,11 @@ def _constant_when_unlabelled(study: Study) -> None:
     study.x[study.n :, 2] = 0.0
 
 
+def _near_zero_when_unlabelled(study: Study) -> None:
+    """What rounding can leave of a difference of sums that is zero: squares of 1e-14 of the whole."""
+    study.x[study.n :, 2] = 3e-8
+
+
 def _constant_when_labelled(study: Study) -> None:
     study.x[: study.n, 2] = 0.0
 
@@ -433,6 +438,7 @@ def _all(study: Study) -> None:
         (_few, LabelError, ["two labelled rows", "found 1"]),
         (_all, LabelError, ["two unlabelled rows", "found 0", "gold_only"]),
         (_constant_when_unlabelled, SingularJacobianError, ["1000 unlabelled rows alone", "'x2' zero in all"]),
+        (_near_zero_when_unlabelled, SingularJacobianError, ["1000 unlabelled rows alone", "'x2' zero in all"]),
         (_constant_when_labelled, SingularJacobianError, ["200 labelled rows alone", "'x2' zero in all"]),
     ],
 )

@@ -20,10 +20,13 @@ from dsl.learners.crossfit import CrossFit
 from dsl.learners.distribution import Distribution, Targets
 from dsl.learners.held_distribution import HeldDistribution
 from dsl.learners.held_out import HeldOut, Training
+from dsl.learners.looked_up import LookedUp
 from dsl.learners.products import Products, takes_products
 
 Seen = Callable[[Analysis], FloatArray]
 """What learners see of some rows, (n, p)."""
+CODES = 0.1
+"""Share of the memory that the codes of features may take."""
 
 
 def predicted_blocks(
@@ -79,9 +82,10 @@ def stream_means(streaming: Streaming, call: Call, execution: Execution) -> Esti
     how = _training(streaming, call, execution)
     held = HeldOut.train(x, gold, mine, family=call.family, how=how)
     predictions = held.predictions(x, mine)
+    known = LookedUp(held, streaming.n, int(CODES * execution.memory))
 
     def make(chunk: Chunk) -> Maker[Block]:
-        found = held.predictions(seen(chunk.analysis), folds.of(chunk.places))
+        found = known.predictions(seen(chunk.analysis), folds.of(chunk.places), chunk.places)
         blocks = Blocks(chunk.analysis.design, chunk.analysis.sample)
         return lambda split: blocks.dsl(dict(zip(names, found[split].T, strict=True)))
 

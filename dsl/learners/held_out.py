@@ -92,19 +92,51 @@ class HeldOut:
         -------
         (S, n, q) array
         """
+        distinct = distinct_rows(features, most=len(features) // (self.n_folds + 1))
+        if distinct is not None:
+            return self.looked_up(self.table(distinct[0]), distinct[1], folds)
         out = np.empty((*folds.shape, len(self.learners)))
-        distinct = distinct_rows(features, most=len(features) // (len(self.fitted[0]) + 1))
         for split, by_fold, own in zip(folds, self.fitted, out, strict=True):
             for fold, learners in enumerate(by_fold):
                 rows = np.flatnonzero(split == fold)
                 if not len(rows):
                     continue
                 for v, learner in enumerate(learners):
-                    if distinct is None:
-                        own[rows, v] = learner.predict(features[rows])
-                    else:
-                        own[rows, v] = np.asarray(learner.predict(distinct[0]), dtype=float)[distinct[1][rows]]
+                    own[rows, v] = learner.predict(features[rows])
         return out
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, K."""
+        return len(self.fitted[0])
+
+    @property
+    def size(self) -> int:
+        """Number of learners."""
+        return len(self.fitted) * self.n_folds * len(self.learners)
+
+    def table(self, features: FloatArray) -> FloatArray:
+        """Predictions of some rows by the learners of every split and fold, (S, q, K, rows)."""
+        out = np.empty((len(self.fitted), len(self.learners), self.n_folds, len(features)))
+        for by_fold, own in zip(self.fitted, out, strict=True):
+            for fold, learners in enumerate(by_fold):
+                for v, learner in enumerate(learners):
+                    own[v, fold] = learner.predict(features)
+        return out
+
+    @staticmethod
+    def looked_up(table: FloatArray, code: IntArray, folds: IntArray) -> FloatArray:
+        """Predictions (S, n, q) of rows whose features are those of a row of the table, (n,), out of the row's fold (S, n)."""
+        splits, variables, _, count = table.shape
+        out = np.empty((splits, variables, len(code)))
+        code = code.astype(np.int64)
+        for split, own, made in zip(folds, table, out, strict=True):
+            # place of (fold, row) in the table's last two axes
+            place = split * np.int64(count)
+            place += code
+            for v in range(variables):
+                np.take(own[v].ravel(), place, out=made[v], mode="clip")
+        return out.transpose(0, 2, 1)
 
 
 def _shown(tasks: list[list[list[Task]]], progress: bool) -> Iterator[list[list[Task]]]:

@@ -153,7 +153,13 @@ def column_value(column: pd.Series, known: Factor | Quantity | None = None) -> V
         texts = level_texts(categories)
         codes = column.cat.codes.to_numpy().astype(np.int64)
         if known is not None:
-            return matched(texts[codes], known, str(column.name))
+            if (codes < 0).any() or len(column) < len(texts):
+                return matched(texts[codes], known, str(column.name))
+            # categories that no row has may be new ones
+            used = np.flatnonzero(np.bincount(codes, minlength=len(texts)))
+            place = np.zeros(len(texts), dtype=np.int64)
+            place[used] = matched(texts[used], known, str(column.name)).codes
+            return replace(known, codes=place[codes])
         labels = texts if is_dates(column_value(standard(categories))) else map(str, categories)
         return Factor(codes=codes, levels=tuple(texts), labels=tuple(labels), ordered=bool(column.cat.ordered))
     if known is not None:

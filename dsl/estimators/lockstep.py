@@ -35,6 +35,19 @@ def solve_streamed(
     tune : str, float or None
     """
 
+    passes, rows = streamed_rows(streaming, own, make)
+    (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
+    starts = [_start(each, common) for each in rows]
+
+    def fit(split: int) -> OneSplit:
+        return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
+
+    return together(passes.run([fit] * len(rows)), common)
+
+
+def streamed_rows(streaming: Streaming, own: Sequence[Block], make: Make) -> tuple[Passes[Block], list[Streamed]]:
+    """All rows of each split with their facts, which takes a pass, and the passes that they share. `own` as `solve_streamed`."""
+
     def read() -> Iterator[Maker[Block]]:
         for chunk in streaming.chunks():
             yield make(chunk)
@@ -49,14 +62,7 @@ def solve_streamed(
         )
         for split, labels in enumerate(own)
     ]
-    rows = passes.run([lambda split: rows[split].with_facts()] * len(rows))
-    (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
-    starts = [_start(each, common) for each in rows]
-
-    def fit(split: int) -> OneSplit:
-        return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
-
-    return together(passes.run([fit] * len(rows)), common)
+    return passes, passes.run([lambda split: rows[split].with_facts()] * len(rows))
 
 
 def _again(passes: Passes[Block], split: int) -> Callable[[], Iterator[Block]]:

@@ -31,16 +31,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.blocks import Block
 from dsl.engine.centre import shared_columns
 from dsl.engine.covariance import sandwich
 from dsl.engine.fit import SplitFit
 from dsl.engine.lambdas import best_lambda, best_weights
 from dsl.engine.models.model import Link
 from dsl.engine.several import Several
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem
 from dsl.engine.two_sample.solve import Root, hessian, solve
-from dsl.engine.two_sample.sums import Samples, Spread, sums_at
+from dsl.engine.two_sample.sums import Samples, Spread, measures_spread
 from dsl.exceptions import ArgumentError, EstimationError, LabelError
 
 SAME_WEIGHT = 1e-9
@@ -60,7 +60,7 @@ class TwoSampleFit(SplitFit):
 
 
 def two_sample(
-    block: Block,
+    block: Rows,
     names: tuple[str, ...],
     link: Link | Several,
     *,
@@ -73,7 +73,7 @@ def two_sample(
 
     Parameters
     ----------
-    block : Block
+    block : Block or Streamed
         All N rows: surrogates in the outcome and the predicted columns, gold values on the labelled rows.
     names : tuple of str
         Names of the block's columns. A column named Intercept takes up the means of columns far from zero.
@@ -115,14 +115,14 @@ def two_sample(
     )
     k = len(problem.parameters)
     basis = np.eye(k) if centring is None else centring.back(k)
-    fit = _fit_measures(samples, lam, basis) if block.measures else _fit(samples, lam, basis)
+    fit = _fit_measures(samples, lam, basis) if samples.labeled.measures else _fit(samples, lam, basis)
     return fit if centring is None else centring.undo(fit)  # type: ignore[return-value]  # replace() keeps the class
 
 
-def _check(block: Block, lam: float | None) -> None:
+def _check(block: Rows, lam: float | None) -> None:
     if lam is not None and not np.isfinite(lam):
         raise ArgumentError(f"lam must be a finite number, or None to choose it from the data; found {lam!r}")
-    if block.absorbed is not None:
+    if not isinstance(block, Streamed) and block.absorbed is not None:
         raise ArgumentError(
             "prediction-powered inference does not absorb fixed effects; write them as dummies, 'y ~ x + factor(unit)' with "
             "model='lm', or use estimator='dsl'"
@@ -130,7 +130,7 @@ def _check(block: Block, lam: float | None) -> None:
     n, weight = len(block.gold_rows), block.weight
     for count, what, advice in (
         (n, "labelled", "label more rows"),
-        (len(block.outcome) - n, "unlabelled", "with every row labelled use estimator='gold_only'"),
+        (block.shape[0] - n, "unlabelled", "with every row labelled use estimator='gold_only'"),
     ):
         if count < 2:
             raise LabelError(f"prediction-powered inference needs two {what} rows at least; found {count}: {advice}")
@@ -142,9 +142,12 @@ def _check(block: Block, lam: float | None) -> None:
         )
 
 
-def _is_mean(block: Block) -> bool:
+def _is_mean(block: Rows) -> bool:
     """Whether there is but one constant column."""
-    return block.shape[1] == 1 and block.fixed.shape[1] == 1 and bool(np.ptp(block.fixed) == 0.0)
+    if block.shape[1] != 1 or block.gold.shape[1]:
+        return False
+    spread = block.facts.most[0] - block.facts.least[0] if isinstance(block, Streamed) else np.ptp(block.fixed)
+    return bool(spread == 0.0)
 
 
 def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit:
@@ -154,7 +157,7 @@ def _fit(samples: Samples, lam: float | None, basis: FloatArray) -> TwoSampleFit
         root, lam = _tuned(samples, basis)
     root = solve(samples, lam, near=root)
     sums, bread = root.sums, hessian(samples, root.sums.jacobians, lam)
-    n_rows, n = len(samples.block.outcome), samples.n
+    n_rows, n = samples.block.shape[0], samples.n
     # (n, k) a row's g - lam h, whose mean over the labelled rows is what more labels make more precise
     label = sums.gold - lam * sums.hat
     left = label - label.mean(axis=0)
@@ -187,31 +190,23 @@ def _fit_measures(samples: Samples, lam: float | None, basis: FloatArray) -> Two
 def best_lams(samples: Samples, basis: FloatArray) -> FloatArray:
     """One lambda for each of J measures, which minimise the trace of the covariance of the coefficients together, (J,).
 
-    As `best_lam`, but not held in [0, 1]: Cov(a, b) and Var(b) of the vector b of the measures' differences, the latter from the
-    variances of b_i and of b_i + b_j.
+    As `best_lam`, but not held in [0, 1]: Cov(a, b) and Var(b) of the vector b of the measures' differences.
     """
-    count = samples.block.n_measures
-    unit = np.eye(count)
-    mean = samples.weighted(unit.mean(axis=0))
+    count, k = samples.block.n_measures, samples.k
+    # the block's own moments are those of the mean over the measures
     try:
-        root = solve(mean, 1.0 if samples.known else 0.0)
+        root = solve(samples, 1.0 if samples.known else 0.0)
     except EstimationError:  # poor surrogates may leave no root at lam = 1 where others have one
-        root = solve(mean, 0.0)
-    bread = hessian(mean, root.sums.jacobians, 1.0 if samples.known else 0.0)
+        root = solve(samples, 0.0)
+    bread = hessian(samples, root.sums.jacobians, 1.0 if samples.known else 0.0)
     half = np.linalg.solve(bread.T, basis.T).T  # basis H^-1
-
-    def trace(part: FloatArray) -> float:
-        return float(np.trace(half @ part @ half.T))
-
-    spreads = [sums_at(samples.weighted(one), root.params).spread for one in unit]
+    spread = measures_spread(samples, root.params)
     shrink = 1.0 if samples.problem.cluster is not None else (samples.n - samples.ddof) / samples.n
-    added = np.diag([trace(each.hat_pooled) for each in spreads])
-    for i in range(count):
-        for j in range(i):
-            both = trace(sums_at(samples.weighted(unit[i] + unit[j]), root.params).spread.hat_pooled)
-            added[i, j] = added[j, i] = (both - added[i, i] - added[j, j]) / 2.0
-    cross = shrink * np.array([trace(each.cross) for each in spreads])
-    return best_weights(trace(root.sums.spread.gold), cross, added)
+    # (J,) and (J, J): traces of the measures' parts, each (k, k)
+    weigh = half.T @ half
+    cross = shrink * np.einsum("ab,ajb->j", weigh, spread.cross.reshape(k, count, k))
+    added = np.einsum("ab,iajb->ij", weigh, spread.hat_pooled.reshape(count, k, count, k))
+    return best_weights(float(np.einsum("ab,ab->", weigh, spread.gold)), cross, added)
 
 
 def _tuned(samples: Samples, basis: FloatArray) -> tuple[Root, float]:

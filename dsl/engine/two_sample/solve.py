@@ -10,6 +10,7 @@ from dsl.engine.checks import check_order
 from dsl.engine.fit import fit_split, moment_size, rough_start
 from dsl.engine.moments import Weights, counted
 from dsl.engine.solve import is_singular, newton
+from dsl.engine.streamed import Rows
 from dsl.engine.sums import Problem, column_scale, moment_sums, parameter_scale, shared_gram
 from dsl.engine.two_sample.sums import Means, Samples, Sums, gold_version, gram_means, mean_scores, sums_at
 from dsl.exceptions import EstimationError, SingularJacobianError
@@ -95,7 +96,7 @@ def _step(samples: Samples, jacobians: Means, scores: Means, lam: float) -> Floa
     return np.asarray(labeled[:, 0] + lam * (np.linalg.solve(jacobians.unlabeled, scores.unlabeled) - labeled[:, 1]))
 
 
-def _size(block: Block, problem: Problem) -> float:
+def _size(block: Rows, problem: Problem) -> float:
     """What moments are relative to. Linear equations are solved exactly, whatever it is."""
     return 1.0 if problem.link.slope is None else moment_size(block, problem.link)
 
@@ -176,16 +177,15 @@ def _start(samples: Samples, lam: float) -> tuple[FloatArray, FloatArray | None]
     jacobian: FloatArray | None = None
     try:
         start, _, _ = _newton_on(samples.labeled, problem, parameter_scale(samples.labeled, problem), start)
-        if samples.n_unlabeled > 4 * THIN:
-            start, jacobian, _ = _newton(_thinned(samples), lam, start)
+        if isinstance(samples.block, Block) and samples.n_unlabeled > 4 * THIN:
+            start, jacobian, _ = _newton(_thinned(samples, samples.block), lam, start)
     except EstimationError:
         return start, None
     return start, jacobian
 
 
-def _thinned(samples: Samples) -> Samples:
-    """The labelled rows and about `THIN` of the unlabelled ones."""
-    block = samples.block
+def _thinned(samples: Samples, block: Block) -> Samples:
+    """The labelled rows of the block and about `THIN` of the unlabelled ones."""
     chosen = np.zeros(len(block.outcome), dtype=bool)
     # evenly spaced rows rather than random ones: the same estimate in every run, without a seed
     chosen[:: samples.n_unlabeled // THIN] = True
@@ -221,10 +221,10 @@ def _newton(samples: Samples, lam: float, start: FloatArray) -> tuple[FloatArray
 
 
 def _newton_on(
-    block: Block, problem: Problem, scale: FloatArray, start: FloatArray
+    block: Rows, problem: Problem, scale: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, FloatArray, int]:
     """Root by Newton's method. What it cannot solve, the engine tries in more ways, and names what is wrong."""
-    n = len(block.outcome)
+    n = block.shape[0]
 
     def evaluate(params: FloatArray) -> tuple[FloatArray, FloatArray]:
         moment, jacobian = moment_sums(block, problem, params * scale)

@@ -26,6 +26,7 @@ from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
 from dsl.engine.moments import Weights, counted, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem, shared_gram
 
 
@@ -33,7 +34,7 @@ from dsl.engine.sums import Problem, shared_gram
 class Samples:
     """Labelled and unlabelled rows of one analysis."""
 
-    block: Block
+    block: Rows
     """All N rows."""
     labeled: Block
     """The n labelled ones."""
@@ -48,7 +49,10 @@ class Samples:
 
     def weighted(self, weights: FloatArray) -> "Samples":
         """The same with a weighted sum of the measures' moments, (J,) `weights`."""
-        block = self.block.weighted(weights)
+        if isinstance(self.block, Streamed):
+            block: Rows = self.block.changed(lambda some: some.weighted(weights)).with_facts()
+        else:
+            block = self.block.weighted(weights)
         return replace(self, block=block, labeled=block.labeled(), total=float(weights.sum()))
 
     @property
@@ -59,7 +63,7 @@ class Samples:
     @property
     def n_unlabeled(self) -> int:
         """Unlabelled rows, N'."""
-        return len(self.block.outcome) - self.n
+        return self.block.shape[0] - self.n
 
     @property
     def k(self) -> int:
@@ -69,7 +73,7 @@ class Samples:
     @property
     def known(self) -> bool:
         """Whether all covariates are known for all rows."""
-        return not self.block.predicted.shape[1]
+        return not self.block.gold.shape[1]
 
     @property
     def closed_form(self) -> bool:
@@ -155,15 +159,42 @@ def sums_at(samples: Samples, params: FloatArray) -> Sums:
         every.add(piece, params)
     jacobians = _means(samples, every.jacobian, hat_jacobian, gold_jacobian)
     scores = _means(samples, every.score, hat_scores.sum(axis=0), gold_scores.sum(axis=0))
-    summarise = _row_spread if samples.problem.cluster is None else _cluster_spread
     return Sums(
         params=params,
         scores=scores,
         jacobians=gram_means(samples) if samples.closed_form else jacobians,
-        spread=summarise(samples, scores, gold_scores, hat_scores, every.second),
+        spread=_spread(samples, scores, gold_scores, hat_scores, every.second),
         gold=gold_scores,
         hat=hat_scores,
     )
+
+
+def measures_spread(samples: Samples, params: FloatArray) -> Spread:
+    """Covariances of a and of each measure's b, one beside the other, in one pass: (k, J k) of both, (J k, J k) of b."""
+    problem, k, count, first = samples.problem, samples.k, samples.block.n_measures, 0
+    total = np.zeros(count * k)
+    second = np.zeros((count * k if problem.cluster is None else problem.n_clusters or 0, count * k))
+    for piece in samples.block.pieces():
+        part = np.hstack([_scores(each, params, problem) for each in piece.scaled])
+        total += np.ones(len(part)) @ part
+        second += _products(part, problem, first)
+        first += len(part)
+    gold, _ = _labeled(samples, params, True)
+    hat = np.hstack([_scores(each, params, problem) for each in samples.labeled.scaled])
+    means = _means(samples, total, hat.sum(axis=0), gold.sum(axis=0))
+    return _spread(samples, means, gold, hat, second)
+
+
+def _scores(block: Block, params: FloatArray, problem: Problem) -> FloatArray:
+    """Scores of the surrogate version, (rows, k)."""
+    return scores(block, fitted_means(block, params, problem.link), imputed_weights(block))
+
+
+def _products(part: FloatArray, problem: Problem, first: int) -> FloatArray:
+    """Sum of h h' over some rows (k, k), or their sums over clusters (G, k). `first` is the place of the first row."""
+    if problem.cluster is None:
+        return np.asarray(part.T @ part)
+    return cluster_sums(part, problem.cluster[first : first + len(part)], problem.n_clusters or 0)
 
 
 class _Every:
@@ -184,10 +215,7 @@ class _Every:
         self.score += np.ones(len(part)) @ part
         if not self._samples.closed_form:
             self.jacobian += jacobian_sum(piece, means, weights)
-        if problem.cluster is None:
-            self.second += part.T @ part
-        else:
-            self.second += cluster_sums(part, problem.cluster[self._first : self._first + len(part)], len(self.second))
+        self.second += _products(part, problem, self._first)
         self._first += len(part)
 
 
@@ -216,6 +244,11 @@ def _means(samples: Samples, every: FloatArray, hat: FloatArray, gold: FloatArra
     """From sums over all rows, and over both versions of the labelled ones."""
     n = samples.n
     return Means(gold=gold / n, hat=hat / n, unlabeled=(every - hat) / samples.n_unlabeled)
+
+
+def _spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, second: FloatArray) -> Spread:
+    summarise = _row_spread if samples.problem.cluster is None else _cluster_spread
+    return summarise(samples, means, gold, hat, second)
 
 
 def _row_spread(samples: Samples, means: Means, gold: FloatArray, hat: FloatArray, second: FloatArray) -> Spread:

@@ -34,7 +34,6 @@ def solve_streamed(
     make : callable
     tune : str, float or None
     """
-
     passes, rows = streamed_rows(streaming, own, make)
     (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
     starts = [_start(each, common) for each in rows]

@@ -136,7 +136,7 @@ def mean_scores(samples: Samples, params: FloatArray) -> Means:
     """Mean scores at `params`, and nothing else."""
     link = samples.problem.link
 
-    def total(block: Block, gold: bool) -> FloatArray:
+    def total(block: Rows, gold: bool) -> FloatArray:
         parts = [moment_sum(p, fitted_means(p, params, link), _version(p, gold)) for p in block.pieces()]
         return np.asarray(np.sum(parts, axis=0))
 

@@ -68,6 +68,7 @@ def test_rows_in_blocks_have_the_same_sums(clustered: bool) -> None:
         np.testing.assert_allclose(found.spread.hat, known.spread.hat, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(measures_spread(blocks, AT).hat, measures_spread(memory, AT).hat, rtol=1e-10, atol=1e-13)
     # scales are those of the weighted versions
-    assert isinstance(weighted := blocks.weighted(w).block, Streamed)
-    assert isinstance(whole := memory.weighted(w).block, Block)
+    weighted, whole = blocks.weighted(w).block, memory.weighted(w).block
+    assert isinstance(weighted, Streamed)
+    assert isinstance(whole, Block)
     np.testing.assert_allclose(weighted.facts.squares[2], (whole.predicted**2).sum())

@@ -19,6 +19,7 @@ from dsl.data.formula.rlang.values import Factor, Value, as_factor
 from dsl.data.formula.sides import ParsedFormula
 from dsl.data.kinds import DAYS, Kind, complete, kind_of, standard
 from dsl.data.labels import check_any_labeled, labeled_part, sampling_probabilities
+from dsl.data.level_codes import LevelCodes
 from dsl.data.refusals import check_not_refused, refused_rows
 from dsl.data.sample import check_finite, check_left, complete_rows
 from dsl.data.source import Source
@@ -64,6 +65,10 @@ class Scan:
     cluster: IntArray | None = field(repr=False)
     """(N,) codes of the clusters."""
     n_clusters: int | None
+    absorbed: tuple[IntArray, ...] = field(default=(), repr=False)
+    """(N,) codes of the levels of each fixed effect."""
+    n_levels: tuple[int, ...] = ()
+    """Levels of each."""
 
 
 def scan(
@@ -132,6 +137,7 @@ class _Reading:
         self.masks: list[BoolArray] = []
         self.clusters: dict[object, int] = {}
         self.codes: list[IntArray] = []
+        self.effects = [LevelCodes(names) for names in columns.absorbed.values()]
         self.dropped: dict[str, int] = {}
         self.n_input = self.rows = self.n_labeled = 0
         self.all_labeled, self.prob, self.weight_sum = True, (np.inf, -np.inf, 0.0), 0.0
@@ -199,6 +205,8 @@ class _Reading:
         complete_frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
         new = [np.flatnonzero(labeled), *self._new_levels(complete_frame), *self._new_extremes(complete_frame)]
         self._cluster(frame)
+        for effect in self.effects:
+            effect.add(frame)
         self._draw(raw, np.flatnonzero(~labeled))
         places = np.unique(np.concatenate(new))
         self.parts.append(raw.iloc[places])
@@ -342,6 +350,8 @@ class _Reading:
             effective_rows=None if self.columns.weights is None else self.weight_sum**2 / self.weight_square,
             cluster=cluster,
             n_clusters=n_clusters,
+            absorbed=tuple(effect.of_rows for effect in self.effects),
+            n_levels=tuple(effect.count for effect in self.effects),
         )
 
     def _clusters(self) -> tuple[IntArray | None, int | None]:

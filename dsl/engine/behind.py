@@ -112,7 +112,7 @@ def _gram(block: Rows) -> FloatArray:
     if len(gold) == block.shape[0]:
         return np.asarray(gold.T @ (gold * (counted * block.weight)[:, None]))
     gram = gold.T @ (gold * counted[:, None])
-    if isinstance(block, Streamed) and not labels.imputed:
+    if isinstance(block, Streamed) and not (labels.imputed or labels.absorbs):
         predicted = _columns(labels, labels.predicted)
         return np.asarray(gram + block.facts.counted - predicted.T @ (predicted * counted[:, None]))
     for piece in block.pieces():
@@ -130,7 +130,7 @@ def _counted(block: Block) -> FloatArray:
 
 def _is_plain(block: Block) -> bool:
     """Whether columns are the fixed ones alone, as they stand."""
-    return not block.predicted.shape[1] and block.absorbed is None and block.left is None
+    return not block.predicted.shape[1] and not block.absorbs and block.left is None
 
 
 def _every(piece: Block, bread: FloatArray) -> FloatArray:

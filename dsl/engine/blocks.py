@@ -127,6 +127,9 @@ class Block:
     """(n, f + p) projection of the pseudo-columns on the fixed effects (`dsl.engine.absorb`)."""
     absorbed_outcome: FloatArray | None = None
     """(n,) projection of the pseudo-outcome on the fixed effects."""
+    levels: tuple[IntArray, ...] = ()
+    """(n,) level codes of each factor of fixed effects that are still to be absorbed (`dsl.engine.level_sums`), where rows are
+    a part of all."""
     effects: "Effects | None" = None
     """Factors whose effects multiply means (`dsl.engine.effects`). All rows of a level are needed: pieces of a block have none,
     but the `multiplier` that came of them."""
@@ -148,6 +151,11 @@ class Block:
     def shape(self) -> tuple[int, int]:
         """Rows and parameters."""
         return len(self.outcome), self.fixed.shape[1] + self.predicted.shape[1]
+
+    @property
+    def absorbs(self) -> bool:
+        """Whether columns have projections on fixed effects."""
+        return self.absorbed is not None
 
     @property
     def versions(self) -> tuple[Version, ...]:
@@ -242,6 +250,7 @@ class Block:
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            levels=tuple(codes[rows] for codes in self.levels),
             effects=None,
             multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),
@@ -266,6 +275,7 @@ class Block:
             offset=_rows_of(self.offset, rows),
             absorbed=_rows_of(self.absorbed, rows),
             absorbed_outcome=_rows_of(self.absorbed_outcome, rows),
+            levels=tuple(codes[rows] for codes in self.levels),
             effects=None,
             multiplier=_rows_of(self.multiplier, rows),
             imputed=tuple(version.rows(rows) for version in self.imputed),

@@ -228,13 +228,13 @@ def check_columns(block: Rows, names: tuple[str, ...], fixed_gram: FloatArray | 
         `shared_gram` of the fixed columns, where the caller has it.
     """
     _check_sizes(block, names, fixed_gram)
+    if block.absorbs:
+        _check_absorbed(block, names)
+        return
     if isinstance(block, Streamed):
         gold_fixed = block.own.fixed
         gram = block.facts.gram + _joint_gram(gold_fixed, block.gold)
     else:
-        if block.absorbed is not None:
-            _check_absorbed(block, names)
-            return
         gold_fixed = block.fixed[block.gold_rows]
         gram = _joint_gram(block.fixed, block.predicted, fixed_gram) + _joint_gram(gold_fixed, block.gold)
     # columns of length one: the smallest eigenvalue is then free of units
@@ -286,7 +286,7 @@ def _raise_dependent(null: FloatArray, names: tuple[str, ...], same: BoolArray) 
     )
 
 
-def _check_absorbed(block: Block, names: tuple[str, ...]) -> None:
+def _check_absorbed(block: Rows, names: tuple[str, ...]) -> None:
     k = len(names)
     within, before = np.zeros((k, k)), np.zeros(k)
     for piece in block.pieces():

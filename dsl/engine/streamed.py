@@ -133,13 +133,23 @@ class Streamed:
         """Number of measures, at least one."""
         return self.own.n_measures
 
-    def pieces(self, size: int | None = None) -> Iterator[Block]:
-        """One pass over all rows, in pieces as `Block.pieces` has them."""
+    @property
+    def absorbs(self) -> bool:
+        """Whether columns have projections on fixed effects."""
+        return self.own.absorbs
+
+    def blocks(self) -> Iterator[Block]:
+        """One pass over all rows, in the blocks in which they come."""
         for block in self.again():
             made = block
             for change in self.changes:
                 made = change(made)
-            yield from made.pieces(size)
+            yield made
+
+    def pieces(self, size: int | None = None) -> Iterator[Block]:
+        """The same in pieces as `Block.pieces` has them."""
+        for block in self.blocks():
+            yield from block.pieces(size)
 
     def labeled(self) -> Block:
         """The labelled rows alone."""

@@ -58,13 +58,16 @@ def meat_without_each(pilot: Pilot, rows: Streamed, tuning: FloatArray) -> Float
         meat += own.T @ own
         first += len(piece)
     known = np.concatenate(labels)
-    if problem.leave_out == BY_DESIGN_HC3:
+    by_design = problem.leave_out == BY_DESIGN_HC3
+    # effects that are absorbed have no leverage that is known
+    if by_design and not rows.absorbs:
         corrected = leverage_by_coefficient(
             rows.own, problem, at, pilot.fit.jacobian, basis=pilot.basis, parts=known, lambdas=lambdas[None]
         )
-        own, lost = pressed(known, corrected), lost @ np.hstack([np.eye(k), tuning]).T
+        own = pressed(known, corrected)
     else:
-        own, lost = plain(known), np.empty((0, k))
+        own = plain(known)
+    lost = lost @ np.hstack([np.eye(k), tuning]).T if by_design else np.empty((0, k))
     # influences are J^-1 times scores
     back = inverse(bread)
     return np.asarray(back @ (meat + own.T @ own) @ back.T + lost.T @ lost)

@@ -128,13 +128,11 @@ class Analysis:
         """The same for an estimator without predictions (`Sample.as_stated`)."""
         return replace(self, sample=self.sample.as_stated())
 
-    def blocks(self, *, tuned: bool = False) -> list[Blocks]:
-        """What makes the blocks of each equation."""
-        link = self.model.link
+    def blocks(self, *, tuned: bool = False, part: bool = False) -> list[Blocks]:
+        """What makes the blocks of each equation. `part` of all rows: what needs sums over all is left for later."""
         # columns of each factor, where effects multiply means
-        linear = isinstance(link, Link) and link.slope is None
-        factors = () if linear else tuple(self.columns.absorbed.values())
-        return [Blocks(design, self.sample, tuned=tuned, factors=factors) for design in self.designs]
+        factors = () if self.model.linear else tuple(self.columns.absorbed.values())
+        return [Blocks(design, self.sample, tuned=tuned, factors=factors, part=part) for design in self.designs]
 
     @property
     def gold(self) -> pd.DataFrame:
@@ -326,8 +324,7 @@ def _check_instruments(parsed: ParsedFormula, model: Model) -> None:
 
 def _check_offset(design: Design, columns: Columns, model: Model, call: Call) -> None:
     """Raise FormulaError where fixed effects of a linear model meet an offset."""
-    linear = isinstance(model.link, Link) and model.link.slope is None
-    if columns.absorbed and design.offset is not None and linear:
+    if columns.absorbed and design.offset is not None and model.linear:
         raise FormulaError(
             f"offset() cannot be combined with the fixed effects of model='{model.name}' (formula '{call.formula_text}'); "
             "subtract it from the outcome, as in 'I(y - z) ~ x | unit'"

@@ -192,7 +192,9 @@ def facts_of(analysis: Analysis, estimation: Estimation) -> SampleFacts:
 def _small_sample(analysis: Analysis, estimation: Estimation, vcov: str) -> float:
     # the rank of the fixed effects costs a decomposition, and only these factors count it among the parameters
     corrected = vcov in ("HC1", "CR1")
-    absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
+    absorbed = estimation.absorbed_rank
+    if absorbed is None:
+        absorbed = Blocks(analysis.design, analysis.sample).absorbed_rank if corrected else 0
     k = len(analysis.places) + absorbed
     counts = [estimation.n_clusters, None if analysis.sample.across is None else int(analysis.sample.across.max()) + 1]
     # of clusters in two ways the fewer

@@ -14,7 +14,7 @@ from dsl.data.arguments import warn_caller
 from dsl.data.formula.matrices import Design
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
-from dsl.engine.absorb import Absorber
+from dsl.engine.absorb import Absorber, Projections, projected
 from dsl.engine.blocks import Block, Effects, Instruments, Staged, Version
 from dsl.engine.effects import level_sums
 from dsl.engine.instruments import instrumented
@@ -35,10 +35,18 @@ class Blocks:
         Whether Lambda is to be chosen, for which absorbed fixed effects need more.
     factors : sequence of tuples of str
         Columns of each absorbed factor, in models whose effects multiply means. Empty in linear models.
+    part : bool
+        Whether these rows are a part of all, so that what needs sums over all is left for later.
     """
 
     def __init__(
-        self, design: Design, sample: Sample, *, tuned: bool = False, factors: Sequence[tuple[str, ...]] = ()
+        self,
+        design: Design,
+        sample: Sample,
+        *,
+        tuned: bool = False,
+        factors: Sequence[tuple[str, ...]] = (),
+        part: bool = False,
     ) -> None:
         self._factors = tuple(factors)
         self._said = set[tuple[str, ...]]()
@@ -48,7 +56,9 @@ class Blocks:
         self._gold_rows: IntArray = np.flatnonzero(sample.labeled)
         self._weight = sample.weight
         self._row_weight = sample.row_weight
-        self._absorber = Absorber(sample.absorbed, sample.row_weight) if sample.absorbed else None
+        whole = bool(sample.absorbed) and not part
+        self._absorber = Absorber(sample.absorbed, sample.row_weight) if whole else None
+        self._levels = sample.absorbed if part else ()
         self._absorbed_fixed: FloatArray | None = None
 
     @property
@@ -99,6 +109,7 @@ class Blocks:
             imputed=imputed if len(imputed) > 1 else (),
             measures=tuple(measures),
             staged=staged,
+            levels=self._levels,
         )
         if self._absorber is not None:
             block = self._absorb(block, self._absorber)
@@ -149,14 +160,18 @@ class Blocks:
         # values alone would leave the effects of levels without labelled rows undetermined.
         predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
         outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
-        absorbed = np.hstack([self._fixed_projection(absorber), absorber.project(predicted)])
         if self._factors:
+            absorbed = np.hstack([self._fixed_projection(absorber), absorber.project(predicted)])
             return self._multiplied(replace(block, absorbed=absorbed), self._sample.absorbed, design_weights)
-        return replace(
+        hats = (absorber.project(block.predicted), absorber.project(block.outcome)) if self._tuned else None
+        return projected(
             block,
-            absorbed=absorbed,
-            absorbed_outcome=absorber.project(outcome),
-            within=self._within(block, absorber) if self._tuned else None,
+            Projections(
+                fixed=self._fixed_projection(absorber),
+                predicted=absorber.project(predicted),
+                outcome=absorber.project(outcome),
+                within=hats,
+            ),
         )
 
     def _multiplied(self, block: Block, factors: Sequence[IntArray], rule: WeightRule) -> Block:
@@ -180,20 +195,6 @@ class Blocks:
             f"{len(bad)} of {levels} levels of '{'^'.join(columns)}' (first: {named}) have a (design-adjusted) sum of outcomes "
             "of zero or less: they have no effect whose exponential could be fitted. Coefficients use them all the same, as "
             "their moments need the sums alone; label more rows of these levels if their means matter",
-        )
-
-    def _within(self, block: Block, absorber: Absorber) -> Block:
-        # P x_hat and P y_hat. All versions are centred by these: what differs between them stays.
-        predicted, outcome = absorber.project(block.predicted), absorber.project(block.outcome)
-        return replace(
-            block,
-            fixed=block.fixed - self._fixed_projection(absorber),
-            predicted=block.predicted - predicted,
-            outcome=block.outcome - outcome,
-            imputed=tuple(
-                replace(version, predicted=version.predicted - predicted, outcome=version.outcome - outcome)
-                for version in block.imputed
-            ),
         )
 
     def gold_only(self) -> Block:
@@ -249,6 +250,7 @@ class Blocks:
             absorbed=absorbed,
             absorbed_outcome=absorbed_outcome,
             imputed=imputed if len(imputed) > 1 else (),
+            levels=self._levels,
         )
         if self._factors:
             return self._multiplied(replace(block, absorbed_outcome=None), self._sample.absorbed, imputed_weights)

@@ -35,7 +35,7 @@ def check_by_row(parsed: ParsedFormula, analysis: Analysis, found: Scan) -> None
                     data,
                     sample.labeled[mask],
                     columns.predicted,
-                    absorbed=False,
+                    absorbed=analysis.absorbed,
                     two_levels=sample.two_levels,
                     outcome_of=outcome_of(analysis.model),
                 )[0][0]

@@ -38,6 +38,8 @@ class Estimation:
     """Whether the moment is averaged over values of the predicted variables."""
     n_folds: int | None = None
     """Number of folds, where `folds` are not kept."""
+    absorbed_rank: int | None = None
+    """Rank of the fixed effects, where the analysis does not have all rows."""
     on_labels: bool = False
     """Whether the predictions of `targets` are those of the labelled rows alone."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import fit_split
+from dsl.engine.level_sums import absorb
 from dsl.engine.moments import gold_weights
 from dsl.engine.passes import Maker, Passes
 from dsl.engine.streamed import Streamed
@@ -34,7 +35,7 @@ def solve_streamed(
     make : callable
     tune : str, float or None
     """
-    passes, rows = streamed_rows(streaming, own, make)
+    passes, rows = streamed_rows(streaming, own, make, tune)
     (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
     starts = [_start(each, common) for each in rows]
 
@@ -44,8 +45,10 @@ def solve_streamed(
     return together(passes.run([fit] * len(rows)), common)
 
 
-def streamed_rows(streaming: Streaming, own: Sequence[Block], make: Make) -> tuple[Passes[Block], list[Streamed]]:
-    """All rows of each split with their facts, which takes a pass, and the passes that they share. `own` as `solve_streamed`."""
+def streamed_rows(
+    streaming: Streaming, own: Sequence[Block], make: Make, tune: Tune = None
+) -> tuple[Passes[Block], list[Streamed]]:
+    """All rows of each split with their facts, which takes a pass, and the passes that they share. Arguments as `solve_streamed`."""
 
     def read() -> Iterator[Maker[Block]]:
         for chunk in streaming.chunks():
@@ -61,6 +64,8 @@ def streamed_rows(streaming: Streaming, own: Sequence[Block], make: Make) -> tup
         )
         for split, labels in enumerate(own)
     ]
+    if streaming.analysis.absorbed:
+        return passes, absorb(passes, rows, streaming.scan.n_levels, tuned=tune is not None)
     return passes, passes.run([lambda split: rows[split].with_facts()] * len(rows))
 
 

@@ -46,6 +46,7 @@ def look_streamed(streaming: Streaming, call: Call) -> Streaming:
         labeled=drawn,
         labeling=Labeling(prob=thinned, drawn=drawn, fixed_size=sample.equal_prob),
         cluster=None if sample.cluster is None else sample.cluster[mask],
+        absorbed=tuple(np.unique(codes[mask], return_inverse=True)[1] for codes in sample.absorbed),
     )
     looked = look(part, analysis.columns, data, None)
     return replace(streaming, analysis=replace(analysis.noted(notes), looked=looked))

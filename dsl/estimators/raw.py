@@ -45,9 +45,9 @@ def raw_again(analysis: Analysis, call: Call, splits: Splits) -> Iterator[list[B
 def adjusted(analysis: Analysis, call: Call, *, several: bool = True, checked: bool = False) -> list[Block]:
     """Each equation's block: gold values and raw surrogates, the first of each variable or all of them.
 
-    `checked` is whether scales have been compared before.
+    `checked` is whether these are a part of rows whose scales have been compared before.
     """
-    every = analysis.blocks(tuned=call.tune is not None)
+    every = analysis.blocks(tuned=call.tune is not None, part=checked)
     found = raw_measures(analysis, call.surrogates, call.estimator, checked=checked) if several else []
     if len(found) < 2:
         raw = found[0] if found else raw_versions(analysis, call.pairs, call.estimator, checked=checked)

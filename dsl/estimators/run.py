@@ -8,6 +8,7 @@ from dsl._typing import Arguments, Record
 from dsl.data.refusals import check_not_refused
 from dsl.data.sample import Sample, notes_on_training
 from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3
+from dsl.engine.level_sums import rank_of
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.assemble import assemble, facts_of
 from dsl.estimators.call import Call, Execution, Lost
@@ -53,11 +54,7 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
         No estimate, or one that is not a number.
     """
     entry = ESTIMATORS[call.estimator]
-    if analysis.absorbed and call.leave_out not in (None, "PRESS", BY_DESIGN_HC3):
-        raise ArgumentError(
-            f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
-            f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
-        )
+    _check_left_out(call, analysis)
     analysis = replace(analysis, leave_out=call.leave_out, by_design=call.vcov in (BY_DESIGN, BY_DESIGN_HC3))
     check_stages(call)
     if not entry.uses_surrogates:
@@ -79,6 +76,15 @@ def run(call: Call, analysis: Analysis, execution: Execution | None = None) -> F
     return fit
 
 
+def _check_left_out(call: Call, analysis: Analysis) -> None:
+    """Raise ArgumentError where a covariance would leave units out of absorbed fixed effects."""
+    if analysis.absorbed and call.leave_out not in (None, "PRESS", BY_DESIGN_HC3):
+        raise ArgumentError(
+            f"vcov='{call.vcov}' does not leave units out of absorbed fixed effects (model='{call.model}'); write them as "
+            f"dummies where the model can have them ('y ~ x + factor(unit)'), or use {plain_vcov(call.cluster)}"
+        )
+
+
 def run_streaming(call: Call, streaming: Streaming, execution: Execution) -> Fit:
     """As `run`, for rows that come in blocks.
 
@@ -93,6 +99,7 @@ def run_streaming(call: Call, streaming: Streaming, execution: Execution) -> Fit
         raise NeedsAllRowsError(
             f"estimator='{call.estimator}' cannot be had yet where data are read in blocks; use {able}, or {INSTEAD}"
         )
+    _check_left_out(call, streaming.analysis)
     analysis = replace(streaming.analysis, leave_out=call.leave_out, by_design=call.vcov in (BY_DESIGN, BY_DESIGN_HC3))
     if entry.learns and call.folds is None:
         analysis = analysis.noted(notes_on_splits(call.learner, call.sample_split))
@@ -100,6 +107,9 @@ def run_streaming(call: Call, streaming: Streaming, execution: Execution) -> Fit
     try:
         with np.errstate(all="ignore"):
             estimation = entry.streamed(streaming, call, execution)
+            if analysis.absorbed and call.vcov in ("HC1", "CR1"):
+                rank = rank_of(streaming.scan.absorbed, streaming.scan.n_levels)
+                estimation = replace(estimation, absorbed_rank=rank)
             fit = assemble(streaming.analysis, estimation, call, streamed_facts(streaming, estimation))
     except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError, OverflowError) as error:
         raise EstimationError(f"the computation broke down ({error}); {ADVICE}") from error

@@ -86,10 +86,10 @@ def stream_means(streaming: Streaming, call: Call, execution: Execution) -> Esti
 
     def make(chunk: Chunk) -> Maker[Block]:
         found = known.predictions(seen(chunk.analysis), folds.of(chunk.places), chunk.places)
-        blocks = Blocks(chunk.analysis.design, chunk.analysis.sample)
+        (blocks,) = chunk.analysis.blocks(part=True)
         return lambda split: blocks.dsl(dict(zip(names, found[split].T, strict=True)))
 
-    (own,) = labels.blocks()
+    (own,) = labels.blocks(part=True)
     at_labels = [own.dsl(dict(zip(names, split.T, strict=True))) for split in predictions]
     solved = solve_streamed(streaming, streaming.problem(), at_labels, make, call.tune)
     fitted = CrossFit(predictions=predictions, learners=held.learners, reasons=held.reasons)
@@ -117,9 +117,10 @@ def _stream_distribution(streaming: Streaming, call: Call, execution: Execution,
 
     def make(chunk: Chunk) -> Maker[Block]:
         found = held.on(seen(chunk.analysis), folds.of(chunk.places))
-        return _imputed(Blocks(chunk.analysis.design, chunk.analysis.sample), found)
+        (blocks,) = chunk.analysis.blocks(part=True)
+        return _imputed(blocks, found)
 
-    (own,) = labels.blocks()
+    (own,) = labels.blocks(part=True)
     maker = _imputed(own, known)
     solved = solve_streamed(
         streaming, streaming.problem(), [maker(split) for split in range(len(mine))], make, call.tune
@@ -173,12 +174,12 @@ def stream_naive(streaming: Streaming, call: Call, execution: Execution) -> Esti
     raw_versions(streaming.analysis, call.pairs, call.estimator)
 
     def make(chunk: Chunk) -> Maker[Block]:
-        (blocks,) = chunk.analysis.blocks()
+        (blocks,) = chunk.analysis.blocks(part=True)
         raw = raw_versions(chunk.analysis, call.pairs, call.estimator, checked=True)
         block = blocks.naive([blocks.version(*each) for each in raw])
         return lambda split: block
 
-    (own,) = streaming.labels.blocks()
+    (own,) = streaming.labels.blocks(part=True)
     raw = raw_versions(streaming.labels, call.pairs, call.estimator, checked=True)
     like = own.naive([own.version(*each) for each in raw])
     solved = solve_streamed(streaming, streaming.problem(), [like.labeled()], make)

@@ -194,6 +194,7 @@ class Streaming:
             row_weight=None if weights is None else weights * (self.n / (self.scan.weight_sum or 1.0)),
             cluster=None,
             across=None,
+            absorbed=tuple(codes[first : first + len(frame)] for codes in self.scan.absorbed),
             features=features_on(frame, self.levels),
         )
         designs = tuple(design.on(frame, slice(low, high)) for design in self.analysis.designs)
@@ -264,7 +265,7 @@ def prepare_streaming(
         source=source,
         scan=found,
         analysis=analysis,
-        labels=_labels_of(analysis),
+        labels=_labels_of(analysis, found),
         levels=feature_levels(analysis.sample.data, columns),
         needed=tuple(name for name in source.names if name in wanted.difference(columns.predicted)),
         rows=rows,
@@ -283,7 +284,7 @@ def _check_can(call: Call, columns: Columns) -> None:
     """Raise NeedsAllRowsError for what needs all rows at once."""
     model = MODELS[call.model]
     asked = {
-        f"the fixed effects of model='{call.model}'": bool(columns.absorbed),
+        f"the fixed effects of model='{call.model}'": bool(columns.absorbed) and not model.linear,
         f"model='{call.model}'": model.instruments,
         "a learner that reads texts (text=)": call.text is not None,
         "design= (pass sample_prob= with its probabilities, and cluster= with its units)": call.design is not None,
@@ -331,7 +332,7 @@ def _among_all(sample: Sample, found: Scan, call: Call) -> Sample:
     )
 
 
-def _labels_of(analysis: Analysis) -> Analysis:
+def _labels_of(analysis: Analysis, found: Scan) -> Analysis:
     """The labelled rows alone."""
     sample, mask = analysis.sample, analysis.sample.labeled
     data = sample.data[mask]
@@ -345,6 +346,8 @@ def _labels_of(analysis: Analysis) -> Analysis:
         labeling=sample.labeling.at(mask),
         row_weight=None if sample.row_weight is None else sample.row_weight[mask],
         cluster=None if sample.cluster is None else sample.cluster[mask],
+        # levels as all rows have them
+        absorbed=tuple(codes[found.gold_rows] for codes in found.absorbed),
         features=sample.features[mask],
     )
     designs = tuple(design.on(data, slice(None)) for design in analysis.designs)

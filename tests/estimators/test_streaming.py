@@ -157,7 +157,11 @@ def test_labels_that_do_not_look_drawn_are_named() -> None:
 REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a spread": ("y ~ scale(x)", {}, ["scale(x)", "depend on all rows"]),
     "knots": ("y ~ ns(x, 3)", {}, ["ns(x", "knots"]),
-    "fixed effects": ("y ~ x | g", {"model": "felm"}, ["fixed effects"]),
+    "fixed effects": (
+        "k ~ x | g",
+        {"model": "poisson", "predicted_var": "k", "prediction": "guess"},
+        ["fixed effects"],
+    ),
     "instruments": ("z ~ x | y ~ score", {"model": "iv"}, ["model='iv'"]),
     "two ways": ("y ~ x", {"cluster": ["cl", "g"]}, ["clusters in two ways"]),
     "leave out": ("y ~ x", {"vcov": "HC3"}, ["vcov='HC3'"]),

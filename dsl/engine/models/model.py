@@ -69,3 +69,8 @@ class Model:
     """Literature that the report's methods paragraph cites, in full."""
     ratio: str | None = None
     """What exp(coefficient) is called ("odds ratio"), empty where it has no name, None where it says nothing of its own."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether the mean is the linear predictor."""
+        return isinstance(self.link, Link) and self.link.slope is None

@@ -1,0 +1,239 @@
+"""Fixed effects of rows that come in blocks: sums over levels, which are all that a projection needs of the rows.
+
+The first pass sums the columns over the levels of each factor, and the weights over pairs of levels of two. `LevelSystem` makes
+the effects of them, levels x columns numbers, and later passes look a row's projection up by its levels. With several factors a
+second pass sums what the projection leaves, which takes the effects to rounding error.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+import numpy as np
+import scipy.sparse as sp
+
+from dsl._typing import FloatArray, IntArray
+from dsl.engine.absorb import LevelSystem, Projections, pairs_of, projected
+from dsl.engine.blocks import Block
+from dsl.engine.moments import pseudo_values
+from dsl.engine.passes import Passes
+from dsl.engine.streamed import Streamed, facts_of
+
+MERGED = 1_000_000
+"""Pairs of levels that are held in parts before these are added up."""
+
+
+class LevelSums:
+    """Weighted sums of columns over the levels of each factor, block after block.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Levels of each factor.
+
+    Examples
+    --------
+    >>> sums = LevelSums([2])
+    >>> sums.add((np.array([1, 0]),), np.array([[5.0], [7.0]]))
+    >>> sums.add((np.array([1]),), np.array([[2.0]]))
+    >>> sums.of_factors[0].tolist()
+    [[7.0], [7.0]]
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._counts = counts
+        # a row for each column, so that those of one stand next to each other
+        self._sums: list[FloatArray] = []
+
+    def add(self, factors: Sequence[IntArray], values: FloatArray, weight: FloatArray | None = None) -> None:
+        """Some rows: level codes (n,) of each factor, values (n, columns), and what the rows count for (n,)."""
+        self._sums = self._sums or [np.zeros((values.shape[1], count)) for count in self._counts]
+        counted = values if weight is None else values * weight[:, None]
+        for sums, codes in zip(self._sums, factors, strict=True):
+            count = sums.shape[1]
+            if len(codes) >= count:
+                for own, column in zip(sums, counted.T, strict=True):
+                    own += np.bincount(codes, column, minlength=count)
+                continue
+            # few rows of many levels: those that occur
+            found, place = np.unique(codes, return_inverse=True)
+            for own, column in zip(sums, counted.T, strict=True):
+                own[found] += np.bincount(place, column, minlength=len(found))
+
+    @property
+    def of_factors(self) -> list[FloatArray]:
+        """(levels, columns) of each factor."""
+        return [each.T for each in self._sums]
+
+
+class Normal:
+    """The normal equations of the dummies, block after block."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._counts, self._totals = counts, LevelSums(counts)
+        self._pairs: dict[tuple[int, int], sp.csr_matrix] = {}
+        self._held: list[dict[tuple[int, int], sp.csr_matrix]] = []
+
+    def add(self, factors: Sequence[IntArray], weight: FloatArray | None = None) -> None:
+        """Some rows, as `LevelSums.add`."""
+        counted = np.ones(len(factors[0])) if weight is None else weight
+        self._totals.add(factors, counted[:, None])
+        if len(factors) > 1:
+            self._held.append(pairs_of(factors, self._counts, counted))
+            # as many as there are already, so that each is added few times
+            if sum(map(_size, self._held)) > max(MERGED, _size(self._pairs)):
+                self._merge()
+
+    def _merge(self) -> None:
+        for part in self._held:
+            self._pairs = {key: own + self._pairs[key] if self._pairs else own for key, own in part.items()}
+        self._held = []
+
+    @property
+    def system(self) -> LevelSystem:
+        """That of all rows."""
+        self._merge()
+        return LevelSystem([each[:, 0] for each in self._totals.of_factors], self._pairs)
+
+
+def rank_of(factors: Sequence[IntArray], counts: Sequence[int]) -> int:
+    """`LevelSystem.rank` of factors with level codes (N,) of all rows.
+
+    Examples
+    --------
+    >>> rank_of([np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])], [2, 2])
+    3
+    """
+    if len(counts) == 1:
+        return counts[0]
+    normal = Normal(counts)
+    for start in range(0, len(factors[0]), MERGED):
+        normal.add([codes[start : start + MERGED] for codes in factors])
+    return normal.system.rank
+
+
+def _size(pairs: dict[tuple[int, int], sp.csr_matrix]) -> int:
+    return sum(int(each.nnz) for each in pairs.values())
+
+
+class Lookup:
+    """Rows' sums of the effects of their levels.
+
+    Parameters
+    ----------
+    effects : sequence of (levels, columns) arrays
+        Of each factor.
+    """
+
+    def __init__(self, effects: Sequence[FloatArray]) -> None:
+        self._effects = [np.ascontiguousarray(each) for each in effects]
+        self._lock, self._last = Lock(), (object(), np.empty((0, 0)))
+
+    def at(self, factors: Sequence[IntArray]) -> FloatArray:
+        """Of some rows with these level codes (n,) of each factor, (n, columns). To be read only."""
+        # all splits ask for the same rows, one after the other
+        with self._lock:
+            before, found = self._last
+            if before is not factors[0]:
+                found = self._effects[0][factors[0]]
+                for own, codes in zip(self._effects[1:], factors[1:], strict=True):
+                    found += own[codes]
+                self._last = factors[0], found
+            return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorbed:
+    """What puts the projections on the effects into blocks of one split."""
+
+    fixed: Lookup = field(repr=False)
+    """Of the columns that no split changes."""
+    moving: Lookup = field(repr=False)
+    """Of `moving_columns`."""
+    tuned: bool
+
+    def on(self, block: Block) -> Block:
+        """Some rows, whose level codes the block has, with their projections."""
+        p = block.predicted.shape[1]
+        moving = self.moving.at(block.levels)
+        own, outcome, hats, hat = np.split(moving, np.cumsum([p, 1, p if self.tuned else 0]), axis=1)
+        found = Projections(
+            fixed=self.fixed.at(block.levels),
+            predicted=own,
+            outcome=outcome[:, 0],
+            within=(hats, hat[:, 0]) if self.tuned else None,
+        )
+        return replace(projected(block, found), levels=())
+
+
+def moving_columns(block: Block, *, tuned: bool) -> FloatArray:
+    """Columns whose projections differ between splits: of pseudo-values, and for tuning of predicted ones, (n, .)."""
+    predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
+    outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
+    hats = [block.predicted, block.outcome[:, None]] if tuned else []
+    return np.hstack([predicted, outcome[:, None], *hats])
+
+
+def absorb(passes: Passes[Block], rows: Sequence[Streamed], counts: Sequence[int], *, tuned: bool) -> list[Streamed]:
+    """Rows of each split with their facts, and with projections on the fixed effects in every block.
+
+    Parameters
+    ----------
+    passes : Passes
+    rows : sequence of Streamed
+        Whose blocks have `Block.levels`.
+    counts : sequence of int
+        Levels of each factor among all rows.
+    tuned : bool
+        Whether a Lambda is to be chosen.
+
+    Raises
+    ------
+    ConvergenceError
+        The factors are too weakly connected.
+    """
+    normal = Normal(counts)
+
+    def columns(split: int, block: Block) -> FloatArray:
+        moving = moving_columns(block, tuned=tuned)
+        # what no split changes is summed in the first
+        return moving if split else np.hstack([moving, block.fixed])
+
+    def first(split: int) -> tuple[Streamed, LevelSums]:
+        own, sums = rows[split], LevelSums(counts)
+
+        def counted() -> Iterator[Block]:
+            for block in own.blocks():
+                sums.add(block.levels, columns(split, block), block.row_weight)
+                if split == 0:
+                    normal.add(block.levels, block.row_weight)
+                yield from block.pieces()
+
+        return replace(own, known=facts_of(counted(), own.shape[1])), sums
+
+    found = passes.run([first] * len(rows))
+    system = normal.system
+    sizes = [system.size(sums.of_factors) for _, sums in found]
+    effects = [system.effects(sums.of_factors, size) for (_, sums), size in zip(found, sizes, strict=True)]
+    if len(counts) > 1:
+
+        def second(split: int) -> LevelSums:
+            sums, known = LevelSums(counts), Lookup(effects[split])
+            for block in rows[split].blocks():
+                sums.add(block.levels, columns(split, block) - known.at(block.levels), block.row_weight)
+            return sums
+
+        # refinement: to rounding error
+        left = [
+            system.effects(sums.of_factors, size)
+            for sums, size in zip(passes.run([second] * len(rows)), sizes, strict=True)
+        ]
+        effects = [[a + b for a, b in zip(one, more, strict=True)] for one, more in zip(effects, left, strict=True)]
+    width = rows[0].own.fixed.shape[1]
+    cut = effects[0][0].shape[1] - width
+    fixed = Lookup([each[:, cut:] for each in effects[0]])
+    effects[0] = [each[:, :cut] for each in effects[0]]
+    return [
+        own.changed(Absorbed(fixed=fixed, moving=Lookup(moving), tuned=tuned).on, own.known)
+        for (own, _), moving in zip(found, effects, strict=True)
+    ]

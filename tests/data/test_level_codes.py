@@ -1,0 +1,40 @@
+"""Codes of levels that come in blocks against those of all rows at once."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dsl.data.level_codes import LevelCodes
+
+rng = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "a": rng.integers(0, 6, 80),
+        "b": rng.choice(["x", "y", "z"], 80),
+        "c": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 3, 80), unit="D"),
+    }
+)
+
+
+@pytest.mark.parametrize("names", [["a"], ["b"], ["c"], ["a", "b"], ["c", "a", "b"]])
+@pytest.mark.parametrize("sizes", [[80], [1] * 80, [0, 30, 0, 50]])
+def test_codes_are_those_of_all_rows(names: list[str], sizes: list[int]) -> None:
+    codes = LevelCodes(names)
+    for start, stop in pairwise(np.cumsum([0, *sizes])):
+        codes.add(FRAME.iloc[start:stop])
+    expected = FRAME.groupby(names, sort=False).ngroup().to_numpy()
+    assert codes.of_rows.tolist() == expected.tolist()
+    assert codes.count == expected.max() + 1
+
+
+def test_values_of_other_types_are_the_same_level() -> None:
+    codes = LevelCodes(["a"])
+    codes.add(pd.DataFrame({"a": [2, 1]}))
+    codes.add(pd.DataFrame({"a": [1.0, 2.0, 3.0]}))
+    assert codes.of_rows.tolist() == [0, 1, 1, 0, 2]
+
+
+def test_no_rows() -> None:
+    assert LevelCodes(["a"]).of_rows.tolist() == []

@@ -48,7 +48,7 @@ def solve_streamed(
 def streamed_rows(
     streaming: Streaming, own: Sequence[Block], make: Make, tune: Tune = None
 ) -> tuple[Passes[Block], list[Streamed]]:
-    """All rows of each split with their facts, which takes a pass, and the passes that they share. Arguments as `solve_streamed`."""
+    """All rows of each split with their facts, which takes a pass, and the passes that they share. As `solve_streamed`."""
 
     def read() -> Iterator[Maker[Block]]:
         for chunk in streaming.chunks():

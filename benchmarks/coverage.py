@@ -32,6 +32,9 @@ from scipy.special import expit
 
 import dsl
 from benchmarks import measure
+from dsl.data.formula.caller import NOBODY, call_among
+from dsl.estimators.kept import analyses_kept
+from dsl.learners.crossfit import predictions_kept
 
 ROWS, GROUPS, ALIKE = 2_000, 20, 0.3
 TRUTH = pd.Series({"Intercept": 0.2, "X": -0.4, "D": 0.8})
@@ -82,28 +85,42 @@ def draw(seed: int, design: str, model: str, hidden: str, n_labels: int) -> pd.D
     return table
 
 
-def fitted(data: pd.DataFrame, design: str, model: str, hidden: str, call: dict[str, Any]) -> pd.DataFrame | None:
-    """Error, standard error and half width of each coefficient; None where there is no estimate, which errors name."""
+def fitted(data: pd.DataFrame, design: str, model: str, hidden: str, call: dict[str, Any]) -> np.ndarray:
+    """Error, standard error and half width of each coefficient, (k, 3); NaN where there is no estimate, which errors name."""
     known = {"simple": {}, "unequal": {"sample_prob": "P"}, "clusters": {"cluster": "G"}}[design]
     if design == "clusters" and call.get("vcov") == "HC2":
         call = {**call, "vcov": "CR2"}
     try:
-        fit = dsl.dsl(
-            "Y ~ X + D",
-            data,
-            model=model,
-            predicted_var=hidden,
-            prediction="S",
-            sl_method="ridge",
-            sample_split=1,
-            seed=1,
-            **known,
-            **call,
+        fit = call_among(
+            NOBODY,
+            dsl.dsl,
+            {
+                "formula": "Y ~ X + D",
+                "data": data,
+                "model": model,
+                "predicted_var": hidden,
+                "prediction": "S",
+                "sl_method": "ridge",
+                "sample_split": 1,
+                "seed": 1,
+                **known,
+                **call,
+            },
         )
     except dsl.exceptions.EstimationError:
-        return None
-    ends = fit.conf_int()
-    return pd.DataFrame({"error": fit.params - TRUTH, "se": fit.bse, "half": (ends[1] - ends[0]) / 2})
+        return np.full((len(TRUTH), 3), np.nan)
+    own = fit.core
+    assert own.names == tuple(TRUTH.index)
+    low, high = own.conf_int().T
+    return np.column_stack([own.params - TRUTH.to_numpy(), own.bse, (high - low) / 2])
+
+
+def every_call(data: pd.DataFrame, design: str, model: str, hidden: str) -> pd.DataFrame:
+    """`fitted` of all calls, which share what is prepared and predicted: one row for each call and coefficient."""
+    with analyses_kept(), predictions_kept():
+        values = np.vstack([fitted(data, design, model, hidden, call) for call in CALLS.values()])
+    terms, calls = np.tile(TRUTH.index.to_numpy(), len(CALLS)), np.repeat(list(CALLS), len(TRUTH))
+    return pd.DataFrame({"term": terms, **dict(zip(("error", "se", "half"), values.T, strict=True)), "call": calls})
 
 
 def make_draws(args: argparse.Namespace) -> None:
@@ -119,14 +136,8 @@ def make_draws(args: argparse.Namespace) -> None:
                 continue
             design, model, hidden, n_labels = cell
             data = draw(seed, *cell)
-            rows = []
-            for name, call in CALLS.items():
-                found = fitted(data, design, model, hidden, call)
-                if found is None:
-                    found = pd.DataFrame(np.nan, TRUTH.index, ["error", "se", "half"])
-                rows.append(found.rename_axis("term").reset_index().assign(call=name))
             about = {"design": design, "model": model, "hidden": hidden, "n": n_labels, "seed": seed}
-            made = pd.concat(rows).assign(**about)
+            made = every_call(data, design, model, hidden).assign(**about)
             made.to_csv(args.store, mode="a", header=not args.store.exists(), index=False, float_format="%.10g")
 
 

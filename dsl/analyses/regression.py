@@ -1,7 +1,6 @@
 """The public call: check arguments, then hand data from one room to the next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from numpy.typing import ArrayLike
@@ -28,9 +27,9 @@ from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
 from dsl.engine.behind import FEW
 from dsl.engine.instruments import WEAK
-from dsl.estimators.analysis import look, look_at_training
+from dsl.estimators.analysis import look_at_training
 from dsl.estimators.call import Call, Execution
-from dsl.estimators.kept import analysis_for
+from dsl.estimators.kept import analysis_for, look_for
 from dsl.estimators.looked import look_streamed
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t, resolve_vcov
 from dsl.estimators.options import OPTIONS, check_options
@@ -329,7 +328,7 @@ def dsl(
             cluster=call.cluster,
             clusters=target != "finite",
         )
-        analysis = replace(analysis, looked=look(analysis.sample, analysis.columns, data, design))
+        analysis = look_for(analysis, data, design)
     if ESTIMATORS[call.estimator].uses_labels:
         look_at_training(analysis.sample, analysis.columns, data)
     fit = run(call, analysis, execution)
@@ -343,7 +342,7 @@ def _warn_about_few(fit: Fit) -> None:
     chosen = isinstance(fit.call.tune, str)
     if not fit.estimator.uses_labels or (fit.estimator.uses_surrogates and not chosen):
         return
-    few = [f"'{name}' ({count:.1f})" for name, count in fit.labels_behind.items() if count < FEW]
+    few = [f"'{n}' ({count:.1f})" for n, count in zip(fit.names, fit.splits.behind, strict=True) if count < FEW]
     if few:
         units = " (a cluster counts as one)" if fit.sample.n_clusters is not None else ""
         of = "any coefficient" if fit.estimator.two_sample else "these coefficients"

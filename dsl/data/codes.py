@@ -29,7 +29,8 @@ NEVER = frozenset(("", "nan", "nat", "n/a", "n.a.", "n.a", "#n/a", "<na>", "null
 WORDS = frozenset(("na", "none", "missing", "not available"))
 """Words that say missing, or are labels: Namibia, no topic."""
 DIGITS = tuple(float(digit * times) for digit in "789" for times in range(1, 6))
-NUMBERS = np.array(sorted({sign * n for n in (*DIGITS, 97.0, 98.0, 997.0, 998.0) for sign in (-1.0, 1.0)}))
+_OFTEN = frozenset(sign * n for n in (*DIGITS, 97.0, 98.0, 997.0, 998.0) for sign in (-1.0, 1.0))
+NUMBERS = np.array(sorted(_OFTEN))
 """Numbers that are often codes."""
 FEWEST = 3
 """Rows with a number from which it may be a code."""
@@ -323,7 +324,7 @@ def far_codes(values: FloatArray) -> list[float]:
     if np.isnan(low) or np.isnan(high):
         known = values[~np.isnan(values)]
         low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
-    if not np.isin((low, high), NUMBERS).any():
+    if float(low) not in _OFTEN and float(high) not in _OFTEN:
         return []
     found, counts = np.unique(known[np.isin(known, NUMBERS)], return_counts=True)
     out: list[float] = []

@@ -113,6 +113,11 @@ def labels_known() -> Iterator[None]:
         _LOOKING.reset(token)
 
 
+def how_looked_at() -> tuple[object, ...]:
+    """What `looked_at` takes from its surroundings: the user's own table, and whether labels are looked at."""
+    return _ASKED.get(), _LOOKING.get()
+
+
 def looked_at(
     sample: Sample, columns: Columns, data: TableLike, design: SamplingDesign | None = None
 ) -> tuple[Tested, ...]:

@@ -263,7 +263,7 @@ def as_float(column: pd.Series) -> FloatArray | None:
 
 def complete(column: pd.Series) -> pd.Series:
     """A column without missing values in numpy's dtype, where only these asked for another one. One with some as it is."""
-    if column.isna().any():
+    if isinstance(column.dtype, np.dtype) or column.isna().any():
         return column
     if isinstance(column.dtype, pd.BooleanDtype):
         return column.astype(bool)

@@ -108,7 +108,7 @@ def check_any_labeled(found: bool, columns: Columns) -> None:
 
 def labeled_part(frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """`labeled_rows` of some rows, among which there may be none."""
-    gold = frame[list(columns.predicted)].notna().to_numpy()
+    gold = np.column_stack([frame[name].notna().to_numpy() for name in columns.predicted])
     everything, something = np.asarray(gold.all(axis=1)), np.asarray(gold.any(axis=1))
     stated = stated_rows(frame, columns)
     if stated is None:

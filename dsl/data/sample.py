@@ -191,7 +191,8 @@ def prepare(
         labeling, after = (None if each is None else each.at(keep) for each in (labeling, after))
     stated = draw = _as_stated(labeling, probability, labeled)
     # once rows with missing values are gone, nullable truth values and whole numbers can be plain ones
-    frame = table_of({str(name): complete(frame[name]) for name in frame}, frame.index)
+    if not all(isinstance(kind, np.dtype) for kind in frame.dtypes):
+        frame = table_of({str(name): complete(frame[name]) for name in frame}, frame.index)
     notes += _drop_unused_categories(frame)
     cluster, n_clusters = _clusters(frame, columns, stated.labeling)
     if trained.any():
@@ -352,8 +353,9 @@ def _check_text(column: pd.Series, role: str) -> None:
 
 def check_finite(frame: pd.DataFrame, but: str | None = None) -> None:
     """Raise InfiniteValueError for infinite numbers. Probabilities (`but`) have a check of their own, whose message says more."""
-    frame = frame if but is None else frame.drop(columns=but)
     for name in frame.columns:
+        if name == but:
+            continue
         values = frame[name].to_numpy()
         if values.dtype.kind != "f":
             continue

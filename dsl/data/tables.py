@@ -58,6 +58,12 @@ def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: plain(frame[name]) for name in columns}, index=frame.index, copy=False)
 
 
+def some_rows(table: pd.DataFrame, columns: Sequence[str], rows: BoolArray) -> pd.DataFrame:
+    """Columns of a table on the rows of a mask. pandas' own ``loc`` spends ten times as long on finding a few columns by name."""
+    labels = table.index[rows]
+    return table_of({name: pd.Series(table[name].array[rows], index=labels, copy=False) for name in columns}, labels)
+
+
 def table_of(columns: Mapping[str, pd.Series], rows: pd.Index) -> pd.DataFrame:
     """A table of columns as they are, which is asked for single ones again and again."""
     out = pd.DataFrame(columns, index=rows, copy=False)
@@ -76,7 +82,10 @@ def in_one_piece(column: pd.Series) -> pd.Series:
 def raw_column(data: TableLike, name: str) -> pd.Series:
     """One column as it is, for a look at it."""
     if isinstance(data, pd.DataFrame):
-        return data.iloc[:, column_names(data).index(name)]
+        # whose name is text, as most are, and no other's
+        place = data.columns.get_loc(name) if name in data.columns else -1
+        alone = isinstance(place, int) and place >= 0
+        return data[name] if alone else data.iloc[:, column_names(data).index(name)]
     if isinstance(data, Mapping):
         return pd.Series(next(column for key, column in data.items() if str(key) == name))
     return nw.from_native(data, eager_only=True)[name].to_pandas()

@@ -17,7 +17,7 @@ from dsl.data.formula.rlang.values import level_texts
 from dsl.data.messages import each_value, rows_left_out
 from dsl.data.recorded import COLUMNS
 from dsl.data.sample import Sample, prepare
-from dsl.data.tables import TableLike, column_names, is_category, to_pandas
+from dsl.data.tables import TableLike, column_names, is_category, some_rows, table_of, to_pandas
 from dsl.engine.fixed_size import Draw
 from dsl.engine.intervals import kish
 from dsl.engine.labeling import Labeling
@@ -137,12 +137,12 @@ class Analysis:
     @property
     def gold(self) -> pd.DataFrame:
         """Gold values of the labelled rows, (n, q)."""
-        return self.sample.data.loc[self.sample.labeled, list(self.predicted)]
+        return some_rows(self.sample.data, self.predicted, self.sample.labeled)
 
     @property
     def gold_to_learn(self) -> pd.DataFrame:
         """Those of the rows that learners see, (n, q): all but the ones that the predictions' maker has seen."""
-        return self.sample.data.loc[self.sample.judged, list(self.predicted)]
+        return some_rows(self.sample.data, self.predicted, self.sample.judged)
 
     def problem(self) -> Problem:
         """The engine's problem on all rows."""
@@ -202,7 +202,7 @@ def prepare_analysis(
     designs, levels = build_each(
         parsed,
         # of many columns, most are seen by learners alone
-        sample.data[[name for name in sample.data if name in parsed.variables]],
+        table_of({name: sample.data[name] for name in sample.data if name in parsed.variables}, sample.labels),
         sample.labeled,
         columns.predicted,
         absorbed=bool(columns.absorbed),

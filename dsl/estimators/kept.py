@@ -1,20 +1,34 @@
 """Analyses of calls that differ by the estimator alone: prepared once, where somebody asks for it."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar
 
+from dsl.data.design import SamplingDesign
+from dsl.data.drawn import Tested, how_looked_at
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.tables import TableLike
-from dsl.estimators.analysis import Analysis, prepare_analysis
+from dsl.estimators.analysis import Analysis, look, prepare_analysis
 from dsl.estimators.call import Call
+
+T = TypeVar("T")
 
 LATER = frozenset(
     ("estimator", "sl_method", "family", "cross_fit", "sample_split", "seed", "folds", "tune", "vcov", "use_t")
 )
 """Arguments that come in after the analysis is prepared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What a look at the labels found."""
+
+    how: tuple[object, ...]
+    found: tuple[Tested, ...]
+    said: list[warnings.WarningMessage]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +38,7 @@ class _Prepared:
     functions: Functions
     analysis: Analysis
     said: list[warnings.WarningMessage]
+    looks: list["_Look"] = field(default_factory=list)
 
     def serves(self, call: Call, data: TableLike, functions: Functions) -> bool:
         """Whether the analysis is that of another call."""
@@ -55,15 +70,36 @@ def analysis_for(call: Call, data: TableLike, functions: Functions) -> Analysis:
     if found is not None:
         _give(found.said)
         return found.analysis
+    analysis, said = _recorded(lambda: prepare_analysis(call, data, functions))
+    kept.append(_Prepared(call, data, functions, analysis, said))
+    return analysis
+
+
+def look_for(analysis: Analysis, data: TableLike, design: SamplingDesign | None) -> Analysis:
+    """The analysis with what `dsl.estimators.analysis.look` finds, or found before within `analyses_kept`."""
+    before = next((each for each in _KEPT.get() or () if each.analysis is analysis), None)
+    if before is None:
+        return replace(analysis, looked=look(analysis.sample, analysis.columns, data, design))
+    how = how_looked_at()
+    for each in before.looks:
+        if all(one is other for one, other in zip(each.how, how, strict=True)):
+            _give(each.said)
+            return replace(analysis, looked=each.found)
+    found, said = _recorded(lambda: look(analysis.sample, analysis.columns, data, design))
+    before.looks.append(_Look(how, found, said))
+    return replace(analysis, looked=found)
+
+
+def _recorded(make: Callable[[], T]) -> tuple[T, list[warnings.WarningMessage]]:
+    """What is made, and the warnings that were given."""
     said: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            analysis = prepare_analysis(call, data, functions)
+            made = make()
     finally:
         _give(said)
-    kept.append(_Prepared(call, data, functions, analysis, said))
-    return analysis
+    return made, said
 
 
 def _give(said: list[warnings.WarningMessage]) -> None:

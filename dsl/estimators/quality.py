@@ -16,20 +16,15 @@ def fit_quality(
     out_of_fold: FloatArray, gold: FloatArray, names: tuple[str, ...], learners: tuple[str, ...]
 ) -> pd.DataFrame:
     """One row per predicted variable: learner, R2, accuracy (NaN where gold values are not 0/1)."""
-    rows = []
-    for v, name in enumerate(names):
+    r2, accuracy = np.full(len(names), np.nan), np.full(len(names), np.nan)
+    for v in range(len(names)):
         spread = float(np.var(gold[:, v]))
         # over rows and splits together
         error = float(np.mean((out_of_fold[:, :, v] - gold[:, v]) ** 2))
         binary = bool(np.isin(gold[:, v], (0.0, 1.0)).all())
         right = float(np.mean((out_of_fold[:, :, v] > 0.5) == (gold[:, v] > 0.5)))
-        rows.append(
-            {
-                "variable": name,
-                "learner": learners[v],
-                # out of fold, so that it is negative where predictions are worse than the mean
-                "r2": 1.0 - error / spread if spread > 0.0 else np.nan,
-                "accuracy": right if binary else np.nan,
-            }
-        )
-    return pd.DataFrame(rows).set_index("variable")
+        # out of fold, so that it is negative where predictions are worse than the mean
+        r2[v] = 1.0 - error / spread if spread > 0.0 else np.nan
+        accuracy[v] = right if binary else np.nan
+    index = pd.Index(names, name="variable")
+    return pd.DataFrame({"learner": list(learners), "r2": r2, "accuracy": accuracy}, index=index)

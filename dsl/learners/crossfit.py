@@ -1,7 +1,7 @@
 """Folds and out-of-fold predictions of the gold variables, for every repeated split."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +18,7 @@ from dsl.learners.auto import Method
 from dsl.learners.names import choose_auto, make_learner, method_label
 from dsl.learners.text.prepare import prepare_texts
 from dsl.learners.text.rows import Rows
+from dsl.learners.threads import calm_together
 
 SAMPLED_ROWS = 10_000
 """Rows looked at to tell whether feature rows repeat enough to be worth finding."""
@@ -188,7 +189,9 @@ def cross_predict(
     kept, asked = _KEPT.get(), _Asked(features, gold, labeled, folds, family, learning)
     found = None if kept is None else next((made for before, made in kept if before.same(asked)), None)
     if found is None:
-        found = _predicted(features, gold, labeled, folds, family, learning, n_jobs, progress)
+        # a name is a learner of ours, and so is all that it is made of
+        with calm_together() if isinstance(sl_method, str) else nullcontext():
+            found = _predicted(features, gold, labeled, folds, family, learning, n_jobs, progress)
         if kept is not None:
             kept.append((asked, found))
     return found

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import expit
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.exceptions import DataError
 from dsl.learners.auto import Fittable, Learner, cross_predict, gold_folds
 from dsl.learners.predicted import zero_one
+from dsl.learners.ridge import PENALTIES, fit_ridge
+from dsl.learners.scaling import Pairs, Standardised, Unit
 from dsl.learners.text.rows import Rows
 
 if TYPE_CHECKING:
@@ -155,8 +158,9 @@ class Logistic:
         return self
 
     def predict(self, x: FloatArray) -> FloatArray:
-        """Predict the probability of 1."""
-        return np.asarray(self.model_.predict_proba(self.columns.transform(x))[:, 1], dtype=np.float64)
+        """Predict the probability of 1: what ``predict_proba`` does after its checks."""
+        model = self.model_
+        return np.asarray(expit((self.columns.transform(x) @ model.coef_.T + model.intercept_).ravel()))
 
 
 def fit_logistic(z: FloatArray | csr_matrix, y: FloatArray, c: float) -> LogisticRegression:
@@ -177,16 +181,12 @@ def glm(s: Setting) -> Fittable:
 
 def logit(s: Setting) -> Fittable:
     """Maximum likelihood, but for a penalty that keeps coefficients finite where the classes are separated."""
-    from sklearn.preprocessing import StandardScaler
-
-    return Logistic(StandardScaler(), 1e3)
+    return Logistic(Standardised(), 1e3)
 
 
 def ridge(s: Setting) -> Fittable:
     """Ridge regression on standardised features."""
-    from sklearn.preprocessing import StandardScaler
-
-    return _ridge(s, StandardScaler(), logistic=s.family == "binomial")
+    return _ridge(s, Standardised(), logistic=s.family == "binomial")
 
 
 def gam(s: Setting) -> Fittable:
@@ -207,14 +207,17 @@ class Linear:
 
     def fit(self, x: FloatArray, y: FloatArray) -> Self:
         """Fit on rows x (n, p) and values y (n,)."""
-        from dsl.learners.ridge import LeaveOneOutRidge
-
-        self.model_ = LeaveOneOutRidge().fit(self.columns.fit_transform(x), y)
+        self.model_ = fit_ridge(self.columns.fit_transform(x), y.astype(np.float64), np.asarray(PENALTIES))
         return self
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predict rows x (m, p): (m,)."""
         return self.model_.predict(self.columns.transform(x))
+
+
+def is_plain(estimator: Fittable) -> bool:
+    """Whether a learner is the ridge on the features as they are, which needs nothing of scikit-learn."""
+    return isinstance(estimator, Linear) and isinstance(estimator.columns, Standardised)
 
 
 def _ridge(s: Setting, columns: Transformer, *, logistic: bool) -> Fittable:
@@ -228,19 +231,16 @@ def _ridge(s: Setting, columns: Transformer, *, logistic: bool) -> Fittable:
 
 def _curved(p: int, *, products: bool) -> Transformer:
     """Features, cubic splines of them and products of pairs, each constant outside the range seen in training."""
-    from sklearn.preprocessing import StandardScaler
-
     if p > SPLINE_COLUMNS:
-        plain: Transformer = StandardScaler()
-        return plain
+        return Standardised()
     return Curved(products=products and p <= PRODUCT_COLUMNS)
 
 
 class Curved:
     """Columns for curved regressions: features, cubic splines of them and products of pairs.
 
-    scikit-learn's transformers one after the other. Its ``ColumnTransformer`` and pipelines make the same columns, and
-    take most of the time of a fit for themselves.
+    The same columns as scikit-learn's ``ColumnTransformer`` with pipelines makes, which takes most of the time of a fit for
+    itself.
 
     Parameters
     ----------
@@ -253,19 +253,17 @@ class Curved:
 
     def fit_transform(self, x: FloatArray) -> FloatArray:
         """Columns of the rows from which means and knots are learnt: (n, p) to (n, q)."""
-        from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, SplineTransformer, StandardScaler
+        from sklearn.preprocessing import SplineTransformer
 
-        self.inside_ = MinMaxScaler(clip=True)
+        self.inside_ = Unit()
         x = self.inside_.fit_transform(x)
         every = np.ones(x.shape[1], dtype=bool)
-        wanted: list[tuple[BoolArray, list[Transformer], float]] = [(every, [StandardScaler()], 1.0)]
+        wanted: list[tuple[BoolArray, list[Transformer], float]] = [(every, [Standardised()], 1.0)]
         for knots, suited in (("quantile", _many_values(x)), ("uniform", _some_values(x))):
             spline = SplineTransformer(KNOTS, degree=3, knots=knots, include_bias=False)
-            wanted.append((suited, [spline, StandardScaler()], CURVED))
+            wanted.append((suited, [spline, Standardised()], CURVED))
         if self.products:
-            pairs = PolynomialFeatures(2, interaction_only=True, include_bias=False)
-            steps: list[Transformer] = [StandardScaler(), pairs, MinMaxScaler(clip=True), StandardScaler()]
-            wanted.append((every, steps, CURVED))
+            wanted.append((every, [Standardised(), Pairs(), Unit(), Standardised()], CURVED))
         self.parts_ = [part for part in wanted if part[0].any()]
         return self._columns(x, first=True)
 

@@ -194,8 +194,8 @@ class _Fitted:
         return x.columns(self.varies_) if isinstance(x, TextRows) else x[:, self.varies_]
 
     def _calm(self) -> AbstractContextManager[None]:
-        light = isinstance(self.estimator_, library.LeastSquares | library.Mean | library.Stack | _Auto)
-        return calm(self._threads, scikit_learn=not light)
+        own = isinstance(self.estimator_, library.LeastSquares | library.Mean | library.Stack | _Auto)
+        return calm(self._threads, scikit_learn=not (own or library.is_plain(self.estimator_)))
 
     @property
     def _threads(self) -> int | None:

@@ -7,15 +7,12 @@ are fewer (embeddings). Penalties then cost next to nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import validation
-from sklearn.utils.validation import check_is_fitted
 
-from dsl._typing import AnyArray, FloatArray
+from dsl._typing import FloatArray
 
 PENALTIES = tuple(float(each) for each in np.logspace(-1, 4, 16))
 """For columns with variance one, or whose variances add up to tens or hundreds."""
@@ -102,51 +99,3 @@ def decomposed(x: Matrix, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _dense(x: Matrix) -> FloatArray:
     return np.asarray(x.toarray() if isinstance(x, sparse.csr_matrix | sparse.csr_array) else x)
-
-
-class LeaveOneOutRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Ridge regression with the penalty that predicts rows best which it has not seen, in closed form.
-
-    The same numbers as scikit-learn's ``RidgeCV``, several times as fast with hundreds of columns.
-
-    Parameters
-    ----------
-    penalties : sequence of float
-        To choose from, above zero.
-
-    Attributes
-    ----------
-    coef_ : (d,) array
-    intercept_ : float
-    alpha_ : float
-        The penalty chosen.
-
-    Examples
-    --------
-    >>> x = np.arange(8.0)[:, None]
-    >>> LeaveOneOutRidge([1e-9]).fit(x, 1.0 + 2.0 * x[:, 0]).predict([[10.0]]).round(6)
-    array([21.])
-    """
-
-    def __init__(self, penalties: tuple[float, ...] = PENALTIES) -> None:
-        self.penalties = penalties
-
-    def fit(self, x: FloatArray, y: FloatArray) -> Self:
-        """Fit on rows x (n, d) and values y (n,)."""
-        x, y = _checked(self, x, y, y_numeric=True)
-        found = fit_ridge(x, y, np.asarray(self.penalties, dtype=np.float64))
-        self.coef_, self.intercept_, self.alpha_ = found.coef, found.intercept, found.penalty
-        return self
-
-    def predict(self, x: FloatArray) -> FloatArray:
-        """Predict rows x (m, d): (m,)."""
-        check_is_fitted(self, "coef_")
-        x = _checked(self, x, reset=False)
-        return np.asarray(self.intercept_ + x @ self.coef_, dtype=np.float64)
-
-
-def _checked(estimator: LeaveOneOutRidge, *arrays: AnyArray, **options: bool) -> Any:
-    """Arrays as scikit-learn wants them checked, whose function for it was a method before 1.6."""
-    if hasattr(validation, "validate_data"):
-        return validation.validate_data(estimator, *arrays, dtype=np.float64, **options)
-    return estimator._validate_data(*arrays, dtype=np.float64, **options)

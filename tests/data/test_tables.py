@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from dsl.data.tables import some_rows
 from dsl.exceptions import ColumnTypeError
 from tests.posts import ROWS, posts, run
 
@@ -253,3 +254,18 @@ def test_dates_and_lists_of_other_tables(table: Callable[[pd.DataFrame], Any]) -
     with pytest.raises(ColumnTypeError, match=r"'v'.*several columns"):
         run(table(data), feature="v")
     same(run(table(data)), run(posts()))
+
+
+def test_some_rows_are_what_loc_gives() -> None:
+    """Of numbers, categories and text, with labels that repeat."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"x": rng.normal(size=6), "g": pd.Categorical(list("abcabc")), "t": list("uvwxyz"), "n": range(6)},
+        index=[3, 3, 1, 0, 7, 7],
+    )
+    rows = np.array([True, False, True, True, False, True])
+    found = some_rows(table, ["t", "x", "g"], rows)
+    pd.testing.assert_frame_equal(found, table.loc[rows, ["t", "x", "g"]], check_column_type=False)
+    found.loc[:, "x"] = 0.0
+    assert table["x"].ne(0.0).all()
+    assert some_rows(table, [], rows).shape == (4, 0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dsl.analyses import regression
+from dsl.data.drawn import labels_known
 from dsl.data.formula.caller import NOBODY, call_among
 from dsl.estimators import kept
 from dsl.estimators.kept import analyses_kept
@@ -72,3 +73,31 @@ def test_warnings_each_time() -> None:
         assert said(lambda: fit(data)) == alone
         with pytest.raises(LabelError):
             fit(data.assign(y=np.nan))
+
+
+def test_labels_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one preparation and by one design, with what is found and said each time."""
+    looks = []
+    own = kept.look
+    monkeypatch.setattr(kept, "look", lambda *arguments: looks.append(1) or own(*arguments))
+    data = posts()
+    data["y"] = data["y"].sort_values(na_position="last").to_numpy()  # the first rows are the labelled ones
+    alone = said(lambda: fit(data))
+    assert any(name == "LabelingWarning" for name, _ in alone)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = fit(data).core.sample.looked
+    looks.clear()
+    with analyses_kept():
+        assert said(lambda: fit(data)) == alone
+        assert said(lambda: fit(data, estimator="gold_only")) == alone
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = fit(data, estimator="dsl+").core.sample.looked
+            assert looks == [1]
+            with labels_known():
+                assert fit(data).core.sample.looked == ()
+            fit(data.copy())
+        assert looks == [1, 1, 1]
+    assert found == expected
+    assert expected

@@ -24,7 +24,7 @@ help:
 	@echo "make demo       naive, gold-only and DSL estimates against the truth, on real data"
 	@echo "make test       all tests but the slow ones (installs R from Debian packages where it is missing)"
 	@echo "make test-kernels  the numeric tests under each of OpenBLAS's kernels that the processor has"
-	@echo "make test-lowest  the tests without R, with the lowest versions that pyproject.toml allows"
+	@echo "make test-lowest  the tests without R, with the lowest versions that pyproject.toml allows; archives read by other versions"
 	@echo "make test-marginaleffects  results in the package marginaleffects, which needs an older polars than the tests"
 	@echo "make test-slow  simulations with known answers (coverage of the intervals), and long random tests"
 	@echo "make test-r-dsl  the reference R package, run live (it must be installed)"
@@ -90,6 +90,7 @@ test-kernels: $(DEV)
 test-lowest: $(LOWEST)/.installed
 	$(CLEANLY) $(LOWEST)/bin/python -m pytest $(PARALLEL) -W ignore::DeprecationWarning -W ignore::FutureWarning \
 		-m "not slow and not live_r and not live_r_dsl and not browser $(BUT)" tests
+	$(BIN)/python -m tests.round_trip $(LOWEST)/bin/python
 
 $(MARGINAL)/.installed: $(DEV)
 	$(BIN)/uv venv --quiet --clear $(MARGINAL)

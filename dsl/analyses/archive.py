@@ -25,10 +25,12 @@ from dsl.data.design import aligned
 from dsl.data.files import PathLike, as_path
 from dsl.data.fingerprint import fingerprint
 from dsl.data.formula.rlang.evaluate import is_constant
+from dsl.data.kinds import Kind
 from dsl.data.packed import Packer, Unpacker
 from dsl.data.stored_design import design_arrays
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.data.trail import TrailLike, record_of, trails_of
+from dsl.data.typed import column_types
 from dsl.data.zipped import arrays_of_bytes, arrays_to_bytes, read_zip, write_zip
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit
@@ -170,8 +172,10 @@ def write_archive(
     frame = to_pandas(data, list(fit.sample.fingerprint))
     trail = _own_trail(data) if trail is None else trail
     labels = _row_labels(frame)
+    # levels that the fit keeps anyway: of clusters, for one, they would name people
+    types = column_types(frame, [name for name, levels in fit.predictor.spec.kinds.items() if levels is not None])
     entries: dict[str, bytes] = {
-        "replicate.py": _text(_script(fit, labels)),
+        "replicate.py": _text(_script(fit, labels, types)),
         "estimates.csv": _text(fit.tidy(alpha=alpha).to_csv(index=False, lineterminator="\n")),
         "covariance.csv": _csv(pd.DataFrame(fit.vcov, index=pd.Index(fit.names, name="term"), columns=list(fit.names))),
         "summary.txt": _text(f"{summarize(fit, alpha=alpha, title=None, terms=list(fit.names))}\n"),
@@ -194,6 +198,7 @@ def write_archive(
         "rows": fit.sample.n_input,
         "row_labels": labels,
         "columns": dict(fit.sample.fingerprint),
+        "types": types,
         "folds": folds_fingerprint(fit),
         "environment": environment(),
         "entries": {name: sha256(content).hexdigest() for name, content in entries.items()},
@@ -322,9 +327,10 @@ def _drawn(fit: Fit, frame: pd.DataFrame, log: PathLike | None) -> dict[str, byt
     return out
 
 
-def _script(fit: Fit, labels: str | None) -> str:
+def _script(fit: Fit, labels: str | None, types: Mapping[str, Record]) -> str:
     """Lines that make all numbers again, for people."""
-    read = "pd.read_csv(sys.argv[1])" + (f".set_index({labels!r}, drop=False)" if labels else "")
+    read = f"pd.read_csv({', '.join(['sys.argv[1]', *_reading(types)])})"
+    read += f".set_index({labels!r}, drop=False)" if labels else ""
     supplied = {
         "data": f"{read}  # or as your table is stored",
         "design": 'dsl.sampling.LabelDesign.load("design.npz")',
@@ -343,6 +349,19 @@ def _script(fit: Fit, labels: str | None) -> str:
             "",
         ]
     )
+
+
+def _reading(types: Mapping[str, Record]) -> list[str]:
+    """Arguments with which pandas reads a CSV file's columns as they were."""
+    kinds, dates = [], []
+    for name, facts in types.items():
+        if "levels" in facts:
+            kinds.append(f"{name!r}: pd.CategoricalDtype({facts['levels']!r}, ordered={facts['ordered']})")
+        elif facts["kind"] == Kind.TEXT.value:
+            kinds.append(f"{name!r}: str")
+        elif facts["kind"] != Kind.CATEGORY.value:
+            dates.append(name)
+    return [*([f"dtype={{{', '.join(kinds)}}}"] if kinds else []), *([f"parse_dates={dates!r}"] if dates else [])]
 
 
 def _readme(facts: Record) -> str:

@@ -12,6 +12,7 @@ from dsl.analyses.results import DSLResults
 from dsl.data.arguments import check_execution, explain_calls
 from dsl.data.files import PathLike
 from dsl.data.tables import TableLike, column_names, to_pandas
+from dsl.data.typed import as_typed
 from dsl.estimators.again import changed_columns
 from dsl.estimators.analysis import prepare_analysis
 from dsl.estimators.call import Execution
@@ -41,6 +42,8 @@ class Replication:
         Whether the folds are the same. None where there are none.
     tolerance : float
         Up to which ``relative`` counts as the same.
+    read_as : dict of str to str
+        Columns that were of another type than in the archive, as those of CSV files are, and what was made of them.
     fit : DSLResults
         The fit made again.
     archived : dsl.estimators.result.Fit
@@ -52,6 +55,7 @@ class Replication:
     versions: pd.DataFrame = field(repr=False)
     same_folds: bool | None
     tolerance: float
+    read_as: Mapping[str, str]
     fit: DSLResults = field(repr=False)
     archived: Fit = field(repr=False)
 
@@ -87,6 +91,10 @@ class Replication:
     def _data(self) -> str:
         other = list(self.columns.index[~self.columns["same"]])
         rows = f"{self.fit.core.sample.n_input:,} rows"
+        if self.read_as:
+            rows += (
+                f" ({', '.join(f'{name!r} read as {kind}' for name, kind in self.read_as.items())}, as in the archive)"
+            )
         if not other:
             return f"Data: {rows}, and all {len(self.columns)} columns hold the values of the archive"
         more = f" (and {len(other) - 1} more: {', '.join(other[1:6])})" if len(other) > 1 else ""
@@ -163,8 +171,10 @@ def replicate(
         raise ArgumentError(f"the data are not in '{path}': pass those of the fit")
     _check_columns(archive.fit, given)
     kept = list(archive.fit.sample.fingerprint)
+    frame, read_as = as_typed(to_pandas(given, kept), archive.facts.get("types", {}))
+    given = frame if read_as else given
     fit = _again(archive.fit, given, n_jobs)
-    changed = changed_columns(archive.fit, to_pandas(given, kept))
+    changed = changed_columns(archive.fit, frame)
     here, there = environment(), archive.facts["environment"]
     names = list(dict.fromkeys([*there, *here]))
     return Replication(
@@ -176,6 +186,7 @@ def replicate(
         ),
         same_folds=None if fit.splits.folds is None else folds_fingerprint(fit) == archive.facts["folds"],
         tolerance=float(tolerance),
+        read_as=read_as,
         fit=DSLResults.of(fit, given),
         archived=archive.fit,
     )

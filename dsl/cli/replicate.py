@@ -53,6 +53,7 @@ def run(options: Namespace) -> int:
         "same_data": found.same_data,
         "same_folds": found.same_folds,
         "tolerance": found.tolerance,
+        "read_as": dict(found.read_as),
         "columns": records(found.columns.reset_index()),
         "versions": records(found.versions.rename_axis("name").reset_index()),
         "table": records(found.table),

@@ -187,7 +187,9 @@ class Unpacker:
             return pd.DatetimeIndex(self.unpack(value["moments"])).tz_localize("UTC").tz_convert(value["zone"])
         if "column" in value:
             plain = self.each(value["column"])
-            if value["dtype"] != "object":
+            # pandas 3 has texts of its own, which are objects before: there "str" would make a text of a missing value
+            own = value["dtype"] != "str" or isinstance(pd.Series(["a"]).dtype, pd.StringDtype)
+            if value["dtype"] != "object" and own:
                 return pd.array(plain, dtype=value["dtype"])
             return self.texts({"texts": plain, "shape": [len(plain)]})
         return self.unpack(value)

@@ -113,7 +113,18 @@ def test_the_script_runs(
         folds = np.random.default_rng(1).integers(0, 3, (2, len(data)))
         more = {"design": design, "folds": folds, "target": "finite"}
     breaks = [-9.0, -0.5, 0.5, 9.0]
-    fit = dsl.dsl("y ~ cut(x, breaks) + words", data, predicted_var="y", prediction="llm", sl_method="lm", **more)
+    # what a CSV file does not say: an order of levels, a date, zeros in front
+    data["stage"] = pd.Categorical(data["g"], categories=["b", "a", "c"], ordered=True)
+    data["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(data["words"] % 7, unit="D")
+    data["code"] = np.where(data["words"] > 30, "01", "02")
+    fit = dsl.dsl(
+        "y ~ cut(x, breaks) + words + stage + day + code",
+        data,
+        predicted_var="y",
+        prediction="llm",
+        sl_method="lm",
+        **more,
+    )
     with zipfile.ZipFile(fit.archive(tmp_path / "r.zip")) as file:
         file.extractall(tmp_path / "unpacked")
     data.to_csv(tmp_path / "data.csv", index=case == "labels")

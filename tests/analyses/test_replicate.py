@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import dsl
@@ -13,6 +14,7 @@ from dsl.analyses import archive
 from dsl.cli.read import Reading, read_table
 from dsl.data.zipped import read_zip, write_zip
 from dsl.learners import ridge
+from tests import round_trip
 from tests.posts import posts, run
 
 pytestmark = pytest.mark.numeric
@@ -134,3 +136,38 @@ def test_a_learner_that_learns_otherwise(tmp_path: Path, monkeypatch: pytest.Mon
 def test_tolerances(tmp_path: Path, tolerance: Any) -> None:
     with pytest.raises(e.ArgumentError, match="tolerance must be a number of at least zero"):
         dsl.replicate("r.zip", posts(), tolerance=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")
+@pytest.mark.parametrize("case", round_trip.CALLS)
+def test_round_trip_of_what_versions_differ_in(tmp_path: Path, case: str) -> None:
+    """What `python -m tests.round_trip` does between two environments, in one: the archive says other versions."""
+    round_trip.write(tmp_path, case)
+    entries = read_zip(tmp_path / f"{case}.zip", "an archive")
+    facts = json.loads(entries[archive.FACTS])
+    facts["environment"] |= {"pandas": "2.1.0"}
+    write_zip(tmp_path / f"{case}.zip", {**entries, archive.FACTS: json.dumps(facts).encode()})
+    code, out = round_trip.read(tmp_path, case)
+    assert code == 0, out
+    assert "Versions that differ" in out
+    assert "agree; the largest relative difference is" in out
+    read_as = {"logit": "('day' read as dates, as in the archive)"}
+    assert read_as.get(case, "") in out
+
+
+def test_columns_are_read_as_they_were(tmp_path: Path) -> None:
+    """An ordered category, and codes that look like numbers, from a CSV file and from a table."""
+    data = posts().assign(code=lambda d: "0" + d["z"].astype(str))
+    data["stage"] = pd.Categorical(data["g"], categories=["b", "a", "c"], ordered=True)
+    for column, word in (("code", "text"), ("stage", "categories")):
+        path = run(data, f"y ~ {column}").archive(tmp_path / "r.zip")
+        data.to_csv(tmp_path / "data.csv", index=False)
+        found = dsl.replicate(path, read_table(str(tmp_path / "data.csv"), Reading()).data)
+        assert found.same
+        assert found.read_as == {column: word}
+        assert f"('{column}' read as {word}, as in the archive)" in found.summary()
+        assert dsl.replicate(path, data).read_as == {}
+    # who has a cluster's or an identifier's category does not tell its members
+    data["author"] = pd.Categorical("author " + data["cl"].astype(str))
+    path = run(data, cluster="author").archive(tmp_path / "r.zip")
+    assert archive.read_archive(path).facts["types"] == {"author": {"kind": "categories", "text": True}}

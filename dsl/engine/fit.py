@@ -102,7 +102,7 @@ def fit_split(block: Rows, problem: Problem, start: FloatArray | None = None) ->
         meat = finite_meat(on_labels, problem.labeling)
         vcov = sandwich(jacobian, meat)
     elif problem.leave_out is not None:
-        vcov = left_out_vcov(in_memory(block), problem, params, jacobian)
+        vcov = left_out_vcov(block, problem, params, jacobian)
     elif problem.draw is not None:
         rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
         meat = problem.draw.meat(rows, on_labels if in_stages is None else in_stages)

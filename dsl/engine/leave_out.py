@@ -19,7 +19,7 @@ samples", Survey Methodology 28 (2002). Pustejovsky and Tipton, "Small-sample me
 hypothesis testing in fixed effects models", Journal of Business and Economic Statistics 36 (2018).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -27,9 +27,12 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import BY_DESIGN_HC3, cluster_sums, inverse, sandwich
 from dsl.engine.moments import Weights, augmentation_weights, fitted_means, jacobian_rows
-from dsl.engine.sums import Problem, WeightRule, row_scores, tuning_changes, unit_scores
+from dsl.engine.streamed import Rows
+from dsl.engine.sums import Problem, WeightRule, row_scores, tuning_changes
 from dsl.exceptions import SingularJacobianError
 
+Values = Callable[[Block], FloatArray]
+"""Numbers (n, ...) of the rows of a piece."""
 LEAVE_OUT = ("HC2", "HC3", "CR2", "CR3", "jackknife", "PRESS", BY_DESIGN_HC3)
 """Covariances of this kind. ``"PRESS"`` leaves units out of the choice of Lambda alone (`dsl.engine.press`)."""
 BELL_MCCAFFREY = ("HC2", "HC3", "CR2", "CR3")
@@ -105,11 +108,6 @@ def _roots(jacobians: FloatArray, total: FloatArray) -> tuple[FloatArray, BoolAr
     return own, np.asarray((left < -WHOLE).any(axis=1))
 
 
-def _pieces(block: Block, problem: Problem, params: FloatArray) -> Iterator[Block]:
-    k = len(params)
-    yield from block.pieces(max(VALUES // (k * k), 64))
-
-
 def _row_jacobians(piece: Block, problem: Problem, params: FloatArray) -> FloatArray:
     """Jacobian of each row's score at Lambda, (n, k, k)."""
     means = fitted_means(piece, params, problem.link)
@@ -121,36 +119,75 @@ def _row_jacobians(piece: Block, problem: Problem, params: FloatArray) -> FloatA
     return out
 
 
-def unit_jacobians(
-    block: Block, problem: Problem, params: FloatArray, rule: WeightRule | None = None
-) -> Iterator[FloatArray]:
-    """Jacobians of the units' scores, in pieces of the rows, or of all clusters at once. `rule` weighs versions otherwise."""
-    k, first, total = len(params), 0, None
-    for piece in _pieces(block, problem, params):
-        if rule is None:
-            rows = _row_jacobians(piece, problem, params)
-        else:
-            rows = jacobian_rows(piece, fitted_means(piece, params, problem.link), rule(piece))
+def unit_values(block: Rows, problem: Problem, values: Sequence[Values]) -> Iterator[tuple[FloatArray, ...]]:
+    """Numbers of the units in one pass over the rows: in pieces of the rows, or sums over all clusters at once.
+
+    Parameters
+    ----------
+    block : Block or Streamed
+    problem : Problem
+    values : sequence of callables
+        Numbers (n, ...) of the rows of a piece.
+
+    Yields
+    ------
+    tuple of (units, ...) arrays
+        One for each of `values`.
+    """
+    k, first, totals, count = len(problem.parameters), 0, list[FloatArray](), problem.n_clusters or 0
+    for piece in block.pieces(max(VALUES // (k * k), 64)):
+        rows = tuple(each(piece) for each in values)
         if problem.cluster is None:
             yield rows
             continue
-        own = problem.cluster[first : first + len(rows)]
-        sums = cluster_sums(rows.reshape(len(rows), -1), own, problem.n_clusters or 0)
-        total = sums if total is None else total + sums
-        first += len(rows)
-    if total is not None:
-        yield total.reshape(-1, k, k)
+        n = len(piece.outcome)
+        found, place = np.unique(problem.cluster[first : first + n], return_inverse=True)
+        first += n
+        totals = totals or [np.zeros((count, *each.shape[1:])) for each in rows]
+        for total, each in zip(totals, rows, strict=True):
+            total[found] += cluster_sums(each.reshape(n, -1), place, len(found)).reshape(-1, *each.shape[1:])
+    if totals:
+        yield tuple(totals)
 
 
-def _each(block: Block, problem: Problem, params: FloatArray, jacobian: FloatArray) -> Iterator[FloatArray]:
-    """Correctors of the units, in the pieces of `unit_jacobians`."""
-    root, bad, seen = bool(root_of(problem.leave_out or "")), np.zeros(0, dtype=bool), 0
-    for parts in unit_jacobians(block, problem, params):
-        found, bad = correctors(parts, jacobian, root=root)
+def unit_jacobians(
+    block: Rows, problem: Problem, params: FloatArray, rule: WeightRule | None = None
+) -> Iterator[FloatArray]:
+    """Jacobians of the units' scores, in pieces of the rows, or of all clusters at once. `rule` weighs versions otherwise."""
+    for (found,) in unit_values(block, problem, [_jacobians(problem, params, rule)]):
+        yield found
+
+
+def _jacobians(problem: Problem, params: FloatArray, rule: WeightRule | None = None) -> Values:
+    """Jacobians (n, k, k) of the rows of a piece, as `unit_jacobians`."""
+    if rule is None:
+        return lambda piece: _row_jacobians(piece, problem, params)
+    return lambda piece: jacobian_rows(piece, fitted_means(piece, params, problem.link), rule(piece))
+
+
+def _scores(problem: Problem, params: FloatArray) -> Values:
+    """Scores (n, k) of the rows of a piece."""
+
+    def scores(piece: Block) -> FloatArray:
+        rows = row_scores(piece, problem, params, problem.weights, augmentation_weights)
+        return np.concatenate([np.empty((0, len(params))), *rows])
+
+    return scores
+
+
+def _correctors(problem: Problem, jacobian: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """What makes correctors (., k, k) of the units' Jacobians, one piece after the other."""
+    root, seen = bool(root_of(problem.leave_out or "")), 0
+
+    def made(jacobians: FloatArray) -> FloatArray:
+        nonlocal seen
+        found, bad = correctors(jacobians, jacobian, root=root)
         if bad.any():
             raise SingularJacobianError(alone(problem, seen + int(np.argmax(bad)), int(bad.sum())))
-        seen += len(parts)
-        yield found
+        seen += len(jacobians)
+        return found
+
+    return made
 
 
 def alone(problem: Problem, first: int, count: int) -> str:
@@ -189,14 +226,21 @@ def left_out_scores(
         Without some unit the coefficients cannot be told apart.
     """
     if scores is None:
-        rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
-        scores = np.concatenate([*unit_scores(rows, problem)])
-    out, first = np.empty_like(scores), 0
-    for found in _each(block, problem, params, jacobian):
-        own = slice(first, first + len(found))
-        out[own] = (found @ scores[own, :, None])[:, :, 0]
-        first += len(found)
+        out = np.concatenate([*left_out_pieces(block, problem, params, jacobian)])
+    else:
+        out, first, corrected = np.empty_like(scores), 0, _correctors(problem, jacobian)
+        for parts in unit_jacobians(block, problem, params):
+            own = slice(first, first + len(parts))
+            out[own] = (corrected(parts) @ scores[own, :, None])[:, :, 0]
+            first += len(parts)
     return jackknifed(out) if problem.leave_out == "jackknife" else out
+
+
+def left_out_pieces(block: Rows, problem: Problem, params: FloatArray, jacobian: FloatArray) -> Iterator[FloatArray]:
+    """The same in pieces (., k) of one pass over the rows, for the jackknife without its last step."""
+    corrected = _correctors(problem, jacobian)
+    for own, parts in unit_values(block, problem, [_scores(problem, params), _jacobians(problem, params)]):
+        yield (corrected(parts) @ own[:, :, None])[:, :, 0]
 
 
 def leverage_of_labels(
@@ -221,10 +265,22 @@ def jackknifed(scores: FloatArray) -> FloatArray:
     return np.asarray((scores - scores.mean(axis=0)) * np.sqrt(1.0 - 1.0 / len(scores)))
 
 
-def left_out_vcov(block: Block, problem: Problem, params: FloatArray, jacobian: FloatArray) -> FloatArray:
+def left_out_vcov(block: Rows, problem: Problem, params: FloatArray, jacobian: FloatArray) -> FloatArray:
     """The covariance `Problem.leave_out` at an estimate, (k, k). Arguments and errors are those of `left_out_scores`."""
-    units = left_out_scores(block, problem, params, jacobian)
-    return sandwich(jacobian, units.T @ units)
+    return sandwich(jacobian, left_out_meat(left_out_pieces(block, problem, params, jacobian), problem, len(params)))
+
+
+def left_out_meat(pieces: Iterable[FloatArray], problem: Problem, k: int) -> FloatArray:
+    """Sum of squares (k, k) of the units' scores (., k), which come in pieces as `left_out_pieces` has them."""
+    total, meat, count = np.zeros(k), np.zeros((k, k)), 0
+    for own in pieces:
+        total += own.sum(axis=0)
+        meat += own.T @ own
+        count += len(own)
+    if problem.leave_out != "jackknife":
+        return meat
+    # of scores less their mean
+    return np.asarray((meat - total[:, None] * total / count) * (1.0 - 1.0 / count))
 
 
 def _imputed_square(block: Block) -> Weights:
@@ -238,7 +294,7 @@ def _gold_square(block: Block) -> Weights:
 
 
 def satterthwaite(
-    block: Block,
+    block: Rows,
     problem: Problem,
     params: FloatArray,
     jacobian: FloatArray,
@@ -275,15 +331,18 @@ def satterthwaite(
     direction = (basis @ bread).T  # (k, q): A^-T times the combination
     own, every = (np.einsum("jq,jl,lq->q", direction, part, direction) for part in meats)
     kinds = (_imputed_square, _gold_square)
-    sums = [sum(part.sum(axis=0) for part in unit_jacobians(block, problem, params, rule)) for rule in kinds]
+    rules = [_jacobians(problem, params, rule) for rule in kinds]
+    sums = [np.zeros_like(jacobian) for _ in kinds]
+    for parts in unit_values(block, problem, rules):
+        for every_unit, part in zip(sums, parts, strict=True):
+            every_unit += part.sum(axis=0)
     tau = _share(own, every, *(np.einsum("jq,jl,lq->q", direction, part, direction) for part in sums))
     # (q, k, k) working covariance of the sum of all scores
     whole = np.stack([(1.0 - t) * sums[0] + t * sums[1] for t in tau])
-    pieces = zip(
-        _each(block, problem, params, jacobian),
-        unit_jacobians(block, problem, params),
-        *(unit_jacobians(block, problem, params, rule) for rule in kinds),
-        strict=True,
+    corrected = _correctors(problem, jacobian)
+    pieces = (
+        (corrected(own), own, *parts)
+        for own, *parts in unit_values(block, problem, [_jacobians(problem, params), *rules])
     )
     return _approximate(pieces, direction, bread, tau, whole)
 
@@ -297,7 +356,7 @@ def _share(own: FloatArray, every: FloatArray, imputed: FloatArray, gold: FloatA
 
 
 def _approximate(
-    pieces: Iterator[tuple[FloatArray, ...]],
+    pieces: Iterable[tuple[FloatArray, ...]],
     direction: FloatArray,
     bread: FloatArray,
     tau: FloatArray,

@@ -159,7 +159,7 @@ def _fit(block: Rows, common: Common, tune: Tune, start: FloatArray | None) -> t
         at, tuned = _point(problem, fit, choice)
         every = np.eye(len(fit.params)) if basis is None else basis
         meats = fit.label_meat, fit.meat
-        fit = replace(fit, df=satterthwaite(in_memory(block), tuned, at, fit.jacobian, meats, every))
+        fit = replace(fit, df=satterthwaite(block, tuned, at, fit.jacobian, meats, every))
     return fit, choice
 
 

@@ -34,6 +34,8 @@ BLOCK, LEAST_BLOCK = 262_144, 1_000
 """Most and fewest rows of a block."""
 PART = 0.2
 """Share of the memory that one block, and that the labelled rows may take."""
+HELD = 5
+"""Matrices of each cluster that a covariance which leaves it out holds."""
 INSTEAD = "fit a sample of the unlabelled rows in memory, with all labelled rows and their probabilities in that sample"
 
 
@@ -258,6 +260,7 @@ def prepare_streaming(
             "and their covariance needs all rows at once; use model='multinom', or one class, "
             f"I({parsed.outcome_name} == 'class') ~ ..."
         )
+    _check_units(call, len(analysis.places), found, execution)
     check_by_row(parsed, analysis, found)
     analysis = replace(analysis, sample=_among_all(analysis.sample, found, call))
     wanted = {*columns.formula, *columns.prediction, *columns.feature, *filter(None, [columns.weights])}
@@ -275,9 +278,19 @@ def prepare_streaming(
 
 def _without_units(call: Call) -> bool:
     """Whether the covariance leaves nothing out, or what it leaves out can be had from blocks."""
-    if call.leave_out is None:
+    if call.leave_out is None or not isinstance(call.tune, str):
         return True
     return call.leave_out in ("PRESS", BY_DESIGN_HC3) and call.tune == "coef" and call.cluster is None
+
+
+def _check_units(call: Call, k: int, found: Scan, execution: Execution) -> None:
+    """Raise NeedsAllRowsError if the Jacobians of all clusters do not fit, which covariances that leave each out add up."""
+    size = 8 * HELD * call.sample_split * (found.n_clusters or 0) * k * k
+    if call.leave_out is not None and size > execution.memory:
+        raise NeedsAllRowsError(
+            f"vcov='{call.vcov}' leaves out each of {found.n_clusters:,} clusters, whose Jacobians ({k} x {k} each, in "
+            f"{call.sample_split} split(s)) take about {size / 1e9:.1f} GB, more than memory= allows; pass more, or use vcov='CR1'"
+        )
 
 
 def _check_can(call: Call, columns: Columns) -> None:

@@ -289,7 +289,7 @@ def _check_units(call: Call, k: int, found: Scan, execution: Execution) -> None:
     if call.leave_out is not None and size > execution.memory:
         raise NeedsAllRowsError(
             f"vcov='{call.vcov}' leaves out each of {found.n_clusters:,} clusters, whose Jacobians ({k} x {k} each, in "
-            f"{call.sample_split} split(s)) take about {size / 1e9:.1f} GB, more than memory= allows; pass more, or use vcov='CR1'"
+            f"{call.sample_split} split(s)) take about {size / 1e9:.1f} GB, more than memory= allows; pass more, or use 'CR1'"
         )
 
 

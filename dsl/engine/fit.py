@@ -21,6 +21,7 @@ from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 from dsl.engine.streamed import Rows, Streamed, in_memory
 from dsl.engine.sums import (
     Problem,
+    all_row_sums,
     column_scale,
     column_squares,
     drawn_scores,
@@ -29,7 +30,6 @@ from dsl.engine.sums import (
     moment_sums,
     parameter_scale,
     row_scores,
-    row_sums,
 )
 from dsl.engine.two_way import positive_part
 from dsl.engine.weighted import shares_of
@@ -255,8 +255,7 @@ def _refine(
     """
     params, n = root.params, block.shape[0]
     for _ in range(MAX_REFINEMENTS):
-        rows = row_scores(block, problem, params * scale, problem.weights, augmentation_weights)
-        moment, meat = row_sums(rows, problem, len(params))
+        moment, meat = all_row_sums(block, problem, params * scale)
         # J^-1 Omega J^-T / N in scaled columns
         vcov = sandwich(root.jacobian, meat * scale[:, None] * scale / n) / n
         # Newton's step with the Jacobian of the solver: as good at this distance, and no pass over the rows of its own

@@ -6,13 +6,36 @@ wherever sums are all that is needed. It has no columns of all rows that anythin
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import qr
 
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
+from dsl.engine.models.linear import LINEAR
+from dsl.engine.models.model import Link
 from dsl.exceptions import NeedsAllRowsError
+
+Sums = tuple[FloatArray, ...]
+"""What one pass over all rows adds up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ask:
+    """Sums over all rows at their predicted versions, where splits differ in outcomes alone (`dsl.engine.stack`)."""
+
+    what: Literal["facts", "moments", "squares"]
+    params: FloatArray
+    """(k,) parameters of moments, or the point that facts are about."""
+    link: Link = LINEAR
+    changes: tuple[Callable[[Block], Block], ...] = ()
+    """What is done to every block: to its columns, whatever the outcomes are."""
+
+    def like(self, other: "Ask") -> bool:
+        """Whether both ask for the same but for parameters and outcomes."""
+        same = self.what == other.what and self.link is other.link and self.changes == other.changes
+        return same and (self.what != "facts" or np.array_equal(self.params, other.params))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,6 +124,8 @@ class Streamed:
     """Of the rows as they are, after `changes`."""
     changes: tuple[Callable[[Block], Block], ...] = field(default=(), repr=False)
     """What is done to every block."""
+    ask: Callable[[Ask], Sums] | None = field(default=None, repr=False)
+    """Gives sums that are taken for all splits at once, where splits differ in outcomes alone."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -156,12 +181,21 @@ class Streamed:
         return self.own
 
     def changed(self, change: Callable[[Block], Block], known: Facts | None = None) -> "Streamed":
-        """The same with something done to every block, after which all rows have the sums `known`."""
-        return replace(self, own=change(self.own), changes=(*self.changes, change), known=known)
+        """The same with something done to every block, after which all rows have the sums `known`.
+
+        They are None where outcomes change: then each split sees the rows for itself.
+        """
+        ask = None if known is None else self.ask
+        return replace(self, own=change(self.own), changes=(*self.changes, change), known=known, ask=ask)
 
     def with_facts(self) -> "Streamed":
         """The same with its `facts`, which takes a pass."""
-        return replace(self, known=facts_of(self.pieces(), self.shape[1]))
+        labels = self.own.fixed
+        if self.ask is None or not len(labels):
+            return replace(self, known=facts_of(self.pieces(), self.shape[1]))
+        # near the means: of the labelled rows
+        about = labels.mean(axis=0)
+        return replace(self, known=_facts_at_once(about, self.ask(Ask(what="facts", params=about))))
 
 
 Rows = Block | Streamed
@@ -203,6 +237,21 @@ def facts_of(pieces: Iterator[Block], k: int) -> Facts:
         outcome_square=square,
         outcome_above=above,
         origin=np.zeros(k),
+    )
+
+
+def _facts_at_once(about: FloatArray, sums: Sums) -> Facts:
+    """From the sums of `dsl.engine.stack.facts`."""
+    inner, total, count, outcome, (low, high) = sums
+    plain, counted = (Products(about=about, inner=inner[j], total=total[j], weight=float(count[j])) for j in range(2))
+    return Facts(
+        plain=plain,
+        counted_products=counted if count[1] else plain,
+        least=-low,
+        most=high,
+        outcome_square=float(outcome[0]),
+        outcome_above=float(outcome[1]),
+        origin=np.zeros(len(about)),
     )
 
 

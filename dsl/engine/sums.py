@@ -27,7 +27,7 @@ from dsl.engine.moments import (
 )
 from dsl.engine.several import Several
 from dsl.engine.stages import added_by
-from dsl.engine.streamed import Rows, Streamed, in_memory
+from dsl.engine.streamed import Ask, Rows, Streamed, Sums, in_memory
 from dsl.engine.two_way import two_way_meat
 
 WeightRule = Callable[[Block], Weights]
@@ -128,6 +128,8 @@ def column_squares(x: FloatArray) -> FloatArray:
 
 def moment_sums(block: Rows, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
+    if isinstance(block, Streamed) and block.ask is not None and isinstance(problem.link, Link):
+        return _moments_at_once(block, block.ask, problem, problem.link, params)
     k = len(params)
     moment, jacobian = np.zeros(k), np.zeros((k, k))
     # linear models: the weights (1 - w) + w of a row add up to one, so that the sum of x x' of fixed columns is known.
@@ -146,6 +148,51 @@ def moment_sums(block: Rows, problem: Problem, params: FloatArray) -> tuple[Floa
         f = len(problem.fixed_gram)
         jacobian[:f, :f] += problem.fixed_gram
     return moment, jacobian
+
+
+def _moments_at_once(
+    rows: Streamed, ask: Callable[[Ask], Sums], problem: Problem, link: Link, params: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """`moment_sums` of predicted versions from `dsl.engine.stack`, and of what the labelled rows change."""
+    moment, jacobian = np.zeros(len(params)), np.zeros((len(params), len(params)))
+    rules = [(problem.weights, np.eye(len(params)))]
+    rules += [(augmentation_weights, change) for change in tuning_changes(problem, rows)]
+    every = None
+    for rule, change in rules:
+        stands = _unlabeled(rule)
+        part, slope = _piece_sums(rows.own, link, params, _beyond(rule, stands))
+        if stands:
+            every = every or ask(Ask(what="moments", params=params, link=link, changes=rows.changes))
+            part += stands * every[0]
+            slope += stands * (rows.facts.counted if link.slope is None else every[1])
+        moment += change @ part
+        jacobian += change @ slope
+    return moment, jacobian
+
+
+def _unlabeled(rule: WeightRule) -> float:
+    """What a rule counts the predicted version of a row without a label for."""
+    none = np.empty((1, 0))
+    row = Block(
+        fixed=none,
+        predicted=none,
+        outcome=np.zeros(1),
+        gold_rows=np.empty(0, dtype=np.int64),
+        gold=none[:0],
+        gold_outcome=np.empty(0),
+        weight=np.empty(0),
+    )
+    return float(rule(row).predicted[0])
+
+
+def _beyond(rule: WeightRule, stands: float) -> WeightRule:
+    """Weights of a rule, less those of rows without a label."""
+
+    def beyond(block: Block) -> Weights:
+        own = rule(block)
+        return Weights(predicted=own.predicted - stands * imputed_weights(block).predicted, gold=own.gold)
+
+    return beyond
 
 
 def _piece_sums(
@@ -222,6 +269,36 @@ def row_sums(rows: Iterable[FloatArray], problem: Problem, k: int) -> tuple[Floa
         return score_sums(unit_scores(rows, problem), k)
     every = np.concatenate([*rows])
     return every.sum(axis=0), two_way_meat(every, problem.cluster, problem.across)
+
+
+def all_row_sums(
+    block: Rows, problem: Problem, params: FloatArray, tuned_rule: WeightRule = augmentation_weights
+) -> tuple[FloatArray, FloatArray]:
+    """`row_sums` of the scores of all rows at `params`."""
+    at_once = isinstance(block, Streamed) and problem.cluster is None and problem.across is None
+    if at_once and isinstance(block, Streamed) and block.ask is not None and isinstance(problem.link, Link):
+        k = len(params)
+        every = sum((change * _unlabeled(tuned_rule) for change in tuning_changes(problem, block)), np.zeros((k, k)))
+        every += _unlabeled(problem.weights) * np.eye(k)
+        labels = row_scores(block.own, problem, params, problem.weights, tuned_rule)
+        return _squares_at_once(block, block.ask, problem.link, params, every, np.concatenate([*labels]))
+    return row_sums(row_scores(block, problem, params, problem.weights, tuned_rule), problem, len(params))
+
+
+def _squares_at_once(
+    rows: Streamed, ask: Callable[[Ask], Sums], link: Link, params: FloatArray, every: FloatArray, labels: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Sum of scores, and of score score', from `dsl.engine.stack`.
+
+    A row without a label has the score T m_hat, with T = `every` (j, k), and labelled rows have the scores `labels` (m, j).
+    """
+    total, square = labels.sum(axis=0), labels.T @ labels
+    if every.any():
+        hat, hats = ask(Ask(what="squares", params=params, link=link, changes=rows.changes))
+        own = _piece_scores(rows.own, link, params, imputed_weights) @ every.T
+        total += every @ hat - own.sum(axis=0)
+        square += every @ hats @ every.T - own.T @ own
+    return total, square
 
 
 def label_scores(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:

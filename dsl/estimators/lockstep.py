@@ -1,7 +1,9 @@
 """The moment equations of every split, solved side by side over rows that come in blocks."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +13,8 @@ from dsl.engine.fit import fit_split
 from dsl.engine.level_sums import absorb
 from dsl.engine.moments import gold_weights
 from dsl.engine.passes import Maker, Passes
-from dsl.engine.streamed import Streamed
+from dsl.engine.stack import Gathering
+from dsl.engine.streamed import Ask, Streamed, Sums
 from dsl.engine.sums import Problem
 from dsl.estimators.splits import Common, OneSplit, Solved, Tune, fit_one, together
 from dsl.estimators.streaming import Chunk, Streaming
@@ -19,6 +22,8 @@ from dsl.exceptions import EstimationError
 
 Make = Callable[[Chunk], Maker[Block]]
 """What makes the block of each split from a chunk of rows."""
+MOST_THREADS = 4
+"""Blocks over which sums are taken at the same time: each takes memory."""
 
 
 def solve_streamed(
@@ -54,13 +59,15 @@ def streamed_rows(
         for chunk in streaming.chunks():
             yield make(chunk)
 
-    passes = Passes(read)
+    passes: Passes[Block, Ask, Sums] = Passes(read, Gathering, threads())
+    alike = _differ_in_outcomes(own)
     rows = [
         Streamed(
-            again=_again(passes, split),
+            again=partial(passes.blocks, split),
             own=labels,
             gold_rows=streaming.scan.gold_rows if len(labels.weight) else np.empty(0, dtype=np.int64),
             rows=streaming.n,
+            ask=partial(passes.ask, split) if alike else None,
         )
         for split, labels in enumerate(own)
     ]
@@ -69,8 +76,25 @@ def streamed_rows(
     return passes, passes.run([lambda split: rows[split].with_facts()] * len(rows))
 
 
-def _again(passes: Passes[Block], split: int) -> Callable[[], Iterator[Block]]:
-    return lambda: passes.blocks(split)
+def _differ_in_outcomes(own: Sequence[Block]) -> bool:
+    """Whether outcomes are all that differs between splits, so that sums can be taken for all at once."""
+    first = own[0]
+    special = (
+        first.absorbed,
+        first.absorbed_outcome,
+        first.effects,
+        first.multiplier,
+        first.left,
+        first.staged,
+        first.within,
+    )
+    return not first.predicted.shape[1] and not first.measures and all(part is None for part in special)
+
+
+def threads() -> int:
+    """Number of blocks over which sums are taken at the same time."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MOST_THREADS)
 
 
 def _start(rows: Streamed, common: Common) -> FloatArray | None:

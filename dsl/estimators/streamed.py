@@ -1,13 +1,15 @@
 """The named estimators on rows that come in blocks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.passes import Maker
+from dsl.engine.stack import Stacked
 from dsl.estimators.analysis import Analysis
 from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call, Execution
@@ -87,7 +89,11 @@ def stream_means(streaming: Streaming, call: Call, execution: Execution) -> Esti
     def make(chunk: Chunk) -> Maker[Block]:
         found = known.predictions(seen(chunk.analysis), folds.of(chunk.places), chunk.places)
         (blocks,) = chunk.analysis.blocks(part=True)
-        return lambda split: blocks.dsl(dict(zip(names, found[split].T, strict=True)))
+        direct = chunk.analysis.design.outcome.direct
+        made = partial(_at, blocks, names, found)
+        if direct not in names:
+            return Stacked(made)
+        return Stacked(made, partial(_outcomes, found, names.index(direct)))
 
     (own,) = labels.blocks(part=True)
     at_labels = [own.dsl(dict(zip(names, split.T, strict=True))) for split in predictions]
@@ -100,6 +106,21 @@ def stream_means(streaming: Streaming, call: Call, execution: Execution) -> Esti
         targets=Targets(names=names, gold=gold, cross_fit=fitted),
     )
     return replace(found, n_folds=folds.count, on_labels=True)
+
+
+Predictions = Callable[[], FloatArray]
+"""Predictions of some rows, (S, n, q)."""
+
+
+def _at(blocks: Blocks, names: Sequence[str], predictions: Predictions, split: int) -> Block:
+    """The block of a split."""
+    return blocks.dsl(dict(zip(names, predictions()[split].T, strict=True)))
+
+
+def _outcomes(predictions: Predictions, variable: int, splits: Sequence[int]) -> FloatArray:
+    """The predicted variable that is the outcome, (splits, n)."""
+    every = predictions()[:, :, variable]
+    return every if len(splits) == len(every) else every[list(splits)]
 
 
 def stream_imputed(streaming: Streaming, call: Call, execution: Execution) -> Estimation:

@@ -1,6 +1,8 @@
 """Predictions of rows that come in blocks again and again, looked up by a code of the row's features."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -44,10 +46,9 @@ class LookedUp:
         self._numbers: dict[bytes, int] = {}
         self._seen = set[tuple[int, int]]()
         self._table: tuple[FloatArray, IntArray] | None = None
-        self._lock = threading.Lock()
 
-    def predictions(self, features: FloatArray, folds: IntArray, places: slice) -> FloatArray:
-        """Predictions of some rows, (S, n, q), as `HeldOut.predictions`.
+    def predictions(self, features: FloatArray, folds: IntArray, places: slice) -> Callable[[], FloatArray]:
+        """What gives predictions of some rows, (S, n, q), as `HeldOut.predictions`, in whatever thread needs them.
 
         Parameters
         ----------
@@ -56,42 +57,54 @@ class LookedUp:
         places : slice
             Places of the rows among all.
         """
-        with self._lock:
-            codes = self._codes
-            known = codes is not None and (places.start, places.stop) in self._seen
-            if known and self._table is None:
-                self._table = self._made(features.shape[1])
+        codes = self._codes
+        known = codes is not None and (places.start, places.stop) in self._seen
+        if known and self._table is None:
+            self._table = self._made(features.shape[1])
         if known and codes is not None and self._table is not None:
             values, place = self._table
-            return self.held.looked_up(values, place[codes[places]], folds)
+            return _once(partial(self.held.looked_up, values, place[codes[places]], folds))
         distinct = distinct_rows(features, most=max(len(features) // (self.held.n_folds + 1), FEW))
         self._note(distinct, places)
         if distinct is None:
-            return self.held.predictions(features, folds)
-        return self.held.looked_up(self.held.table(distinct[0]), distinct[1], folds)
+            found = self.held.predictions(features, folds)
+            return lambda: found
+        return _once(partial(self.held.looked_up, self.held.table(distinct[0]), distinct[1], folds))
 
     def _note(self, distinct: tuple[FloatArray, IntArray] | None, places: slice) -> None:
         """Keep the codes of a block, or give up for good."""
-        with self._lock:
-            if self._codes is None:
-                return
-            if distinct is None:
-                self._codes = None
-                return
-            # -0.0 is 0.0
-            rows = [row.tobytes() for row in distinct[0] + 0.0]
-            numbers = [self._numbers.setdefault(row, len(self._numbers)) for row in rows]
-            wide = len(self._numbers) > 256
-            if len(self._numbers) > self._most or (1 + wide) * self._rows > self._most_bytes:
-                self._codes = None
-                return
-            if wide and self._codes.dtype == np.uint8:
-                self._codes = self._codes.astype(np.uint16)
-            self._codes[places] = np.array(numbers)[distinct[1]]
-            self._seen.add((places.start, places.stop))
+        if self._codes is None:
+            return
+        if distinct is None:
+            self._codes = None
+            return
+        # -0.0 is 0.0
+        rows = [row.tobytes() for row in distinct[0] + 0.0]
+        numbers = [self._numbers.setdefault(row, len(self._numbers)) for row in rows]
+        wide = len(self._numbers) > 256
+        if len(self._numbers) > self._most or (1 + wide) * self._rows > self._most_bytes:
+            self._codes = None
+            return
+        if wide and self._codes.dtype == np.uint8:
+            self._codes = self._codes.astype(np.uint16)
+        self._codes[places] = np.array(numbers)[distinct[1]]
+        self._seen.add((places.start, places.stop))
 
     def _made(self, width: int) -> tuple[FloatArray, IntArray]:
         """Predictions of all distinct rows of features, in a fixed order, and the place of each number in it."""
         every = np.array([np.frombuffer(row) for row in self._numbers]).reshape(-1, width)
         order = np.lexsort(every.T)
         return self.held.table(every[order]), np.argsort(order)
+
+
+def _once(make: Callable[[], FloatArray]) -> Callable[[], FloatArray]:
+    """Makes an array for whoever asks first."""
+    lock, made = threading.Lock(), list[FloatArray]()
+
+    def found() -> FloatArray:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return found

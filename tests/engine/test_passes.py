@@ -1,10 +1,10 @@
 """Tasks side by side over the same passes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from dsl.engine.passes import Passes
+from dsl.engine.passes import Maker, Passes
 
 
 def test_a_pass_serves_all_that_wait_for_one() -> None:
@@ -55,3 +55,37 @@ def test_a_task_may_leave_a_pass_early() -> None:
         return first + sum(blocks)
 
     assert passes.run([task] * 3) == [10, 1, 1]
+
+
+class Total:
+    """The sum of the blocks of each task that asks, times what it asks."""
+
+    def __init__(self, asked: Mapping[int, int]) -> None:
+        self.asked, self.parts = asked, list[dict[int, int]]()
+
+    def part(self, made: Maker[int]) -> Callable[[], None]:
+        found = {task: factor * made(task) for task, factor in self.asked.items()}
+        return lambda: self.parts.append(found)
+
+    def answers(self) -> dict[int, int]:
+        return {task: sum(part[task] for part in self.parts) for task in self.asked}
+
+
+def test_tasks_that_ask_and_tasks_that_read_share_a_pass() -> None:
+    passes: Passes[int, int, int] = Passes(lambda: iter([lambda task: task, lambda task: 10 * task]), Total, threads=3)
+
+    def task(number: int) -> tuple[int, int]:
+        first = passes.ask(number, 2) if number % 2 else sum(passes.blocks(number))
+        return first, passes.ask(number, -1)
+
+    assert passes.run([task] * 4) == [(0, 0), (22, -11), (22, -22), (66, -33)]
+    assert passes.count == 2
+
+
+def test_an_error_in_sums_is_raised() -> None:
+    def made(task: int) -> int:
+        raise ValueError("sums")
+
+    passes: Passes[int, int, int] = Passes(lambda: iter([made] * 9), Total, threads=2)
+    with pytest.raises(ValueError, match="sums"):
+        passes.run([lambda number: passes.ask(number, 1)] * 2)

@@ -35,7 +35,7 @@ def test_every_pass_has_the_predictions_of_the_learners(values: int, order: int)
                     fold = folds[s, rows][j]
                     known[s, j] = [learner.predict(row[None])[0] for learner in held.fitted[s][fold]]
             # features are not looked at once they are known
-            found = looked.predictions(x[rows] if not again else np.full_like(x[rows], np.nan), folds[:, rows], rows)
+            found = looked.predictions(x[rows] if not again else np.full_like(x[rows], np.nan), folds[:, rows], rows)()
             np.testing.assert_allclose(found, known, rtol=1e-12)
 
 
@@ -46,5 +46,5 @@ def test_without_the_memory_or_with_many_values_learners_predict_again(values: f
     looked = LookedUp(held, len(x), memory)
     for _ in range(2):
         for rows in BLOCKS:
-            found = looked.predictions(x[rows], folds[:, rows], rows)
+            found = looked.predictions(x[rows], folds[:, rows], rows)()
             np.testing.assert_allclose(found, held.predictions(x[rows], folds[:, rows]), rtol=1e-12)

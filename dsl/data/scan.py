@@ -19,7 +19,7 @@ from dsl.data.formula.rlang.values import Factor, Value, as_factor
 from dsl.data.formula.sides import ParsedFormula
 from dsl.data.kinds import DAYS, Kind, complete, kind_of, standard
 from dsl.data.labels import check_any_labeled, labeled_part, sampling_probabilities
-from dsl.data.level_codes import LevelCodes
+from dsl.data.level_codes import LevelCodes, Numbering
 from dsl.data.refusals import check_not_refused, refused_rows
 from dsl.data.sample import check_finite, check_left, complete_rows
 from dsl.data.source import Source
@@ -135,7 +135,7 @@ class _Reading:
         self.labels: list[IntArray] = []
         self.hashes, self.candidates = np.empty(0, dtype=np.uint64), pd.DataFrame()
         self.masks: list[BoolArray] = []
-        self.clusters: dict[object, int] = {}
+        self.clusters = Numbering()
         self.codes: list[IntArray] = []
         self.effects = [LevelCodes(names) for names in columns.absorbed.values()]
         self.dropped: dict[str, int] = {}
@@ -244,15 +244,21 @@ class _Reading:
 
     def _first(self, what: str, codes: IntArray, levels: Sequence[object]) -> IntArray:
         known = self.levels.setdefault(what, {})
-        found, first = np.unique(codes, return_index=True)
-        new = [j for j in found.tolist() if j >= 0 and levels[j] not in known]
+        # code -1 is a missing value
+        there = np.bincount(codes + 1, minlength=len(levels) + 1)[1:]
+        new = [j for j in np.flatnonzero(there).tolist() if levels[j] not in known]
         known.update(dict.fromkeys(levels[j] for j in new))
         if len(known) > MOST_LEVELS:
             raise ColumnTypeError(
                 f"'{what}' has more than {MOST_LEVELS:,} different values, too many to serve as a category; use numbers derived "
                 "from it, or broader categories"
             )
-        return np.asarray(first[np.isin(found, new)])
+        if not new:
+            return np.empty(0, dtype=np.int64)
+        first = np.empty(len(levels) + 1, dtype=np.int64)
+        # written backwards, so that the first row of each code is the one that stays
+        first[codes[::-1]] = np.arange(len(codes))[::-1]
+        return first[new]
 
     def _new_extremes(self, frame: pd.DataFrame) -> list[IntArray]:
         """Rows with the smallest and the largest value so far of each column of numbers."""
@@ -263,10 +269,16 @@ class _Reading:
             values = frame[name].to_numpy()
             if values.dtype.kind == "M":
                 values = values.astype(np.int64)
-            if values.dtype.kind not in "biuf" or frame[name].isna().all():
+            if values.dtype.kind not in "biuf":
                 continue
+            places = int(values.argmin()), int(values.argmax())
+            # the first missing value, where there is one
+            if np.isnan(values[places[0]]):
+                if np.isnan(values).all():
+                    continue
+                places = int(np.nanargmin(values)), int(np.nanargmax(values))
             low, high = self.extremes.get(str(name), (np.inf, -np.inf))
-            for place, better in ((int(np.nanargmin(values)), "low"), (int(np.nanargmax(values)), "high")):
+            for place, better in zip(places, ("low", "high"), strict=True):
                 value = float(values[place])
                 if (better == "low" and value < low) or (better == "high" and value > high):
                     out.append(np.array([place]))
@@ -277,9 +289,7 @@ class _Reading:
     def _cluster(self, frame: pd.DataFrame) -> None:
         if self.columns.cluster is None:
             return
-        codes, found = pd.factorize(frame[self.columns.cluster])
-        numbers = [self.clusters.setdefault(label, len(self.clusters)) for label in found]
-        self.codes.append(np.array(numbers, dtype=np.int32)[codes])
+        self.codes.append(self.clusters.of(frame[self.columns.cluster]))
 
     def _draw(self, raw: pd.DataFrame, unlabeled: IntArray) -> None:
         """Unlabelled rows for the checks: those with the smallest hash of their number, in whatever blocks they come."""
@@ -358,7 +368,7 @@ class _Reading:
         name = self.columns.cluster
         if name is None:
             return None, None
-        labels = pd.Series(list(self.clusters))
+        labels = pd.Series(self.clusters.labels)
         if name in self.categories:
             labels = labels.astype(self._categories(name, False))
         order, _ = pd.factorize(labels, sort=True)

@@ -17,7 +17,7 @@ from dsl.engine.absorb import LevelSystem, Projections, pairs_of, projected
 from dsl.engine.blocks import Block
 from dsl.engine.moments import pseudo_values
 from dsl.engine.passes import Passes
-from dsl.engine.streamed import Streamed, facts_of
+from dsl.engine.streamed import Ask, Streamed, Sums, facts_of
 
 MERGED = 1_000_000
 """Pairs of levels that are held in parts before these are added up."""
@@ -174,7 +174,9 @@ def moving_columns(block: Block, *, tuned: bool) -> FloatArray:
     return np.hstack([predicted, outcome[:, None], *hats])
 
 
-def absorb(passes: Passes[Block], rows: Sequence[Streamed], counts: Sequence[int], *, tuned: bool) -> list[Streamed]:
+def absorb(
+    passes: Passes[Block, Ask, Sums], rows: Sequence[Streamed], counts: Sequence[int], *, tuned: bool
+) -> list[Streamed]:
     """Rows of each split with their facts, and with projections on the fixed effects in every block.
 
     Parameters

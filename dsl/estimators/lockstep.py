@@ -52,7 +52,7 @@ def solve_streamed(
 
 def streamed_rows(
     streaming: Streaming, own: Sequence[Block], make: Make, tune: Tune = None
-) -> tuple[Passes[Block], list[Streamed]]:
+) -> tuple[Passes[Block, Ask, Sums], list[Streamed]]:
     """All rows of each split with their facts, which takes a pass, and the passes that they share. As `solve_streamed`."""
 
     def read() -> Iterator[Maker[Block]]:
@@ -60,7 +60,7 @@ def streamed_rows(
             yield make(chunk)
 
     passes: Passes[Block, Ask, Sums] = Passes(read, Gathering, threads())
-    alike = _differ_in_outcomes(own)
+    alike = not streaming.analysis.absorbed and _differ_in_outcomes(own)
     rows = [
         Streamed(
             again=partial(passes.blocks, split),
@@ -79,16 +79,9 @@ def streamed_rows(
 def _differ_in_outcomes(own: Sequence[Block]) -> bool:
     """Whether outcomes are all that differs between splits, so that sums can be taken for all at once."""
     first = own[0]
-    special = (
-        first.absorbed,
-        first.absorbed_outcome,
-        first.effects,
-        first.multiplier,
-        first.left,
-        first.staged,
-        first.within,
-    )
-    return not first.predicted.shape[1] and not first.measures and all(part is None for part in special)
+    special = (first.effects, first.multiplier, first.left, first.staged, first.within)
+    plain = not first.predicted.shape[1] and not first.measures and not first.absorbs
+    return plain and all(part is None for part in special)
 
 
 def threads() -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dsl.data.level_codes import LevelCodes
+from dsl.data.level_codes import LevelCodes, Numbering
 
 rng = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -38,3 +38,21 @@ def test_values_of_other_types_are_the_same_level() -> None:
 
 def test_no_rows() -> None:
     assert LevelCodes(["a"]).of_rows.tolist() == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [[5, 3, 5], [], [4, 3, -7], [10**6, 5]],
+        [[5, 3], [2**40, 3], [5, 2**40, 1]],
+        [np.array([1, 200], dtype=np.uint8), np.array([2**63, 200], dtype=np.uint64)],
+        [[2, 1], [1.0, 1.5], ["1", 2]],
+    ],
+)
+def test_numbers_are_given_in_the_order_of_first_appearance(parts: list[list[object]]) -> None:
+    codes, known = Numbering(), dict[object, int]()
+    for part in parts:
+        expected = [known.setdefault(value, len(known)) for value in pd.Series(part).tolist()]
+        assert codes.of(pd.Series(part)).tolist() == expected
+    assert codes.labels == list(known)
+    assert len(codes) == len(known)

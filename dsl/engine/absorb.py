@@ -248,6 +248,10 @@ class Projections:
     """(n,) of the pseudo-outcome."""
     within: tuple[FloatArray, FloatArray] | None = None
     """(n, p) and (n,) of the predicted columns and outcome, for tuning. None without."""
+    instruments: FloatArray | None = None
+    """(n, q) of the instruments' pseudo-columns."""
+    centres: FloatArray | None = None
+    """(n, q) of the instruments' predicted columns, for tuning."""
 
 
 def projected(block: Block, found: Projections) -> Block:
@@ -267,9 +271,14 @@ def projected(block: Block, found: Projections) -> Block:
             ),
             levels=(),
         )
+    left = block.left
+    if left is not None and left.instruments is not None:
+        z = replace(left.instruments, absorbed=found.instruments, centres=found.centres)
+        left = replace(left, instruments=z)
     return replace(
         block,
         absorbed=np.hstack([found.fixed, found.predicted]),
         absorbed_outcome=found.outcome,
+        left=left,
         within=within,
     )

@@ -82,7 +82,8 @@ def labels_behind(
     # without predicted columns their sum of products is that of all columns
     plain = not isinstance(block, Streamed) and _is_plain(block)
     known = fixed_gram if plain and len(rows) < block.shape[0] else None
-    block = block if isinstance(block, Streamed) else block.with_left_columns()
+    if block.has_left:
+        block = block.changed(Block.with_left_columns) if isinstance(block, Streamed) else block.with_left_columns()
     gram = inverse(_gram(block) if known is None else known)
     bread = gram if basis is None else basis @ gram
     labels = block.labeled()
@@ -112,7 +113,7 @@ def _gram(block: Rows) -> FloatArray:
     if len(gold) == block.shape[0]:
         return np.asarray(gold.T @ (gold * (counted * block.weight)[:, None]))
     gram = gold.T @ (gold * counted[:, None])
-    if isinstance(block, Streamed) and not (labels.imputed or labels.absorbs):
+    if isinstance(block, Streamed) and block.known is not None and not (labels.imputed or labels.absorbs):
         predicted = _columns(labels, labels.predicted)
         return np.asarray(gram + block.facts.counted - predicted.T @ (predicted * counted[:, None]))
     for piece in block.pieces():

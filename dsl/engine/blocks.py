@@ -56,8 +56,20 @@ class Instruments:
     """(m, q) at the gold values of the labelled rows."""
     absorbed: FloatArray | None = None
     """(n, q) projection of the pseudo-columns on the fixed effects (`dsl.engine.absorb`)."""
+    centres: FloatArray | None = None
+    """(n, q) projection of the predicted columns' means, by which all versions are centred within the fixed effects."""
     endogenous: tuple[int, ...] = ()
     """Places of the covariates that are no instruments, in the block's order."""
+
+    def rows(self, rows: slice | IntArray, gold: slice) -> "Instruments":
+        """Of some of the rows, and of the labelled ones."""
+        return replace(
+            self,
+            versions=tuple(each[rows] for each in self.versions),
+            gold=self.gold[gold],
+            absorbed=_rows_of(self.absorbed, rows),
+            centres=_rows_of(self.centres, rows),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +85,7 @@ class Left:
     first: FloatArray
     """(q, k) coefficients of the first stages, by which it was made of the instruments."""
     instruments: Instruments | None
-    """What it was made of, None in a part of the rows."""
+    """What it was made of, None within fixed effects."""
 
     def rows(self, rows: slice | IntArray, gold: slice) -> "Left":
         """Some of the rows, and of the labelled ones."""
@@ -82,7 +94,7 @@ class Left:
             gold=self.gold[gold],
             absorbed=_rows_of(self.absorbed, rows),
             first=self.first,
-            instruments=None,
+            instruments=None if self.instruments is None else self.instruments.rows(rows, gold),
         )
 
 
@@ -156,6 +168,11 @@ class Block:
     def absorbs(self) -> bool:
         """Whether columns have projections on fixed effects."""
         return self.absorbed is not None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether moments have other columns on their left than in the linear predictor."""
+        return self.left is not None
 
     @property
     def versions(self) -> tuple[Version, ...]:

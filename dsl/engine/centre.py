@@ -134,8 +134,7 @@ def shared_columns(block: Rows, problem: Problem, gram: FloatArray | None = None
     """
     gram = gram_of(block) if gram is None else gram
     # centring moves an intercept, which must be among the columns on both sides of the moments
-    left = not isinstance(block, Streamed) and block.left is not None
-    intercept = None if left else place_of_intercept(problem.names)
+    intercept = None if block.has_left else place_of_intercept(problem.names)
     centring = centre(None if isinstance(block, Streamed) else block.fixed, gram, intercept)
     if centring is None:
         return gram, None

@@ -15,8 +15,9 @@ References
 Hansen, "Econometrics" (2022), chapter 12. Wooldridge, "Econometric analysis of cross section and panel data" (2010), 5.2 and 6.3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -25,8 +26,10 @@ from dsl.engine.blocks import Block, Instruments, Left, Version
 from dsl.engine.fit import fit_split
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.moments import Weights, augmentation_weights, gold_weights
+from dsl.engine.passes import Passes
 from dsl.engine.solve import is_singular
-from dsl.engine.sums import Problem, row_scores, row_sums
+from dsl.engine.streamed import Rows, Streamed
+from dsl.engine.sums import Problem, WeightRule, row_scores, row_sums
 from dsl.exceptions import CollinearityError
 
 WEAK = 10.0
@@ -66,7 +69,11 @@ def instrumented(block: Block, z: Instruments, weights: Weights) -> Block:
     CollinearityError
         Instruments are linear combinations of each other.
     """
-    cross, square = _sums(block, z, weights)
+    return with_first_stage(block, z, _first_stage(z, *_sums(block, z, weights)))
+
+
+def _first_stage(z: Instruments, cross: FloatArray, square: FloatArray) -> FloatArray:
+    """S^-1 A (q, k). Raises as `instrumented`."""
     size = np.sqrt(np.maximum(np.diag(square), 0.0))
     zero = [name for name, each in zip(z.names, size, strict=True) if each <= 0.0]
     if zero or is_singular(square / size[:, None] / size):
@@ -76,8 +83,11 @@ def instrumented(block: Block, z: Instruments, weights: Weights) -> Block:
         raise CollinearityError(
             f"the instruments ({', '.join(map(repr, z.names))}) do not tell anything apart: {what}; take them out of the formula"
         )
-    # l = z' first
-    first = np.linalg.solve(square / size[:, None] / size, cross / size[:, None]) / size[:, None]
+    return np.asarray(np.linalg.solve(square / size[:, None] / size, cross / size[:, None]) / size[:, None])
+
+
+def with_first_stage(block: Block, z: Instruments, first: FloatArray) -> Block:
+    """The block with l = z' first, (q, k) `first`, on the left of its moments."""
     left = Left(
         predicted=tuple(each @ first for each in z.versions),
         gold=z.gold @ first,
@@ -85,7 +95,72 @@ def instrumented(block: Block, z: Instruments, weights: Weights) -> Block:
         first=first,
         instruments=z,
     )
+    block = replace(block, left=left)
+    if block.within is None or z.centres is None:
+        return block
+    # within the effects, all versions are centred by the same projections
+    centred = tuple((own - z.centres) @ first for own in z.versions)
+    within = replace(left, predicted=centred, absorbed=None, instruments=None)
+    return replace(block, within=replace(block.within, left=within))
+
+
+def unstaged(block: Block, z: Instruments) -> Block:
+    """Some rows with their instruments, whose first stage is still to come (`staged`)."""
+    left = Left(predicted=z.versions, gold=z.gold, absorbed=None, first=np.eye(len(z.names)), instruments=z)
     return replace(block, left=left)
+
+
+def staged(passes: Passes[Block], rows: Sequence[Streamed], rule: WeightRule) -> list[Streamed]:
+    """Rows of each split with the first stage of all rows, which takes a pass.
+
+    Parameters
+    ----------
+    passes : Passes
+    rows : sequence of Streamed
+        Whose blocks are `unstaged`.
+    rule : callable
+        What versions and gold values count for in A and S.
+
+    Raises
+    ------
+    CollinearityError
+        As `instrumented`.
+    """
+
+    def first(split: int) -> FloatArray:
+        return _first_stage(_of(rows[split].own), *_total(rows[split], rule))
+
+    def change(own: FloatArray) -> Callable[[Block], Block]:
+        return lambda block: with_first_stage(block, _of(block), own)
+
+    found = passes.run([first] * len(rows))
+    return [each.changed(change(own), each.known) for each, own in zip(rows, found, strict=True)]
+
+
+def mean_instruments(block: Block) -> FloatArray:
+    """Instruments averaged over the versions of the rows, (n, q)."""
+    z = _of(block)
+    out = np.zeros_like(z.versions[0])
+    for version, own in zip(block.versions, z.versions, strict=True):
+        out += own if version.share is None else version.share[:, None] * own
+    return out
+
+
+def _of(block: Block) -> Instruments:
+    assert block.left is not None
+    assert block.left.instruments is not None
+    return block.left.instruments
+
+
+def _total(rows: Rows, rule: WeightRule) -> tuple[FloatArray, FloatArray]:
+    """A (q, k) and S (q, q) of all rows."""
+    blocks = rows.blocks() if isinstance(rows, Streamed) else iter([rows])
+    total: tuple[FloatArray, FloatArray] | None = None
+    for block in blocks:
+        found = _sums(block, _of(block), rule(block))
+        total = found if total is None else (total[0] + found[0], total[1] + found[1])
+    assert total is not None
+    return total
 
 
 def _sums(block: Block, z: Instruments, weights: Weights) -> tuple[FloatArray, FloatArray]:
@@ -109,25 +184,20 @@ def _sums(block: Block, z: Instruments, weights: Weights) -> tuple[FloatArray, F
     return cross, square
 
 
-def tests_of(block: Block, problem: Problem, params: FloatArray) -> InstrumentTests:
+def tests_of(block: Rows, problem: Problem, params: FloatArray) -> InstrumentTests:
     """First-stage F statistics, and the over-identification statistic at the estimate `params` (k,).
 
     The latter is that of all moments at the estimate, M psi(z (y - x'theta)) with M = I - A (A'S^-1 A)^-1 A'S^-1, against their
     covariance, and robust like it.
     """
-    assert block.left is not None
-    assert block.left.instruments is not None
-    z = block.left.instruments
-    f = block.fixed.shape[1]
+    z = _of(block.own if isinstance(block, Streamed) else block)
     own = replace(problem, names=z.names, link=LINEAR, fixed_gram=None, tuning=None, labeling=None)
-    units = len(block.outcome) if problem.weights is not gold_weights else len(block.gold_rows)
+    units = block.shape[0] if problem.weights is not gold_weights else len(block.gold_rows)
     units = units if problem.cluster is None else int(problem.n_clusters or 0)
     count = int(z.excluded.sum())
     statistics = []
     for j in z.endogenous:
-        hats = [block.fixed[:, j] if j < f else version.predicted[:, j - f] for version in block.versions]
-        gold = block.fixed[block.gold_rows, j] if j < f else block.gold[:, j - f]
-        stage = fit_split(_stage(block, z, hats, gold, None if block.absorbed is None else block.absorbed[:, j]), own)
+        stage = fit_split(_changed(block, partial(_on_instruments, j=j)), own)
         chosen = np.ix_(z.excluded, z.excluded)
         statistics.append(float(wald(stage.params[z.excluded], stage.vcov[chosen])) / count)
     spare = count - len(z.endogenous)
@@ -135,9 +205,33 @@ def tests_of(block: Block, problem: Problem, params: FloatArray) -> InstrumentTe
         endogenous=tuple(problem.names[j] for j in z.endogenous),
         f=np.array(statistics),
         df=(float(count), float(units - len(z.names))),
-        over=_over(block, z, own, params) if spare > 0 else np.nan,
+        over=_over(block, own, params) if spare > 0 else np.nan,
         over_df=spare,
     )
+
+
+def _changed(rows: Rows, change: Callable[[Block], Block]) -> Rows:
+    return rows.changed(change).with_facts() if isinstance(rows, Streamed) else change(rows)
+
+
+def _on_instruments(block: Block, j: int) -> Block:
+    """The rows of the first stage of covariate j."""
+    f = block.fixed.shape[1]
+    hats = [block.fixed[:, j] if j < f else version.predicted[:, j - f] for version in block.versions]
+    gold = block.fixed[block.gold_rows, j] if j < f else block.gold[:, j - f]
+    return _stage(block, _of(block), hats, gold, None if block.absorbed is None else block.absorbed[:, j])
+
+
+def _with_residuals(block: Block, params: FloatArray) -> Block:
+    """The rows with the instruments as columns, and residuals at `params` as outcome."""
+    f = block.fixed.shape[1]
+    fixed = block.fixed @ params[:f] if block.offset is None else block.fixed @ params[:f] + block.offset
+    hats = [version.outcome - fixed - version.predicted @ params[f:] for version in block.versions]
+    gold = block.gold_outcome - fixed[block.gold_rows] - block.gold @ params[f:]
+    absorbed = None
+    if block.absorbed is not None and block.absorbed_outcome is not None:
+        absorbed = block.absorbed_outcome - block.absorbed @ params
+    return _stage(block, _of(block), hats, gold, absorbed)
 
 
 def _stage(
@@ -164,19 +258,11 @@ def _stage(
     )
 
 
-def _over(block: Block, z: Instruments, problem: Problem, params: FloatArray) -> float:
-    f = block.fixed.shape[1]
-    fixed = block.fixed @ params[:f] if block.offset is None else block.fixed @ params[:f] + block.offset
-    hats = [version.outcome - fixed - version.predicted @ params[f:] for version in block.versions]
-    gold = block.gold_outcome - fixed[block.gold_rows] - block.gold @ params[f:]
-    absorbed = None
-    if block.absorbed is not None and block.absorbed_outcome is not None:
-        absorbed = block.absorbed_outcome - block.absorbed @ params
-    rows = row_scores(
-        _stage(block, z, hats, gold, absorbed), problem, np.zeros(len(z.names)), problem.weights, augmentation_weights
-    )
-    moment, meat = row_sums(rows, problem, len(z.names))
-    cross, square = _sums(block, z, problem.weights(block))
+def _over(block: Rows, problem: Problem, params: FloatArray) -> float:
+    rows = _changed(block, partial(_with_residuals, params=params))
+    q = len(problem.names)
+    moment, meat = row_sums(row_scores(rows, problem, np.zeros(q), problem.weights, augmentation_weights), problem, q)
+    cross, square = _total(block, problem.weights)
     # units of length one, in which pinv tells directions apart
     size = np.sqrt(np.diag(square))
     cross, square, moment, meat = (

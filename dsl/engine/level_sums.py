@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.absorb import LevelSystem, Projections, pairs_of, projected
 from dsl.engine.blocks import Block
+from dsl.engine.instruments import mean_instruments
 from dsl.engine.moments import pseudo_values
 from dsl.engine.passes import Passes
 from dsl.engine.streamed import Ask, Streamed, Sums, facts_of
@@ -156,22 +157,29 @@ class Absorbed:
         """Some rows, whose level codes the block has, with their projections."""
         p = block.predicted.shape[1]
         moving = self.moving.at(block.levels)
-        own, outcome, hats, hat = np.split(moving, np.cumsum([p, 1, p if self.tuned else 0]), axis=1)
+        z = 0 if block.left is None else block.left.first.shape[0]
+        widths = [p, 1, z] * (2 if self.tuned else 1)
+        parts = np.split(moving, np.cumsum(widths)[:-1], axis=1)
         found = Projections(
             fixed=self.fixed.at(block.levels),
-            predicted=own,
-            outcome=outcome[:, 0],
-            within=(hats, hat[:, 0]) if self.tuned else None,
+            predicted=parts[0],
+            outcome=parts[1][:, 0],
+            within=(parts[3], parts[4][:, 0]) if self.tuned else None,
+            instruments=parts[2],
+            centres=parts[5] if self.tuned else None,
         )
         return replace(projected(block, found), levels=())
 
 
 def moving_columns(block: Block, *, tuned: bool) -> FloatArray:
     """Columns whose projections differ between splits: of pseudo-values, and for tuning of predicted ones, (n, .)."""
-    predicted = pseudo_values(block.predicted, block.gold, block.gold_rows, block.weight)
-    outcome = pseudo_values(block.outcome, block.gold_outcome, block.gold_rows, block.weight)
-    hats = [block.predicted, block.outcome[:, None]] if tuned else []
-    return np.hstack([predicted, outcome[:, None], *hats])
+    hats = [block.predicted, block.outcome[:, None]]
+    gold = [block.gold, block.gold_outcome[:, None]]
+    if block.left is not None and block.left.instruments is not None:
+        hats.append(mean_instruments(block))
+        gold.append(block.left.instruments.gold)
+    pseudo = [pseudo_values(hat, own, block.gold_rows, block.weight) for hat, own in zip(hats, gold, strict=True)]
+    return np.hstack([*pseudo, *(hats if tuned else [])])
 
 
 def absorb(

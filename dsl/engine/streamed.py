@@ -163,6 +163,11 @@ class Streamed:
         """Whether columns have projections on fixed effects."""
         return self.own.absorbs
 
+    @property
+    def has_left(self) -> bool:
+        """Whether moments have other columns on their left than in the linear predictor."""
+        return self.own.has_left
+
     def blocks(self) -> Iterator[Block]:
         """One pass over all rows, in the blocks in which they come."""
         for block in self.again():

@@ -17,7 +17,7 @@ from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber, Projections, projected
 from dsl.engine.blocks import Block, Effects, Instruments, Staged, Version
 from dsl.engine.effects import level_sums
-from dsl.engine.instruments import instrumented
+from dsl.engine.instruments import instrumented, unstaged
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
 from dsl.estimators.stages import staged_of, staged_shares, staged_values
@@ -58,7 +58,7 @@ class Blocks:
         self._row_weight = sample.row_weight
         whole = bool(sample.absorbed) and not part
         self._absorber = Absorber(sample.absorbed, sample.row_weight) if whole else None
-        self._levels = sample.absorbed if part else ()
+        self._part, self._levels = part, sample.absorbed if part else ()
         self._absorbed_fixed: FloatArray | None = None
 
     @property
@@ -126,14 +126,14 @@ class Blocks:
         fixed = part.fixed if len(part.fixed) == len(block.outcome) else part.fixed[self._gold_rows]
         gold = design.gold_instruments[: len(block.gold_rows)]
         each = [each.instruments for each in versions if each.instruments is not None]
-        absorbed, centres = None, np.zeros((len(fixed), 1))
+        absorbed, centres = None, None
         if absorber is not None:
             mean = sum(
                 (one if v.share is None else v.share[:, None] * one) for one, v in zip(each, versions, strict=True)
             )
             pseudo = pseudo_values(np.asarray(mean), gold, block.gold_rows, block.weight)
             absorbed = absorber.project(np.hstack([fixed, pseudo]))
-            centres = absorber.project(np.hstack([fixed, np.asarray(mean)])) if block.within is not None else centres
+            centres = None if block.within is None else absorber.project(np.hstack([fixed, np.asarray(mean)]))
         z = Instruments(
             names=design.instrument_names,
             excluded=np.array([name not in design.block_names for name in design.instrument_names]),
@@ -141,18 +141,9 @@ class Blocks:
             versions=tuple(np.hstack([fixed, one]) for one in each),
             gold=np.hstack([fixed[block.gold_rows], gold]),
             absorbed=absorbed,
+            centres=centres,
         )
-        block = instrumented(block, z, rule(block))
-        if block.within is None or block.left is None:
-            return block
-        # within the effects, all versions are centred by the same projections
-        within = replace(
-            block.left,
-            predicted=tuple((own - centres) @ block.left.first for own in z.versions),
-            absorbed=None,
-            instruments=None,
-        )
-        return replace(block, within=replace(block.within, left=within))
+        return unstaged(block, z) if self._part else instrumented(block, z, rule(block))
 
     def _absorb(self, block: Block, absorber: Absorber) -> Block:
         """The block with its fixed effects: projections of the pseudo-values and, for tuning, the predicted versions within."""

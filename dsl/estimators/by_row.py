@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray
+from dsl._typing import BoolArray, FloatArray
 from dsl.data.formula.matrices import build_each
 from dsl.data.formula.sides import Design, ParsedFormula
 from dsl.data.scan import Scan
@@ -58,22 +58,25 @@ def _differing(
     design: Design, other: Design, data: pd.DataFrame, mask: BoolArray, predicted: Sequence[str]
 ) -> set[str]:
     """Names of columns that are not the same on the rows of a mask."""
-    first, second = design.covariates, other.covariates
-    if first.names != second.names:
-        return set(first.names) ^ set(second.names)
-    out: set[str] = set()
-    pairs = [(first.fixed[mask], second.fixed, [first.names[j] for j in first.fixed_index])]
-    if first.predicted_index and first.direct is None:
-        gold = data[list(predicted)].dropna().iloc[0]
-        some = data.assign(
-            **{name: pd.Series(gold[name], index=data.index, dtype=data[name].dtype) for name in predicted}
-        )
-        columns = [first.names[j] for j in first.predicted_index]
-        pairs.append((first.moving(some)[mask], second.moving(some[mask]), columns))
+    pairs: list[tuple[FloatArray, FloatArray, list[str]]] = []
+    for first, second in ((design.covariates, other.covariates), (design.instruments, other.instruments)):
+        if first is None or second is None:
+            continue
+        if first.names != second.names:
+            return set(first.names) ^ set(second.names)
+        pairs.append((first.fixed[mask], second.fixed, [first.names[j] for j in first.fixed_index]))
+        if first.predicted_index and first.direct is None:
+            gold = data[list(predicted)].dropna().iloc[0]
+            some = data.assign(
+                **{name: pd.Series(gold[name], index=data.index, dtype=data[name].dtype) for name in predicted}
+            )
+            columns = [first.names[j] for j in first.predicted_index]
+            pairs.append((first.moving(some)[mask], second.moving(some[mask]), columns))
     if design.outcome.fixed is not None and other.outcome.fixed is not None:
         pairs.append((design.outcome.fixed[mask], other.outcome.fixed, [design.outcome.name]))
     if design.offset is not None and other.offset is not None:
         pairs.append((design.offset[mask, None], other.offset[:, None], ["the offset"]))
+    out: set[str] = set()
     for ours, theirs, names in pairs:
         out |= {f"'{name}'" for name, same in zip(names, (ours == theirs).all(axis=0), strict=True) if not same}
     return out

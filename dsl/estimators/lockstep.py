@@ -10,8 +10,9 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.fit import fit_split
+from dsl.engine.instruments import staged
 from dsl.engine.level_sums import absorb
-from dsl.engine.moments import gold_weights
+from dsl.engine.moments import design_weights, gold_weights
 from dsl.engine.passes import Maker, Passes
 from dsl.engine.stack import Gathering
 from dsl.engine.streamed import Ask, Streamed, Sums
@@ -72,8 +73,10 @@ def streamed_rows(
         for split, labels in enumerate(own)
     ]
     if streaming.analysis.absorbed:
-        return passes, absorb(passes, rows, streaming.scan.n_levels, tuned=tune is not None)
-    return passes, passes.run([lambda split: rows[split].with_facts()] * len(rows))
+        rows = absorb(passes, rows, streaming.scan.n_levels, tuned=tune is not None)
+    else:
+        rows = passes.run([lambda split: rows[split].with_facts()] * len(rows))
+    return passes, staged(passes, rows, design_weights) if streaming.analysis.model.instruments else rows
 
 
 def _differ_in_outcomes(own: Sequence[Block]) -> bool:

@@ -17,7 +17,7 @@ from dsl.engine.instruments import InstrumentTests, tests_of
 from dsl.engine.leave_out import BELL_MCCAFFREY, left_out_scores, satterthwaite
 from dsl.engine.moments import augmentation_weights, design_weights
 from dsl.engine.pilot import Tuned
-from dsl.engine.streamed import Rows, Streamed, in_memory
+from dsl.engine.streamed import Rows, in_memory
 from dsl.engine.sums import Problem, label_meat, label_scores, row_scores
 from dsl.engine.tuning import fit_tuned, side_by_side
 from dsl.exceptions import EstimationError, JacobianWarning
@@ -41,11 +41,6 @@ class Solved:
     """Of the first equation, in every split. Empty without instruments."""
 
 
-def has_left(block: Rows) -> bool:
-    """Whether moments have other columns on their left than in the linear predictor."""
-    return not isinstance(block, Streamed) and block.left is not None
-
-
 @dataclass(slots=True)
 class Common:
     """What the splits share: the problem with the Gram matrix of the fixed columns, their centring, and starts."""
@@ -67,7 +62,7 @@ class Common:
         first: Rows = blocks[0] if centring is None else centring.apply(blocks[0])
         basis = None if centring is None else centring.back_columns(len(problem.names))
         behind = labels_behind(first, problem, basis, gram)
-        if problem.link.slope is None and problem.weights is design_weights and not has_left(blocks[0]):
+        if problem.link.slope is None and problem.weights is design_weights and not blocks[0].has_left:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))
 
@@ -125,8 +120,7 @@ def fit_one(blocks: Sequence[Rows], common: Common, tune: Tune) -> OneSplit:
         joint = replace(joint, label_scores=about, label_meat=label_meat(own[0], problem, about))
     choices = [choice for _, choice in each if choice is not None]
     choice = side_by_side(choices) if choices else None
-    first = own[0]
-    tests = None if isinstance(first, Streamed) or first.left is None else tests_of(first, problem, each[0][0].params)
+    tests = tests_of(own[0], problem, each[0][0].params) if own[0].has_left else None
     # joined first, undone after: the covariance between equations changes with the columns too
     return OneSplit(
         fit=joint if centring is None else centring.undo(joint, len(blocks)),

@@ -298,7 +298,6 @@ def _check_can(call: Call, columns: Columns) -> None:
     model = MODELS[call.model]
     asked = {
         f"the fixed effects of model='{call.model}'": bool(columns.absorbed) and not model.linear,
-        f"model='{call.model}'": model.instruments,
         "a learner that reads texts (text=)": call.text is not None,
         "design= (pass sample_prob= with its probabilities, and cluster= with its units)": call.design is not None,
         "trained_on=": call.trained_on is not None,

@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"model": "poisson", "predicted_var": "k", "prediction": "guess"},
         ["fixed effects"],
     ),
-    "instruments": ("z ~ x | y ~ score", {"model": "iv"}, ["model='iv'"]),
+    "a spread of an instrument": ("z ~ 1 | y ~ scale(score)", {"model": "iv"}, ["scale(score)", "depend on all rows"]),
     "two ways": ("y ~ x", {"cluster": ["cl", "g"]}, ["clusters in two ways"]),
     "leave out": ("y ~ x", {"vcov": "HC3", "tune": "coef"}, ["vcov='HC3'"]),
     "leave out of the choice": ("y ~ x", {"tune": "matrix"}, ["vcov='design+HC3'", "vcov='design' can"]),

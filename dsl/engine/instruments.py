@@ -28,7 +28,7 @@ from dsl.engine.models.linear import LINEAR
 from dsl.engine.moments import Weights, augmentation_weights, gold_weights
 from dsl.engine.passes import Passes
 from dsl.engine.solve import is_singular
-from dsl.engine.streamed import Rows, Streamed
+from dsl.engine.streamed import Ask, Rows, Streamed, Sums
 from dsl.engine.sums import Problem, WeightRule, row_scores, row_sums
 from dsl.exceptions import CollinearityError
 
@@ -110,7 +110,7 @@ def unstaged(block: Block, z: Instruments) -> Block:
     return replace(block, left=left)
 
 
-def staged(passes: Passes[Block], rows: Sequence[Streamed], rule: WeightRule) -> list[Streamed]:
+def staged(passes: Passes[Block, Ask, Sums], rows: Sequence[Streamed], rule: WeightRule) -> list[Streamed]:
     """Rows of each split with the first stage of all rows, which takes a pass.
 
     Parameters

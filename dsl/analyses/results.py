@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from dsl.analyses.predicting import Predicting
 from dsl.analyses.stored import Stored
 from dsl.analyses.wild import Wild
 from dsl.data.arguments import check_choice, check_texts
-from dsl.data.source import MEMORY, DataLike, as_bytes, as_source
+from dsl.data.source import MEMORY, DataLike, Source, as_bytes, as_source
 from dsl.data.tables import TableLike
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.pseudo import pseudo_blocks, write_pseudo
@@ -372,14 +372,28 @@ class DSLEstimates(Hypotheses, Predicting, Wild, Archiving, LikelihoodModelResul
         check_texts(title=title, float_format=float_format)
         return summarize_again(self._core, alpha=alpha, title=title, float_format=float_format)
 
-    def compare(self, data: TableLike | None = None, **options: Any) -> Comparison:
+    def compare(self, data: DataLike | None = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
-        rows = self._rows(data)
+        source = self._source(data, "compare")
+        if source is not None:
+            return with_faces(compare_fit(self._core, source, **options), None)
+        rows = self._rows(cast(TableLike | None, data))
         return with_faces(compare_fit(self._core, rows, **options), rows)
 
-    def diagnostics(self, data: TableLike | None = None, **options: Any) -> Diagnostics:
+    def _source(self, data: DataLike | None, name: str) -> Source | None:
+        """The source of blocks of rows that was given again, None for a table. Raises where a fit of one needs it."""
+        source = None if data is None else as_source(data)
+        if data is None and not self._core.sample.fingerprint:
+            raise ArgumentError(
+                f"the rows of the fit were read in blocks, and results keep none of them: pass their source again, "
+                f"fit.{name}(source)"
+            )
+        return source
+
+    def diagnostics(self, data: DataLike | None = None, **options: Any) -> Diagnostics:
         """What to look at before believing the fit. See `dsl.diagnose`."""
-        return diagnose(self._core, self._rows(data), **options)
+        source = self._source(data, "diagnostics")
+        return diagnose(self._core, source or self._rows(cast(TableLike | None, data)), **options)
 
     def plot(
         self,
@@ -392,7 +406,7 @@ class DSLEstimates(Hypotheses, Predicting, Wild, Archiving, LikelihoodModelResul
         """Estimates with their confidence intervals. Takes and returns matplotlib Axes. See `dsl.plotting.coefficients`."""
         return coefficients(self._core, ax, terms=terms, truth=truth, alpha=alpha)
 
-    def report(self, path: str | os.PathLike[str], data: TableLike | None = None, **options: Any) -> Path:
+    def report(self, path: str | os.PathLike[str], data: DataLike | None = None, **options: Any) -> Path:
         """Write one self-contained page about the fit. See `dsl.write_report`."""
         return write_report(self._core, path, self._data if data is None else data, **options)
 
@@ -482,6 +496,6 @@ class DSLResults(Stored, LikelihoodResultsWrapper):  # type: ignore[misc]  # noq
         return f"<DSLResults {call.model} ({call.estimator}): {call.formula_text}; {rows}>"
 
 
-def with_faces(found: Comparison, data: TableLike) -> Comparison:
+def with_faces(found: Comparison, data: TableLike | None) -> Comparison:
     """The comparison with results objects in the place of frozen fits."""
     return replace(found, fits={name: DSLResults.of(fit_of(fit), data) for name, fit in found.fits.items()})

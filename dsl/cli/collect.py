@@ -2,10 +2,12 @@
 
 from argparse import ArgumentParser, Namespace
 
+from dsl.cli.blocks import add_memory, check_blocks, reads_in_blocks
 from dsl.cli.listed import Listed
 from dsl.cli.options import FORMATS, add_codebook, add_data, codebook_of, read
-from dsl.cli.write import STDOUT, check_outputs, csv_text, write_all
+from dsl.cli.write import STDOUT, Writer, check_ending, check_outputs, csv_text, write_all
 from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT
+from dsl.data.source import source_at
 
 HELP = "put coders' labels into the data"
 EPILOG = """\
@@ -27,8 +29,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out",
         required=True,
         metavar="FILE",
-        help=f"CSV: the data with the labels, '{SAMPLE_PROB}' and perhaps '{SAMPLE_UNIT}'",
+        help=f"CSV (Parquet of data that are read in blocks): the data with the labels, '{SAMPLE_PROB}' and perhaps "
+        f"'{SAMPLE_UNIT}'",
     )
+    add_memory(parser)
 
 
 def add_reading(parser: ArgumentParser) -> None:
@@ -46,19 +50,27 @@ def run(options: Namespace) -> None:
 
     # before any file is read: a mistyped name should not cost minutes
     check_outputs({"--out": options.out}, [options.data, options.design, *options.coder])
+    blocks = reads_in_blocks(options.data, options.memory)
+    if blocks:
+        check_blocks(options, [])
+        check_ending("--out", options.out, (".parquet",))
     design = LabelDesign.load(options.design)
-    table = read(options)
-    # the design's rows, in its order: rows that were excluded from the draw are left out
-    labelled = design.from_coder(
-        options.coder,
-        table.data,
-        label=options.label,
-        codebook=codebook_of(options.codebook),
-        rule=options.rule,
-        ties=options.ties,
-        encoding=options.coder_encoding,
-        format=options.format,
-    ).loc[design.rows]
-    write_all({options.out: csv_text(labelled)})
+    given = {
+        "label": options.label,
+        "codebook": codebook_of(options.codebook),
+        "rule": options.rule,
+        "ties": options.ties,
+        "encoding": options.coder_encoding,
+        "format": options.format,
+    }
+    content: str | Writer
+    if blocks:
+        coded = design.from_coder(options.coder, source_at(options.data), **given)
+        content, rows, labelled = coded.write, coded.count(), coded.n_labeled
+    else:
+        # the design's rows, in its order: rows that were excluded from the draw are left out
+        table = design.from_coder(options.coder, read(options).data, **given).loc[design.rows]
+        content, rows, labelled = csv_text(table), len(table), int(table[options.label].notna().sum())
+    write_all({options.out: content})
     if not options.quiet and options.out != STDOUT:
-        print(f"{int(labelled[options.label].notna().sum())} of {len(labelled)} rows labelled")
+        print(f"{labelled} of {rows} rows labelled")

@@ -2,12 +2,12 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import pandas as pd
 
 from dsl._typing import Record
+from dsl.cli.blocks import add_memory, check_blocks, reads_in_blocks
 from dsl.cli.calling import call
 from dsl.cli.options import (
     add_analysis,
@@ -31,13 +31,14 @@ from dsl.cli.write import (
     summary_text,
     write_all,
 )
-from dsl.data.source import MEMORY, as_bytes
 from dsl.estimators.records import Splits
 from dsl.exceptions import ArgumentError
 
 if TYPE_CHECKING:
     from dsl.analyses.results import DSLResults
 
+IN_MEMORY = ("design", "stage", "margins", "archive")
+"""Options that a table in memory is needed for."""
 HELP = "fit a regression"
 EPILOG = """\
 examples:
@@ -61,13 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_analysis(parser)
     add_stages(parser)
     add_results(parser)
-    parser.add_argument(
-        "--memory",
-        metavar="SIZE",
-        default=MEMORY,
-        help="a Parquet file that takes more (and any folder or glob of such files) is read in blocks that take about this much "
-        f"(default: {MEMORY})",
-    )
+    add_memory(parser)
 
 
 def add_results(parser: ArgumentParser) -> None:
@@ -103,7 +98,7 @@ def run(options: Namespace) -> None:
     from dsl.analyses.regression import dsl
 
     if reads_in_blocks(options.data, options.memory):
-        check_blocks(options)
+        check_blocks(options, IN_MEMORY)
         source, facts = options.data, {"path": options.data, "read": "in blocks"}
         fit = call(dsl, options.formula, source, {**arguments, "memory": options.memory})
         facts["rows"] = fit.core.sample.n_input
@@ -115,38 +110,6 @@ def run(options: Namespace) -> None:
     write_all(contents)
     if not options.quiet and STDOUT not in contents:
         print("\n\n".join(printed(options, fit)))
-
-
-def reads_in_blocks(path: str, memory: str) -> bool:
-    """Whether a path is a folder of Parquet files alone, a glob, or a Parquet file that takes more than this memory unpacked."""
-    most, target = as_bytes(memory), Path(path)
-    if target.is_dir():
-        files = [each for each in target.rglob("*") if each.is_file() and each.name[0] not in "._"]
-        return bool(files) and all(each.suffix == ".parquet" for each in files)
-    if any(sign in path for sign in "*?[") and not target.exists():
-        return True
-    if target.suffix.lower() != ".parquet" or not target.is_file():
-        return False
-    try:
-        from pyarrow.parquet import ParquetFile
-
-        groups = ParquetFile(target).metadata
-        size = sum(int(groups.row_group(j).total_byte_size) for j in range(groups.num_row_groups))
-        return size > most
-    # what is wrong with it is said by whoever reads it
-    except (ImportError, OSError, ValueError):
-        return False
-
-
-def check_blocks(options: Namespace) -> None:
-    """Raise ArgumentError for options that need the table in memory."""
-    for name in ("row_id", "na", "value_labels", "design", "stage", "report", "margins", "archive"):
-        if getattr(options, name, None):
-            flag = "--id" if name == "row_id" else f"--{name.replace('_', '-')}"
-            raise ArgumentError(
-                f"{flag} needs the whole table in memory, and '{options.data}' is read in blocks as it takes more than "
-                f"--memory {options.memory}, or is several files; pass more memory, one file, or leave {flag} out"
-            )
 
 
 def printed(options: Namespace, fit: "DSLResults") -> list[str]:

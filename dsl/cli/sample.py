@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dsl._typing import Record
+from dsl.cli.blocks import add_memory, check_blocks, reads_in_blocks
 from dsl.cli.listed import Listed
 from dsl.cli.options import add_coder_file, add_data, codebook_of, read
-from dsl.cli.read import Table
 from dsl.cli.write import STDOUT, Writer, check_outputs, csv_text, json_text, provenance, write_all
 from dsl.data.design import SamplingDesign
 from dsl.data.files import resolved
 from dsl.data.recorded import SAMPLE_PROB, SAMPLE_UNIT, columns_of
+from dsl.data.source import Source, source_at
 from dsl.exceptions import ArgumentError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ DRAWN = "drawn"
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of ``dsl sample``."""
     add_data(parser)
+    add_memory(parser)
     group = parser.add_argument_group("design")
     group.add_argument("--method", default="srs", choices=tuple(METHODS), help="default: srs")
     group.add_argument("--n-labels", type=int, metavar="N", help="rows to label")
@@ -85,33 +87,44 @@ def run(options: Namespace) -> None:
         raise ArgumentError("name a file for the draw: --design design.npz, --coder coder.csv, or --out drawn.csv")
     if STDOUT in (options.coder, options.design):
         raise ArgumentError("--coder and --design need file names: stdout ('-') takes --out or --json")
+    blocks = reads_in_blocks(options.data, options.memory)
     # positions shift when rows are left out, so that `dsl collect` could not match them
-    if options.exclude is not None and options.row_id is None:
+    if options.exclude is not None and options.row_id is None and not blocks:
         raise ArgumentError(
             "--exclude needs --id, the column that tells rows apart: the order of those that stay changes"
         )
-    table = read(options)
+    data, facts = _data(options, blocks)
     from dsl import sampling
 
-    function, given = drawing(options, table.data)
-    design: sampling.LabelDesign = getattr(sampling, function)(table.data, **given)
-    contents: dict[str, str | Writer] = _coder(options, design, table) if options.coder else {}
+    function, given = drawing(options, data.names if isinstance(data, Source) else list(data.columns))
+    design: sampling.LabelDesign = getattr(sampling, function)(data, **given)
+    contents: dict[str, str | Writer] = _coder(options, design, data) if options.coder else {}
     fresh = list(contents)
     if options.design:
         contents[options.design] = design.save
-    if options.out:
-        contents[options.out] = csv_text(_with_draw(design, table.data))
+    if options.out and isinstance(data, pd.DataFrame):
+        contents[options.out] = csv_text(_with_draw(design, data))
     if options.json:
-        facts = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
-        record = {"design": {**facts, "settings": design.settings}, "warnings": options.warnings}
-        contents[options.json] = json_text({**provenance(options), "data": table.facts(), **record})
+        drawn = {"kind": design.kind, "drawn": design.n_drawn, "rows": len(design), "fingerprint": design.fingerprint}
+        record = {"design": {**drawn, "settings": design.settings}, "warnings": options.warnings}
+        contents[options.json] = json_text({**provenance(options), "data": facts, **record})
     write_all(contents, fresh=fresh)
     if not options.quiet and STDOUT not in contents:
         print(design)
 
 
-def drawing(options: Namespace, data: pd.DataFrame) -> tuple[str, Record]:
-    """The function of `dsl.sampling` that the options ask for, and its arguments besides the data."""
+def _data(options: Namespace, blocks: bool) -> tuple[pd.DataFrame | Source, Record]:
+    """The table, or what is read in blocks, and what the JSON file says of it."""
+    if not blocks:
+        table = read(options)
+        return table.data, table.facts()
+    check_blocks(options, ["out"])
+    source = source_at(options.data)
+    return source, {"path": options.data, "read": "in blocks", "rows": source.count()}
+
+
+def drawing(options: Namespace, columns: Sequence[str]) -> tuple[str, Record]:
+    """The function of `dsl.sampling` that the options ask for, and its arguments besides the data, which have these columns."""
     function, needed, optional = METHODS[options.method]
     # only what was given, so that defaults are those of the functions
     given = {name: getattr(options, name) for name in EVERY if getattr(options, name) is not None}
@@ -123,13 +136,13 @@ def drawing(options: Namespace, data: pd.DataFrame) -> tuple[str, Record]:
             f"--method {options.method} {'needs' if lacking else 'takes no'} --{name}; see dsl sample --help"
         )
     if "prob" in given:
-        given["prob"] = _number_or_column(given["prob"], data)
+        given["prob"] = _number_or_column(given["prob"], columns)
     return function, {**given, "exclude": options.exclude, "seed": options.seed}
 
 
-def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
+def _number_or_column(text: str, columns: Sequence[str]) -> float | str:
     # a column of that name goes before a number
-    if text in data.columns:
+    if text in columns:
         return text
     try:
         return float(text)
@@ -137,7 +150,7 @@ def _number_or_column(text: str, data: pd.DataFrame) -> float | str:
         return text
 
 
-def _coder(options: Namespace, design: SamplingDesign, table: Table) -> dict[str, str | Writer]:
+def _coder(options: Namespace, design: SamplingDesign, data: pd.DataFrame | Source) -> dict[str, str | Writer]:
     """What writes the coder's file, and what a tool takes beside it."""
     if not options.columns:
         raise ArgumentError("--coder needs --columns, what the coder sees, e.g. --columns text")
@@ -146,7 +159,7 @@ def _coder(options: Namespace, design: SamplingDesign, table: Table) -> dict[str
     request = coder_request(
         design,
         options.coder,
-        table.data,
+        data,
         columns=options.columns,
         label=options.label,
         codebook=codebook_of(options.codebook),

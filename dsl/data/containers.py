@@ -24,11 +24,14 @@ def with_columns(data: TableLike, columns: pd.DataFrame) -> TableLike:
         frame = to_pandas(data, column_names(data))
         return frame.assign(**{str(name): columns[name].set_axis(frame.index) for name in columns})
     native = nw.from_native(cast(Any, data), eager_only=True)
-    made = [nw.new_series(str(name), _values(columns[name]), backend=native.implementation) for name in columns.columns]
+    made = [
+        nw.new_series(str(name), values_of_one_kind(columns[name]), backend=native.implementation)
+        for name in columns.columns
+    ]
     return cast(TableLike, native.with_columns(*made).to_native())
 
 
-def _values(column: pd.Series) -> list[object]:
+def values_of_one_kind(column: pd.Series) -> list[object]:
     """Python values, None where missing. Text and numbers in one column become text, as other tables know one type only."""
     values = [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
     kinds = {isinstance(value, str) for value in values if value is not None}

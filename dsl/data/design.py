@@ -14,6 +14,8 @@ from dsl.exceptions import ArgumentError, DataError
 
 ARRAYS = ("prob", "drawn", "stratum", "unit", "unit_prob", "kept")
 """The arrays of a labeling, one value per row. All but the first two may be None."""
+HASHED = 100_000
+"""Row labels that are text at one time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +60,9 @@ class SamplingDesign(Labeling):
         """Twelve characters that tell this design from any other: a hash of its rows, probabilities and draw."""
         digest = hashlib.sha256(f"{self.kind} {self.fixed_size} {len(self)}".encode())
         # a separator that labels do not have, so that "1", "23" and "12", "3" differ
-        digest.update("\x1f".join(map(str, self.rows)).encode())
+        for start in range(0, len(self), HASHED):
+            digest.update(("\x1f" if start else "").encode())
+            digest.update("\x1f".join(map(str, self.rows[start : start + HASHED])).encode())
         for name in ARRAYS:
             value = getattr(self, name)
             # designs of whole populations keep the fingerprint that they had before there were parts

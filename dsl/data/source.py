@@ -6,10 +6,11 @@ Rows have an order, which is that of the sorted files, or of the query. It must 
 """
 
 import glob
+import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -25,6 +26,8 @@ from dsl.exceptions import ArgumentError, MissingDependencyError, SourceError
 DataLike: TypeAlias = TableLike | IntoLazyFrame | str | os.PathLike[str] | Iterable[TableLike]
 """A table, or a source of blocks of rows."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+COUNTED = 262_144
+"""Rows of a block that is only counted."""
 MEMORY = "2GB"
 """Memory that reading in blocks may take, by default."""
 
@@ -38,6 +41,8 @@ class Source(ABC):
     """Columns of categories whose order is that of their names."""
     begun: tuple[object, ...] = ()
     """The state at the first pass, once there was one."""
+    attrs: Mapping[Hashable | None, object] = {}
+    """What a pandas table that was written or passed remembers of itself (`DataFrame.attrs`)."""
 
     @property
     @abstractmethod
@@ -51,6 +56,10 @@ class Source(ABC):
     def state(self) -> object:
         """What changes where the data do, as far as that can be seen without reading them."""
         return None
+
+    def count(self) -> int:
+        """Number of rows, which takes a pass over one column where nothing else tells it."""
+        return sum(len(frame) for frame in self.frames(self.names[:1], COUNTED)) if self.names else 0
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pd.DataFrame]:
         """One pass: pandas frames of plain dtypes, whose row labels are the rows' numbers."""
@@ -86,6 +95,16 @@ class Dataset(Source):
     def __init__(self, dataset: Any, described: str) -> None:
         self._dataset = dataset
         self.described = described
+        self.attrs = _remembered(dataset.schema.metadata)
+
+    def count(self) -> int:
+        """Number of rows, from the files' own facts where they have them."""
+        import pyarrow as pa
+
+        try:
+            return int(self._dataset.count_rows())
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{self.described} cannot be read: {in_one_line(error)}; write it again") from error
 
     @property
     def names(self) -> list[str]:
@@ -122,6 +141,15 @@ class Dataset(Source):
                         held = []
                 if held:
                     yield cast(TableLike, pa.Table.from_batches(held))
+
+
+def _remembered(metadata: Mapping[bytes, bytes] | None) -> dict[Hashable | None, object]:
+    """What pandas wrote of a table's ``attrs``."""
+    try:
+        kept = json.loads((metadata or {}).get(b"PANDAS_ATTRS", b"{}"))
+    except ValueError:
+        return {}
+    return dict(kept) if isinstance(kept, dict) else {}
 
 
 @contextmanager
@@ -209,6 +237,7 @@ class Frames(Source):
         if first is None:
             raise ArgumentError("data is an iterable without any table; pass tables of rows, all with the same columns")
         self._names = column_names(first)
+        self.attrs = first.attrs if isinstance(first, pd.DataFrame) else {}
         if not isinstance(first, pd.DataFrame | Mapping):
             schema = nw.from_native(cast(Any, first), eager_only=True)
             if schema.implementation.is_polars():
@@ -252,7 +281,7 @@ def as_source(data: object) -> Source | None:
         return data
     if isinstance(data, str | os.PathLike):
         # a formula in the place of the data has a message of its own
-        return None if isinstance(data, str) and ("~" in data or not data) else _of_path(data)
+        return None if isinstance(data, str) and ("~" in data or not data) else source_at(data)
     module = type(data).__module__.partition(".")[0]
     if module == "pyarrow" and hasattr(data, "get_fragments"):
         return Dataset(data, "the dataset")
@@ -272,8 +301,8 @@ def as_source(data: object) -> Source | None:
     return Frames(cast(Iterable[TableLike], data))
 
 
-def _of_path(path: str | os.PathLike[str]) -> Source:
-    """Parquet files."""
+def source_at(path: str | os.PathLike[str]) -> Source:
+    """Parquet files: one, those of a folder, or those that a glob names."""
     try:
         import pyarrow as pa
         import pyarrow.dataset as ds

@@ -27,6 +27,14 @@ MOST_THREADS = 4
 """Blocks over which sums are taken at the same time: each takes memory."""
 
 
+class MadeError(Exception):
+    """Blocks alone were wanted (`Streaming.only_blocks`), and here is what makes them."""
+
+    def __init__(self, own: Sequence[Block], make: Make) -> None:
+        super().__init__("blocks without a solution")
+        self.own, self.make = own, make
+
+
 def solve_streamed(
     streaming: Streaming, problem: Problem, own: Sequence[Block], make: Make, tune: Tune = None
 ) -> Solved:
@@ -54,7 +62,15 @@ def solve_streamed(
 def streamed_rows(
     streaming: Streaming, own: Sequence[Block], make: Make, tune: Tune = None
 ) -> tuple[Passes[Block, Ask, Sums], list[Streamed]]:
-    """All rows of each split with their facts, which takes a pass, and the passes that they share. As `solve_streamed`."""
+    """All rows of each split with their facts, which takes a pass, and the passes that they share. As `solve_streamed`.
+
+    Raises
+    ------
+    MadeError
+        The blocks are wanted, and nothing that takes a pass.
+    """
+    if streaming.only_blocks:
+        raise MadeError(own, make)
 
     def read() -> Iterator[Maker[Block]]:
         for chunk in streaming.chunks():

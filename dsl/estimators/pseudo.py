@@ -9,6 +9,7 @@ from dsl.data.files import PathLike, written_aside
 from dsl.data.source import Source
 from dsl.engine.moments import pseudo_values
 from dsl.estimators.call import Execution
+from dsl.estimators.remade import check_same_rows
 from dsl.estimators.result import Fit
 from dsl.estimators.streamed import predicted_blocks
 from dsl.estimators.streaming import prepare_streaming
@@ -30,11 +31,7 @@ def pseudo_blocks(fit: Fit, source: Source, execution: Execution) -> Iterator[pd
     streaming = prepare_streaming(fit.call, source, fit.predictor.spec.functions, execution, learns=True, quiet=True)
     found, prob = streaming.scan, streaming.labels.sample.sample_prob
     kept = np.arange(found.n_input) if found.kept is None else np.flatnonzero(found.kept)
-    if (found.n_input, found.rows, len(found.gold_rows)) != (fit.sample.n_input, fit.nobs, fit.n_labeled):
-        raise ArgumentError(
-            f"these are not the data of the fit: it was given {fit.sample.n_input:,} rows with {fit.n_labeled:,} labels, and "
-            f"these are {found.n_input:,} with {len(found.gold_rows):,}"
-        )
+    check_same_rows(fit, streaming)
     for chunk, predictions in predicted_blocks(streaming, fit.call, execution, imputes=fit.estimator.imputes):
         labeled = np.flatnonzero(chunk.analysis.sample.labeled)
         low = int(np.searchsorted(found.gold_rows, chunk.first))

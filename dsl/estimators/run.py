@@ -167,8 +167,8 @@ def rerun(fit: Fit, analysis: Analysis, arguments: Arguments, execution: Executi
     return run(call, replace(analysis, finite=call.target == "finite"), execution)
 
 
-def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
-    """The fit's call with other arguments, on its folds.
+def changed(fit: Fit, arguments: Arguments, sample: Sample | None = None) -> Call:
+    """The fit's call with other arguments, on its folds. Those of rows in blocks follow from the call.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def changed(fit: Fit, arguments: Arguments, sample: Sample) -> Call:
     if ESTIMATORS[own.estimator].several:
         # all predictions stand for the variable, of which others take the first
         settled["pairs"] = own.surrogates
-    if fit.splits.folds is not None and "folds" not in arguments:
+    if sample is not None and fit.splits.folds is not None and "folds" not in arguments:
         # folds are given for the rows of the data: those that were left out get any number, as nobody looks at it
         folds = np.zeros((len(fit.splits.folds), sample.n_input), dtype=np.int64)
         folds[:, sample.rows] = fit.splits.folds

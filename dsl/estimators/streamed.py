@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from dsl._typing import FloatArray
+from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.passes import Maker
 from dsl.engine.stack import Stacked
@@ -50,6 +50,20 @@ def predicted_blocks(
     for chunk in streaming.chunks():
         found = learnt.on(seen(chunk.analysis), folds.of(chunk.places))
         yield chunk, found.targets(labels.gold).cross_fit.predictions
+
+
+def label_predictions(
+    streaming: Streaming, call: Call, execution: Execution, *, imputes: bool
+) -> tuple[FloatArray, IntArray]:
+    """The same of the labelled rows alone (S, m, q), and their folds (S, m). Of several predictions' products it takes a pass."""
+    labels, folds = streaming.labels, Folds(streaming, call).of(streaming.scan.gold_rows)
+    how, gold = _training(streaming, call, execution), labels.gold
+    seen = (_seen_imputed(streaming, call) if imputes else _seen(streaming, call))(labels)
+    if not imputes and not labels.design.averaged:
+        held = HeldOut.train(seen, gold.to_numpy(), folds, family=call.family, how=how)
+        return held.predictions(seen, folds), folds
+    learnt = HeldDistribution.train(support_of(labels), gold, seen, folds, call.family, how)
+    return learnt.on(seen, folds).targets(gold).cross_fit.predictions, folds
 
 
 def _seen(streaming: Streaming, call: Call) -> Seen:

@@ -109,6 +109,8 @@ class Streaming:
     rows: int
     """Rows of a block."""
     progress: Progress = field(repr=False)
+    only_blocks: bool = False
+    """Whether an estimator is asked for its blocks, and not to solve them (`dsl.estimators.remade`)."""
 
     @property
     def n(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from dsl._typing import IntArray
 from dsl.data.arguments import Seed, check_choice, check_count, explain_calls, random_generator
-from dsl.data.tables import TableLike
+from dsl.data.source import DataLike
 from dsl.exceptions import ArgumentError
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_fixed_size, draw_within
@@ -16,13 +16,13 @@ from dsl.sampling.probability import scale_probabilities
 
 @explain_calls
 def clustered(
-    data: TableLike, n_clusters: int, *, by: str | Sequence[str], exclude: Mask | None = None, seed: Seed = 1234
+    data: DataLike, n_clusters: int, *, by: str | Sequence[str], exclude: Mask | None = None, seed: Seed = 1234
 ) -> LabelDesign:
     """Simple random sample of clusters, all of whose rows are labelled.
 
     Parameters
     ----------
-    data : data frame
+    data
         As in `simple_random`.
     n_clusters : int
         Number of clusters to draw.
@@ -78,7 +78,7 @@ def clustered(
 
 @explain_calls
 def two_stage(
-    data: TableLike,
+    data: DataLike,
     n_clusters: int,
     per_cluster: int,
     *,
@@ -91,7 +91,7 @@ def two_stage(
 
     Parameters
     ----------
-    data : data frame
+    data
         As in `simple_random`.
     n_clusters : int
         Number of clusters to draw.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 import pandas as pd
-from narwhals.typing import IntoDataFrameT
+from narwhals.typing import IntoDataFrameT, IntoLazyFrame
 
 from dsl._typing import Record
 from dsl.data.arguments import check_flags
 from dsl.data.design import ARRAYS, SamplingDesign
+from dsl.data.source import DataLike, Source
 from dsl.data.stored_design import load_parts, save_design
 from dsl.data.tables import TableLike, check_unique
 from dsl.exceptions import ArgumentError, DesignError
@@ -21,6 +23,7 @@ from dsl.sampling.checked import check_probability, frozen, plain_settings
 from dsl.sampling.coding.agreement import agreement_table
 from dsl.sampling.coding.codebook import CodebookLike
 from dsl.sampling.coding.files import read_coder_files, write_coder_file
+from dsl.sampling.coding.in_blocks import CodedSource
 from dsl.sampling.parts import Part, places
 
 KINDS = ("srs", "bernoulli", "stratified", "pps", "cluster", "two_stage", "targeted", "adaptive", "nested")
@@ -235,7 +238,7 @@ class LabelDesign(SamplingDesign):
     def to_coder(
         self,
         path: str | Path,
-        data: TableLike,
+        data: DataLike,
         *,
         columns: str | Sequence[str],
         label: str = "gold",
@@ -255,8 +258,8 @@ class LabelDesign(SamplingDesign):
         path : str or Path
             Ends in ``.csv`` (UTF-8, as Excel reads it too), ``.xlsx`` (needs openpyxl: ``pip install "dsl[excel]"``), ``.json``
             (Label Studio, Argilla) or ``.jsonl`` (doccano, Prodigy).
-        data : data frame
-            Holds `columns` for every drawn row, found by row label.
+        data : data frame, or source of blocks of rows
+            Holds `columns` for every drawn row, found by row label. A source is read once, and drawn rows alone are kept.
         columns : str or list of str
             What the coder sees. doccano and Prodigy show one text.
         label : str
@@ -343,10 +346,24 @@ class LabelDesign(SamplingDesign):
         format: str | None = ...,
     ) -> IntoDataFrameT: ...
 
+    @overload
     def from_coder(
         self,
         path: str | Path | Sequence[str | Path],
-        data: TableLike,
+        data: Source | IntoLazyFrame | str | os.PathLike[str] | Iterable[TableLike],
+        *,
+        label: str = ...,
+        codebook: CodebookLike | None = ...,
+        rule: str = ...,
+        ties: str = ...,
+        encoding: str = ...,
+        format: str | None = ...,
+    ) -> CodedSource: ...
+
+    def from_coder(
+        self,
+        path: str | Path | Sequence[str | Path],
+        data: DataLike | Source,
         *,
         label: str = "gold",
         codebook: CodebookLike | None = None,
@@ -354,7 +371,7 @@ class LabelDesign(SamplingDesign):
         ties: str = "raise",
         encoding: str = "utf-8-sig",
         format: str | None = None,
-    ) -> TableLike:
+    ) -> TableLike | CodedSource:
         """Read coders' files back and put their labels into a copy of the data, after checking all of it.
 
         Spaces around labels, numbers written as text and ``1.0`` for ``1`` are accepted. Texts that were shown may come back as
@@ -370,8 +387,8 @@ class LabelDesign(SamplingDesign):
         path : str, Path or list of them
             The file, or one per coder: a row may be labelled by several coders, and must be by one at least. Label Studio,
             Prodigy and Argilla name the coder of each answer, so that one file may hold several coders'.
-        data : data frame
-            The table the design was drawn from.
+        data : data frame, or source of blocks of rows
+            What the design was drawn from.
         label : str
             The column that the coders filled in. A column of that name is set in the result.
         codebook : list, dict of code to meaning, or dsl.annotation.Codebook, optional
@@ -392,6 +409,8 @@ class LabelDesign(SamplingDesign):
         data frame
             Copy of `data`, of its kind (pandas, polars, pyarrow; pandas for a dict), with `label` on the drawn rows, missing
             elsewhere, and the columns that record the design. A pandas table has the design's fingerprint in its ``attrs`` too.
+            Of a source comes a source, which adds them to the blocks as they are read: `dsl.dsl` takes it, and its
+            ``write(path)`` makes a Parquet file of it. Rows that ``exclude=`` left out of the draw are left out of it.
 
         Raises
         ------

@@ -8,7 +8,8 @@ import pandas as pd
 
 from dsl._typing import FloatArray
 from dsl.data.arguments import Seed, as_names, explain_calls
-from dsl.data.tables import TableLike, first_rows
+from dsl.data.source import DataLike
+from dsl.data.tables import first_rows
 from dsl.engine.labeling import Labeling
 from dsl.exceptions import ArgumentError, DesignError
 from dsl.sampling.design import LabelDesign
@@ -19,7 +20,7 @@ from dsl.sampling.schemes import simple_random, stratified
 @explain_calls
 def nested(
     first: LabelDesign,
-    data: TableLike,
+    data: DataLike,
     n_labels: int,
     *,
     by: str | Sequence[str] | None = None,
@@ -35,8 +36,8 @@ def nested(
     ----------
     first : LabelDesign
         Of the stage before.
-    data : data frame
-        The table it was drawn from.
+    data : data frame, or source of blocks of rows
+        What it was drawn from.
     n_labels : int
         Number of rows to label again, at most those that `first` drew.
     by : str or list of str, optional

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from dsl._typing import BoolArray, FloatArray, IntArray, Record
 from dsl.data.arguments import Seed, as_names, check_count
 from dsl.data.columns import named_columns
+from dsl.data.narrow import narrow
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike, as_numbers, check_unique, column_names, first_rows
 from dsl.exceptions import ArgumentError, DataError
 
@@ -82,12 +84,13 @@ def check_complete(column: pd.Series, argument: str) -> None:
         )
 
 
-def population(data: TableLike, named: Mapping[str, object], exclude: Mask | None) -> Population:
+def population(data: DataLike, named: Mapping[str, object], exclude: Mask | None) -> Population:
     """Cut a table to the rows that may be drawn and the columns that a design uses.
 
     Parameters
     ----------
-    data : data frame
+    data : data frame, or source of blocks of rows
+        Of a source the columns that a design uses are in memory, in a few bytes a row, under the rows' numbers.
     named : mapping
         Argument to column name(s). Values that are not names are passed over.
     exclude : str, or (rows,) bool array, optional
@@ -96,18 +99,25 @@ def population(data: TableLike, named: Mapping[str, object], exclude: Mask | Non
     roles = {name: argument for argument, value in named.items() for name in _names(value, argument)}
     if isinstance(exclude, str):
         roles.setdefault(exclude, "exclude")
-    available = column_names(data)
-    if not available:
-        raise DataError("the data have no columns; pass the table whose rows are to be labelled")
-    # any column will do where the design needs none but the row labels
-    frame = named_columns(data, roles or {available[0]: "data"}, shown=not roles)
-    if frame.empty:
+    source = as_source(data)
+    frame = _of_table(cast(TableLike, data), roles) if source is None else narrow(source, roles)
+    if not len(frame):
         raise DataError("the data have no rows; look at the filter or join that made them")
     kept = ~_mask(frame, exclude)
     if not kept.any():
         raise ArgumentError("exclude leaves no row to draw from")
     check_unique(frame.index)
+    if kept.all():
+        return Population(rows=frame.index, frame=frame, kept=kept)
     return Population(rows=frame.index[kept], frame=frame[kept], kept=kept)
+
+
+def _of_table(data: TableLike, roles: Mapping[str, str]) -> pd.DataFrame:
+    available = column_names(data)
+    if not available:
+        raise DataError("the data have no columns; pass the table whose rows are to be labelled")
+    # any column will do where the design needs none but the row labels
+    return named_columns(data, roles or {available[0]: "data"}, shown=not roles)
 
 
 def _names(value: object, argument: str) -> tuple[str, ...]:
@@ -137,10 +147,16 @@ def groups(frame: pd.DataFrame, by: str | Sequence[str], argument: str) -> tuple
         raise ArgumentError(f"{argument} names no column; name those whose values make the groups")
     for name in names:
         check_complete(frame[name], argument)
-    values = frame[names[0]] if len(names) == 1 else pd.MultiIndex.from_frame(frame[names])
+    number: IntArray | None = None
+    values: pd.Series | pd.MultiIndex = frame[names[0]]
+    if len(names) > 1:
+        # each combination once: all rows of several columns as tuples take much memory
+        number = frame.groupby(names, sort=False, observed=True).ngroup().to_numpy()
+        values = pd.MultiIndex.from_frame(frame[names].iloc[np.unique(number, return_index=True)[1]])
     # sorted, so that strata come in the same order whatever the order of the rows
     codes, found = pd.factorize(values, sort=True)
-    return np.asarray(codes), [value.item() if isinstance(value, np.generic) else value for value in found]
+    every: IntArray = np.asarray(codes, dtype=np.int64) if number is None else np.asarray(codes, dtype=np.int64)[number]
+    return every, [value.item() if isinstance(value, np.generic) else value for value in found]
 
 
 def seed_setting(seed: Seed) -> Record:

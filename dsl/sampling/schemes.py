@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import Seed, check_count, check_probabilities, explain_calls, random_generator
-from dsl.data.tables import TableLike, first_rows
+from dsl.data.source import DataLike
+from dsl.data.tables import first_rows
 from dsl.exceptions import ArgumentError, DataError
 from dsl.sampling.design import LabelDesign
 from dsl.sampling.draw import draw_bernoulli, draw_fixed_size, draw_within
@@ -21,13 +22,15 @@ ALLOCATIONS = ("proportional", "neyman", "equal")
 
 
 @explain_calls
-def simple_random(data: TableLike, n_labels: int, *, exclude: Mask | None = None, seed: Seed = 1234) -> LabelDesign:
+def simple_random(data: DataLike, n_labels: int, *, exclude: Mask | None = None, seed: Seed = 1234) -> LabelDesign:
     """Simple random sample: exactly `n_labels` rows, every set of rows as likely as any other.
 
     Parameters
     ----------
-    data : data frame
-        pandas, polars, pyarrow, or a dict of columns. Rows are known by the pandas index, else as 0, 1, ...
+    data : data frame, or source of blocks of rows
+        pandas, polars, pyarrow, or a dict of columns. Rows are known by the pandas index, else as 0, 1, ... Or what `dsl.dsl`
+        reads in blocks: a path of Parquet files, ... Of these the columns that the draw goes by are read once and kept in a few
+        bytes a row, the rows are 0, 1, ..., and those drawn are those that the same rows in memory give.
     n_labels : int
         Number of rows to label.
     exclude : str, or (rows,) bool array, optional
@@ -67,7 +70,7 @@ def simple_random(data: TableLike, n_labels: int, *, exclude: Mask | None = None
 
 @explain_calls
 def bernoulli(
-    data: TableLike,
+    data: DataLike,
     n_labels: float | None = None,
     *,
     prob: ArrayLike | None = None,
@@ -78,7 +81,7 @@ def bernoulli(
 
     Parameters
     ----------
-    data : data frame
+    data
         As in `simple_random`.
     n_labels : float, optional
         Expected number of rows drawn, with equal probabilities.
@@ -134,7 +137,7 @@ def bernoulli(
 
 @explain_calls
 def stratified(
-    data: TableLike,
+    data: DataLike,
     n_labels: int | None = None,
     *,
     by: str | Sequence[str],
@@ -148,7 +151,7 @@ def stratified(
 
     Parameters
     ----------
-    data : data frame
+    data
         As in `simple_random`.
     n_labels : int, optional
         Number of rows to label in all. Not needed where `allocation` gives the sizes.
@@ -284,7 +287,7 @@ def _spreads(
 
 @explain_calls
 def proportional_to_size(
-    data: TableLike,
+    data: DataLike,
     n_labels: int,
     *,
     measure: ArrayLike,
@@ -300,7 +303,7 @@ def proportional_to_size(
 
     Parameters
     ----------
-    data : data frame
+    data
         As in `simple_random`.
     n_labels : int
         Number of rows to label.

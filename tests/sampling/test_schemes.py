@@ -221,7 +221,7 @@ ERRORS: dict[str, tuple[Callable[[pd.DataFrame], Any], type[Exception], list[str
         e.ArgumentError,
         ["exclude must be"],
     ),
-    "no table": (lambda d: sampling.simple_random("posts.csv", 10), e.ArgumentError, ["must be a data frame"]),
+    "no table": (lambda d: sampling.simple_random("posts.csv", 10), e.SourceError, ["'posts.csv'", "pd.read_csv"]),
     "everything excluded": (
         lambda d: sampling.simple_random(d, 10, exclude=np.ones(N, dtype=bool)),
         e.ArgumentError,

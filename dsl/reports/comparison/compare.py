@@ -2,9 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from dsl._typing import Arguments
 from dsl.data.arguments import explain_calls
+from dsl.data.source import MEMORY, DataLike, Source, as_bytes, as_source
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import check_alpha
 from dsl.estimators.again import analysis_of
@@ -25,9 +27,12 @@ from dsl.exceptions import (
     UnusedDesignWarning,
 )
 from dsl.reports.comparison.difference import Difference, difference
+from dsl.reports.comparison.in_blocks import difference_in_blocks, fit_again
 from dsl.reports.comparison.results import INVALID, Comparison, assemble, named, worth
-from dsl.reports.comparison.scales import check_scales, on_scales
+from dsl.reports.comparison.scales import check_no_margins, check_scales, on_scales
 
+Between = Callable[[Fit, Fit], Difference]
+"""Makes the difference of two fits of the same rows."""
 DEFAULT = ("naive", "gold_only", "dsl", "dsl+")
 NO_SURROGATE = "No naive estimate: without prediction there is no surrogate to take for the truth."
 NAIVE_FINITE = (
@@ -39,7 +44,7 @@ NAIVE_FINITE = (
 @explain_calls
 def compare_fit(
     fit: Fit | HasFit,
-    data: TableLike,
+    data: DataLike,
     *,
     estimators: Estimators | None = None,
     exponentiate: bool = False,
@@ -47,6 +52,7 @@ def compare_fit(
     alpha: float = 0.05,
     n_jobs: int = 1,
     progress: bool = False,
+    memory: int | str = MEMORY,
 ) -> Comparison:
     """Fit other estimators on the rows, folds and probabilities of a fit, and show them beside it.
 
@@ -54,15 +60,15 @@ def compare_fit(
     ----------
     fit : DSLResults
         The reference, unless it is the naive one.
-    data : data frame
-        The data that it was fitted to.
+    data : data frame, or source of blocks of rows
+        The data that it was fitted to. Of a source each estimator is a fit, and the naive bias takes a pass more.
     estimators
         As in `dsl.compare`: the others.
     exponentiate, margins : bool
         As in `dsl.compare`.
     alpha : float
         One minus the level of intervals and conclusions.
-    n_jobs, progress
+    n_jobs, progress, memory
         As in `dsl.dsl`.
 
     Returns
@@ -73,6 +79,8 @@ def compare_fit(
     ------
     ArgumentError
         `data` are not those of the fit.
+    NeedsAllRowsError
+        Marginal effects of rows that are read in blocks, or the naive bias against an estimator of two samples.
 
     Examples
     --------
@@ -88,23 +96,48 @@ def compare_fit(
     own = fit_of(fit)
     if exponentiate:
         own.ratio()  # refuses other models before anything is fitted
-    analysis, name = analysis_of(own, data), own_name(own)
+    name, execution = own_name(own), Execution(n_jobs=n_jobs, progress=progress, memory=as_bytes(memory))
+    source = as_source(data)
+    refit, between = (
+        _on_table(own, cast(TableLike, data), execution)
+        if source is None
+        else on_source(own, source, execution, margins=margins)
+    )
     notes: list[str] = []
     if estimators is None:
         estimators, notes = default_estimators(bool(own.call.prediction))
     chosen = resolve_estimators(estimators)
     # the fit itself stands for its own estimator
     chosen.pop(name, None)
-    execution = Execution(n_jobs=n_jobs, progress=progress)
-    others, failed = fit_each(chosen, lambda arguments: rerun(own, analysis, arguments, execution), quiet=True)
+    others, failed = fit_each(chosen, refit, quiet=True)
     # the order of the list of estimators, whatever was fitted first
     fits = _in_order({**others, name: own})
     judge = name
     # a naive fit cannot judge: the best of the others does
     if own.call.estimator == INVALID and others:
         judge = reference_of(None, {each: chosen[each] for each in others})
-    found = side_by_side(fits, judge, data, failed=failed, notes=notes, alpha=alpha)
-    return on_scales(found, data, exponentiate=exponentiate, margins=margins)
+    found = side_by_side(fits, judge, between, failed=failed, notes=notes, alpha=alpha)
+    return on_scales(found, cast(TableLike, data), exponentiate=exponentiate, margins=margins)
+
+
+def _on_table(fit: Fit, data: TableLike, execution: Execution) -> tuple[Callable[[Arguments], Fit], Between]:
+    """What makes other fits of the same rows, and differences."""
+    analysis = analysis_of(fit, data)
+    return (
+        lambda arguments: rerun(fit, analysis, arguments, execution),
+        lambda one, other: difference(one, other, data),
+    )
+
+
+def on_source(
+    fit: Fit, source: Source, execution: Execution, *, margins: bool
+) -> tuple[Callable[[Arguments], Fit], Between]:
+    """The same for rows that come in blocks."""
+    check_no_margins(margins)
+    return (
+        lambda arguments: fit_again(fit, source, arguments, execution),
+        lambda one, other: difference_in_blocks(one, other, source, execution),
+    )
 
 
 def default_estimators(surrogates: bool) -> tuple[tuple[str, ...], list[str]]:
@@ -117,17 +150,17 @@ def default_estimators(surrogates: bool) -> tuple[tuple[str, ...], list[str]]:
 def side_by_side(
     fits: Mapping[str, Fit],
     reference: str,
-    data: TableLike,
+    between: Between,
     *,
     failed: Mapping[str, str],
     notes: list[str],
     alpha: float,
 ) -> Comparison:
-    """The comparison of fits of the same rows."""
+    """The comparison of fits of the same rows. `between` makes the difference of two of them."""
     return assemble(
         fits,
         reference=reference,
-        bias=_bias_of(fits, reference, data),
+        bias=_bias_of(fits, reference, between),
         failed=failed,
         notes=_notes(fits, reference, notes),
         alpha=alpha,
@@ -179,12 +212,12 @@ def fit_each(
     return fits, failed
 
 
-def _bias_of(fits: Mapping[str, Fit], judge: str, data: TableLike) -> Difference | None:
+def _bias_of(fits: Mapping[str, Fit], judge: str, between: Between) -> Difference | None:
     """Naive less reference, if both are there."""
     naive = named(fits, INVALID)
     if naive is None or naive == judge:
         return None
-    return difference(fits[naive], fits[judge], data)
+    return between(fits[naive], fits[judge])
 
 
 def _notes(fits: Mapping[str, Fit], judge: str, notes: list[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ test that all differences are zero is Hausman's ("Specification tests in econome
 assumption that one of the two estimators is efficient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -118,14 +118,8 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
     ArgumentError
         `data` are not those of the fits.
     """
-    # (S, k): the fit without splits less each split of the other
-    estimates = fit.params - other.splits.params
-    # (S, k) variances
-    own = np.diagonal(other.splits.vcovs, axis1=1, axis2=2)
-    # over repeated labelling alone `fit` does not move
-    if other.call.target == "finite":
-        vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
-    else:
+
+    def squared() -> FloatArray:
         analysis = analysis_of(fit, data)
         first, sample = next(influences(fit, analysis)), analysis.sample
         units = len(sample.data) if sample.across is not None else sample.n_clusters or len(sample.data)
@@ -134,7 +128,22 @@ def difference(fit: Fit, other: Fit, data: TableLike) -> Difference:
             np.vstack([first[:units] - each[:units], first[units:], each[units:]])
             for each in influences(other, analysis_of(other, data))
         )
-        vcovs = np.stack([squares(gap, analysis) for gap in gaps])
+        return np.stack([squares(gap, analysis) for gap in gaps])
+
+    return over_splits(fit, other, squared)
+
+
+def over_splits(fit: Fit, other: Fit, squared: Callable[[], FloatArray]) -> Difference:
+    """The difference, given what makes its covariance (S, k, k) with each split of `other` from sums over rows."""
+    # (S, k): the fit without splits less each split of the other
+    estimates = fit.params - other.splits.params
+    # (S, k) variances
+    own = np.diagonal(other.splits.vcovs, axis1=1, axis2=2)
+    # over repeated labelling alone `fit` does not move
+    if other.call.target == "finite":
+        vcovs, scale = other.splits.vcovs, np.median(own, axis=0)
+    else:
+        vcovs = squared()
         # without that covariance, so that "small" is judged by the two estimates' own errors
         scale = np.median(own, axis=0) + np.diag(fit.splits.vcovs[0])
     estimate, vcov = combine_splits(estimates, vcovs)
@@ -181,7 +190,7 @@ def influences(fit: Fit, analysis: Analysis) -> Iterator[FloatArray]:
             units = _units(np.hstack(parts), analysis)
         # rows J^-1 psi_i of all units at once, (units, K)
         own = np.sqrt(fit.correction(split)) * np.linalg.solve(splits.jacobians[split], units.T).T
-        _check_reproduced(own, squares(own, analysis), splits.vcovs[split], fit)
+        check_reproduced(own.sum(axis=0), squares(own, analysis), splits.vcovs[split], fit)
         yield own
 
 
@@ -264,15 +273,15 @@ def squares(units: FloatArray, analysis: Analysis) -> FloatArray:
     return positive_part(two_way_meat(units, sample.cluster, sample.across))
 
 
-def _check_reproduced(own: FloatArray, squares: FloatArray, vcov: FloatArray, fit: Fit) -> None:
-    """Raise ArgumentError unless the units' influences sum to zero and their squares to the fit's variances."""
+def check_reproduced(total: FloatArray, squares: FloatArray, vcov: FloatArray, fit: Fit) -> None:
+    """Raise ArgumentError unless the units' influences have a `total` of zero (k,), and squares that are the fit's variances."""
     if fit.call.target == "finite":
         return
     se = np.sqrt(np.diag(vcov))
     made = np.sqrt(np.diag(squares))
     # a tuned fit took its scores where Lambda was chosen (`point_of`): they need not sum to zero, nor do those about centres
     zero = fit.call.tune is None and fit.call.vcov not in (BY_DESIGN, BY_DESIGN_HC3)
-    shift = np.abs(own.sum(axis=0)) if zero else np.zeros(len(se))
+    shift = np.abs(total) if zero else np.zeros(len(se))
     worst = float(np.max(np.maximum(np.abs(made - se), shift) / np.maximum(se, np.finfo(float).tiny), initial=0.0))
     if worst > REPRODUCED:
         raise ArgumentError(

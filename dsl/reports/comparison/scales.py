@@ -7,6 +7,7 @@ import pandas as pd
 from dsl.data.arguments import check_flags
 from dsl.data.tables import TableLike
 from dsl.estimators.result import fit_of
+from dsl.exceptions import NeedsAllRowsError
 from dsl.reports.comparison.results import Comparison
 from dsl.reports.margins import marginal_effects
 
@@ -43,6 +44,15 @@ def _effects(found: Comparison, data: TableLike) -> pd.DataFrame:
     # a stable sort keeps the fits' order within each effect
     table = pd.concat(parts, ignore_index=True).sort_values("_place", kind="stable", ignore_index=True)
     return table.drop(columns="_place")
+
+
+def check_no_margins(margins: bool) -> None:
+    """Raise NeedsAllRowsError where marginal effects are asked for of rows that are read in blocks."""
+    if margins:
+        raise NeedsAllRowsError(
+            "margins= averages over all rows at once, which cannot be had yet where data are read in blocks; leave it out, or "
+            "fit a sample of the rows in memory"
+        )
 
 
 def check_scales(exponentiate: object, margins: object) -> None:

@@ -33,6 +33,23 @@ class Case:
     analysis: Analysis
     covariates: pd.DataFrame = field(repr=False)
     """(N, .) columns across which surrogate errors are compared."""
+    seen: int | None = None
+    """Of rows that come in blocks, how many of those without labels are here."""
+
+    @property
+    def thinned(self) -> str:
+        """What to say where some rows are not here. Empty where all are."""
+        others = self.fit.nobs - self.fit.n_labeled
+        if self.seen is None or self.seen >= others:
+            return ""
+        return f"rows were read in blocks, and of {others:,} without labels {self.seen:,} were looked at"
+
+    @property
+    def mean_prob(self) -> float:
+        """Mean probability of being labelled, of all rows that were not seen by the predictions' maker."""
+        if self.seen is not None:
+            return self.fit.n_labeled / self.fit.nobs
+        return float(self.sample.sample_prob[~self.sample.trained].mean())
 
     @property
     def sample(self) -> Sample:

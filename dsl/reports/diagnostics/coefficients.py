@@ -37,6 +37,10 @@ def _small_sample(case: Case) -> Findings:
 
 def _events(case: Case) -> Findings:
     name, design = "outcomes per coefficient", case.analysis.design
+    if case.thinned and design.outcome.fixed is not None and (design.levels or case.fit.model.link.probability):
+        return Findings(
+            skipped={name: f"{case.thinned}: the outcome is known for all rows, and would be counted on all"}
+        )
     if design.levels:
         return _classes_per_coefficient(case, name)
     if not case.fit.model.link.probability or not np.isin(design.gold_outcome, (0.0, 1.0)).all():

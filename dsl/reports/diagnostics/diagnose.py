@@ -1,23 +1,29 @@
 """The call: run every check that applies."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from dsl.data.arguments import as_names, explain_calls
+from dsl.data.source import MEMORY, DataLike, as_bytes, as_source
 from dsl.data.tables import TableLike
-from dsl.estimators.again import analysis_of
+from dsl.estimators.again import analysis_of, check_has_rows
+from dsl.estimators.call import Execution
 from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.exceptions import ArgumentError
 from dsl.reports.diagnostics import coefficients, labels, stability, surrogates
 from dsl.reports.diagnostics.case import Case, covariates_of
+from dsl.reports.diagnostics.in_blocks import case_in_blocks
 from dsl.reports.diagnostics.results import Diagnostics, Findings, table_of
 
 
 @explain_calls
 def diagnose(
     fit: Fit | HasFit,
-    data: TableLike,
+    data: DataLike,
     *,
     by: str | Sequence[str] | None = None,
+    memory: int | str = MEMORY,
+    progress: bool = False,
 ) -> Diagnostics:
     """Check what a fit rests on: surrogates, weights, labels, stability, the model.
 
@@ -25,10 +31,13 @@ def diagnose(
     ----------
     fit : DSLResults
         Of any estimator. Checks that do not apply to it are listed as skipped, with the reason.
-    data : data frame
-        The data that it was fitted to.
+    data : data frame, or source of blocks of rows
+        The data that it was fitted to. Of a source labelled rows and those of the others that the first pass keeps (10,000, with
+        extremes and each category) are looked at, learners are trained again, and what needs all rows is listed as skipped.
     by : str or list of str, optional
         Further columns across which errors of the surrogates are compared, besides those of the formula.
+    memory, progress
+        As in `dsl.dsl`, for a source.
 
     Returns
     -------
@@ -64,24 +73,31 @@ def diagnose(
     >>> found.detail("surrogates").set_index("group").loc[["nyt", "tweets"], "false_negative_rate"].round(2).tolist()
     [0.31, 0.05]
     """
-    own = fit_of(fit)
-    # most checks look at rows one by one
-    if not own.whole:
-        raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
-    analysis = analysis_of(own, data)
-    if not own.estimator.uses_surrogates:
-        analysis = analysis.as_stated()
-    case = Case(
-        fit=own,
-        analysis=analysis,
-        covariates=covariates_of(analysis, data, as_names(by, "by")),
-    )
+    own, source = fit_of(fit), as_source(data)
+    if source is None:
+        case = _case(own, cast(TableLike, data), as_names(by, "by"))
+    else:
+        execution = Execution(progress=progress, memory=as_bytes(memory))
+        case = case_in_blocks(own, source, as_names(by, "by"), execution)
     found = Findings.joined([part.examine(case) for part in (surrogates, labels, coefficients, stability)])
     call = own.call
     return Diagnostics(
         checks=table_of(found.checks),
         details=found.details,
         skipped=found.skipped,
-        title=f"{call.model} ({call.estimator}): {call.formula_text}; {own.nobs:,} rows, {own.n_labeled:,} labelled",
+        title=f"{call.model} ({call.estimator}): {call.formula_text}; {own.nobs:,} rows, {own.n_labeled:,} labelled"
+        + (f"; {case.thinned}" if case.thinned else ""),
         fit=own,
     )
+
+
+def _case(fit: Fit, data: TableLike, by: tuple[str, ...]) -> Case:
+    """The case of a fit of a table."""
+    check_has_rows(fit)
+    # most checks look at rows one by one
+    if not fit.whole:
+        raise ArgumentError("remove_data() dropped the fit's rows, which the checks need; use the fit before that")
+    analysis = analysis_of(fit, data)
+    if not fit.estimator.uses_surrogates:
+        analysis = analysis.as_stated()
+    return Case(fit=fit, analysis=analysis, covariates=covariates_of(analysis, data, by))

@@ -27,7 +27,7 @@ def _weights(case: Case) -> Findings:
     n = len(weight)
     # (sum w)^2 / sum w^2
     effective = float(kish(weight))
-    lowest = float(prob.min() / prob.mean())
+    lowest = float(prob.min()) / case.mean_prob
     checks = [
         judged(
             "labels",
@@ -76,6 +76,8 @@ def _balance(case: Case) -> Findings:
     looked = case.fit.sample.looked
     if not looked:
         why = "the fit did not look at its labels" if case.fit.estimator.uses_labels else "the estimator uses no labels"
+        if case.thinned and case.unit is not None:
+            why = f"{case.thinned}: with clusters the test needs all rows"
         return Findings(skipped={"balance": "every row is labelled" if case.labeled.all() else why})
     worst = looked[0]
     alarms = [each for each in looked if each.alarm]
@@ -116,8 +118,13 @@ def _cells(case: Case) -> Findings:
         finding=f"{least['n_labeled']:,} labelled rows have {least['cell']}, the fewest of {len(table)} cells",
         remedy="label more rows of that cell (stratify the next draw by it), or merge it with another",
     )
-    outcomes = _outcomes(case, table)
-    return Findings.joined([Findings(checks=[check], details={"cells": table}), outcomes])
+    outcomes, skipped = _outcomes(case, table), {}
+    if case.thinned:
+        table = table.drop(columns="rows")
+        skipped["rows of cells"] = (
+            f"{case.thinned}: how many rows a cell has is not known, nor cells that none of them has"
+        )
+    return Findings.joined([Findings(checks=[check], details={"cells": table}, skipped=skipped), outcomes])
 
 
 def _outcomes(case: Case, table: pd.DataFrame) -> Findings:

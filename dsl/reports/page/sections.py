@@ -246,6 +246,8 @@ def plots(fit: Fit) -> list[Html]:
                 caption="Weights of the labelled rows, 1 / probability of being labelled.",
             )
         )
+    if not fit.sample.fingerprint:
+        out.append(left_out("Plots of calibration and weights", "rows were read in blocks, of which a fit keeps none."))
     return out
 
 
@@ -310,7 +312,12 @@ def methods_section(methods: Methods, fit: Fit) -> Section:
 
 
 def rerun_section(
-    source: str, versions: Mapping[str, str], columns: pd.DataFrame | None, digest: str | None
+    source: str,
+    versions: Mapping[str, str],
+    columns: pd.DataFrame | None,
+    digest: str | None,
+    *,
+    in_blocks: bool = False,
 ) -> Section:
     """Code, data and versions."""
     parts = [element("pre", element("code", text(source)), tabindex="0", role="region", aria_label="Code")]
@@ -320,6 +327,8 @@ def rerun_section(
             element("p", joined([text("Fingerprint:"), element("code", text(digest))])),
             frame_table("columns-table", "Columns of the analysis", columns),
         ]
+    elif in_blocks:
+        parts.append(left_out("A fingerprint of the data", "rows were read in blocks, of which a fit keeps none."))
     parts += [element("h3", text("Session")), facts(versions)]
     return Section(ident="rerun", heading="To get the same numbers", body=joined(parts))
 

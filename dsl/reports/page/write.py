@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date as Date  # noqa: N812
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dsl._version import __version__
 from dsl.data.arguments import check_execution, check_flags, check_texts, explain_calls
 from dsl.data.files import write_text
+from dsl.data.source import MEMORY, DataLike, Source, as_source
 from dsl.data.tables import TableLike
 from dsl.data.trail import Trail, TrailLike, trails_of
 from dsl.engine.intervals import check_alpha
@@ -18,6 +19,7 @@ from dsl.estimators.result import Fit, HasFit, fit_of
 from dsl.estimators.short import Estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison import Comparison, compare_fit
+from dsl.reports.comparison.scales import check_no_margins
 from dsl.reports.diagnostics import Diagnostics, diagnose
 from dsl.reports.margins import marginal_effects
 from dsl.reports.page import rerun, sections
@@ -47,13 +49,14 @@ class Options:
     date: Date | str | None = None
     n_jobs: int = 1
     progress: bool = False
+    memory: int | str = MEMORY
 
 
 @explain_calls
 def write_report(
     fit: Fit | HasFit,
     path: str | os.PathLike[str],
-    data: TableLike | None = None,
+    data: DataLike | None = None,
     *,
     title: str | None = None,
     compare: bool = True,
@@ -67,6 +70,7 @@ def write_report(
     date: Date | str | None = None,
     n_jobs: int = 1,
     progress: bool = False,
+    memory: int | str = MEMORY,
 ) -> Path:
     """Write one self-contained page about a fit.
 
@@ -78,9 +82,9 @@ def write_report(
     fit : DSLResults
     path : str or path
         Where to. It must end in ``.html`` or ``.htm``. An older page there is replaced.
-    data : data frame, optional
+    data : data frame, or source of blocks of rows, optional
         The data that the fit was made from. Without them the page has no comparison, no
-        diagnostics and no fingerprint of the data, and says so.
+        diagnostics and no fingerprint of the data, and says so. A source has no fingerprint either.
     title : str, optional
         Heading of the page, by default the estimator's name and the formula.
     compare, diagnose : bool
@@ -101,7 +105,7 @@ def write_report(
         One minus the level of intervals and conclusions.
     date : str or datetime.date, optional
         Shown at the foot of the page. Today by default, none for ``""``. All else on the page is the same in every run.
-    n_jobs, progress
+    n_jobs, progress, memory
         As in `dsl.dsl`, for the fits of the comparison.
 
     Returns
@@ -145,6 +149,7 @@ def write_report(
         date=date,
         n_jobs=n_jobs,
         progress=progress,
+        memory=memory,
     )
     # the whole page first, then one step: a page that was there is replaced by a complete one or not at all
     write_text(target, _build(fit, data, options))
@@ -152,7 +157,7 @@ def write_report(
 
 
 @explain_calls
-def report_html(fit: Fit | HasFit, data: TableLike | None = None, **options: Any) -> str:
+def report_html(fit: Fit | HasFit, data: DataLike | None = None, **options: Any) -> str:
     """The page of `write_report` as text.
 
     Parameters
@@ -178,7 +183,7 @@ def report_html(fit: Fit | HasFit, data: TableLike | None = None, **options: Any
     return _build(fit, data, Options(**options))
 
 
-def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> str:
+def _build(results: Fit | HasFit, data: DataLike | None, options: Options) -> str:
     fit = fit_of(results)
     check_alpha(options.alpha)
     check_texts(title=options.title)
@@ -187,29 +192,33 @@ def _build(results: Fit | HasFit, data: TableLike | None, options: Options) -> s
     check_execution(options.n_jobs, options.progress)
     day = _date(options.date)
     _check_used(data, options)
+    given = (None if data is None else as_source(data)) or cast(TableLike | None, data)
     return page(
         title=options.title or fit.call.formula_text,
         lead=fit.estimator.title,
-        sections=_sections(fit, data, options),
+        sections=_sections(fit, given, options),
         date=day,
         version=__version__,
     )
 
 
-def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Section]:
+def _sections(fit: Fit, data: TableLike | Source | None, options: Options) -> list[Section]:
     # refused before anything is fitted
     trails = () if options.trail is None else trails_of(options.trail)
-    if data is not None:
-        check_same_data(fit, data)
+    table = None if isinstance(data, Source) else data
+    if table is not None:
+        check_same_data(fit, table)
+    if isinstance(data, Source):
+        check_no_margins(options.margins)
     if options.exponentiate:
         fit.ratio()
-    effects = None if data is None or not options.margins else marginal_effects(fit, data)
+    effects = None if table is None or not options.margins else marginal_effects(fit, table)
     comparison, diagnostics = _comparison(fit, data, options), _diagnostics(fit, data, options)
     compared = comparison if isinstance(comparison, Comparison) else None
     methods = describe(fit, alpha=options.alpha, comparison=compared, version=__version__, trails=trails)
     # of the columns of the analysis alone, so that others may change
-    digest = None if data is None else rerun.data_fingerprint(data, list(rerun.roles(fit)))
-    columns = None if data is None else rerun.columns_table(fit, data)
+    digest = None if table is None else rerun.data_fingerprint(table, list(rerun.roles(fit)))
+    columns = None if table is None else rerun.columns_table(fit, table)
     source = rerun.code(fit, digest)
     parts = [
         sections.design_section(fit),
@@ -218,18 +227,18 @@ def _sections(fit: Fit, data: TableLike | None, options: Options) -> list[Sectio
         sections.comparison_section(comparison) if isinstance(comparison, Comparison) else comparison,
         sections.diagnostics_section(fit, diagnostics) if isinstance(diagnostics, Diagnostics) else diagnostics,
         sections.methods_section(methods, fit),
-        sections.rerun_section(source, rerun.session(), columns, digest),
+        sections.rerun_section(source, rerun.session(), columns, digest, in_blocks=isinstance(data, Source)),
     ]
     return [part for part in parts if part is not None]
 
 
-def _comparison(fit: Fit, data: TableLike | None, options: Options) -> Comparison | Section | None:
+def _comparison(fit: Fit, data: TableLike | Source | None, options: Options) -> Comparison | Section | None:
     """The comparison, a section that says why there is none, or None where none is wanted."""
     if not options.compare:
         return None
     if data is None:
         return sections.absent("comparison", "Comparison of estimators", NEEDS_DATA)
-    if not fit.whole:
+    if not fit.whole and not isinstance(data, Source):
         return sections.absent("comparison", "Comparison of estimators", REMOVED)
     return compare_fit(
         fit,
@@ -238,18 +247,19 @@ def _comparison(fit: Fit, data: TableLike | None, options: Options) -> Compariso
         alpha=options.alpha,
         n_jobs=options.n_jobs,
         progress=options.progress,
+        memory=options.memory,
     )
 
 
-def _diagnostics(fit: Fit, data: TableLike | None, options: Options) -> Diagnostics | Section | None:
+def _diagnostics(fit: Fit, data: TableLike | Source | None, options: Options) -> Diagnostics | Section | None:
     """The same for diagnostics."""
     if not options.diagnose:
         return None
     if data is None:
         return sections.absent("diagnostics", "Diagnostics", NEEDS_DATA, sections.plots(fit))
-    if not fit.whole:
+    if not fit.whole and not isinstance(data, Source):
         return sections.absent("diagnostics", "Diagnostics", REMOVED)
-    return diagnose(fit, data, by=options.by)
+    return diagnose(fit, data, by=options.by, memory=options.memory, progress=options.progress)
 
 
 def _annotation(trails: Sequence[Trail], fit: Fit, diagnostics: Diagnostics | Section | None) -> Section | None:
@@ -260,7 +270,7 @@ def _annotation(trails: Sequence[Trail], fit: Fit, diagnostics: Diagnostics | Se
     return annotation_section(trails, fit, labelling(fit)[0], found)
 
 
-def _check_used(data: TableLike | None, options: Options) -> None:
+def _check_used(data: DataLike | None, options: Options) -> None:
     """Raise ArgumentError if an option would be ignored."""
     if options.margins and data is None:
         raise ArgumentError(

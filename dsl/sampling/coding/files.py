@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,14 @@ from dsl.data.design import SamplingDesign
 from dsl.data.files import as_path, written_aside
 from dsl.data.recorded import COLUMNS as RECORDED
 from dsl.data.recorded import check_free, recorded
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike, check_unique, column_names, first_rows, rounded_hint, to_pandas
 from dsl.exceptions import ArgumentError, CoderFileError, DesignError, LabelError
 from dsl.sampling.coding.codebook import Codebook, CodebookLike, quoted
 from dsl.sampling.coding.exchange import KEY, ROW, Draft, Outgoing
 from dsl.sampling.coding.formats import format_of
 from dsl.sampling.coding.hidden import check_hidden, names_made
+from dsl.sampling.coding.in_blocks import CodedSource, coded_rows, columns_known, drawn_rows
 from dsl.sampling.coding.opened import (
     check_texts,
     checked_columns,
@@ -36,7 +39,7 @@ from dsl.sampling.coding.votes import combine
 def write_coder_file(
     design: SamplingDesign,
     path: str | Path,
-    data: TableLike,
+    data: DataLike,
     *,
     columns: str | Sequence[str],
     label: str,
@@ -81,7 +84,7 @@ def write_request(request: Request) -> pd.DataFrame:
 def coder_request(
     design: SamplingDesign,
     path: str | Path,
-    data: TableLike,
+    data: DataLike,
     *,
     columns: str | Sequence[str],
     label: str,
@@ -96,15 +99,17 @@ def coder_request(
     book = None if codebook is None else Codebook.of(codebook)
     _check_shown(shown, name)
     check_flags(show_predictions=show_predictions)
+    source = as_source(data)
     if not show_predictions:
-        check_hidden(shown, design.settings, names_made(data))
+        check_hidden(shown, design.settings, names_made(data if source is None else source))
     for taken in (target, *(target.with_suffix(ending) for ending in kind.beside)):
         if taken.exists():
             raise CoderFileError(
                 f"'{taken}' is there already and may hold a coder's labels; choose another name, or delete it"
             )
-    frame = named_columns(data, dict.fromkeys(shown, "columns"), shown=True)
-    asked = _asked(design, data, frame.index, name)
+    table = cast(TableLike, data) if source is None else drawn_rows(design, source, shown, name)
+    frame = named_columns(table, dict.fromkeys(shown, "columns"), shown=True)
+    asked = _asked(design, table, frame.index, name)
     # in random order, so that neither rank nor stratum shows
     order = random_generator(seed).permutation(asked)
     texts = frame.reindex(design.rows[order]).astype(object).map(cell_text)
@@ -172,7 +177,7 @@ def _check_rows(design: SamplingDesign, index: pd.Index) -> None:
 def read_coder_files(
     design: SamplingDesign,
     path: str | Path | Sequence[str | Path],
-    data: TableLike,
+    data: DataLike,
     *,
     label: str,
     codebook: CodebookLike | None,
@@ -180,9 +185,23 @@ def read_coder_files(
     ties: str,
     encoding: str,
     format: str | None = None,
-) -> TableLike:
+) -> TableLike | CodedSource:
     """Put coders' labels into a copy of the data. See `LabelDesign.from_coder`."""
-    name = _label_name(label)
+    name, source = _label_name(label), as_source(data)
+    if source is not None:
+        _check_outside(design, columns_known(design, source, name), name)
+        sheets = [
+            sheet
+            for file in path_list(path)
+            for sheet in open_coder_file(design, file, label=name, encoding=encoding, format=format)
+        ]
+        table = coded_rows(design, source, sheets, name)
+        _check_rows(design, table.index)
+        labels = coder_labels(
+            design, path, table, label=name, codebook=codebook, rule=rule, ties=ties, encoding=encoding, format=format
+        )
+        return CodedSource(source, labels.rename(name), design)
+    data = cast(TableLike, data)
     table = data if isinstance(data, pd.DataFrame) else to_pandas(data, column_names(data))
     _check_rows(design, table.index)
     check_free(data, table, design)
@@ -245,13 +264,20 @@ def _known(design: SamplingDesign, table: pd.DataFrame, label: str) -> pd.Series
     """Labels that the data have already on drawn rows."""
     if label not in table.columns:
         return None
+    _check_outside(design, table, label)
+    return table[label].reindex(design.drawn_rows)
+
+
+def _check_outside(design: SamplingDesign, table: pd.DataFrame, label: str) -> None:
+    """Raise LabelError if rows that were not drawn have labels."""
+    if label not in table.columns:
+        return
     outside = table[label].notna().to_numpy() & ~table.index.isin(design.drawn_rows)
     if outside.any():
         raise LabelError(
             f"'{label}' has labels in {first_rows(outside, table.index)} that this design did not draw; keep them in a column of "
             "another name, or drop it: data.drop(columns=[...])"
         )
-    return table[label].reindex(design.drawn_rows)
 
 
 def _check_known(design: SamplingDesign, labels: pd.Series, known: pd.Series | None) -> None:

@@ -1,0 +1,72 @@
+"""Commands on Parquet files that are read in blocks."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dsl.cli import main
+from dsl.cli.blocks import reads_in_blocks
+from tests.command_line import QUICK, read_exact, read_json
+from tests.posts import run
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_large_files_are_read_in_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    data = pd.read_csv("posts.csv")
+    data.to_parquet("posts.parquet")
+    Path("parts").mkdir()
+    data.iloc[:100].to_parquet("parts/0.parquet")
+    data.iloc[100:].to_parquet("parts/1.parquet")
+    expected = run(data)
+    for path in ("parts", "parts/*.parquet"):
+        files = ["--json", "fit.json", "--out-csv", "fit.csv"]
+        assert main(["fit", path, "y ~ x", *QUICK, *files]) == 0
+        pd.testing.assert_frame_equal(read_exact("fit.csv"), expected.tidy(), rtol=1e-9)
+        assert read_json("fit.json")["data"]["rows"] == len(data)
+    assert main(["fit", "parts", "y ~ x", *QUICK, "--archive", "fit.zip"]) == 2
+    assert "--archive needs the whole table in memory" in capsys.readouterr().err
+    assert main(["fit", "parts", "y ~ x", *QUICK, "--report", "fit.html"]) == 0
+    assert "Estimators side by side" in Path("fit.html").read_text(encoding="utf-8")
+
+
+def test_when_files_are_read_in_blocks() -> None:
+    pd.read_csv("posts.csv").to_parquet("posts.parquet")
+    assert not reads_in_blocks("posts.parquet", "2GB")
+    assert reads_in_blocks("posts.parquet", "5KB")
+    assert not reads_in_blocks("posts.csv", "1B")
+    Path("empty").mkdir()
+    assert not reads_in_blocks("empty", "2GB")
+    assert not reads_in_blocks(".", "2GB")  # other files are there too
+    Path("posts.parquet").rename("empty/posts.parquet")
+    assert reads_in_blocks("empty", "2GB")
+    assert not reads_in_blocks("nothing.parquet", "1B")
+    Path("text.parquet").write_text("none", encoding="utf-8")
+    assert not reads_in_blocks("text.parquet", "1B")
+
+
+def test_a_draw_and_its_labels_in_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    data = pd.read_csv("posts.csv").drop(columns="y").assign(body=lambda d: [f"text {j}" for j in range(len(d))])
+    Path("parts").mkdir()
+    data.iloc[:100].to_parquet("parts/0.parquet")
+    data.iloc[100:].to_parquet("parts/1.parquet")
+    data.to_csv("whole.csv", index=False)
+    how = ["--n-labels", "40", "--method", "pps", "--measure", "pi", "--columns", "body", "--label", "y"]
+    assert main(["sample", "parts", *how, "--design", "d.npz", "--coder", "c.csv", "--json", "d.json"]) == 0
+    assert main(["sample", "whole.csv", *how, "--design", "e.npz", "--coder", "f.csv"]) == 0
+    assert Path("c.csv").read_bytes() == Path("f.csv").read_bytes()
+    assert read_json("d.json")["data"] == {"path": "parts", "read": "in blocks", "rows": len(data)}
+    asked = pd.read_csv("c.csv", dtype=str)
+    asked.assign(y="1").to_csv("c.csv", index=False)
+    assert main(["collect", "parts", "--design", "d.npz", "--coder", "c.csv", "--label", "y", "--out", "l.csv"]) == 2
+    assert "must end in .parquet" in capsys.readouterr().err
+    assert (
+        main(["collect", "parts", "--design", "d.npz", "--coder", "c.csv", "--label", "y", "--out", "l.parquet"]) == 0
+    )
+    assert f"40 of {len(data)} rows labelled" in capsys.readouterr().out
+    made = pd.read_parquet("l.parquet")
+    assert made["y"].notna().sum() == 40
+    pd.testing.assert_frame_equal(made[data.columns], data, check_dtype=False)
+    assert main(["sample", "parts", "--n-labels", "40", "--out", "drawn.csv"]) == 2
+    assert "--out needs the whole table in memory" in capsys.readouterr().err

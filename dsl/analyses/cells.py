@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from dsl.data.arguments import as_name, as_names, warn_caller
 from dsl.data.codes import check_codes
 from dsl.data.columns import NamedColumns, named_columns
 from dsl.data.design import SamplingDesign
+from dsl.data.narrow import narrow
 from dsl.data.sample import MANY_LEVELS
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike, as_numbers, first_rows
 from dsl.exceptions import ArgumentError, CodingWarning, DataError, LabelError, OutcomeError
 
@@ -23,7 +26,7 @@ def roles_of(gold: str, single: Mapping[str, str | None], several: Mapping[str, 
 
 
 def read_columns(
-    data: TableLike,
+    data: DataLike,
     gold: str,
     single: Mapping[str, str | None],
     several: Mapping[str, tuple[str, ...]],
@@ -36,7 +39,8 @@ def read_columns(
     cells = [*several["by"], *as_names(single["time"], "time")]
     if len(set(cells)) < len(cells) or gold in cells:
         raise ArgumentError(f"by, time and gold name different columns; found {', '.join([*cells, gold])}")
-    frame = named_columns(data, roles)
+    source = as_source(data)
+    frame = named_columns(cast(TableLike, data), roles) if source is None else narrow(source, roles)
     if frame.empty:
         raise DataError("the data have no rows; look at the filter or join that made them")
     for name in cells:

@@ -2,14 +2,16 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns, roles_of
+from dsl.analyses.held import Held, as_read, check_narrow, check_one_equation, labels_in_cells, warn_of_design
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_calls, warn_caller
@@ -17,6 +19,7 @@ from dsl.data.design import SamplingDesign
 from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
 from dsl.data.refusals import REFUSALS
+from dsl.data.source import MEMORY, DataLike, as_source
 from dsl.data.tables import TableLike, is_category
 from dsl.engine.intervals import check_alpha, kish, share_intervals, wald_interval, wald_pvalue
 from dsl.estimators.analysis import EFFECTIVE_LABELS
@@ -38,7 +41,7 @@ FEW, BLANK, EDGE = "few labels", "no labelled rows", "near 0 or 1"
 
 @explain_calls
 def proportions(
-    data: TableLike,
+    data: DataLike,
     *,
     gold: str,
     prediction: str | Sequence[str] | None = None,
@@ -66,6 +69,7 @@ def proportions(
     use_t: bool | None = None,
     n_jobs: int = 1,
     progress: bool = False,
+    memory: int | str = MEMORY,
 ) -> "Proportions":
     """Shares of categories in every group and period, repaired with the gold labels of a random subsample.
 
@@ -75,8 +79,9 @@ def proportions(
 
     Parameters
     ----------
-    data : data frame
-        pandas, polars, pyarrow, or a dict of columns.
+    data : data frame, or source of blocks of rows
+        pandas, polars, pyarrow, or a dict of columns, or what `dsl.dsl` reads in blocks. Of the latter the columns of the call
+        are in memory in a few bytes a row (text as codes), and gold labels are 0/1 or of two categories.
     gold : str
         Column with the expert labels, missing where not labelled: 0/1, or categories (text, or up to 20 whole numbers).
     prediction : str or list of str, optional
@@ -100,7 +105,7 @@ def proportions(
     empty : {"raise", "blank"}
         What to do about cells without labelled rows, for which predictions alone would stand uncorrected: raise, or leave
         their shares missing.
-    sl_method, cross_fit, sample_split, seed, vcov, use_t, n_jobs, progress
+    sl_method, cross_fit, sample_split, seed, vcov, use_t, n_jobs, progress, memory
         As in ``dsl.dsl``.
 
     Returns
@@ -147,18 +152,28 @@ def proportions(
     groups, extra, predictions = as_names(by, "by"), as_names(feature, "feature"), as_names(prediction, "prediction")
     single = _single(cluster=cluster, sample_prob=sample_prob, labeled=labeled, time=time, text=text, weights=weights)
     several = {"feature": extra, "prediction": predictions, "by": groups}
+    source = as_source(data)
+    if source is not None:
+        check_narrow(single["text"])
     frame = read_columns(data, gold, single, several, design)
     make_categories(frame, gold, predictions)
+    if source is not None:
+        check_one_equation(frame[gold])
     # refused features are no missing ones
     needed = () if refusals == "indicator" else extra
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=needed, cluster=cluster)
     marked, entry = labeled_rows(frame, gold, labeled, design), known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
     if entry.uses_labels and not marked.all():
-        clusters = target != "finite"
-        warn_if_unused(data, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
+        given = {"sample_prob": sample_prob, "cluster": cluster, "clusters": target != "finite"}
+        if source is None:
+            warn_if_unused(cast(TableLike, data), gold=(gold,), design=design, **given)
+        elif design is None:
+            warn_of_design(source, gold, **given)
     learnt = cells.features(time) if entry.learns else {}
-    with asked(data, roles_of(gold, single, several)):
+    # of rows in blocks a part is looked at, beside which the user's table cannot be laid
+    own = asked(cast(TableLike, data), roles_of(gold, single, several)) if source is None else nullcontext()
+    with own:
         arguments = {
             "predicted_var": {gold: list(predictions)},
             "feature": [*extra, *learnt, *(cells.marker(used, refusals) if used.sum() == 1 else ())],
@@ -181,8 +196,16 @@ def proportions(
             "n_jobs": n_jobs,
             "progress": progress,
         }
-        fit = _regression(gold, frame.assign(**learnt), cells, used, arguments)
-    shares = _Shares.of(fit, frame[gold], cells, used)
+        if source is not None:
+            arguments["memory"] = memory
+        fit = _regression(gold, frame.assign(**learnt), cells, used, arguments, blocks=source is not None)
+    if source is None:
+        code = cells.code[cells.complete & used[cells.code]][fit.sample.labeled]
+        labels = code, fit.sample.label_weight
+    else:
+        cells = replace(cells, values=as_read(cells.values, source))
+        labels = labels_in_cells(frame, marked, cells, used, prob=sample_prob, weights=weights)
+    shares = _Shares.of(fit, frame[gold], cells, used, labels)
     table = shares.table(cells, fit, alpha=alpha, interval=interval)
     if entry.uses_labels:
         _warn_if_few(table, cells)
@@ -353,13 +376,16 @@ class Proportions:
         return np.flatnonzero(found)
 
 
-def _regression(gold: str, frame: pd.DataFrame, cells: Cells, used: BoolArray, arguments: Arguments) -> DSLResults:
+def _regression(
+    gold: str, frame: pd.DataFrame, cells: Cells, used: BoolArray, arguments: Arguments, *, blocks: bool
+) -> DSLResults:
     """The regression of the gold label on the cells in use."""
     # one cell: an intercept, as a factor of one level has no contrast
     cell = "1" if used.sum() == 1 else f"0 + factor(`{cells.column}`)"
     with warnings.catch_warnings():
         _keep_quiet(cells.column)
-        return dsl(f"`{gold}` ~ {cell}", frame.assign(**{cells.column: cells.factor(used)}), **arguments)
+        frame = frame.assign(**{cells.column: cells.factor(used)})
+        return dsl(f"`{gold}` ~ {cell}", Held(frame) if blocks else frame, **arguments)
 
 
 def _keep_quiet(column: str) -> None:
@@ -398,8 +424,10 @@ class _Shares:
     n_effective: FloatArray = field(repr=False)
 
     @classmethod
-    def of(cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray) -> "_Shares":
-        """From the coefficients, equation after equation, to shares, cell after cell."""
+    def of(
+        cls, fit: DSLResults, gold: pd.Series, cells: Cells, used: BoolArray, labels: tuple[IntArray, FloatArray]
+    ) -> "_Shares":
+        """From the coefficients, equation after equation, to shares, cell after cell. `labels` are their cells and weights."""
         categories, spread, base = _categories(gold, fit, int(used.sum()))
         # places of the used cells' shares among all C K. The others stay missing
         places = np.flatnonzero(np.repeat(used, len(categories)))
@@ -410,16 +438,15 @@ class _Shares:
         share[places] = base + spread @ fit.params.to_numpy()
         vcov[np.ix_(places, places)] = spread @ np.asarray(fit.cov_params()) @ spread.T
         combinations[places] = spread
-        facts, code = fit.sample, cells.code[cells.complete & used[cells.code]]
-        weight = facts.label_weight
+        code, weight = labels
         return cls(
             categories=categories,
             share=share,
             vcov=vcov,
             combinations=combinations,
             n=cells.counts(cells.complete),
-            n_labeled=np.bincount(code[facts.labeled], minlength=len(used)),
-            n_effective=kish(weight, code[facts.labeled], len(used)),
+            n_labeled=np.bincount(code, minlength=len(used)),
+            n_effective=kish(weight, code, len(used)),
         )
 
     def table(self, cells: Cells, fit: DSLResults, *, alpha: float, interval: str) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Any table -> named pandas columns of plain dtypes, and how messages speak of columns and rows."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
@@ -12,7 +13,7 @@ from narwhals.typing import IntoDataFrame
 from dsl._typing import BoolArray
 from dsl.data.kinds import EXACT, Kind, kind_of, plain, unusable, zero_one
 from dsl.data.recoding import recode
-from dsl.exceptions import ArgumentError, ColumnTypeError, DesignError, MissingDependencyError
+from dsl.exceptions import ArgumentError, ColumnTypeError, DesignError, MissingDependencyError, NeedsAllRowsError
 
 TableLike: TypeAlias = IntoDataFrame | Mapping[str, object]
 """A pandas, polars or pyarrow table, any other that narwhals knows, or a dict of columns."""
@@ -29,6 +30,7 @@ def column_names(data: TableLike) -> list[str]:
         return [str(name) for name in data.columns]
     if isinstance(data, Mapping):
         return [str(name) for name in data]
+    _check_in_memory(data)
     if data is None or isinstance(data, str):
         raise ArgumentError(
             f"data must be a data frame; found {'None' if data is None else repr(data)}. The formula comes first, "
@@ -41,8 +43,32 @@ def column_names(data: TableLike) -> list[str]:
             f"data must be a pandas, polars or pyarrow table or a dict of columns; found {type(data).__name__}"
         ) from None
     if isinstance(native, nw.LazyFrame):
-        raise ArgumentError("data is a lazy frame; call .collect() first")
+        raise NeedsAllRowsError(_all_rows("a lazy frame", ".collect()"))
     return list(native.columns)
+
+
+def _check_in_memory(data: object) -> None:
+    """Raise NeedsAllRowsError for what holds no rows, or blocks of them (`dsl.data.source`)."""
+    module = type(data).__module__.partition(".")[0]
+    # a formula in the place of the data has a message of its own
+    if (isinstance(data, str) and data and "~" not in data) or isinstance(data, os.PathLike):
+        path = os.fspath(data)
+        kind = "parquet" if str(path).endswith(".parquet") or not os.path.splitext(str(path))[1] else "csv"
+        raise NeedsAllRowsError(_all_rows(f"the path {str(path)!r}", f"pd.read_{kind}"))
+    if module == "pyarrow" and hasattr(data, "get_fragments"):
+        raise NeedsAllRowsError(_all_rows("a pyarrow dataset", ".to_table()"))
+    if module in ("duckdb", "_duckdb"):
+        raise NeedsAllRowsError(_all_rows("a DuckDB relation", ".df()"))
+    if isinstance(data, list | tuple) and data and all(isinstance(each, pd.DataFrame | Mapping) for each in data):
+        raise NeedsAllRowsError(_all_rows(f"{len(data)} tables", "pd.concat"))
+
+
+def _all_rows(found: str, how: str) -> str:
+    return (
+        f"data must be a data frame here: this call needs all rows in memory, and was given {found}. Read them into a table "
+        f"({how}) if they fit, or a sample of the rows with all labelled ones. What reads rows in blocks: dsl.dsl, dsl.compare, "
+        "dsl.diagnose, dsl.write_report, dsl.power_dsl, and dsl.sampling but for targeted"
+    )
 
 
 def to_pandas(data: TableLike, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Power from a fit: a study so far, or a pilot."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,12 +12,13 @@ from dsl.data.arguments import check_choice, explain_calls
 from dsl.data.formula.caller import call_among, formula_names
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike, formula_text, is_formula
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike
 from dsl.engine.covariance import unit_sums
 from dsl.engine.labeling import Labeling
 from dsl.estimators.again import check_same_data
 from dsl.estimators.result import Fit, fit_of
-from dsl.exceptions import ArgumentError
+from dsl.exceptions import ArgumentError, NeedsAllRowsError
 from dsl.planning.power.curve import VarianceCurve, finite_curve, rescaled, variance_curve
 from dsl.planning.power.results import PowerResults, check_sizes, default_sizes, evaluate
 from dsl.planning.power.study import Study
@@ -30,7 +31,7 @@ DRAWN = ("rows", "clusters")
 @explain_calls
 def power_dsl(
     fit: DSLResults | FormulaLike | None = None,
-    data: TableLike | None = None,
+    data: DataLike | None = None,
     *,
     labeled_size: ArrayLike | None = None,
     drawn: str = "rows",
@@ -49,7 +50,7 @@ def power_dsl(
     ----------
     fit : DSLResults or formula
         A fit of `dsl.dsl`: a study so far, or a pilot. Or the formula of one, with the other arguments of `dsl.dsl`.
-    data : data frame, optional
+    data : data frame, or source of blocks of rows, optional
         The data, with a formula. With a fit they need not be given, and are refused if they are not the fit's.
     labeled_size : number or list of numbers, optional
         Numbers of labelled rows, shown below the present one. By default 1.1, 1.2, ..., 2 times that, up to where some
@@ -124,7 +125,7 @@ def predict(study: Study, labeled_size: ArrayLike | None) -> PowerResults:
     return evaluate(study, np.append(float(study.n_labeled), sizes[sizes != study.n_labeled]))
 
 
-def _fit_of(fit: object, data: TableLike | None, arguments: Record, names: Functions) -> Fit:
+def _fit_of(fit: object, data: DataLike | None, arguments: Record, names: Functions) -> Fit:
     """The fit given, or made from a formula."""
     if fit is None:
         fit = arguments.pop("formula", None)
@@ -133,8 +134,13 @@ def _fit_of(fit: object, data: TableLike | None, arguments: Record, names: Funct
             raise ArgumentError(
                 f"'{next(iter(arguments))}' was settled when the fit was made; leave it out, or give a formula"
             )
+        if data is not None and as_source(data) is not None:
+            raise ArgumentError(
+                "a fit holds all that its power needs; leave the data out, which would have to be read again to see whether they "
+                "are its own"
+            )
         if data is not None:
-            check_same_data(fit.core, data)
+            check_same_data(fit.core, cast(TableLike, data))
         return fit_of(fit)
     if not is_formula(fit):
         found = "nothing" if fit is None else type(fit).__name__
@@ -146,7 +152,7 @@ def _fit_of(fit: object, data: TableLike | None, arguments: Record, names: Funct
     return fit_of(call_dsl(names, fit, data, **arguments))
 
 
-def call_dsl(names: Functions, formula: FormulaLike, data: TableLike | None, **arguments: Any) -> DSLResults:
+def call_dsl(names: Functions, formula: FormulaLike, data: DataLike | None, **arguments: Any) -> DSLResults:
     """`dsl.dsl` as if called where `names` are."""
     return call_among(names, dsl, {"formula": formula, "data": data, **arguments})
 
@@ -219,9 +225,17 @@ def curve_of(fit: Fit, drawn: str) -> VarianceCurve:
     if not finite:
         # single rows are labelled: their sums of squares, though the fit's own meat is clustered
         return variance_curve(label_meats=scores.T @ scores, **sums)
-    labeling = Labeling(prob=sample.sample_prob, drawn=sample.judged, fixed_size=False)
-    mine = sample.judged[sample.labeled]
-    return finite_curve(label_scores=scores[mine], labeling=labeling, **sums)
+    if len(sample.labeled) == fit.nobs:
+        labeling = Labeling(prob=sample.sample_prob, drawn=sample.judged, fixed_size=False)
+        return finite_curve(label_scores=scores[sample.judged[sample.labeled]], labeling=labeling, **sums)
+    if not sample.equal_prob:
+        raise NeedsAllRowsError(
+            "the power of a finite population with unequal probabilities needs each labelled row's, of which a fit of rows that "
+            "were read in blocks keeps none; fit a table for it, or use target='superpopulation'"
+        )
+    prob = np.full(len(scores), sample.prob_range[0])
+    labeling = Labeling(prob=prob, drawn=np.ones(len(scores), dtype=bool), fixed_size=False)
+    return finite_curve(label_scores=scores, labeling=labeling, **sums)
 
 
 def gold_only_curve(fit: Fit, curve: VarianceCurve, drawn: str, nobs: int) -> VarianceCurve | None:

@@ -45,9 +45,7 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
     """
 
     def squared() -> FloatArray:
-        # a covariance that allows for the draw needs every row's probability, which this call then keeps
-        by_design = fit if fit.call.vcov in (BY_DESIGN, BY_DESIGN_HC3) else other
-        streaming = streaming_of(other, source, execution, by_design.call)
+        streaming = streaming_of(other, source, execution)
         first, second = (_Rows(each, streaming, execution) for each in (fit, other))
 
         def read() -> Iterator[Maker[tuple[Scores, Scores]]]:

@@ -15,10 +15,13 @@ from ...streams import Again, same, table
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
 BASE: dict[str, Any] = {"predicted_var": "y", "prediction": "llm", "sample_split": 2, "cross_fit": 2, "sl_method": "lm"}
+DRAWN = {"naive": {"estimator": "naive"}, "mine": {"estimator": "dsl", "vcov": "design"}}
 CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "unequal probabilities": ("y ~ x + late", {"sample_prob": "pi"}, None),
     "clusters, logit": ("y ~ x", {"model": "logit", "cluster": "cl", "vcov": "CR1"}, ("naive", "gold_only", "dsl")),
-    "given the draw": ("z ~ y + x", {"sample_prob": "pi", "vcov": "design"}, ("naive", "tuned")),
+    "given the draw": ("z ~ y + x", {"sample_prob": "pi"}, DRAWN),
+    "given the draw, clusters": ("z ~ y + x", {"cluster": "cl"}, DRAWN),
+    "tuned": ("z ~ y + x", {}, ("naive", "tuned")),
     "finite": ("y ~ x", {"target": "finite"}, ("naive", "dsl")),
     "labels judge": ("y ~ x", {"weights": "w"}, ("naive", "gold_only")),
     "a category": (
@@ -27,7 +30,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
         ("naive", "dsl"),
     ),
 }
-SLOW = {"finite", "labels judge", "a category"}
+SLOW = {"given the draw, clusters", "finite", "labels judge", "a category"}
 
 
 def alike(found: Comparison, known: Comparison) -> None:

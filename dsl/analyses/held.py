@@ -1,0 +1,79 @@
+"""Shares from a source: the columns of the call in a few bytes a row, handed on in blocks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.analyses.cells import Cells
+from dsl.data.recorded import COLUMNS, warn_if_unused
+from dsl.data.source import Source
+from dsl.data.tables import as_numbers, is_category
+from dsl.exceptions import NeedsAllRowsError
+
+ROWS = 262_144
+"""Rows of a block."""
+
+
+class Held:
+    """A table of narrow columns (`dsl.data.narrow`) in blocks, which begin anew with every iterator."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """The blocks."""
+        return (self.frame.iloc[start : start + ROWS] for start in range(0, len(self.frame), ROWS))
+
+
+def check_narrow(text: str | None) -> None:
+    """Raise NeedsAllRowsError for columns of texts."""
+    if text is not None:
+        raise NeedsAllRowsError(
+            "a learner that reads texts (text=) cannot be had yet where data are read in blocks: it needs all rows in memory. "
+            "Read them into a table if they fit, or leave it out"
+        )
+
+
+def check_one_equation(gold: pd.Series) -> None:
+    """Raise NeedsAllRowsError where shares of several categories are asked for."""
+    if pd.api.types.is_numeric_dtype(gold.dtype) and not is_category(gold):
+        return
+    found = gold.dropna().unique()
+    if len(found) > 2:
+        raise NeedsAllRowsError(
+            f"'{gold.name}' has {len(found)} categories, whose shares have a joint covariance that needs all rows at once; where "
+            "data are read in blocks ask for one share at a time, of a column that is 1 for the category and 0 for others (gold "
+            "and prediction)"
+        )
+
+
+def warn_of_design(source: Source, gold: str, *, sample_prob: str | None, cluster: str | None, clusters: bool) -> None:
+    """`dsl.data.recorded.warn_if_unused`, by the first block."""
+    names = [name for name in COLUMNS if name in source.names]
+    if names:
+        first = next(source.frames(names, ROWS))
+        warn_if_unused(first, gold=(gold,), design=None, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
+
+
+def as_read(values: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Values of cells in the types that the source has: text is text."""
+    if not len(values.columns):
+        return values
+    first = next(source.frames([str(name) for name in values], 1))
+    text = [name for name in values if is_category(values[name]) and not is_category(first[name])]
+    return values.astype(dict.fromkeys(text, object)) if text else values
+
+
+def labels_in_cells(
+    frame: pd.DataFrame, marked: BoolArray, cells: Cells, used: BoolArray, *, prob: str | None, weights: str | None
+) -> tuple[IntArray, FloatArray]:
+    """Cell of each labelled row that counts, and what the row counts for up to a factor, (m,)."""
+    mine = marked & cells.complete & used[cells.code]
+    count = np.ones(int(mine.sum()))
+    if prob is not None:
+        count /= as_numbers(frame.loc[mine, prob], "sample_prob").to_numpy()
+    if weights is not None:
+        count *= as_numbers(frame.loc[mine, weights], "weights").to_numpy()
+    return cells.code[mine], count

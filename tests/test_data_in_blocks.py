@@ -22,12 +22,12 @@ BASE: dict[str, Any] = {"predicted_var": "y", "prediction": "llm", "sample_split
 PAIR: dict[str, Any] = {"gold": "y", "prediction": "llm"}
 ASKED: dict[str, Any] = {"codebook": [0, 1], "model": "m"}
 WORKS = {
-    "dsl", "compare", "diagnose", "write_report", "power_dsl", "proportions", "bernoulli", "clustered", "nested",
-    "proportional_to_size", "simple_random", "stratified", "two_stage", "LabelDesign.to_coder", "LabelDesign.from_coder",
+    "dsl", "compare", "diagnose", "write_report", "power_dsl", "proportions", "aggregate", "ppi_quantile", "bernoulli",
+    "clustered", "nested", "proportional_to_size", "simple_random", "stratified", "two_stage", "LabelDesign.to_coder",
+    "LabelDesign.from_coder",
 }  # fmt: skip
 """Each of these has tests of its own."""
 NEED_ALL: dict[str, Callable[[Any, dsl.DSLResults], object]] = {
-    "aggregate": lambda data, fit: dsl.aggregate(data, unit="cl", **PAIR),
     "annotate": lambda data, fit: dsl.annotate(data, text="text", **ASKED),
     "estimate_cost": lambda data, fit: dsl.annotation.estimate_cost(data, text="text", **ASKED),
     "write_batch": lambda data, fit: dsl.annotation.write_batch("b.jsonl", data, text="text", cache="c.jsonl", **ASKED),
@@ -40,7 +40,6 @@ NEED_ALL: dict[str, Callable[[Any, dsl.DSLResults], object]] = {
         "y ~ x", data, n_crowd=90, n_experts=30, accuracy=0.8, crowd_accuracy=0.9, **_pair()
     ),
     "power_stages": lambda data, fit: power.power_stages(fit, data),
-    "ppi_quantile": lambda data, fit: dsl.ppi_quantile(data, gold="z", prediction="x"),
     "ppi_statistic": lambda data, fit: dsl.ppi_statistic(lambda d: np.array([d["y"].mean()]), data, **PAIR),
     "targeted": lambda data, fit: dsl.sampling.targeted(fit, data, 50),
     "AdaptiveDesign.__init__": lambda data, fit: dsl.AdaptiveDesign("y ~ x", data, **_pair(), n_labels=90, seed=1),
@@ -151,3 +150,21 @@ def test_shares_that_cannot_be_had_from_blocks() -> None:
         dsl.proportions(source, gold="kind", prediction="kind_llm")
     with pytest.raises(e.NeedsAllRowsError, match="text="):
         dsl.proportions(source, **PAIR, text="g")
+
+
+def test_units_and_quantiles_from_blocks(tmp_path: Path) -> None:
+    data = table().assign(rating=lambda d: d["z"].where(d["y"].notna()), score=lambda d: d["z"] + d["x"].fillna(0.0))
+    data["g2"] = data["g"]
+    data.to_parquet(tmp_path / "posts.parquet", row_group_size=128)
+    for source in (Again(data, [0, 300, 0, 900]), tmp_path / "posts.parquet"):
+        for unit in ("cl", ["late", "year"]):
+            found, known = (dsl.aggregate(rows, **PAIR, unit=unit, at_least=1, keep=None) for rows in (source, data))
+            pd.testing.assert_frame_equal(found, known)
+        kept, known = (dsl.aggregate(rows, **PAIR, unit=["cl", "g"], keep="g2") for rows in (source, data))
+        pd.testing.assert_frame_equal(kept, known)
+        pair = {"gold": "rating", "prediction": "score"}
+        one, other = (dsl.ppi_quantile(rows, **pair, q=[0.2, 0.5], cluster="cl") for rows in (source, data))
+        pd.testing.assert_frame_equal(one, other)
+    recorded = data.assign(sample_prob=data["pi"])
+    with pytest.warns(e.UnusedDesignWarning, match="sample_prob"):
+        dsl.ppi_quantile(Again(recorded, 400), gold="rating", prediction="score")

@@ -1,17 +1,20 @@
 """From posts to the units that wrote them: a table with one row per candidate, user, newspaper."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
+from dsl.analyses.held import as_read, held_table
 from dsl.analyses.paired import Paired, read
 from dsl.data.arguments import as_name, as_names, check_choice, explain_calls, warn_caller
 from dsl.data.columns import named_columns
 from dsl.data.design import SamplingDesign
 from dsl.data.drawn import asked
 from dsl.data.recorded import warn_if_unused
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike, first_rows, is_category
 from dsl.data.weights import row_weights
 from dsl.engine.inclusion import Cells, adjusted_means, prob_at_least, prob_reached, unequal_within
@@ -27,7 +30,7 @@ COMPLETE, PARTLY, UNEQUAL, NONE = "complete", "in part: outcome only", "in part,
 
 @explain_calls
 def aggregate(
-    posts: TableLike,
+    posts: DataLike,
     *,
     unit: str | Sequence[str],
     gold: str | Sequence[str],
@@ -50,8 +53,9 @@ def aggregate(
 
     Parameters
     ----------
-    posts : data frame
-        pandas, polars, pyarrow, or a dict of columns, with one row per post.
+    posts : data frame, or source of blocks of rows
+        pandas, polars, pyarrow, or a dict of columns, with one row per post. Of a source (`dsl.dsl`) the columns of the call are
+        in memory, in a few bytes a row.
     unit : str or list of str
         Columns whose values make the units.
     gold : str or list of str
@@ -161,10 +165,12 @@ def aggregate(
         raise ArgumentError(
             f"weights={weights!r} count in means; whether any post is 1 has no use for them: leave them out"
         )
-    frame = named_columns(posts, roles)
+    source = as_source(posts)
+    data = cast(TableLike, posts) if source is None else held_table(source, roles)
+    frame = named_columns(data, roles)
     codes, table = _units(frame, units)
     post_weight = _within_units(row_weights(frame, weights, sample_prob), codes)
-    with asked(posts, roles):
+    with asked(data, roles):
         paired = read(
             frame.drop(columns=[name for name in frame if roles[str(name)] in ("keep", "unit", "weights")]),
             gold=golds,
@@ -175,11 +181,13 @@ def aggregate(
             design=design,
         )
     if not paired.sample.labeled.all():
-        warn_if_unused(posts, gold=golds, design=design, sample_prob=sample_prob, clusters=False)
+        warn_if_unused(data, gold=golds, design=design, sample_prob=sample_prob, clusters=False)
     # units are told apart in messages by their own values, not by the table's row numbers
     names = pd.Index(table[units[0]]) if len(units) == 1 else pd.MultiIndex.from_frame(table)
     for name in kept:
         table[name] = _constant(frame[name], codes, names)
+    if source is not None:
+        table = as_read(table, source)
     _add_values(table, names, codes, paired, dict(zip(golds, predictions, strict=True)), statistic, least, post_weight)
     return table
 

@@ -1,12 +1,13 @@
-"""Shares from a source: the columns of the call in a few bytes a row, handed on in blocks."""
+"""Calls of few columns from a source: these in a few bytes a row, for shares handed on in blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells
+from dsl.data.narrow import narrow
 from dsl.data.recorded import COLUMNS, warn_if_unused
 from dsl.data.source import Source
 from dsl.data.tables import as_numbers, is_category
@@ -25,6 +26,14 @@ class Held:
     def __iter__(self) -> Iterator[pd.DataFrame]:
         """The blocks."""
         return (self.frame.iloc[start : start + ROWS] for start in range(0, len(self.frame), ROWS))
+
+
+def held_table(source: Source, named: Mapping[str, str]) -> pd.DataFrame:
+    """The columns of a call, and those in which a design is recorded, of all rows in a few bytes each."""
+    recorded = {name: "data" for name in COLUMNS if name in source.names}
+    out = narrow(source, {**recorded, **named})
+    out.attrs = dict(source.attrs)
+    return out
 
 
 def check_narrow(text: str | None) -> None:
@@ -62,8 +71,8 @@ def as_read(values: pd.DataFrame, source: Source) -> pd.DataFrame:
     if not len(values.columns):
         return values
     first = next(source.frames([str(name) for name in values], 1))
-    text = [name for name in values if is_category(values[name]) and not is_category(first[name])]
-    return values.astype(dict.fromkeys(text, object)) if text else values
+    text = {name: first[name].dtype for name in values if is_category(values[name]) and not is_category(first[name])}
+    return values.astype(text) if text else values
 
 
 def labels_in_cells(

@@ -1,14 +1,17 @@
 """Quantiles of a variable known in gold on some rows and as a surrogate on all."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from dsl.analyses.held import held_table
 from dsl.analyses.paired import Paired, fixed_lambda, read
 from dsl.data.arguments import explain_calls, warn_caller
 from dsl.data.design import SamplingDesign
+from dsl.data.source import DataLike, as_source
 from dsl.data.tables import TableLike
 from dsl.engine.intervals import kish, tails
 from dsl.engine.quantile import (
@@ -31,7 +34,7 @@ FEW = 5.0
 
 @explain_calls
 def ppi_quantile(
-    data: TableLike,
+    data: DataLike,
     *,
     gold: str,
     prediction: str,
@@ -58,7 +61,8 @@ def ppi_quantile(
 
     Parameters
     ----------
-    data : data frame
+    data : data frame, or source of blocks of rows
+        Of a source (`dsl.dsl`) the columns of the call are in memory, in a few bytes a row.
         pandas, polars, pyarrow, or a dict of columns.
     gold : str
         Column with the expert labels, numbers, missing where not labelled.
@@ -117,8 +121,18 @@ def ppi_quantile(
     levels = _levels(q)
     below, above = tails(alpha, alternative)
     fixed = fixed_lambda(tune, ("scalar",))
+    source = as_source(data)
+    if source is not None:
+        named = {
+            gold: "gold",
+            prediction: "prediction",
+            labeled: "labeled",
+            sample_prob: "sample_prob",
+            cluster: "cluster",
+        }
+        data = held_table(source, {name: role for name, role in named.items() if name is not None})
     paired = read(
-        data,
+        cast(TableLike, data),
         gold=gold,
         prediction=prediction,
         labeled=labeled,

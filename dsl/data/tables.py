@@ -67,7 +67,8 @@ def _all_rows(found: str, how: str) -> str:
     return (
         f"data must be a data frame here: this call needs all rows in memory, and was given {found}. Read them into a table "
         f"({how}) if they fit, or a sample of the rows with all labelled ones. What reads rows in blocks: dsl.dsl, dsl.compare, "
-        "dsl.diagnose, dsl.write_report, dsl.power_dsl, and dsl.sampling but for targeted"
+        "dsl.diagnose, dsl.write_report, dsl.power_dsl, dsl.proportions, dsl.aggregate, dsl.ppi_quantile, and dsl.sampling but "
+        "for targeted"
     )
 
 

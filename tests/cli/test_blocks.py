@@ -27,8 +27,6 @@ def test_large_files_are_read_in_blocks(capsys: pytest.CaptureFixture[str]) -> N
         assert read_json("fit.json")["data"]["rows"] == len(data)
     assert main(["fit", "parts", "y ~ x", *QUICK, "--archive", "fit.zip"]) == 2
     assert "--archive needs the whole table in memory" in capsys.readouterr().err
-    assert main(["fit", "parts", "y ~ x", *QUICK, "--report", "fit.html"]) == 0
-    assert "Estimators side by side" in Path("fit.html").read_text(encoding="utf-8")
 
 
 def test_when_files_are_read_in_blocks() -> None:
@@ -70,3 +68,11 @@ def test_a_draw_and_its_labels_in_blocks(capsys: pytest.CaptureFixture[str]) -> 
     pd.testing.assert_frame_equal(made[data.columns], data, check_dtype=False)
     assert main(["sample", "parts", "--n-labels", "40", "--out", "drawn.csv"]) == 2
     assert "--out needs the whole table in memory" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_report_in_blocks() -> None:
+    Path("parts").mkdir()
+    pd.read_csv("posts.csv").to_parquet("parts/0.parquet")
+    assert main(["fit", "parts", "y ~ x", *QUICK, "--report", "fit.html"]) == 0
+    assert "Estimators side by side" in Path("fit.html").read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ def compare_fit(
     ArgumentError
         `data` are not those of the fit.
     NeedsAllRowsError
-        Marginal effects of rows that are read in blocks, or the naive bias against an estimator of two samples.
+        Marginal effects of rows that are read in blocks.
 
     Examples
     --------

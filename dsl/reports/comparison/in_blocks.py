@@ -11,8 +11,9 @@ import numpy as np
 
 from dsl._typing import Arguments, FloatArray, IntArray
 from dsl.data.source import Source
+from dsl.engine.blocks import Block
 from dsl.engine.covariance import BY_DESIGN, BY_DESIGN_HC3, cluster_sums
-from dsl.engine.moments import augmentation_weights
+from dsl.engine.moments import Weights, augmentation_weights
 from dsl.engine.passes import Maker, Passes
 from dsl.engine.sums import drawn_scores, row_scores
 from dsl.estimators.call import Execution
@@ -20,7 +21,6 @@ from dsl.estimators.remade import blocks_of, streaming_of
 from dsl.estimators.result import Fit
 from dsl.estimators.run import changed, run_streaming
 from dsl.estimators.streaming import Chunk, Streaming
-from dsl.exceptions import NeedsAllRowsError
 from dsl.reports.comparison.difference import Difference, check_reproduced, over_splits, point_of
 
 Scores = FloatArray
@@ -38,8 +38,6 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
 
     Raises
     ------
-    NeedsAllRowsError
-        An estimator takes labelled and other rows for two samples.
     ArgumentError
         The rows are not those of the fits.
     """
@@ -53,7 +51,10 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
                 yield _both(first.scores(chunk)(0), second.scores(chunk))
 
         passes = Passes(read)
-        task: Callable[[int], FloatArray] = lambda split: _squares(passes.blocks(split), first, second, split)  # noqa: E731
+
+        def task(split: int) -> FloatArray:
+            return _squares(passes.blocks(split), first, second, streaming.scan.gold_rows, split)
+
         return np.stack(passes.run([task] * len(other.splits.params)))
 
     return over_splits(fit, other, squared)
@@ -67,32 +68,54 @@ class _Rows:
     """What rows add to the estimates of a fit."""
 
     def __init__(self, fit: Fit, streaming: Streaming, execution: Execution) -> None:
-        if fit.estimator.two_sample:
-            raise NeedsAllRowsError(
-                f"estimator='{fit.call.estimator}' takes labelled and other rows for two samples, and its difference from the "
-                "naive estimate cannot be had yet where data are read in blocks; leave 'naive' out, or compare with 'dsl'"
-            )
         self.fit, self.problem, self.order = fit, streaming.problem(), streaming.analysis.order
         self.own, self.make = blocks_of(fit, streaming, execution)
         self.points = [point_of(fit, streaming.analysis, split, 0) for split in range(len(fit.splits.params))]
         self.by_design = fit.call.vcov in (BY_DESIGN, BY_DESIGN_HC3)
+        self.n_labeled, self.rows = len(streaming.scan.gold_rows), streaming.n
 
     def scores(self, chunk: Chunk) -> Callable[[int], Scores]:
         """Scores of a chunk's rows in each split. Rows that a gold-only fit leaves out count nothing."""
         made, sample = self.make(chunk), chunk.analysis.sample
+        own = self._of_two_samples if self.fit.estimator.two_sample else self._own
 
         def of(split: int) -> Scores:
-            point = self.points[split]
-            parts = row_scores(made(split), point.problem, point.params, point.problem.weights, augmentation_weights)
-            found = [*parts]
-            own = np.concatenate(found)[:, self.order] if found else np.zeros((0, len(self.order)))
-            if len(own) == len(sample.data):
-                return own
-            every = np.zeros((len(sample.data), own.shape[1]))
-            every[sample.labeled] = own
+            found = own(made(split), split)[:, self.order]
+            if len(found) == len(sample.data):
+                return found
+            every = np.zeros((len(sample.data), found.shape[1]))
+            every[sample.labeled] = found
             return every
 
         return of
+
+    def _own(self, block: Block, split: int) -> Scores:
+        point = self.points[split]
+        parts = row_scores(block, point.problem, point.params, point.problem.weights, augmentation_weights)
+        return np.concatenate([np.zeros((0, len(self.order))), *parts])
+
+    def _of_two_samples(self, block: Block, split: int) -> Scores:
+        """As `dsl.reports.comparison.difference.influences` has them, but for the samples' means."""
+        point, tuning = self.points[split], self.fit.splits.tuning
+        lam = 1.0
+        if tuning is not None and tuning.each is None:
+            lam = float(tuning.lambdas[0, 0])
+        elif tuning is not None and tuning.each is not None:
+            block = block.weighted(tuning.each[0, :, 0])
+        n, others = self.n_labeled, self.rows - self.n_labeled
+
+        def weights(piece: Block) -> Weights:
+            predicted = np.full(len(piece.outcome), lam / others)
+            predicted[piece.gold_rows] = -lam / n
+            return Weights(predicted=predicted, gold=np.full(len(piece.gold_rows), 1.0 / n))
+
+        parts = row_scores(block, point.problem, point.params, weights, augmentation_weights)
+        out = self.rows * np.concatenate([np.zeros((0, len(self.order))), *parts])
+        labels = self.own[split]
+        ddof = 0 if labels.shape[1] == 1 and not np.ptp(labels.fixed) else 1  # as `dsl.engine.two_sample`
+        factor = np.full(len(out), np.sqrt(others / (others - ddof)))
+        factor[block.gold_rows] = np.sqrt(n / (n - ddof))
+        return np.asarray(factor[:, None] * out)
 
     def influences(self, scores: Iterable[Scores], split: int) -> Iterator[FloatArray]:
         """What rows add to an estimate of a split, (rows, k) in the pieces of `scores`, and in the end what its centres lose."""
@@ -109,13 +132,15 @@ class _Rows:
         yield factor * np.linalg.solve(jacobian, lost.T).T
 
 
-def _squares(pairs: Iterator[tuple[Scores, Scores]], first: _Rows, second: _Rows, split: int) -> FloatArray:
+def _squares(
+    pairs: Iterator[tuple[Scores, Scores]], first: _Rows, second: _Rows, gold_rows: IntArray, split: int
+) -> FloatArray:
     """Sum over rows, or clusters, of squared differences of what they add, (k, k)."""
     problem, k = second.problem, len(second.order)
     left, right = tee(pairs)
     mine = first.influences((pair[0] for pair in left), 0)
     theirs = second.influences((pair[1] for pair in right), split)
-    gaps, own = _Sums(problem.cluster, problem.n_clusters, k), _Sums(problem.cluster, problem.n_clusters, k)
+    gaps, own = (_Sums(problem.cluster, problem.n_clusters, gold_rows, k) for _ in range(2))
     pairs_of_parts = zip(mine, theirs, strict=True)
     before = next(pairs_of_parts)
     for pair in pairs_of_parts:
@@ -125,28 +150,53 @@ def _squares(pairs: Iterator[tuple[Scores, Scores]], first: _Rows, second: _Rows
     # the last of each is what centres lose: it belongs to no row
     gaps.lost += before[0].T @ before[0] + before[1].T @ before[1]
     own.lost += before[1].T @ before[1]
-    check_reproduced(own.total, own.squares(), second.fit.splits.vcovs[split], second.fit)
-    return gaps.squares()
+    # rows of two samples count about the mean of their own
+    centres = own.means() if second.fit.estimator.two_sample else np.zeros((2, k))
+    made = own.squares(-centres)
+    check_reproduced(own.total(-centres), made, second.fit.splits.vcovs[split], second.fit)
+    return gaps.squares(centres)
 
 
 class _Sums:
-    """Squares of rows' parts, or of their sums over clusters."""
+    """Squares of rows' parts, or of their sums over clusters, where labelled and other rows may be moved afterwards."""
 
-    def __init__(self, cluster: IntArray | None, n_clusters: int | None, k: int) -> None:
-        self.cluster, self.first = cluster, 0
-        self.total, self.lost, self._squares = np.zeros(k), np.zeros((k, k)), np.zeros((k, k))
-        self.sums = np.zeros((n_clusters or 0, k)) if cluster is not None else None
+    def __init__(self, cluster: IntArray | None, n_clusters: int | None, gold_rows: IntArray, k: int) -> None:
+        self.cluster, self.gold_rows, self.first = cluster, gold_rows, 0
+        self.lost, self._squares = np.zeros((k, k)), np.zeros((k, k))
+        self._totals, self._counts = np.zeros((2, k)), np.zeros(2)
+        groups = n_clusters or 0 if cluster is not None else 0
+        self._sums, self._members = np.zeros((groups, k)), np.zeros((groups, 2))
 
     def add(self, part: FloatArray) -> None:
         """The next rows."""
-        self.total += part.sum(axis=0)
-        if self.cluster is None or self.sums is None:
+        here = slice(self.first, self.first + len(part))
+        self.first += len(part)
+        low, high = np.searchsorted(self.gold_rows, (here.start, here.stop))
+        # labelled rows in the first column, others in the second
+        sample = np.column_stack([np.zeros(len(part)), np.ones(len(part))])
+        sample[self.gold_rows[low:high] - here.start] = (1.0, 0.0)
+        self._totals += sample.T @ part
+        self._counts += sample.sum(axis=0)
+        if self.cluster is None:
             self._squares += part.T @ part
         else:
-            self.sums += cluster_sums(part, self.cluster[self.first : self.first + len(part)], len(self.sums))
-        self.first += len(part)
+            cluster = self.cluster[here]
+            self._sums += cluster_sums(part, cluster, len(self._sums))
+            self._members += cluster_sums(sample, cluster, len(self._sums))
 
-    def squares(self) -> FloatArray:
-        """Sum of squares (k, k)."""
-        own = self._squares if self.sums is None else self.sums.T @ self.sums
-        return np.asarray(own + self.lost)
+    def means(self) -> FloatArray:
+        """Means of labelled and of other rows, (2, k)."""
+        return np.asarray(self._totals / np.maximum(self._counts, 1.0)[:, None])
+
+    def total(self, shift: FloatArray) -> FloatArray:
+        """Sum over rows (k,), labelled and other ones moved by `shift` (2, k)."""
+        return np.asarray(self._totals.sum(axis=0) + self._counts @ shift)
+
+    def squares(self, shift: FloatArray) -> FloatArray:
+        """Sum of squares (k, k) of the same."""
+        if self.cluster is not None:
+            sums = self._sums + self._members @ shift
+            return np.asarray(sums.T @ sums + self.lost)
+        # sum (g + c)(g + c)' = sum g g' + sum g c' + c sum g' + n c c', sample by sample
+        cross = self._totals.T @ shift
+        return np.asarray(self._squares + cross + cross.T + (shift * self._counts[:, None]).T @ shift + self.lost)

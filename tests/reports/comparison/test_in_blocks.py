@@ -22,6 +22,14 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "given the draw": ("z ~ y + x", {"sample_prob": "pi"}, DRAWN),
     "given the draw, clusters": ("z ~ y + x", {"cluster": "cl"}, DRAWN),
     "tuned": ("z ~ y + x", {}, ("naive", "tuned")),
+    "two samples": ("y ~ x", {"model": "logit"}, ("naive", "ppi++")),
+    "two samples, clusters": ("y ~ x", {"cluster": "cl"}, ("naive", "ppi")),
+    "two samples, a mean": ("y ~ 1", {}, ("naive", "ppi")),
+    "two samples, two surrogates": (
+        "y ~ x",
+        {"predicted_var": {"y": ["llm", "other"]}, "prediction": None},
+        {"naive": {"estimator": "naive", "predicted_var": {"y": ["llm"]}}, "ppi++": {"estimator": "ppi++"}},
+    ),
     "finite": ("y ~ x", {"target": "finite"}, ("naive", "dsl")),
     "labels judge": ("y ~ x", {"weights": "w"}, ("naive", "gold_only")),
     "a category": (
@@ -30,7 +38,14 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
         ("naive", "dsl"),
     ),
 }
-SLOW = {"given the draw, clusters", "finite", "labels judge", "a category"}
+SLOW = {
+    "two samples, a mean",
+    "two samples, two surrogates",
+    "given the draw, clusters",
+    "finite",
+    "labels judge",
+    "a category",
+}
 
 
 def alike(found: Comparison, known: Comparison) -> None:

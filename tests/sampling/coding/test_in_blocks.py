@@ -45,13 +45,17 @@ def whole() -> pd.DataFrame:
 @pytest.mark.parametrize("kind", DRAWS)
 def test_the_draw_is_that_of_memory(kind: str, exclude: str | None, whole: pd.DataFrame) -> None:
     known = DRAWS[kind](whole, seed=3, exclude=exclude)
-    for sizes in (1, [0, 11, 0, 500, 900], 900):
-        data = whole.head(200) if sizes == 1 else whole
-        expected = DRAWS[kind](data, seed=3, exclude=exclude) if sizes == 1 else known
-        found = DRAWS[kind](Again(data, sizes), seed=3, exclude=exclude)
-        assert found.fingerprint == expected.fingerprint
-        assert found.settings == expected.settings
-        np.testing.assert_array_equal(found.drawn_rows, expected.drawn_rows)
+    found = DRAWS[kind](Again(whole, [0, 11, 0, 500, 900]), seed=3, exclude=exclude)
+    assert found.fingerprint == known.fingerprint
+    assert found.settings == known.settings
+    np.testing.assert_array_equal(found.drawn_rows, known.drawn_rows)
+
+
+@pytest.mark.parametrize(("size", "rows"), [(1, 90), (900, 900)])
+def test_sizes_of_blocks_change_nothing(size: int, rows: int, whole: pd.DataFrame) -> None:
+    data = whole.head(rows)
+    found, known = (sampling.stratified(each, 30, by=["late", "year"]) for each in (Again(data, size), data))
+    assert found.fingerprint == known.fingerprint
 
 
 def test_every_source_and_one_pass(whole: pd.DataFrame, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dsl.estimators.short import Estimators, resolve_estimators
 from dsl.exceptions import ArgumentError
 from dsl.reports.comparison.compare import default_estimators, fit_each, reference_of, side_by_side
 from dsl.reports.comparison.difference import Difference, difference
-from dsl.reports.comparison.in_blocks import difference_in_blocks
+from dsl.reports.comparison.in_blocks import check_no_effects, difference_in_blocks
 from dsl.reports.comparison.results import Comparison
 from dsl.reports.comparison.scales import check_no_margins, check_scales, on_scales
 
@@ -114,12 +114,16 @@ def compare(
     chosen = resolve_estimators(estimators)
     judge = reference_of(reference, chosen)
 
-    def fit(own: Arguments) -> Fit:
-        return fit_of(call_among(names, dsl, {"formula": formula, "data": data, **arguments, **own}))
-
     source = as_source(data)
     if source is not None:
         check_no_margins(margins)
+
+    def fit(own: Arguments) -> Fit:
+        made = fit_of(call_among(names, dsl, {"formula": formula, "data": data, **arguments, **own}))
+        if source is not None:
+            check_no_effects(made, chosen)
+        return made
+
     fits, failed = fit_each(chosen, fit, required=judge)
 
     def between(one: Fit, other: Fit) -> Difference:

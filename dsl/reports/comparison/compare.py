@@ -27,7 +27,7 @@ from dsl.exceptions import (
     UnusedDesignWarning,
 )
 from dsl.reports.comparison.difference import Difference, difference
-from dsl.reports.comparison.in_blocks import difference_in_blocks, fit_again
+from dsl.reports.comparison.in_blocks import check_no_effects, difference_in_blocks, fit_again
 from dsl.reports.comparison.results import INVALID, Comparison, assemble, named, worth
 from dsl.reports.comparison.scales import check_no_margins, check_scales, on_scales
 
@@ -80,7 +80,7 @@ def compare_fit(
     ArgumentError
         `data` are not those of the fit.
     NeedsAllRowsError
-        Marginal effects of rows that are read in blocks.
+        Of rows that are read in blocks: marginal effects, or the naive bias under absorbed fixed effects.
 
     Examples
     --------
@@ -107,6 +107,8 @@ def compare_fit(
     if estimators is None:
         estimators, notes = default_estimators(bool(own.call.prediction))
     chosen = resolve_estimators(estimators)
+    if source is not None:
+        check_no_effects(own, [name, *chosen])
     # the fit itself stands for its own estimator
     chosen.pop(name, None)
     others, failed = fit_each(chosen, refit, quiet=True)

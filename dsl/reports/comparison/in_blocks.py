@@ -21,10 +21,20 @@ from dsl.estimators.remade import blocks_of, streaming_of
 from dsl.estimators.result import Fit
 from dsl.estimators.run import changed, run_streaming
 from dsl.estimators.streaming import Chunk, Streaming
+from dsl.exceptions import NeedsAllRowsError
 from dsl.reports.comparison.difference import Difference, check_reproduced, over_splits, point_of
 
 Scores = FloatArray
 """(rows of a chunk, k) scores of all of its rows, in the formula's order."""
+
+
+def check_no_effects(fit: Fit, estimators: Iterable[str]) -> None:
+    """Raise NeedsAllRowsError for the bias of the naive estimate where fixed effects are absorbed."""
+    if fit.call.index and "naive" in estimators:
+        raise NeedsAllRowsError(
+            f"the bias of the naive estimate under absorbed fixed effects ({', '.join(fit.call.index)}) cannot be had yet where "
+            "data are read in blocks; leave 'naive' out (estimators=), or write the effects as dummies, factor(unit)"
+        )
 
 
 def fit_again(fit: Fit, source: Source, arguments: Arguments, execution: Execution) -> Fit:
@@ -38,6 +48,8 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
 
     Raises
     ------
+    NeedsAllRowsError
+        Fixed effects are absorbed.
     ArgumentError
         The rows are not those of the fits.
     """

@@ -47,7 +47,9 @@ def case_in_blocks(fit: Fit, source: Source, by: tuple[str, ...], execution: Exe
     data = streaming.scan.anchor
     further = {name: "by" for name in by if name not in data}
     if further:
-        data = data.assign(**{str(name): values for name, values in rows_at(source, further, data.index.to_numpy()).items()})
+        data = data.assign(
+            **{str(name): values for name, values in rows_at(source, further, data.index.to_numpy()).items()}
+        )
     # rows are those of the anchor, which are found by their place in it
     at = replace(analysis.sample, rows=np.arange(len(data)))
     return Case(

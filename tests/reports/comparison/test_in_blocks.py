@@ -95,6 +95,21 @@ def test_beside_a_fit() -> None:
         fit.compare(Again(moved, 400), estimators=["naive"])
 
 
+def test_fixed_effects_from_blocks() -> None:
+    data = table().dropna(subset="x")
+    source = Again(data, 400)
+    call = {**BASE, "model": "felm", "sample_split": 1}
+    with pytest.raises(e.NeedsAllRowsError, match=r"absorbed fixed effects \(g\)"):
+        dsl.compare("y ~ x | g", source, **call)
+    fit = dsl.dsl("y ~ x | g", source, **call)
+    with pytest.raises(e.NeedsAllRowsError, match=r"absorbed fixed effects \(g\)"):
+        fit.compare(source)
+    known = dsl.dsl("y ~ x | g", data, **call)
+    found, expected = fit.compare(source, estimators=["gold_only"]), known.compare(estimators=["gold_only"])
+    for name, each in found.fits.items():
+        same(each, expected.fits[name])  # type: ignore[arg-type]
+
+
 def test_margins_from_blocks_are_refused() -> None:
     with pytest.raises(e.NeedsAllRowsError, match="margins="):
         dsl.compare("y ~ x", Again(table(), 400), **BASE, margins=True)

@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "z ~ kind + x",
         {"estimator": "dsl+", "predicted_var": "kind", "prediction": "kind_llm", "vcov": "design"},
     ),
+    "fixed effects": ("z ~ y + x | g", {"model": "felm"}),
     "gold_only": ("y ~ x + g", {"estimator": "gold_only"}),
 }
 

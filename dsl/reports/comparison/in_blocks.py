@@ -54,6 +54,8 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
         The rows are not those of the fits.
     """
 
+    check_no_effects(other, ["naive"])
+
     def squared() -> FloatArray:
         streaming = streaming_of(other, source, execution)
         first, second = (_Rows(each, streaming, execution) for each in (fit, other))

@@ -8,7 +8,7 @@ import pandas as pd
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells
 from dsl.data.narrow import narrow
-from dsl.data.recorded import COLUMNS, warn_if_unused
+from dsl.data.recorded import COLUMNS
 from dsl.data.source import Source
 from dsl.data.tables import as_numbers, is_category
 from dsl.exceptions import NeedsAllRowsError
@@ -58,12 +58,10 @@ def check_one_equation(gold: pd.Series) -> None:
         )
 
 
-def warn_of_design(source: Source, gold: str, *, sample_prob: str | None, cluster: str | None, clusters: bool) -> None:
-    """`dsl.data.recorded.warn_if_unused`, by the first block."""
+def first_recorded(source: Source) -> pd.DataFrame:
+    """The columns in which a design is recorded, of the first block."""
     names = [name for name in COLUMNS if name in source.names]
-    if names:
-        first = next(source.frames(names, ROWS))
-        warn_if_unused(first, gold=(gold,), design=None, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
+    return next(source.frames(names, ROWS)) if names else pd.DataFrame()
 
 
 def as_read(values: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns, roles_of
-from dsl.analyses.held import Held, as_read, check_narrow, check_one_equation, labels_in_cells, warn_of_design
+from dsl.analyses.held import Held, as_read, check_narrow, check_one_equation, first_recorded, labels_in_cells
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_calls, warn_caller
@@ -165,11 +165,8 @@ def proportions(
     marked, entry = labeled_rows(frame, gold, labeled, design), known_estimator(estimator)
     used = cells.with_labels(marked, empty) if entry.uses_labels else np.ones(len(cells.values), dtype=bool)
     if entry.uses_labels and not marked.all():
-        given = {"sample_prob": sample_prob, "cluster": cluster, "clusters": target != "finite"}
-        if source is None:
-            warn_if_unused(cast(TableLike, data), gold=(gold,), design=design, **given)
-        elif design is None:
-            warn_of_design(source, gold, **given)
+        clusters, seen = target != "finite", cast(TableLike, data) if source is None else first_recorded(source)
+        warn_if_unused(seen, gold=(gold,), design=design, sample_prob=sample_prob, cluster=cluster, clusters=clusters)
     learnt = cells.features(time) if entry.learns else {}
     # of rows in blocks a part is looked at, beside which the user's table cannot be laid
     own = asked(cast(TableLike, data), roles_of(gold, single, several)) if source is None else nullcontext()

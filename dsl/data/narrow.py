@@ -4,7 +4,6 @@ Numbers and dates take their own eight bytes (or fewer) a row. Text and categori
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -179,7 +178,7 @@ def rows_at(source: Source, named: Mapping[str, str], places: IntArray, rows: in
 def _joined(parts: Sequence[pd.Series], kinds: Sequence[np.dtype[np.generic]]) -> pd.Series:
     if any(is_category(part) for part in parts):
         parts = [part.astype(object) for part in parts]
-    column = pd.concat(list(parts))
+    column: pd.Series = pd.concat(list(parts))
     if all(kind.kind in "iuf" for kind in kinds) and isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
-        column = column.astype(cast(np.dtype[np.generic], np.result_type(*kinds)))
+        return pd.Series(column.to_numpy(dtype=np.result_type(*kinds)), index=column.index, name=column.name)
     return column

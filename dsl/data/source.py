@@ -23,8 +23,6 @@ from dsl.data.arguments import in_one_line
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import ArgumentError, MissingDependencyError, SourceError
 
-DataLike: TypeAlias = TableLike | IntoLazyFrame | str | os.PathLike[str] | Iterable[TableLike]
-"""A table, or a source of blocks of rows."""
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 COUNTED = 262_144
 """Rows of a block that is only counted."""
@@ -74,6 +72,10 @@ class Source(ABC):
                 if len(frame):
                     yield frame
         check_same(self, self.begun[0], self.state())
+
+
+DataLike: TypeAlias = TableLike | IntoLazyFrame | str | os.PathLike[str] | Iterable[TableLike] | Source
+"""A table, or a source of blocks of rows."""
 
 
 def check_same(source: Source, before: object, after: object) -> None:

@@ -363,7 +363,7 @@ class LabelDesign(SamplingDesign):
     def from_coder(
         self,
         path: str | Path | Sequence[str | Path],
-        data: DataLike | Source,
+        data: DataLike,
         *,
         label: str = "gold",
         codebook: CodebookLike | None = None,

@@ -53,7 +53,6 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
     ArgumentError
         The rows are not those of the fits.
     """
-
     check_no_effects(other, ["naive"])
 
     def squared() -> FloatArray:

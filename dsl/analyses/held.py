@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray, IntArray
-from dsl.analyses.cells import Cells
+from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
+from dsl.analyses.cells import Cells, make_categories, read_columns
+from dsl.analyses.results import DSLResults
+from dsl.data.design import SamplingDesign
 from dsl.data.narrow import narrow
 from dsl.data.recorded import COLUMNS
-from dsl.data.source import Source
+from dsl.data.source import DataLike, Source
 from dsl.data.tables import as_numbers, is_category
 from dsl.exceptions import NeedsAllRowsError
 
@@ -36,7 +38,7 @@ def held_table(source: Source, named: Mapping[str, str]) -> pd.DataFrame:
     return out
 
 
-def check_narrow(text: str | None) -> None:
+def _check_narrow(text: str | None) -> None:
     """Raise NeedsAllRowsError for columns of texts."""
     if text is not None:
         raise NeedsAllRowsError(
@@ -45,7 +47,7 @@ def check_narrow(text: str | None) -> None:
         )
 
 
-def check_one_equation(gold: pd.Series) -> None:
+def _check_one_equation(gold: pd.Series) -> None:
     """Raise NeedsAllRowsError where shares of several categories are asked for."""
     if pd.api.types.is_numeric_dtype(gold.dtype) and not is_category(gold):
         return
@@ -73,7 +75,35 @@ def as_read(values: pd.DataFrame, source: Source) -> pd.DataFrame:
     return values.astype(text) if text else values
 
 
-def labels_in_cells(
+def read_call(
+    data: DataLike,
+    gold: str,
+    single: Mapping[str, str | None],
+    several: Mapping[str, tuple[str, ...]],
+    design: SamplingDesign | None,
+    *,
+    blocks: bool,
+) -> pd.DataFrame:
+    """The columns of the call, labels as they are counted."""
+    if blocks:
+        _check_narrow(single["text"])
+    frame = read_columns(data, gold, single, several, design)
+    make_categories(frame, gold, several["prediction"])
+    if blocks:
+        _check_one_equation(frame[gold])
+    return frame
+
+
+def labels_of(
+    fit: DSLResults, frame: pd.DataFrame, marked: BoolArray, cells: Cells, used: BoolArray, arguments: Arguments
+) -> tuple[IntArray, FloatArray]:
+    """Cell of each labelled row that counts, and what the row counts for, (m,)."""
+    if fit.sample.fingerprint:
+        return cells.code[cells.complete & used[cells.code]][fit.sample.labeled], fit.sample.label_weight
+    return _labels_in_cells(frame, marked, cells, used, prob=arguments["sample_prob"], weights=arguments["weights"])
+
+
+def _labels_in_cells(
     frame: pd.DataFrame, marked: BoolArray, cells: Cells, used: BoolArray, *, prob: str | None, weights: str | None
 ) -> tuple[IntArray, FloatArray]:
     """Cell of each labelled row that counts, and what the row counts for up to a factor, (m,)."""

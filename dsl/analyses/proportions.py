@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
-from dsl.analyses.cells import Cells, labeled_rows, make_categories, read_columns, roles_of
-from dsl.analyses.held import Held, as_read, check_narrow, check_one_equation, first_recorded, labels_in_cells
+from dsl.analyses.cells import Cells, labeled_rows, roles_of
+from dsl.analyses.held import Held, as_read, first_recorded, labels_of, read_call
 from dsl.analyses.regression import dsl
 from dsl.analyses.results import DSLResults
 from dsl.data.arguments import Names, as_name, as_names, check_choice, explain_calls, warn_caller
@@ -153,12 +153,7 @@ def proportions(
     single = _single(cluster=cluster, sample_prob=sample_prob, labeled=labeled, time=time, text=text, weights=weights)
     several = {"feature": extra, "prediction": predictions, "by": groups}
     source = as_source(data)
-    if source is not None:
-        check_narrow(single["text"])
-    frame = read_columns(data, gold, single, several, design)
-    make_categories(frame, gold, predictions)
-    if source is not None:
-        check_one_equation(frame[gold])
+    frame = read_call(data, gold, single, several, design, blocks=source is not None)
     # refused features are no missing ones
     needed = () if refusals == "indicator" else extra
     cells = Cells.of(frame, gold, (*groups, *as_names(time, "time")), optional=needed, cluster=cluster)
@@ -192,16 +187,12 @@ def proportions(
             "use_t": use_t,
             "n_jobs": n_jobs,
             "progress": progress,
+            "memory": memory,
         }
-        if source is not None:
-            arguments["memory"] = memory
         fit = _regression(gold, frame.assign(**learnt), cells, used, arguments, blocks=source is not None)
-    if source is None:
-        code = cells.code[cells.complete & used[cells.code]][fit.sample.labeled]
-        labels = code, fit.sample.label_weight
-    else:
+    labels = labels_of(fit, frame, marked, cells, used, arguments)
+    if source is not None:
         cells = replace(cells, values=as_read(cells.values, source))
-        labels = labels_in_cells(frame, marked, cells, used, prob=sample_prob, weights=weights)
     shares = _Shares.of(fit, frame[gold], cells, used, labels)
     table = shares.table(cells, fit, alpha=alpha, interval=interval)
     if entry.uses_labels:

@@ -374,20 +374,15 @@ class DSLEstimates(Hypotheses, Predicting, Wild, Archiving, LikelihoodModelResul
 
     def compare(self, data: DataLike | None = None, **options: Any) -> Comparison:
         """Other estimators on the same rows beside this one. See `dsl.reports.comparison.compare_fit`."""
-        source = self._source(data, "compare")
-        if source is not None:
-            return with_faces(compare_fit(self._core, source, **options), None)
-        rows = self._rows(cast(TableLike | None, data))
-        return with_faces(compare_fit(self._core, rows, **options), rows)
+        rows = self._source(data, "compare") or self._rows(cast(TableLike | None, data))
+        return with_faces(compare_fit(self._core, rows, **options), None if isinstance(rows, Source) else rows)
 
     def _source(self, data: DataLike | None, name: str) -> Source | None:
         """The source of blocks of rows that was given again, None for a table. Raises where a fit of one needs it."""
         source = None if data is None else as_source(data)
         if data is None and not self._core.sample.fingerprint:
-            raise ArgumentError(
-                f"the rows of the fit were read in blocks, and results keep none of them: pass their source again, "
-                f"fit.{name}(source)"
-            )
+            kept = "the rows of the fit were read in blocks, and results keep none of them"
+            raise ArgumentError(f"{kept}: pass their source again, fit.{name}(source)")
         return source
 
     def diagnostics(self, data: DataLike | None = None, **options: Any) -> Diagnostics:

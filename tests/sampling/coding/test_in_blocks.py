@@ -54,7 +54,7 @@ def test_the_draw_is_that_of_memory(kind: str, exclude: str | None, whole: pd.Da
 @pytest.mark.parametrize(("size", "rows"), [(1, 90), (900, 900)])
 def test_sizes_of_blocks_change_nothing(size: int, rows: int, whole: pd.DataFrame) -> None:
     data = whole.head(rows)
-    found, known = (sampling.stratified(each, 30, by=["late", "year"]) for each in (Again(data, size), data))
+    found, known = (sampling.stratified(each, 40, by=["late", "year"]) for each in (Again(data, size), data))
     assert found.fingerprint == known.fingerprint
 
 

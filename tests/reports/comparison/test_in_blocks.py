@@ -39,13 +39,9 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
     ),
 }
 SLOW = {
-    "two samples, a mean",
-    "two samples, two surrogates",
-    "given the draw, clusters",
-    "finite",
-    "labels judge",
-    "a category",
-}
+    "clusters, logit", "tuned", "two samples", "two samples, a mean", "two samples, two surrogates", "finite",
+    "given the draw, clusters", "labels judge", "a category",
+}  # fmt: skip
 
 
 def alike(found: Comparison, known: Comparison) -> None:

@@ -27,7 +27,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-SLOW = {"predicted covariate"}
+SLOW = {"predicted covariate", "dsl+", "gold_only"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CALLS])

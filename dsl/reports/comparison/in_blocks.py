@@ -63,7 +63,7 @@ def difference_in_blocks(fit: Fit, other: Fit, source: Source, execution: Execut
             for chunk in streaming.chunks():
                 yield _both(first.scores(chunk)(0), second.scores(chunk))
 
-        passes = Passes(read)
+        passes: Passes[tuple[Scores, Scores], None, None] = Passes(read)
 
         def task(split: int) -> FloatArray:
             return _squares(passes.blocks(split), first, second, streaming.scan.gold_rows, split)

@@ -170,11 +170,13 @@ class Streamed:
 
     def blocks(self) -> Iterator[Block]:
         """One pass over all rows, in the blocks in which they come."""
-        for block in self.again():
-            made = block
-            for change in self.changes:
-                made = change(made)
-            yield made
+        yield from map(self.made, self.again())
+
+    def made(self, block: Block) -> Block:
+        """A block after all `changes`."""
+        for change in self.changes:
+            block = change(block)
+        return block
 
     def pieces(self, size: int | None = None) -> Iterator[Block]:
         """The same in pieces as `Block.pieces` has them."""

@@ -17,12 +17,24 @@ from dsl.engine.passes import Maker, Passes
 from dsl.engine.stack import Gathering
 from dsl.engine.streamed import Ask, Streamed, Sums
 from dsl.engine.sums import Problem
-from dsl.estimators.splits import Common, OneSplit, Solved, Tune, fit_one, together
+from dsl.estimators.splits import (
+    Common,
+    Equation,
+    OneSplit,
+    Solved,
+    Tune,
+    centred,
+    fit_equation,
+    fit_one,
+    joined,
+    scores_of,
+    together,
+)
 from dsl.estimators.streaming import Chunk, Streaming
 from dsl.exceptions import EstimationError
 
 Make = Callable[[Chunk], Maker[Block]]
-"""What makes the block of each split from a chunk of rows."""
+"""What makes the block of each split, and in it of each equation, from a chunk of rows."""
 MOST_THREADS = 4
 """Blocks over which sums are taken at the same time: each takes memory."""
 
@@ -45,18 +57,69 @@ def solve_streamed(
     streaming : Streaming
     problem : Problem
     own : sequence of Block
-        The labelled rows of each split.
+        The labelled rows of each split, and in it of each equation.
     make : callable
     tune : str, float or None
     """
     passes, rows = streamed_rows(streaming, own, make, tune)
     (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
     starts = [_start(each, common) for each in rows]
+    if len(streaming.analysis.designs) > 1:
+        return _solve_equations(streaming, (rows, starts), make, (passes, common), tune)
 
     def fit(split: int) -> OneSplit:
         return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
 
     return together(passes.run([fit] * len(rows)), common)
+
+
+def _solve_equations(
+    streaming: Streaming,
+    each: tuple[Sequence[Streamed], Sequence[FloatArray | None]],
+    make: Make,
+    known: tuple[Passes[Block, Ask, Sums], Common],
+    tune: Tune,
+) -> Solved:
+    """The same of several equations for one outcome: each by itself, then their scores side by side in one pass."""
+    (rows, starts), (passes, common) = each, known
+    count = len(streaming.analysis.designs)
+    own = [row for row in (centred(row, common) for row in rows) if isinstance(row, Streamed)]
+
+    def fit(number: int) -> Equation:
+        return fit_equation(own[number], common, tune, starts[number])
+
+    fits = passes.run([fit] * len(own))
+
+    def read() -> Iterator[Maker[list[Block]]]:
+        for chunk in streaming.chunks():
+            yield partial(_together, make(chunk), count)
+
+    joint: Passes[list[Block], Ask, Sums] = Passes(read)
+
+    def scores(split: int) -> Iterator[FloatArray]:
+        for blocks in joint.blocks(split):
+            mine = range(split * count, (split + 1) * count)
+            parts = [
+                [*scores_of(own[number].made(block), common.problem, fits[number])]
+                for number, block in zip(mine, blocks, strict=True)
+            ]
+            yield from map(np.hstack, zip(*parts, strict=True))
+
+    def join(split: int) -> OneSplit:
+        mine = slice(split * count, (split + 1) * count)
+        return joined(own[mine], fits[mine], [scores(split)], common)
+
+    return together(joint.run([join] * (len(rows) // count)), replace(common, starts=[None] * count))
+
+
+def _together(maker: Maker[Block], count: int, split: int) -> list[Block]:
+    """The blocks of all equations of a split."""
+    return [maker(split * count + equation) for equation in range(count)]
+
+
+def each_equation(makers: Sequence[Maker[Block]]) -> Maker[Block]:
+    """Makes the blocks of all equations of all splits from what makes those of each: split after split."""
+    return lambda number: makers[number % len(makers)](number // len(makers))
 
 
 def streamed_rows(
@@ -77,7 +140,8 @@ def streamed_rows(
             yield make(chunk)
 
     passes: Passes[Block, Ask, Sums] = Passes(read, Gathering, threads())
-    alike = not streaming.analysis.absorbed and _differ_in_outcomes(own)
+    one = not streaming.analysis.absorbed and len(streaming.analysis.designs) == 1
+    alike = one and _differ_in_outcomes(own)
     rows = [
         Streamed(
             again=partial(passes.blocks, split),

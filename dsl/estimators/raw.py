@@ -29,11 +29,10 @@ def stream_raw(streaming: Streaming, call: Call, execution: Execution) -> Estima
     adjusted(streaming.analysis, call)  # scales are compared on the rows of the anchor
 
     def make(chunk: Chunk) -> Maker[Block]:
-        (block,) = adjusted(chunk.analysis, call, checked=True)
-        return lambda split: block
+        return adjusted(chunk.analysis, call, checked=True).__getitem__
 
-    (own,) = adjusted(streaming.labels, call, checked=True)
-    solved = solve_streamed(streaming, streaming.problem(), [own], make, call.tune)
+    own = adjusted(streaming.labels, call, checked=True)
+    solved = solve_streamed(streaming, streaming.problem(), own, make, call.tune)
     return Estimation.of(solved, n=streaming.n, n_clusters=streaming.scan.n_clusters)
 
 

@@ -23,6 +23,8 @@ from dsl.engine.tuning import fit_tuned, side_by_side
 from dsl.exceptions import EstimationError, JacobianWarning
 
 Tune = str | float | None
+Equation = tuple[SplitFit, Tuned | None]
+"""The fit of one equation of one split, and the Lambda that was chosen."""
 NO_ERROR = 1e-9
 """Difference of moments at gold values and at predictions, relative to the former, that rounding makes."""
 
@@ -108,11 +110,38 @@ class OneSplit:
 
 def fit_one(blocks: Sequence[Rows], common: Common, tune: Tune) -> OneSplit:
     """Fit the equations of one split."""
+    own = [centred(block, common) for block in blocks]
+    each = [fit_equation(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
+    rows = [scores_of(block, common.problem, fitted) for block, fitted in zip(own, each, strict=True)]
+    return joined(own, each, rows, common, _left_out(own, common, each))
+
+
+def centred(block: Rows, common: Common) -> Rows:
+    """The rows with the columns that the engine sees."""
+    return block if common.centring is None else common.centring.apply(block)
+
+
+def joined(
+    own: Sequence[Rows],
+    each: Sequence[Equation],
+    rows: Sequence[Iterable[FloatArray]],
+    common: Common,
+    corrected: Sequence[FloatArray] = (),
+) -> OneSplit:
+    """The equations of one split together.
+
+    Parameters
+    ----------
+    own : sequence of Block or Streamed
+        Rows of each equation, as `centred` has them.
+    each : sequence of Equation
+        Fitted to these.
+    rows, corrected
+        As `dsl.engine.equations.join`.
+    common : Common
+    """
     problem, centring = common.problem, common.centring
-    own = list(blocks) if centring is None else [centring.apply(block) for block in blocks]
-    each = [_fit(block, common, tune, start) for block, start in zip(own, common.starts, strict=True)]
-    rows = [_scores(block, problem, *fitted) for block, fitted in zip(own, each, strict=True)]
-    joint = join([fit for fit, _ in each], rows, own[0], problem, _left_out(own, common, each))
+    joint = join([fit for fit, _ in each], rows, own[0], problem, corrected)
     if problem.labeling is not None:
         _check_errors(own, joint, problem)
     if problem.draw is not None:
@@ -123,8 +152,8 @@ def fit_one(blocks: Sequence[Rows], common: Common, tune: Tune) -> OneSplit:
     tests = tests_of(own[0], problem, each[0][0].params) if own[0].has_left else None
     # joined first, undone after: the covariance between equations changes with the columns too
     return OneSplit(
-        fit=joint if centring is None else centring.undo(joint, len(blocks)),
-        choice=choice if centring is None or choice is None else centring.undo_tuned(choice, len(blocks)),
+        fit=joint if centring is None else centring.undo(joint, len(own)),
+        choice=choice if centring is None or choice is None else centring.undo_tuned(choice, len(own)),
         instruments=tests,
         at=tuple(fit.params for fit, _ in each),
     )
@@ -142,7 +171,8 @@ def together(solved: Sequence[OneSplit], common: Common | None) -> Solved:
     )
 
 
-def _fit(block: Rows, common: Common, tune: Tune, start: FloatArray | None) -> tuple[SplitFit, Tuned | None]:
+def fit_equation(block: Rows, common: Common, tune: Tune, start: FloatArray | None) -> Equation:
+    """Fit one equation of one split, on `centred` rows."""
     problem, basis = common.problem, _basis(common.centring, common.problem)
     choice = None
     if tune is None:
@@ -164,9 +194,7 @@ def _point(problem: Problem, fit: SplitFit, choice: Tuned | None) -> tuple[Float
     return at, replace(problem, tuning=None if choice is None else choice.tuning)
 
 
-def _left_out(
-    blocks: Sequence[Rows], common: Common, fits: Sequence[tuple[SplitFit, Tuned | None]]
-) -> list[FloatArray]:
+def _left_out(blocks: Sequence[Rows], common: Common, fits: Sequence[Equation]) -> list[FloatArray]:
     """Scores of the units of each of several equations as a covariance that leaves one out has them. None for the plain one."""
     if common.problem.leave_out is None or len(blocks) == 1:
         return []
@@ -180,9 +208,9 @@ def _corrected(block: Block, problem: Problem, fit: SplitFit, choice: Tuned | No
     return left_out_scores(block, tuned, at, fit.jacobian)
 
 
-def _scores(block: Rows, problem: Problem, fit: SplitFit, choice: Tuned | None) -> Iterator[FloatArray]:
+def scores_of(block: Rows, problem: Problem, fitted: Equation) -> Iterator[FloatArray]:
     """Scores of a fit, row by row in pieces."""
-    at, tuned = _point(problem, fit, choice)
+    at, tuned = _point(problem, *fitted)
     return row_scores(block, tuned, at, problem.weights, augmentation_weights)
 
 

@@ -15,7 +15,7 @@ from dsl.estimators.blocks import Blocks
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.estimator import Estimation
 from dsl.estimators.evidence import observed, support_of
-from dsl.estimators.lockstep import solve_streamed
+from dsl.estimators.lockstep import each_equation, solve_streamed
 from dsl.estimators.streaming import Chunk, Folds, Streaming
 from dsl.estimators.surrogates import raw_versions
 from dsl.learners.crossfit import CrossFit
@@ -152,14 +152,11 @@ def _stream_distribution(streaming: Streaming, call: Call, execution: Execution,
 
     def make(chunk: Chunk) -> Maker[Block]:
         found = held.on(seen(chunk.analysis), folds.of(chunk.places))
-        (blocks,) = chunk.analysis.blocks(part=True)
-        return _imputed(blocks, found)
+        return each_equation([_imputed(blocks, found) for blocks in chunk.analysis.blocks(part=True)])
 
-    (own,) = labels.blocks(part=True)
-    maker = _imputed(own, known)
-    solved = solve_streamed(
-        streaming, streaming.problem(), [maker(split) for split in range(len(mine))], make, call.tune
-    )
+    makers = [_imputed(own, known) for own in labels.blocks(part=True)]
+    at_labels = [maker(split) for split in range(len(mine)) for maker in makers]
+    solved = solve_streamed(streaming, streaming.problem(), at_labels, make, call.tune)
     found = Estimation.of(
         solved,
         n=streaming.n,
@@ -209,13 +206,14 @@ def stream_naive(streaming: Streaming, call: Call, execution: Execution) -> Esti
     raw_versions(streaming.analysis, call.pairs, call.estimator)
 
     def make(chunk: Chunk) -> Maker[Block]:
-        (blocks,) = chunk.analysis.blocks(part=True)
-        raw = raw_versions(chunk.analysis, call.pairs, call.estimator, checked=True)
-        block = blocks.naive([blocks.version(*each) for each in raw])
-        return lambda split: block
+        return _naive(chunk.analysis, call).__getitem__
 
-    (own,) = streaming.labels.blocks(part=True)
-    raw = raw_versions(streaming.labels, call.pairs, call.estimator, checked=True)
-    like = own.naive([own.version(*each) for each in raw])
-    solved = solve_streamed(streaming, streaming.problem(), [like.labeled()], make)
+    own = [block.labeled() for block in _naive(streaming.labels, call)]
+    solved = solve_streamed(streaming, streaming.problem(), own, make)
     return Estimation.of(solved, n=streaming.n, n_clusters=streaming.scan.n_clusters)
+
+
+def _naive(analysis: Analysis, call: Call) -> list[Block]:
+    """Blocks of all equations, surrogates taken for the truth."""
+    raw = raw_versions(analysis, call.pairs, call.estimator, checked=True)
+    return [blocks.naive([blocks.version(*each) for each in raw]) for blocks in analysis.blocks(part=True)]

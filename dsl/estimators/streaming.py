@@ -201,9 +201,15 @@ class Streaming:
             absorbed=tuple(codes[first : first + len(frame)] for codes in self.scan.absorbed),
             features=features_on(frame, self.levels),
         )
-        designs = tuple(design.on(frame, slice(low, high)) for design in self.analysis.designs)
+        designs = _on(self.analysis.designs, frame, slice(low, high))
         _check_outcomes(designs, self.analysis, frame.index)
         return Chunk(analysis=replace(self.analysis, sample=sample, designs=designs), first=first)
+
+
+def _on(designs: Sequence[Design], data: pd.DataFrame, labels: slice) -> tuple[Design, ...]:
+    """Designs of all equations, which have the covariates of the first, on other rows."""
+    first = designs[0].on(data, labels)
+    return (first, *(first.with_outcome_of(other, data, labels) for other in designs[1:]))
 
 
 def _unknown(column: pd.Series, n: int) -> FloatArray | pd.Categorical:
@@ -256,11 +262,12 @@ def prepare_streaming(
         said = rows_left_out(found.n_input, found.rows, found.dropped)
         warn_caller(DroppedRowsWarning, f"{said}. Fill them, or leave these rows out yourself, to silence this")
     analysis = prepare_analysis(call, found.anchor, functions, quiet=quiet)
-    if len(analysis.designs) > 1:
+    if len(analysis.designs) > 1 and call.leave_out is not None:
         raise NeedsAllRowsError(
-            f"the outcome '{parsed.outcome_name}' is a category with an equation for each of {len(analysis.designs)} classes, "
-            "and their covariance needs all rows at once; use model='multinom', or one class, "
-            f"I({parsed.outcome_name} == 'class') ~ ..."
+            f"vcov='{call.vcov}' leaves units out of the equations of the {len(analysis.designs)} classes of "
+            f"'{parsed.outcome_name}' together, which needs all rows at once; use vcov='{BY_DESIGN}' or 'robust', "
+            "model='multinom', "
+            f"or one class, I({parsed.outcome_name} == 'class') ~ ..."
         )
     _check_units(call, len(analysis.places), found, execution)
     check_by_row(parsed, analysis, found)
@@ -364,8 +371,7 @@ def _labels_of(analysis: Analysis, found: Scan) -> Analysis:
         absorbed=tuple(codes[found.gold_rows] for codes in found.absorbed),
         features=sample.features[mask],
     )
-    designs = tuple(design.on(data, slice(None)) for design in analysis.designs)
-    return replace(analysis, sample=own, designs=designs)
+    return replace(analysis, sample=own, designs=_on(analysis.designs, data, slice(None)))
 
 
 class Folds:

@@ -224,6 +224,10 @@ class Design:
             offset=self.covariates.spec.offset(data),
         )
 
+    def with_outcome_of(self, other: "Design", data: pd.DataFrame, labels: slice) -> "Design":
+        """The same rows, as `on` has made them, with the outcome of another equation."""
+        return replace(self, outcome=other.outcome.on(data), gold_outcome=other.gold_outcome[labels])
+
     @property
     def instrument_names(self) -> tuple[str, ...]:
         """Names of the instruments' columns ordered as fixed, predicted."""

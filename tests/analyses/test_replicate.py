@@ -13,7 +13,7 @@ from dsl import exceptions as e
 from dsl.analyses import archive
 from dsl.cli.read import Reading, read_table
 from dsl.data.zipped import read_zip, write_zip
-from dsl.learners import ridge
+from dsl.learners import library
 from tests import round_trip
 from tests.posts import posts, run
 
@@ -122,8 +122,8 @@ def test_versions_that_differ_are_shown(tmp_path: Path) -> None:
 def test_a_learner_that_learns_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with another version of a library: the same data and folds, other predictions."""
     path = run(posts(), sl_method="ridge").archive(tmp_path / "r.zip")
-    fit_ridge = ridge.fit_ridge
-    monkeypatch.setattr(ridge, "fit_ridge", lambda x, y, penalties, *more: fit_ridge(x, y, np.array([1e4]), *more))
+    fit_ridge = library.fit_ridge
+    monkeypatch.setattr(library, "fit_ridge", lambda x, y, penalties, *more: fit_ridge(x, y, np.array([1e4]), *more))
     found = dsl.replicate(path, posts())
     assert found.same_data
     assert found.same_folds is True

@@ -35,5 +35,7 @@ GAMMA = Model(
     outcomes=(float(np.nextafter(0.0, 1.0)), np.inf),  # the smallest number above zero
     needs="an outcome above zero",
     ratio="ratio of means",
-    sources=("McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models. Chapman and Hall, chapter 8.",),
+    sources=(
+        "McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models, second edition. Chapman and Hall, chapter 8.",
+    ),
 )

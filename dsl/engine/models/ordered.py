@@ -205,7 +205,10 @@ ORDERED_PROBIT = Family(
     ordered=True,
 )
 _NEEDS = "an outcome of ordered classes"
-_SOURCE = "McCullagh, P. (1980). Regression models for ordinal data. Journal of the Royal Statistical Society B 42(2), 109-142."
+_SOURCE = (
+    "McCullagh, P. (1980). Regression models for ordinal data (with discussion). Journal of the Royal Statistical Society "
+    "B 42(2), 109-142."
+)
 OLOGIT = Model(
     name="ologit",
     title="ordered logistic regression",

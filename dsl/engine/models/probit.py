@@ -45,5 +45,7 @@ PROBIT = Model(
     link=NORMAL,
     outcomes=(0.0, 1.0),
     needs="an outcome of 0 and 1 (or shares between them)",
-    sources=("McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models. Chapman and Hall, chapter 4.",),
+    sources=(
+        "McCullagh, P., and Nelder, J. A. (1989). Generalized Linear Models, second edition. Chapman and Hall, chapter 4.",
+    ),
 )

@@ -166,7 +166,7 @@ class ConvergenceError(EstimationError):
 
 
 class CheckpointError(DSLError, ValueError):
-    """A checkpoint belongs to another evaluation, or is damaged."""
+    """A checkpoint belongs to another run or evaluation, or is damaged."""
 
 
 class LogError(DSLError, ValueError):
@@ -191,6 +191,10 @@ class DroppedRowsWarning(DSLWarning):
 
 class AllLabeledWarning(DSLWarning):
     """Every row is labelled: the result is that of an ordinary regression."""
+
+
+class CheckpointWarning(DSLWarning):
+    """A checkpoint could not be written. The one before is still there."""
 
 
 class LabelingWarning(DSLWarning):

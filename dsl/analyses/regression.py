@@ -18,6 +18,7 @@ from dsl.data.arguments import (
     warn_caller,
 )
 from dsl.data.design import SamplingDesign, check_design
+from dsl.data.files import PathLike, as_path
 from dsl.data.formula.caller import formula_names
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
@@ -29,6 +30,7 @@ from dsl.engine.behind import FEW
 from dsl.engine.instruments import WEAK
 from dsl.estimators.analysis import look_at_training
 from dsl.estimators.call import Call, Execution
+from dsl.estimators.checkpoint import told_of
 from dsl.estimators.kept import analysis_for, look_for
 from dsl.estimators.looked import look_streamed
 from dsl.estimators.names import ESTIMATORS, resolve_tune, resolve_use_t, resolve_vcov
@@ -78,6 +80,7 @@ def dsl(
     n_jobs: int = 1,
     progress: bool = False,
     memory: int | str = MEMORY,
+    checkpoint: PathLike | None = None,
 ) -> DSLResults:
     r"""Regression on imperfectly labelled variables, repaired with gold labels of a random subsample.
 
@@ -221,6 +224,10 @@ def dsl(
         Show a progress bar. Of data read in blocks one for each pass, with rows per second.
     memory : int or str
         Bytes, or text such as ``"2GB"``, that reading `data` in blocks may take, about. It decides how many rows a block has.
+    checkpoint : str or Path, optional
+        File that keeps finished passes over `data` that are read in blocks. The same call with the same data goes on after them
+        where it was interrupted, and ends with the same numbers. Another call, other data or another version raises
+        CheckpointError (`dsl.estimators.checkpoint`).
 
     Returns
     -------
@@ -308,15 +315,22 @@ def dsl(
         use_t=use_t,
     )
     check_counts(cross_fit=cross_fit, sample_split=call.sample_split, seed=seed, n_jobs=n_jobs)
-    execution = Execution(n_jobs=n_jobs, progress=progress, memory=as_bytes(memory))
+    file = None if checkpoint is None else as_path(checkpoint, "checkpoint")
+    execution = Execution(n_jobs=n_jobs, progress=progress, memory=as_bytes(memory), checkpoint=file)
     source = as_source(data)
     if source is not None:
-        streaming = prepare_streaming(call, source, functions, execution, learns=ESTIMATORS[call.estimator].learns)
-        if ESTIMATORS[call.estimator].uses_labels:
-            streaming = look_streamed(streaming, call)
-        fit = run_streaming(call, streaming, execution)
+        with told_of(file):
+            streaming = prepare_streaming(call, source, functions, execution, learns=ESTIMATORS[call.estimator].learns)
+            if ESTIMATORS[call.estimator].uses_labels:
+                streaming = look_streamed(streaming, call)
+            fit = run_streaming(call, streaming, execution)
         _warn_about_few(fit)
         return DSLResults.of(fit)
+    if checkpoint is not None:
+        raise ArgumentError(
+            "checkpoint= keeps passes over data that are read in blocks, and data is a table in memory; leave it out, or pass a "
+            "source of blocks (the path of a Parquet file)"
+        )
     data = cast(TableLike, data)
     analysis = analysis_for(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():

@@ -63,6 +63,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_stages(parser)
     add_results(parser)
     add_memory(parser)
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keeps finished passes over data that are read in blocks: the same command goes on where it was interrupted",
+    )
 
 
 def add_results(parser: ArgumentParser) -> None:
@@ -91,7 +96,7 @@ def add_results(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Read, fit, print, write."""
-    check_results(options, [options.data, options.design, options.trail], {})
+    check_results(options, [options.data, options.design, options.trail, options.checkpoint], {})
     arguments = call_arguments(options)
     if options.stage is not None:
         arguments["stages"] = stages_of(options.stage)
@@ -100,9 +105,15 @@ def run(options: Namespace) -> None:
     if reads_in_blocks(options.data, options.memory):
         check_blocks(options, IN_MEMORY)
         source, facts = options.data, {"path": options.data, "read": "in blocks"}
-        fit = call(dsl, options.formula, source, {**arguments, "memory": options.memory})
+        how = {"memory": options.memory, "checkpoint": options.checkpoint}
+        fit = call(dsl, options.formula, source, {**arguments, **how})
         facts["rows"] = fit.core.sample.n_input
     else:
+        if options.checkpoint is not None:
+            raise ArgumentError(
+                f"--checkpoint keeps passes over data that are read in blocks, and '{options.data}' is read into memory whole; "
+                "leave it out, or read a Parquet file in blocks with a smaller --memory"
+            )
         table = read(options)
         source, facts = table.data, table.facts()
         fit = call(dsl, options.formula, source, arguments)

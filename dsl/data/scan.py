@@ -81,6 +81,7 @@ def scan(
     learns: bool,
     keep_prob: bool = False,
     tick: Callable[[int], None],
+    seen: Callable[[pd.DataFrame], None] | None = None,
 ) -> Scan:
     """Read all rows once.
 
@@ -99,6 +100,8 @@ def scan(
         Keep the probability of every row.
     tick : callable
         Told how many rows were read, block by block.
+    seen : callable, optional
+        Given each block.
 
     Raises
     ------
@@ -111,6 +114,8 @@ def scan(
     reading.keep_prob = keep_prob
     for frame in source.frames(names, rows):
         reading.take(frame)
+        if seen is not None:
+            seen(frame)
         tick(len(frame))
     return reading.finished()
 

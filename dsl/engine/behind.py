@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import inverse, unit_sums
+from dsl.engine.one_pass import one_pass
 from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem
 
@@ -91,6 +92,18 @@ def labels_behind(
     own = _squares(_columns(labels, block.gold), bread) * counted**2
     unit = None if problem.cluster is None else problem.cluster[rows]
     with_labels = effective_number(unit_sums((block.weight**2 * own).T, unit))
+    squares, cubes = _powers(block, bread)
+    spread = _number(squares, cubes)
+    share = own.sum(axis=1) / np.where(squares > 0.0, squares, 1.0)
+    found = np.asarray(np.minimum(share * spread, with_labels))
+    # behind a parameter of no column (a threshold) are all labelled rows
+    constant = effective_number(unit_sums((block.weight * counted)[:, None] ** 2, unit))[0]
+    return problem.spread(found, min(float(len(rows)), float(constant)))
+
+
+@one_pass
+def _powers(block: Rows, bread: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sums over all rows of d^2 and of |d|^3, what a row counts for included, (k,) each."""
     squares, cubes = np.zeros(len(bread)), np.zeros(len(bread))
     for piece in block.pieces():
         values = _every(piece, bread)
@@ -98,12 +111,7 @@ def labels_behind(
             values *= piece.row_weight**2
         squares += values.sum(axis=1)
         cubes += np.einsum("ij,ij->i", values, np.sqrt(values))
-    spread = _number(squares, cubes)
-    share = own.sum(axis=1) / np.where(squares > 0.0, squares, 1.0)
-    found = np.asarray(np.minimum(share * spread, with_labels))
-    # behind a parameter of no column (a threshold) are all labelled rows
-    constant = effective_number(unit_sums((block.weight * counted)[:, None] ** 2, unit))[0]
-    return problem.spread(found, min(float(len(rows)), float(constant)))
+    return squares, cubes
 
 
 def _gram(block: Rows) -> FloatArray:
@@ -116,12 +124,19 @@ def _gram(block: Rows) -> FloatArray:
     if isinstance(block, Streamed) and block.known is not None and not (labels.imputed or labels.absorbs):
         predicted = _columns(labels, labels.predicted)
         return np.asarray(gram + block.facts.counted - predicted.T @ (predicted * counted[:, None]))
+    return _with_others(block, gram)[0]
+
+
+@one_pass
+def _with_others(block: Rows, labels: FloatArray) -> tuple[FloatArray]:
+    """Sum of x x' of the labelled rows, with that of the others, (k, k)."""
+    gram = labels.copy()
     for piece in block.pieces():
         for columns, share in _versions(piece):
             share = share * _counted(piece)
             share[piece.gold_rows] = 0.0
             gram += columns.T @ (columns * share[:, None])
-    return np.asarray(gram)
+    return (gram,)
 
 
 def _counted(block: Block) -> FloatArray:

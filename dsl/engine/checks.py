@@ -8,6 +8,7 @@ import numpy as np
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.moments import fitted_means, pseudo_values
+from dsl.engine.one_pass import one_pass
 from dsl.engine.several import Several
 from dsl.engine.solve import Root
 from dsl.engine.streamed import Rows, Streamed, columns_of, triangle_of
@@ -247,12 +248,18 @@ def check_columns(block: Rows, names: tuple[str, ...], fixed_gram: FloatArray | 
     # the Gram matrix squares the condition number: look again at the columns themselves
     labels = np.hstack([gold_fixed, block.gold])
     # R of X = QR has the singular values of X, and as few rows as X has columns
-    rows = (columns_of(piece) / norm for piece in block.pieces(CHUNK))
-    triangle = triangle_of(chain([labels / norm], rows), len(norm))
+    (triangle,) = _triangle(block, labels, norm)
     _, sizes, directions = np.linalg.svd(triangle)
     sizes = np.pad(sizes, (0, len(norm) - len(sizes)))
     if sizes[-1] <= DEPENDENT:
         _raise_dependent(directions[sizes <= DEPENDENT], names, _constant(block, labels))
+
+
+@one_pass
+def _triangle(block: Rows, labels: FloatArray, norm: FloatArray) -> tuple[FloatArray]:
+    """R of the columns over their norms, of labelled rows `labels` (m, k) and of all rows, (k, k)."""
+    rows = (columns_of(piece) / norm for piece in block.pieces(CHUNK))
+    return (triangle_of(chain([labels / norm], rows), len(norm)),)
 
 
 def _joint_gram(fixed: FloatArray, predicted: FloatArray, fixed_gram: FloatArray | None = None) -> FloatArray:

@@ -15,7 +15,7 @@ from dsl.engine.labeling import finite_meat
 from dsl.engine.leave_out import left_out_vcov
 from dsl.engine.models.linear import LINEAR
 from dsl.engine.models.model import Link
-from dsl.engine.moments import augmentation_weights, fitted_means, gold_weights, imputed_weights
+from dsl.engine.moments import fitted_means, gold_weights, imputed_weights
 from dsl.engine.several import Several
 from dsl.engine.solve import TOLERANCE, Evaluate, Root, closed_form, newton
 from dsl.engine.streamed import Rows, Streamed, in_memory
@@ -24,6 +24,7 @@ from dsl.engine.sums import (
     all_row_sums,
     column_scale,
     column_squares,
+    draw_sums,
     drawn_scores,
     label_meat,
     label_scores,
@@ -104,8 +105,7 @@ def fit_split(block: Rows, problem: Problem, start: FloatArray | None = None) ->
     elif problem.leave_out is not None:
         vcov = left_out_vcov(block, problem, params, jacobian)
     elif problem.draw is not None:
-        rows = row_scores(block, problem, params, problem.weights, augmentation_weights)
-        meat = problem.draw.meat(rows, on_labels if in_stages is None else in_stages)
+        meat = draw_sums(block, problem, problem.draw, params, on_labels if in_stages is None else in_stages)[1]
         vcov = sandwich(jacobian, meat)
     if problem.across is not None and problem.labeling is None:
         vcov = positive_part(vcov)

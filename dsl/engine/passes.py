@@ -11,7 +11,7 @@ rows, so that no number depends on the threads.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Generic, Protocol, TypeVar
@@ -55,6 +55,8 @@ class Passes(Generic[B, Q, A]):
         Sums over blocks of what tasks ask for, by task.
     threads : int
         Blocks over which sums are taken at the same time.
+    between : callable, optional
+        Called in that thread before each pass and after the last, when no task works.
 
     Examples
     --------
@@ -70,9 +72,10 @@ class Passes(Generic[B, Q, A]):
         read: Callable[[], Iterator[Maker[B]]],
         gather: Callable[[Mapping[int, Q]], Gathers[Maker[B], A]] | None = None,
         threads: int = 1,
+        between: Callable[[], object] = lambda: None,
     ) -> None:
         self.count = 0
-        self._read, self._gather, self._threads = read, gather, threads
+        self._read, self._gather, self._threads, self._between = read, gather, threads, between
         self._asked: dict[int, Q] = {}
         self._answers: dict[int, A] = {}
         self._changed = threading.Condition()
@@ -170,6 +173,8 @@ class Passes(Generic[B, Q, A]):
             while True:
                 with self._changed:
                     self._wait(lambda: len(self._waiting) == self._live)
+                self._between()
+                with self._changed:
                     if not self._live:
                         return
                     asked, self._asked = self._asked, {}
@@ -181,14 +186,20 @@ class Passes(Generic[B, Q, A]):
     def _one_pass(self, pool: ThreadPoolExecutor, asked: Mapping[int, Q]) -> None:
         gathered = None if self._gather is None or not asked else self._gather(asked)
         reading, under_way = bool(self._reading), deque[Future[Callable[[], None]]]()
-        for made in self._read():
-            if gathered is not None:
-                under_way.append(pool.submit(copy_context().run, gathered.part, made))
-                # as many are under way as there are threads, and one waits
-                while len(under_way) > self._threads:
-                    under_way.popleft().result()()
-            if reading:
-                self._publish(made)
+        items = self._read()
+        try:
+            for made in items:
+                if gathered is not None:
+                    under_way.append(pool.submit(copy_context().run, gathered.part, made))
+                    # as many are under way as there are threads, and one waits
+                    while len(under_way) > self._threads:
+                        under_way.popleft().result()()
+                if reading:
+                    self._publish(made)
+        finally:
+            # what reads has something to close, where the user interrupts
+            if isinstance(items, Generator):
+                items.close()
         if gathered is not None:
             for part in under_way:
                 part.result()()

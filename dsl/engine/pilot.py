@@ -16,12 +16,13 @@ from dsl.engine.moments import augmentation_weights
 from dsl.engine.streamed import Rows, Streamed, in_memory
 from dsl.engine.sums import (
     Problem,
+    all_part_sums,
+    draw_sums,
     drawn_parts,
     drawn_scores,
     label_meat,
     label_scores,
     part_scores,
-    row_sums,
     take_up,
     unit_scores,
 )
@@ -71,14 +72,15 @@ class Pilot:
     def at(cls, block: Rows, problem: Problem, fit: SplitFit, basis: FloatArray, few: BoolArray) -> "Pilot":
         """The sums at an estimate."""
         params, problem = fit.params, replace(problem, tuning=None)
-        rows = part_scores(block, problem, params, problem.weights, augmentation_weights)
         if problem.leave_out is not None and not isinstance(block, Streamed):
+            rows = part_scores(block, problem, params, problem.weights, augmentation_weights)
             total, units, lost = _of_units(rows, block, problem, params)
             return cls(block, problem, fit, basis, few, total, units.T @ units + lost.T @ lost, units, lost)
         if problem.draw is None:
-            total, second = row_sums(rows, problem, (1 + block.n_measures) * len(params))
+            total, second = all_part_sums(block, problem, params)
         else:
-            total, second = problem.draw.sums(rows, label_parts(block, problem, params))
+            on_labels = label_parts(block, problem, params)
+            total, second = draw_sums(block, problem, problem.draw, params, on_labels, parts=True)
         if problem.across is not None:
             second = positive_part(second)  # no Lambda may make a variance negative
         if problem.labeling is not None:

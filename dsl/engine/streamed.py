@@ -19,6 +19,13 @@ from dsl.exceptions import NeedsAllRowsError
 
 Sums = tuple[FloatArray, ...]
 """What one pass over all rows adds up."""
+Keep = Callable[[str, Callable[[], Sums]], Sums]
+"""Gives the sums of the pass that a function of this name makes: as it makes them, or as they were kept."""
+
+
+def as_made(name: str, make: Callable[[], Sums]) -> Sums:
+    """Sums as the pass makes them."""
+    return make()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +109,30 @@ class Facts:
         sums = self.counted_products
         return np.asarray(sums.about - self.origin + sums.total / (sums.weight or 1.0))
 
+    @property
+    def sums(self) -> Sums:
+        """All numbers, as `of_sums` takes them."""
+        both = [(p.about, p.inner, p.total, np.array([p.weight])) for p in (self.plain, self.counted_products)]
+        return *both[0], *both[1], self.least, self.most, np.array([self.outcome_square, self.outcome_above])
+
+    @classmethod
+    def of_sums(cls, sums: Sums) -> "Facts":
+        """Those of the columns as they are."""
+        plain, counted = (
+            Products(about=about, inner=inner, total=total, weight=float(weight[0]))
+            for about, inner, total, weight in (sums[:4], sums[4:8])
+        )
+        least, most, (square, above) = sums[8:]
+        return cls(
+            plain=plain,
+            counted_products=counted,
+            least=least,
+            most=most,
+            outcome_square=float(square),
+            outcome_above=float(above),
+            origin=np.zeros(len(least) - 1),
+        )
+
     def moved(self, means: FloatArray) -> "Facts":
         """Those of the columns less `means`, (k,)."""
         step = np.append(means, 0.0)
@@ -126,6 +157,8 @@ class Streamed:
     """What is done to every block."""
     ask: Callable[[Ask], Sums] | None = field(default=None, repr=False)
     """Gives sums that are taken for all splits at once, where splits differ in outcomes alone."""
+    keep: Keep = field(default=as_made, repr=False)
+    """Gives the sums of its passes (`dsl.engine.one_pass`)."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -197,12 +230,15 @@ class Streamed:
 
     def with_facts(self) -> "Streamed":
         """The same with its `facts`, which takes a pass."""
+        return replace(self, known=Facts.of_sums(self.keep("facts", lambda: self._facts().sums)))
+
+    def _facts(self) -> Facts:
         labels = self.own.fixed
         if self.ask is None or not len(labels):
-            return replace(self, known=facts_of(self.pieces(), self.shape[1]))
+            return facts_of(self.pieces(), self.shape[1])
         # near the means: of the labelled rows
         about = labels.mean(axis=0)
-        return replace(self, known=_facts_at_once(about, self.ask(Ask(what="facts", params=about))))
+        return _facts_at_once(about, self.ask(Ask(what="facts", params=about)))
 
 
 Rows = Block | Streamed

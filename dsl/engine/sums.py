@@ -25,6 +25,7 @@ from dsl.engine.moments import (
     scores,
     stage_weights,
 )
+from dsl.engine.one_pass import one_pass
 from dsl.engine.several import Several
 from dsl.engine.stages import added_by
 from dsl.engine.streamed import Ask, Rows, Streamed, Sums, in_memory
@@ -126,6 +127,7 @@ def column_squares(x: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("ij,ij->j", x, x))
 
 
+@one_pass
 def moment_sums(block: Rows, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Moment sum (k,) and Jacobian sum (k, k) at `params`, piece by piece."""
     if isinstance(block, Streamed) and block.ask is not None and isinstance(problem.link, Link):
@@ -271,6 +273,7 @@ def row_sums(rows: Iterable[FloatArray], problem: Problem, k: int) -> tuple[Floa
     return every.sum(axis=0), two_way_meat(every, problem.cluster, problem.across)
 
 
+@one_pass
 def all_row_sums(
     block: Rows, problem: Problem, params: FloatArray, tuned_rule: WeightRule = augmentation_weights
 ) -> tuple[FloatArray, FloatArray]:
@@ -299,6 +302,22 @@ def _squares_at_once(
         total += every @ hat - own.sum(axis=0)
         square += every @ hats @ every.T - own.T @ own
     return total, square
+
+
+@one_pass
+def all_part_sums(block: Rows, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`row_sums` of the parts of all rows' scores (`part_scores`)."""
+    parts = part_scores(block, problem, params, problem.weights, augmentation_weights)
+    return row_sums(parts, problem, (1 + block.n_measures) * len(params))
+
+
+@one_pass
+def draw_sums(
+    block: Rows, problem: Problem, draw: Draw, params: FloatArray, on_labels: FloatArray, *, parts: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """The same given a draw (`Draw.sums`), of scores or of their parts, with what the labelled rows add to them, (m, .)."""
+    score = part_scores if parts else row_scores
+    return draw.sums(score(block, problem, params, problem.weights, augmentation_weights), on_labels)
 
 
 def label_scores(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:

@@ -1,14 +1,17 @@
 """The covariance that leaves each row out of the choice of Lambda, for rows that are not in memory: squares in one pass."""
 
+from typing import cast
+
 import numpy as np
 
 from dsl._typing import FloatArray
 from dsl.engine.covariance import BY_DESIGN_HC3, inverse
 from dsl.engine.leverage import leverage_by_coefficient
 from dsl.engine.moments import augmentation_weights
+from dsl.engine.one_pass import one_pass
 from dsl.engine.pilot import Pilot, label_parts
 from dsl.engine.press import ALL
-from dsl.engine.streamed import Streamed
+from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import part_scores
 from dsl.exceptions import NeedsAllRowsError
 
@@ -30,6 +33,12 @@ def meat_without_each(pilot: Pilot, rows: Streamed, tuning: FloatArray) -> Float
             f"vcov='{pilot.problem.leave_out}' leaves each row out of the choice of {rows.n_measures} lambdas, which needs all "
             "rows in memory, and the data are read in blocks; use vcov='design', or one surrogate"
         )
+    return _meat(rows, pilot, tuning)[0]
+
+
+@one_pass
+def _meat(block: Rows, pilot: Pilot, tuning: FloatArray) -> tuple[FloatArray]:
+    rows = cast(Streamed, block)
     problem, at, bread, k = pilot.problem, pilot.fit.params, pilot.bread, len(tuning)
     parts, lost = part_scores(rows, problem, at, problem.weights, augmentation_weights), np.empty((0, 2 * k))
     if problem.draw is not None:
@@ -70,4 +79,4 @@ def meat_without_each(pilot: Pilot, rows: Streamed, tuning: FloatArray) -> Float
     lost = lost @ np.hstack([np.eye(k), tuning]).T if by_design else np.empty((0, k))
     # influences are J^-1 times scores
     back = inverse(bread)
-    return np.asarray(back @ (meat + own.T @ own) @ back.T + lost.T @ lost)
+    return (np.asarray(back @ (meat + own.T @ own) @ back.T + lost.T @ lost),)

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dsl._typing import IntArray
 from dsl.data.arguments import check_execution
@@ -139,6 +140,8 @@ class Execution:
     progress: bool = False
     memory: int = 2 * 10**9
     """Bytes that reading in blocks may take, about."""
+    checkpoint: Path | None = None
+    """File of finished passes (`dsl.estimators.checkpoint`)."""
 
     def __post_init__(self) -> None:
         """Both must make sense."""

@@ -139,7 +139,11 @@ def streamed_rows(
         for chunk in streaming.chunks():
             yield make(chunk)
 
-    passes: Passes[Block, Ask, Sums] = Passes(read, Gathering, threads())
+    checkpoint = streaming.checkpoint
+    checkpoint.check_same("labelled rows", list(own))
+    passes: Passes[Block, Ask, Sums] = Passes(
+        read, Gathering, threads(), lambda: checkpoint.save(streaming.progress.count)
+    )
     one = not streaming.analysis.absorbed and len(streaming.analysis.designs) == 1
     alike = one and _differ_in_outcomes(own)
     rows = [
@@ -149,6 +153,7 @@ def streamed_rows(
             gold_rows=streaming.scan.gold_rows if len(labels.weight) else np.empty(0, dtype=np.int64),
             rows=streaming.n,
             ask=partial(passes.ask, split) if alike else None,
+            keep=checkpoint.tape(f"split {split}"),
         )
         for split, labels in enumerate(own)
     ]

@@ -195,8 +195,11 @@ def _products(streaming: Streaming, call: Call) -> Callable[[FloatArray], FloatA
     products = Products.of([])
     if width > 1:
         surrogates = (chunk.analysis.sample.features[:, :width] for chunk in streaming.chunks())
+        checkpoint = streaming.checkpoint
+        of_all = Products.of_sums(checkpoint.tape("products")("products", lambda: Products.of(surrogates).sums))
+        checkpoint.save(streaming.progress.count)
         # the anchor has the extremes: what is the same in all of its rows is so in all
-        products = Products.of(surrogates).varying(streaming.analysis.sample.features[:, :width])
+        products = of_all.varying(streaming.analysis.sample.features[:, :width])
     return lambda features: products.on(features[:, :width])
 
 

@@ -1,5 +1,6 @@
 """An analysis of rows that come in blocks: the first pass, what is in memory, and the blocks of later passes."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
@@ -27,6 +28,7 @@ from dsl.engine.sums import Problem
 from dsl.estimators.analysis import Analysis, check_range, parse_call, prepare_analysis
 from dsl.estimators.by_row import check_by_row
 from dsl.estimators.call import Call, Execution
+from dsl.estimators.checkpoint import Checkpoint, RowsRead, made_by
 from dsl.exceptions import DroppedRowsWarning, NeedsAllRowsError, SourceError
 from dsl.learners.crossfit import check_folds, folds_of_units
 
@@ -55,15 +57,22 @@ class Progress:
     """Rows read in each pass, with their number per second, on stderr."""
 
     def __init__(self, shown: bool) -> None:
-        self._shown, self._bar, self._count = shown, cast(Shown | None, None), 0
+        self._shown, self._bar, self.count = shown, cast(Shown | None, None), 0
 
     def begin(self, total: int | None) -> None:
         """A pass begins."""
-        self._count += 1
+        self.count += 1
         if self._shown:
             from tqdm.auto import tqdm
 
-            self._bar = cast(Shown, tqdm(total=total, desc=f"pass {self._count}", unit="row", unit_scale=True))
+            self._bar = cast(Shown, tqdm(total=total, desc=f"pass {self.count}", unit="row", unit_scale=True))
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Passes of an earlier run count."""
+        if checkpoint.resumed:
+            self.count = max(self.count, checkpoint.passes)
+            if self._shown:
+                print(f"passes up to {self.count} are in '{checkpoint.path}'", file=sys.stderr)
 
     def step(self, rows: int) -> None:
         """A block was read."""
@@ -111,6 +120,7 @@ class Streaming:
     progress: Progress = field(repr=False)
     only_blocks: bool = False
     """Whether an estimator is asked for its blocks, and not to solve them (`dsl.estimators.remade`)."""
+    checkpoint: Checkpoint = field(default_factory=Checkpoint, repr=False)
 
     @property
     def n(self) -> int:
@@ -241,7 +251,8 @@ def prepare_streaming(
     _check_can(call, columns)
     width = 8 * (4 * len(columns.roles()) + call.sample_split * (3 * len(columns.predicted) + 4))
     rows = int(np.clip(PART * execution.memory / width, LEAST_BLOCK, BLOCK))
-    progress = Progress(execution.progress)
+    progress, read = Progress(execution.progress), RowsRead()
+    checkpoint = Checkpoint(execution.checkpoint, made_by(call, columns, functions, source.names, rows))
     progress.begin(None)
     try:
         most = max(int(PART * execution.memory / width), 1)
@@ -255,9 +266,12 @@ def prepare_streaming(
             # what a variance given the draw needs
             keep_prob=call.target == "finite" or call.vcov in (BY_DESIGN, BY_DESIGN_HC3, "PRESS"),
             tick=progress.step,
+            seen=None if execution.checkpoint is None else read.add,
         )
     finally:
         progress.end()
+    checkpoint.check_data(read)
+    progress.resume(checkpoint)
     if found.rows < found.n_input and not quiet:
         said = rows_left_out(found.n_input, found.rows, found.dropped)
         warn_caller(DroppedRowsWarning, f"{said}. Fill them, or leave these rows out yourself, to silence this")
@@ -282,6 +296,7 @@ def prepare_streaming(
         needed=tuple(name for name in source.names if name in wanted.difference(columns.predicted)),
         rows=rows,
         progress=progress,
+        checkpoint=checkpoint,
     )
 
 

@@ -4,7 +4,7 @@ A label s of 0 or 1 with confidence c says more of the gold value where c is hig
 linear in s and c misses it. So with several surrogates that agree or not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -56,6 +56,17 @@ class Products:
             # dummies of one variable are never both one: their signs' product is a sum of them
             pairs=tuple((i, j) for i, j in pairs if not (label[i] and label[j]) or together[i, j]),
         )
+
+    @property
+    def sums(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """All of it as numbers, as `of_sums` takes them."""
+        return self.label.astype(float), self.mean, np.array(self.pairs, dtype=float).reshape(-1, 2)
+
+    @classmethod
+    def of_sums(cls, sums: Sequence[FloatArray]) -> "Products":
+        """From its numbers."""
+        label, mean, pairs = sums
+        return cls(label=label > 0.0, mean=mean, pairs=tuple((int(i), int(j)) for i, j in pairs))
 
     def on(self, surrogates: FloatArray) -> FloatArray:
         """The products of some rows, (n, r)."""

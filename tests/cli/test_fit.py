@@ -127,8 +127,8 @@ def test_every_argument_has_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     assert main(["fit", "posts.csv", "y ~ x", *options, "--progress"]) == 2
-    # memory counts where a file is read in blocks, which a .csv is not
-    assert set(seen) | {"folds", "memory"} == set(inspect.signature(dsl.dsl).parameters)
+    # memory and checkpoint count where a file is read in blocks, which a .csv is not
+    assert set(seen) | {"folds", "memory", "checkpoint"} == set(inspect.signature(dsl.dsl).parameters)
     assert seen.pop("design").fingerprint == design.fingerprint
     assert seen.pop("predicted_var") == {"y": ["llm"]}
     assert seen.pop("stages") == [("crowd", "p")]

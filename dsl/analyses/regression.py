@@ -20,9 +20,10 @@ from dsl.data.arguments import (
 from dsl.data.design import SamplingDesign, check_design
 from dsl.data.files import PathLike, as_path
 from dsl.data.formula.caller import formula_names
+from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.text import FormulaLike
 from dsl.data.recorded import warn_if_unused
-from dsl.data.source import MEMORY, DataLike, as_bytes, as_source
+from dsl.data.source import MEMORY, DataLike, Source, as_bytes, as_source
 from dsl.data.stages import Stages, as_stages
 from dsl.data.tables import TableLike
 from dsl.data.trained import TrainedOn, as_trained
@@ -44,6 +45,10 @@ from dsl.learners.splits import default_splits
 
 MOST_NAMED = 6
 """Coefficients that a warning names."""
+IN_MEMORY = (
+    "checkpoint= keeps passes over data that are read in blocks, and data is a table in memory; leave it out, or pass a source "
+    "of blocks (the path of a Parquet file)"
+)
 
 
 @explain_calls
@@ -319,18 +324,11 @@ def dsl(
     execution = Execution(n_jobs=n_jobs, progress=progress, memory=as_bytes(memory), checkpoint=file)
     source = as_source(data)
     if source is not None:
-        with told_of(file):
-            streaming = prepare_streaming(call, source, functions, execution, learns=ESTIMATORS[call.estimator].learns)
-            if ESTIMATORS[call.estimator].uses_labels:
-                streaming = look_streamed(streaming, call)
-            fit = run_streaming(call, streaming, execution)
+        fit = _of_source(call, source, functions, execution)
         _warn_about_few(fit)
         return DSLResults.of(fit)
     if checkpoint is not None:
-        raise ArgumentError(
-            "checkpoint= keeps passes over data that are read in blocks, and data is a table in memory; leave it out, or pass a "
-            "source of blocks (the path of a Parquet file)"
-        )
+        raise ArgumentError(IN_MEMORY)
     data = cast(TableLike, data)
     analysis = analysis_for(call, data, functions)
     if ESTIMATORS[call.estimator].uses_labels and not analysis.sample.labeled.all():
@@ -349,6 +347,16 @@ def dsl(
     _warn_about_few(fit)
     _warn_if_weak(fit)
     return DSLResults.of(fit, data)
+
+
+def _of_source(call: Call, source: Source, functions: Functions, execution: Execution) -> Fit:
+    """The fit of rows that come in blocks."""
+    entry = ESTIMATORS[call.estimator]
+    with told_of(execution.checkpoint):
+        streaming = prepare_streaming(call, source, functions, execution, learns=entry.learns)
+        if entry.uses_labels:
+            streaming = look_streamed(streaming, call)
+        return run_streaming(call, streaming, execution)
 
 
 def _warn_about_few(fit: Fit) -> None:

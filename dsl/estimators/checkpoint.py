@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from dsl._typing import AnyArray, FloatArray, Record
 from dsl._version import __version__
 from dsl.data.arguments import warn_caller
 from dsl.data.columns import Columns
-from dsl.data.fingerprint import column_fingerprints, fingerprint
 from dsl.data.files import read_from, write_arrays
+from dsl.data.fingerprint import column_fingerprints, fingerprint
 from dsl.data.formula.caller import used_functions
 from dsl.engine.streamed import Keep, Sums, as_made
 from dsl.estimators.call import Call
@@ -34,6 +35,8 @@ from dsl.exceptions import CheckpointError, CheckpointWarning, FileError
 FORMAT = "dsl passes 1"
 ABOUT = "about"
 """Array with the text that says what the others are."""
+ZIP = b"PK"
+"""How an archive begins."""
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "formulaic")
 """Packages whose versions decide what numbers come out to the last digit."""
 ARGUMENTS = {"pairs": "predicted_var", "across": "cluster"}
@@ -83,14 +86,15 @@ class RowsRead:
     """Hashes of the columns of rows that come in blocks."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows, self.sizes = 0, ""
         self.columns: dict[str, str] = {}
 
     def add(self, frame: pd.DataFrame) -> None:
         """One block."""
         self.rows += len(frame)
+        self.sizes = fingerprint([self.sizes, len(frame)])
         for name, own in column_fingerprints(frame).items():
-            self.columns[name] = fingerprint([self.columns.get(name), len(frame), own])
+            self.columns[name] = fingerprint([self.columns.get(name), own])
 
 
 class Checkpoint:
@@ -128,20 +132,23 @@ class Checkpoint:
         """The first pass is done: compare what it read with what an earlier run did."""
         if self.path is None:
             return
-        found: Record = {"rows": read.rows, "columns": read.columns}
+        found: Record = {"rows": read.rows, "sizes": read.sizes, "columns": read.columns}
         before, self._about["data"] = self._about["data"], found
         if before is None:
             return
         differing = [f"'{name}'" for name, own in read.columns.items() if before["columns"].get(name) != own]
         if before["rows"] != read.rows:
             what = f"these have {read.rows:,} rows, and those had {before['rows']:,}"
+        elif before["sizes"] != read.sizes:
+            what = "they come in blocks of other sizes, whose sums differ in their last digits"
         elif differing:
-            what = f"other values, or other blocks of rows, in {', '.join(differing)}"
+            what = f"other values in {', '.join(differing)}"
         else:
             self.resumed = bool(self._tapes)
             return
         raise CheckpointError(
-            f"the checkpoint '{self.path}' belongs to other data: {what}. Pass the data that it was made with, or name another file"
+            f"the checkpoint '{self.path}' belongs to other data: {what}. Pass the data that it was made with, or name another "
+            "file"
         )
 
     def tape(self, name: str) -> Keep:
@@ -186,10 +193,16 @@ class Checkpoint:
         write_arrays(path, {ABOUT: np.frombuffer(text.encode(), dtype=np.uint8), **arrays})
 
     def _read(self, path: Path) -> None:
-        with read_from(path, "a checkpoint of dsl.dsl", CheckpointError) as file, np.load(file) as arrays:
-            about: Record = json.loads(arrays[ABOUT].tobytes()) if ABOUT in arrays.files else {}
+        no_checkpoint = f"'{path}' is no checkpoint of dsl.dsl; name another file"
+        with read_from(path, "a checkpoint of dsl.dsl", CheckpointError) as file:
+            content = file.read_bytes()
+            if not content.startswith(ZIP):
+                raise CheckpointError(no_checkpoint)
+            with np.load(BytesIO(content), allow_pickle=False) as found:
+                arrays = dict(found)
+            about: Record = json.loads(arrays[ABOUT].tobytes()) if ABOUT in arrays else {}
             if about.get("format") != FORMAT:
-                raise CheckpointError(f"'{path}' is no checkpoint of dsl.dsl; name another file")
+                raise CheckpointError(no_checkpoint)
             self._check_call(about)
             for name, entries in about["tapes"].items():
                 self._tapes[name] = Tape(

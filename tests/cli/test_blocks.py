@@ -29,6 +29,22 @@ def test_large_files_are_read_in_blocks(capsys: pytest.CaptureFixture[str]) -> N
     assert "--archive needs the whole table in memory" in capsys.readouterr().err
 
 
+def test_an_interrupted_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("parts").mkdir()
+    pd.read_csv("posts.csv").to_parquet("parts/0.parquet")
+    command = ["fit", "parts", "y ~ x", *QUICK, "--checkpoint", "run.ckpt"]
+    assert main([*command, "--out-csv", "fit.csv"]) == 0
+    # all passes are there
+    capsys.readouterr()
+    assert main([*command, "--out-csv", "again.csv", "--progress"]) == 0
+    assert "are in 'run.ckpt'" in capsys.readouterr().err
+    assert Path("again.csv").read_bytes() == Path("fit.csv").read_bytes()
+    assert main([*command, "--seed", "77"]) == 2
+    assert "seed differs" in capsys.readouterr().err
+    assert main(["fit", "posts.csv", "y ~ x", *QUICK, "--checkpoint", "run.ckpt"]) == 2
+    assert "'posts.csv' is read into memory whole" in capsys.readouterr().err
+
+
 def test_when_files_are_read_in_blocks() -> None:
     pd.read_csv("posts.csv").to_parquet("posts.parquet")
     assert not reads_in_blocks("posts.parquet", "2GB")

@@ -1,5 +1,9 @@
 """Tasks side by side over the same passes."""
 
+import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -89,3 +93,50 @@ def test_an_error_in_sums_is_raised() -> None:
     passes: Passes[int, int, int] = Passes(lambda: iter([made] * 9), Total, threads=2)
     with pytest.raises(ValueError, match="sums"):
         passes.run([lambda number: passes.ask(number, 1)] * 2)
+
+
+def test_what_is_called_between_passes_finds_no_task_at_work() -> None:
+    done, seen = list[int](), list[int]()
+    passes: Passes[int, int, int] = Passes(
+        lambda: iter([lambda task: 1] * 3), Total, between=lambda: seen.append(len(done))
+    )
+
+    def task(number: int) -> int:
+        for _ in range(2 + number):
+            total = passes.ask(number, 1) if done else sum(passes.blocks(number))
+            time.sleep(0.01)
+            done.append(total)
+        return number
+
+    assert passes.run([task] * 2) == [0, 1]
+    # passes of both, of both, of one
+    assert seen == [0, 2, 4, 5]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a thread")
+def test_an_interruption_stops_all() -> None:
+    threads, closed = threading.enumerate(), list[bool]()
+
+    def read() -> Iterator[Maker[int]]:
+        try:
+            for _ in range(100):
+                yield lambda task: task
+        finally:
+            closed.append(True)
+
+    passes: Passes[int, int, int] = Passes(read, Total, threads=2)
+
+    def task(number: int) -> int:
+        if number == 2:
+            return passes.ask(number, 1)
+        for count, _ in enumerate(passes.blocks(number)):
+            # while the main thread waits for this one
+            if number == 1 and count == 5:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                time.sleep(0.05)
+        return number
+
+    with pytest.raises(KeyboardInterrupt):
+        passes.run([task] * 3)
+    assert closed == [True]
+    assert threading.enumerate() == threads

@@ -293,8 +293,9 @@ def _raise_dependent(null: FloatArray, names: tuple[str, ...], same: BoolArray) 
     )
 
 
-def _check_absorbed(block: Rows, names: tuple[str, ...]) -> None:
-    k = len(names)
+@one_pass
+def _within(block: Rows, k: int) -> tuple[FloatArray, FloatArray]:
+    """Sum of x x' within the fixed effects (k, k), and squares of the columns as they are (k,)."""
     within, before = np.zeros((k, k)), np.zeros(k)
     for piece in block.pieces():
         predicted = pseudo_values(piece.predicted, piece.gold, piece.gold_rows, piece.weight)
@@ -303,6 +304,12 @@ def _check_absorbed(block: Rows, names: tuple[str, ...]) -> None:
         # what the fixed effects leave of each column
         columns -= piece.absorbed
         within += columns.T @ columns
+    return within, before
+
+
+def _check_absorbed(block: Rows, names: tuple[str, ...]) -> None:
+    k = len(names)
+    within, before = _within(block, k)
     norm = np.sqrt(np.diag(within))
     lost = [name for name, left, size in zip(names, norm, np.sqrt(before), strict=True) if left <= DEPENDENT * size]
     if lost:

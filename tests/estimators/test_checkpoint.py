@@ -120,9 +120,10 @@ def test_interrupted_again_and_again(data: pd.DataFrame, whole: tuple[dsl.DSLRes
         {"estimator": "dsl+", "cluster": "cl", "vcov": "design", "model": "lm"},
         {"estimator": "cdi", "prediction": "llm", "model": "lm"},
         {"estimator": "naive", "prediction": "llm", "model": "lm", "sample_prob": None},
+        {"estimator": "ppi++", "prediction": "llm", "sample_prob": None},
         {"estimator": "gold_only"},
     ],
-    ids=["tuned", "finite", "dsl+", "cdi", "naive", "gold_only"],
+    ids=["tuned", "finite", "dsl+", "cdi", "naive", "ppi++", "gold_only"],
 )
 def test_other_estimators(changes: dict[str, Any], data: pd.DataFrame, tmp_path: Path) -> None:
     changes = {"sl_method": "lm", **changes}
@@ -132,9 +133,9 @@ def test_other_estimators(changes: dict[str, Any], data: pd.DataFrame, tmp_path:
         with pytest.raises(KeyboardInterrupt):
             run(Stopping(data, stop=stop), tmp_path / "run.ckpt", **changes)
     source = Stopping(data)
-    equal_numbers = run(source, tmp_path / "run.ckpt", **changes)
-    assert equal_numbers.params.tolist() == known.params.tolist()
-    assert equal_numbers.core.vcov.tolist() == known.core.vcov.tolist()
+    found = run(source, tmp_path / "run.ckpt", **changes)
+    assert found.params.tolist() == known.params.tolist()
+    assert found.core.vcov.tolist() == known.core.vcov.tolist()
     # the last pass alone was missing
     assert source.passes == min(3, stop)
 

@@ -18,6 +18,7 @@ clusters first, (g - mean_L g)/n over its labelled rows and (h - mean_U h)/N' - 
 covariance is the sum over clusters of the products of these sums. Clusters of one row give the formulas above.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,10 @@ import numpy as np
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import cluster_sums
+from dsl.engine.models.model import Link
 from dsl.engine.moments import Weights, counted, fitted_means, imputed_weights, jacobian_sum, moment_sum, scores
+from dsl.engine.one_pass import one_pass
+from dsl.engine.several import Several
 from dsl.engine.streamed import Rows, Streamed
 from dsl.engine.sums import Problem, shared_gram
 
@@ -134,14 +138,16 @@ class Sums:
 
 def mean_scores(samples: Samples, params: FloatArray) -> Means:
     """Mean scores at `params`, and nothing else."""
-    link = samples.problem.link
+    link, labeled = samples.problem.link, samples.labeled
+    (every,), (hat,) = (_total(rows, link, params, gold=False) for rows in (samples.block, labeled))
+    return _means(samples, every, hat, _total(labeled, link, params, gold=True)[0])
 
-    def total(block: Rows, gold: bool) -> FloatArray:
-        parts = [moment_sum(p, fitted_means(p, params, link), _version(p, gold)) for p in block.pieces()]
-        return np.asarray(np.sum(parts, axis=0))
 
-    every, hat = total(samples.block, False), total(samples.labeled, False)
-    return _means(samples, every, hat, total(samples.labeled, True))
+@one_pass
+def _total(block: Rows, link: Link | Several, params: FloatArray, *, gold: bool) -> tuple[FloatArray]:
+    """Summed scores of one version, (k,)."""
+    parts = [moment_sum(p, fitted_means(p, params, link), _version(p, gold)) for p in block.pieces()]
+    return (np.asarray(np.sum(parts, axis=0)),)
 
 
 def gram_means(samples: Samples) -> Means:
@@ -154,27 +160,51 @@ def sums_at(samples: Samples, params: FloatArray) -> Sums:
     """Means and covariances of the scores at `params`, and mean Jacobians, in one pass over the rows."""
     gold_scores, gold_jacobian = _labeled(samples, params, True)
     hat_scores, hat_jacobian = _labeled(samples, params, False)
-    every = _Every(samples)
-    for piece in samples.block.pieces():
-        every.add(piece, params)
-    jacobians = _means(samples, every.jacobian, hat_jacobian, gold_jacobian)
-    scores = _means(samples, every.score, hat_scores.sum(axis=0), gold_scores.sum(axis=0))
+    score, jacobian, *spread = _every(samples.block, samples, params, gold_scores, hat_scores)
+    jacobians = _means(samples, jacobian, hat_jacobian, gold_jacobian)
+    scores = _means(samples, score, hat_scores.sum(axis=0), gold_scores.sum(axis=0))
     return Sums(
         params=params,
         scores=scores,
         jacobians=gram_means(samples) if samples.closed_form else jacobians,
-        spread=_spread(samples, scores, gold_scores, hat_scores, every.second),
+        spread=_of_parts(spread),
         gold=gold_scores,
         hat=hat_scores,
     )
 
 
+@one_pass
+def _every(
+    block: Rows, samples: Samples, params: FloatArray, gold: FloatArray, hat: FloatArray
+) -> tuple[FloatArray, ...]:
+    """Summed scores (k,) and Jacobian (k, k) of the surrogate versions, and the four parts of `Spread`."""
+    every = _Every(samples)
+    for piece in block.pieces():
+        every.add(piece, params)
+    means = _means(samples, every.score, hat.sum(axis=0), gold.sum(axis=0))
+    return every.score, every.jacobian, *_parts(_spread(samples, means, gold, hat, every.second))
+
+
+def _of_parts(parts: Sequence[FloatArray]) -> Spread:
+    gold, cross, hat, hat_pooled = parts
+    return Spread(gold=gold, cross=cross, hat=hat, hat_pooled=hat_pooled)
+
+
+def _parts(spread: Spread) -> tuple[FloatArray, ...]:
+    return spread.gold, spread.cross, spread.hat, spread.hat_pooled
+
+
 def measures_spread(samples: Samples, params: FloatArray) -> Spread:
     """Covariances of a and of each measure's b, one beside the other, in one pass: (k, J k) of both, (J k, J k) of b."""
-    problem, k, count, first = samples.problem, samples.k, samples.block.n_measures, 0
+    return _of_parts(_of_measures(samples.block, samples, params))
+
+
+@one_pass
+def _of_measures(block: Rows, samples: Samples, params: FloatArray) -> tuple[FloatArray, ...]:
+    problem, k, count, first = samples.problem, samples.k, block.n_measures, 0
     total = np.zeros(count * k)
     second = np.zeros((count * k if problem.cluster is None else problem.n_clusters or 0, count * k))
-    for piece in samples.block.pieces():
+    for piece in block.pieces():
         part = np.hstack([_scores(each, params, problem) for each in piece.scaled])
         total += np.ones(len(part)) @ part
         second += _products(part, problem, first)
@@ -182,7 +212,7 @@ def measures_spread(samples: Samples, params: FloatArray) -> Spread:
     gold, _ = _labeled(samples, params, True)
     hat = np.hstack([_scores(each, params, problem) for each in samples.labeled.scaled])
     means = _means(samples, total, hat.sum(axis=0), gold.sum(axis=0))
-    return _spread(samples, means, gold, hat, second)
+    return _parts(_spread(samples, means, gold, hat, second))
 
 
 def _scores(block: Block, params: FloatArray, problem: Problem) -> FloatArray:

@@ -27,6 +27,7 @@ from dsl._typing import BoolArray, FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.covariance import BY_DESIGN_HC3, cluster_sums, inverse, sandwich
 from dsl.engine.moments import Weights, augmentation_weights, fitted_means, jacobian_rows
+from dsl.engine.one_pass import one_pass
 from dsl.engine.streamed import Rows
 from dsl.engine.sums import Problem, WeightRule, row_scores, tuning_changes
 from dsl.exceptions import SingularJacobianError
@@ -267,7 +268,12 @@ def jackknifed(scores: FloatArray) -> FloatArray:
 
 def left_out_vcov(block: Rows, problem: Problem, params: FloatArray, jacobian: FloatArray) -> FloatArray:
     """The covariance `Problem.leave_out` at an estimate, (k, k). Arguments and errors are those of `left_out_scores`."""
-    return sandwich(jacobian, left_out_meat(left_out_pieces(block, problem, params, jacobian), problem, len(params)))
+    return sandwich(jacobian, _left_out_meat(block, problem, params, jacobian)[0])
+
+
+@one_pass
+def _left_out_meat(block: Rows, problem: Problem, params: FloatArray, jacobian: FloatArray) -> tuple[FloatArray]:
+    return (left_out_meat(left_out_pieces(block, problem, params, jacobian), problem, len(params)),)
 
 
 def left_out_meat(pieces: Iterable[FloatArray], problem: Problem, k: int) -> FloatArray:
@@ -330,21 +336,40 @@ def satterthwaite(
     bread = inverse(jacobian)
     direction = (basis @ bread).T  # (k, q): A^-T times the combination
     own, every = (np.einsum("jq,jl,lq->q", direction, part, direction) for part in meats)
-    kinds = (_imputed_square, _gold_square)
-    rules = [_jacobians(problem, params, rule) for rule in kinds]
-    sums = [np.zeros_like(jacobian) for _ in kinds]
-    for parts in unit_values(block, problem, rules):
-        for every_unit, part in zip(sums, parts, strict=True):
-            every_unit += part.sum(axis=0)
+    sums = _squared(block, problem, params)
     tau = _share(own, every, *(np.einsum("jq,jl,lq->q", direction, part, direction) for part in sums))
     # (q, k, k) working covariance of the sum of all scores
     whole = np.stack([(1.0 - t) * sums[0] + t * sums[1] for t in tau])
+    return _degrees(block, problem, params, jacobian, (direction, bread, tau, whole))[0]
+
+
+KINDS = (_imputed_square, _gold_square)
+"""Squared weights: of what predictions explain, and of what labels show."""
+
+
+@one_pass
+def _squared(block: Rows, problem: Problem, params: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sums of the units' Jacobians with squared weights, (k, k) each."""
+    imputed, gold = np.zeros((2, len(params), len(params)))
+    for one, other in unit_values(block, problem, [_jacobians(problem, params, rule) for rule in KINDS]):
+        imputed += one.sum(axis=0)
+        gold += other.sum(axis=0)
+    return imputed, gold
+
+
+@one_pass
+def _degrees(
+    block: Rows,
+    problem: Problem,
+    params: FloatArray,
+    jacobian: FloatArray,
+    known: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray]:
+    """`_approximate` in a pass over the rows, given what it takes besides."""
     corrected = _correctors(problem, jacobian)
-    pieces = (
-        (corrected(own), own, *parts)
-        for own, *parts in unit_values(block, problem, [_jacobians(problem, params), *rules])
-    )
-    return _approximate(pieces, direction, bread, tau, whole)
+    rules = [_jacobians(problem, params), *(_jacobians(problem, params, rule) for rule in KINDS)]
+    pieces = ((corrected(own), own, *parts) for own, *parts in unit_values(block, problem, rules))
+    return (_approximate(pieces, *known),)
 
 
 def _share(own: FloatArray, every: FloatArray, imputed: FloatArray, gold: FloatArray) -> FloatArray:

@@ -30,7 +30,6 @@ from dsl.engine.sums import (
     label_scores,
     moment_sums,
     parameter_scale,
-    row_scores,
 )
 from dsl.engine.two_way import positive_part
 from dsl.engine.weighted import shares_of

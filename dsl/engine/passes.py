@@ -87,8 +87,8 @@ class Passes(Generic[B, Q, A]):
         self._live = self._run = 0
         self._stopped = False
 
-    def blocks(self, task: int) -> Iterator[B]:
-        """The blocks of one pass, for one task."""
+    def blocks(self, task: int, like: int | None = None) -> Iterator[B]:
+        """The blocks of one pass, for one task: its own, or those of the task that it looks over the shoulder of."""
         run = self._run
         with self._changed:
             self._waiting.add(task)
@@ -102,7 +102,7 @@ class Passes(Generic[B, Q, A]):
                     turn, maker = self._turn, self._item
                 if maker is None:
                     return
-                yield maker(task)
+                yield maker(task if like is None else like)
                 with self._changed:
                     self._busy.discard(task)
                     self._changed.notify_all()

@@ -62,7 +62,9 @@ def solve_streamed(
     tune : str, float or None
     """
     passes, rows = streamed_rows(streaming, own, make, tune)
-    (common,) = passes.run([lambda split: Common.of(problem, [rows[split]])])
+    # the choice of Lambda needs the numbers of labelled rows. Otherwise they are counted in a pass of the solvers.
+    later = tune is None and not streaming.analysis.absorbed and not streaming.analysis.model.instruments
+    (common,) = passes.run([lambda split: Common.of(problem, [rows[split]], counted=not later)])
     starts = [_start(each, common) for each in rows]
     if len(streaming.analysis.designs) > 1:
         return _solve_equations(streaming, (rows, starts), make, (passes, common), tune)
@@ -70,7 +72,12 @@ def solve_streamed(
     def fit(split: int) -> OneSplit:
         return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
 
-    return together(passes.run([fit] * len(rows)), common)
+    def count(task: int) -> None:
+        common.count(replace(rows[0], again=partial(passes.blocks, task, like=0), ask=None))
+
+    tasks: list[Callable[[int], OneSplit | None]] = [fit] * len(rows)
+    solved = passes.run([*tasks, count] if later else tasks)
+    return together([each for each in solved if each is not None], common)
 
 
 def _solve_equations(

@@ -54,19 +54,27 @@ class Common:
     starts: list[FloatArray | None] = field(default_factory=list)
 
     @classmethod
-    def of(cls, problem: Problem, blocks: Sequence[Rows]) -> "Common":
-        """From the first split. Raises CollinearityError."""
+    def of(cls, problem: Problem, blocks: Sequence[Rows], *, counted: bool = True) -> "Common":
+        """From the first split, with labelled rows `counted` now or later (`count`). Raises CollinearityError."""
         own_gram = gram_of(blocks[0])
         check_columns(blocks[0], problem.names, own_gram)
         gram, centring = shared_columns(blocks[0], problem, own_gram)
         # a row's design weights add up to what the row counts for, other weights need not: then the Gram matrix is part of
         # every split's Jacobian
-        first: Rows = blocks[0] if centring is None else centring.apply(blocks[0])
-        basis = None if centring is None else centring.back_columns(len(problem.names))
-        behind = labels_behind(first, problem, basis, gram)
+        behind = _behind(problem, blocks[0], centring, gram) if counted else np.empty(0)
         if problem.link.slope is None and problem.weights is design_weights and not blocks[0].has_left:
             problem = replace(problem, fixed_gram=gram)
         return cls(problem, centring, behind, [None] * len(blocks))
+
+    def count(self, block: Rows) -> None:
+        """Count the labelled rows behind each parameter, in the first split."""
+        gram, _ = shared_columns(block, self.problem)
+        self.behind = _behind(self.problem, block, self.centring, gram)
+
+
+def _behind(problem: Problem, block: Rows, centring: Centring | None, gram: FloatArray) -> FloatArray:
+    basis = None if centring is None else centring.back_columns(len(problem.names))
+    return labels_behind(block if centring is None else centring.apply(block), problem, basis, gram)
 
 
 def _basis(centring: Centring | None, problem: Problem) -> FloatArray | None:

@@ -10,6 +10,7 @@ import pytest
 
 import dsl
 from dsl import exceptions as e
+from dsl.estimators.streaming import Progress
 from dsl.reports.comparison import compare_fit
 
 from ..streams import Again, same, sources, table
@@ -85,6 +86,14 @@ def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
 def test_sizes_of_blocks_change_nothing(size: int, rows: int) -> None:
     data = table().head(rows)
     same(*both("y ~ x", data, Again(data, size)))
+
+
+def test_all_splits_share_four_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = list[int | None]()
+    monkeypatch.setattr(Progress, "begin", lambda self, total: passes.append(total))
+    dsl.dsl("y ~ x", Again(table(), 300), **{**BASE, "sample_split": 4})
+    # columns, their products, sums with labelled rows behind coefficients, meat
+    assert len(passes) == 4
 
 
 def test_every_source_gives_the_same(tmp_path: Path) -> None:

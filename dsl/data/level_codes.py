@@ -118,4 +118,13 @@ class LevelCodes:
     @property
     def of_rows(self) -> IntArray:
         """(N,) codes of all rows so far, four bytes each."""
-        return np.concatenate([np.empty(0, dtype=np.int32), *self._parts])
+        self._parts = [np.concatenate([np.empty(0, dtype=np.int32), *self._parts])]
+        return self._parts[0]
+
+    def named(self, code: int) -> str:
+        """The level with a code."""
+        values: list[object] = []
+        for own, pairs in zip(self._known[:0:-1], self._pairs[::-1], strict=True):
+            code, last = divmod(int(str(pairs.labels[code])), 2**32)
+            values.append(own.labels[last])
+        return "^".join(map(str, [self._known[0].labels[code], *values[::-1]]))

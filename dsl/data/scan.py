@@ -67,8 +67,13 @@ class Scan:
     n_clusters: int | None
     absorbed: tuple[IntArray, ...] = field(default=(), repr=False)
     """(N,) codes of the levels of each fixed effect."""
-    n_levels: tuple[int, ...] = ()
-    """Levels of each."""
+    effects: tuple[LevelCodes, ...] = field(default=(), repr=False)
+    """Their levels."""
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """Levels of each fixed effect."""
+        return tuple(effect.count for effect in self.effects)
 
 
 def scan(
@@ -366,7 +371,7 @@ class _Reading:
             cluster=cluster,
             n_clusters=n_clusters,
             absorbed=tuple(effect.of_rows for effect in self.effects),
-            n_levels=tuple(effect.count for effect in self.effects),
+            effects=tuple(self.effects),
         )
 
     def _clusters(self) -> tuple[IntArray | None, int | None]:

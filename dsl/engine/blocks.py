@@ -40,6 +40,8 @@ class Effects:
     alone: bool = False
     """Whether the predicted versions alone determine the effects, and columns count less their projections: what tuning
     scales, whose expectation over the labelling is then zero at every level."""
+    counts: tuple[int, ...] = ()
+    """Levels of each factor among all rows, where these are a part of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,11 @@ class Block:
     def absorbs(self) -> bool:
         """Whether columns have projections on fixed effects."""
         return self.absorbed is not None
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether effects multiply means."""
+        return self.effects is not None
 
     @property
     def has_left(self) -> bool:

@@ -20,15 +20,16 @@ Hausman, Hall and Griliches, Econometrica 52 (1984), on the conditional likeliho
 "Fast Poisson estimation with high-dimensional fixed effects", Stata Journal 20 (2020).
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
 import scipy.sparse as sp
 
 from dsl._typing import FloatArray, IntArray
-from dsl.engine.blocks import Block
+from dsl.engine.blocks import Block, Effects
+from dsl.engine.levels import LevelSums, Lookup
 from dsl.engine.models.model import Link
 from dsl.engine.moments import Means, Weights, fitted_means, imputed_weights
 from dsl.engine.several import Several
@@ -49,27 +50,122 @@ def with_effects(block: Rows, link: Link | Several, params: FloatArray, rule: Ca
 
     Unchanged without factors.
     """
-    if isinstance(block, Streamed) or block.effects is None:
+    if not block.multiplies:
         return block
+    if isinstance(block, Streamed):
+        return _streamed(block, link, params, rule)
+    assert block.effects is not None
     factors, alone = block.effects.factors, block.effects.alone
     within = None if block.within is None else with_effects(block.within, link, params, rule)
-    plain = replace(block, effects=None, absorbed=None, absorbed_outcome=None, within=within)
     # any constant is part of the effects: without it exp() stays in range where columns lie far from zero
-    eta = plain.fixed @ params[: plain.fixed.shape[1]]
-    offset = -eta.mean() if plain.offset is None else plain.offset - (eta + plain.offset).mean()
-    plain = replace(plain, offset=np.broadcast_to(offset, eta.shape))
-    weights = imputed_weights(plain) if alone else rule(plain)
-    means = fitted_means(plain, params, link)
-    assert isinstance(means, Means)  # of one linear predictor
-    mean = _total(plain, weights, means.predicted, means.gold)
-    outcomes = tuple(version.outcome for version in plain.versions)
-    outcome = _total(plain, weights, outcomes, plain.gold_outcome)
-    dummies, columns = [_dummies(codes) for codes in factors], _columns(plain, weights, means)
+    eta = _eta(block, params)
+    plain = replace(_plain(block, eta - eta.mean(), params), within=within)
+    mean, outcome, columns = _parts(plain, link, params, imputed_weights if alone else rule)
+    dummies = [_dummies(codes) for codes in factors]
     multiplier = _multipliers(dummies, factors, mean, outcome)
     if len(factors) > 1:  # of one factor they cancel, where some are zero too
         mean, columns = mean * multiplier, columns * multiplier[:, None]
     found = replace(plain, multiplier=multiplier, absorbed=_projections(dummies, mean, columns))
     return _centred(found, params) if alone else found
+
+
+def multiplied(block: Block, factors: Sequence[IntArray], *, tuned: bool, counts: tuple[int, ...] = ()) -> Block:
+    """The block with effects that multiply means, of factors with these level codes (n,).
+
+    `tuned` is whether Lambda is to be chosen, and `counts` the levels of each factor, where these rows are a part of all.
+    """
+    out = replace(block, effects=Effects(tuple(factors), counts=counts))
+    alone = replace(out, absorbed=None, effects=Effects(tuple(factors), alone=True, counts=counts))
+    return replace(out, within=alone if tuned else None)
+
+
+def _eta(block: Block, params: FloatArray) -> FloatArray:
+    """The part of the linear predictor that all versions share, (n,)."""
+    eta = block.fixed @ params[: block.fixed.shape[1]]
+    return eta if block.offset is None else eta + block.offset
+
+
+def _plain(block: Block, eta: FloatArray, params: FloatArray) -> Block:
+    """The block without effects, with `eta` (n,) in the place of `_eta`."""
+    offset = eta - block.fixed @ params[: block.fixed.shape[1]]
+    return replace(block, effects=None, absorbed=None, absorbed_outcome=None, within=None, offset=offset)
+
+
+def _parts(
+    plain: Block, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Pseudo-means and pseudo-outcomes (n,), and the derivative (n, k) of the former."""
+    weights, means = rule(plain), fitted_means(plain, params, link)
+    assert isinstance(means, Means)  # of one linear predictor
+    outcomes = tuple(version.outcome for version in plain.versions)
+    return (
+        _total(plain, weights, means.predicted, means.gold),
+        _total(plain, weights, outcomes, plain.gold_outcome),
+        _columns(plain, weights, means),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ByLevel:
+    """What all rows of a level of one factor share, at some parameters."""
+
+    params: FloatArray
+    constant: float
+    """What is taken off linear predictors."""
+    of_levels: Lookup
+    """Multiplier and projection, (levels, 1 + k)."""
+    within: "_ByLevel | None" = None
+
+    def on(self, block: Block) -> Block:
+        """Some rows, as `with_effects` has them."""
+        assert block.effects is not None
+        plain = _plain(block, _eta(block, self.params) - self.constant, self.params)
+        found = self.of_levels.at(block.effects.factors)
+        within = None if block.within is None or self.within is None else self.within.on(block.within)
+        out = replace(plain, multiplier=found[:, 0], absorbed=found[:, 1:], within=within)
+        return _centred(out, self.params) if block.effects.alone else out
+
+
+def _streamed(rows: Streamed, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]) -> Streamed:
+    """`with_effects` of one factor, from sums over its levels, which takes a pass."""
+    assert rows.own.effects is not None
+    counts = rows.own.effects.counts
+    eta = _eta(rows.own, params)
+    # any constant would do: of the labelled rows, which are in memory
+    constant = (
+        float(eta.mean())
+        if len(eta)
+        else float(rows.facts.means[: rows.own.fixed.shape[1]] @ params[: rows.own.fixed.shape[1]])
+    )
+    own, alone = LevelSums(counts), LevelSums(counts)
+    for block in rows.blocks():
+        assert block.effects is not None
+        plain = _plain(block, _eta(block, params) - constant, params)
+        own.add(block.effects.factors, _side_by_side(plain, link, params, rule))
+        if block.within is not None:
+            plain = _plain(block.within, _eta(block.within, params) - constant, params)
+            alone.add(block.effects.factors, _side_by_side(plain, link, params, imputed_weights))
+    within = None
+    if rows.own.within is not None:
+        within = _ByLevel(params=params, constant=constant, of_levels=_of_levels(alone))
+    return rows.changed(
+        _ByLevel(params=params, constant=constant, of_levels=_of_levels(own), within=within).on, rows.known
+    )
+
+
+def _side_by_side(
+    plain: Block, link: Link | Several, params: FloatArray, rule: Callable[[Block], Weights]
+) -> FloatArray:
+    mean, outcome, columns = _parts(plain, link, params, rule)
+    return np.hstack([mean[:, None], outcome[:, None], columns])
+
+
+def _of_levels(sums: LevelSums) -> Lookup:
+    """Multiplier and projection of each level, from sums of means, outcomes and derivatives."""
+    (total,) = sums.of_factors
+    mean = total[:, :1]
+    # a level whose mean is zero has no weight, and any projection will do
+    return Lookup([np.hstack([total[:, 1:2] / mean, total[:, 2:] / np.where(mean == 0.0, 1.0, mean)])])
 
 
 def _centred(block: Block, params: FloatArray) -> Block:

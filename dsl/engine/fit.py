@@ -157,8 +157,7 @@ def rough_start(block: Rows, problem: Problem) -> FloatArray:
     above = np.maximum(block.gold_outcome, 0.0).sum()
     above += block.facts.outcome_above if isinstance(block, Streamed) else np.maximum(block.outcome, 0.0).sum()
     # effects make up for the level, whatever it is
-    effects = not isinstance(block, Streamed) and block.effects is not None
-    if start is None or effects or above <= 0.0:
+    if start is None or block.multiplies or above <= 0.0:
         return np.zeros(k)
     mean = float(above) / (block.shape[0] + len(block.gold_outcome))
 

@@ -7,7 +7,6 @@ second pass sums what the projection leaves, which takes the effects to rounding
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,56 +14,15 @@ import scipy.sparse as sp
 from dsl._typing import FloatArray, IntArray
 from dsl.engine.absorb import LevelSystem, Projections, pairs_of, projected
 from dsl.engine.blocks import Block
+from dsl.engine.effects import multiplied
 from dsl.engine.instruments import mean_instruments
+from dsl.engine.levels import LevelSums, Lookup
 from dsl.engine.moments import pseudo_values
 from dsl.engine.passes import Passes
 from dsl.engine.streamed import Ask, Streamed, Sums, facts_of
 
 MERGED = 1_000_000
 """Pairs of levels that are held in parts before these are added up."""
-
-
-class LevelSums:
-    """Weighted sums of columns over the levels of each factor, block after block.
-
-    Parameters
-    ----------
-    counts : sequence of int
-        Levels of each factor.
-
-    Examples
-    --------
-    >>> sums = LevelSums([2])
-    >>> sums.add((np.array([1, 0]),), np.array([[5.0], [7.0]]))
-    >>> sums.add((np.array([1]),), np.array([[2.0]]))
-    >>> sums.of_factors[0].tolist()
-    [[7.0], [7.0]]
-    """
-
-    def __init__(self, counts: Sequence[int]) -> None:
-        self._counts = counts
-        # a row for each column, so that those of one stand next to each other
-        self._sums: list[FloatArray] = []
-
-    def add(self, factors: Sequence[IntArray], values: FloatArray, weight: FloatArray | None = None) -> None:
-        """Some rows: level codes (n,) of each factor, values (n, columns), and what the rows count for (n,)."""
-        self._sums = self._sums or [np.zeros((values.shape[1], count)) for count in self._counts]
-        counted = values if weight is None else values * weight[:, None]
-        for sums, codes in zip(self._sums, factors, strict=True):
-            count = sums.shape[1]
-            if len(codes) >= count:
-                for own, column in zip(sums, counted.T, strict=True):
-                    own += np.bincount(codes, column, minlength=count)
-                continue
-            # few rows of many levels: those that occur
-            found, place = np.unique(codes, return_inverse=True)
-            for own, column in zip(sums, counted.T, strict=True):
-                own[found] += np.bincount(place, column, minlength=len(found))
-
-    @property
-    def of_factors(self) -> list[FloatArray]:
-        """(levels, columns) of each factor."""
-        return [each.T for each in self._sums]
 
 
 class Normal:
@@ -117,32 +75,6 @@ def _size(pairs: dict[tuple[int, int], sp.csr_matrix]) -> int:
     return sum(int(each.nnz) for each in pairs.values())
 
 
-class Lookup:
-    """Rows' sums of the effects of their levels.
-
-    Parameters
-    ----------
-    effects : sequence of (levels, columns) arrays
-        Of each factor.
-    """
-
-    def __init__(self, effects: Sequence[FloatArray]) -> None:
-        self._effects = [np.ascontiguousarray(each) for each in effects]
-        self._lock, self._last = Lock(), (object(), np.empty((0, 0)))
-
-    def at(self, factors: Sequence[IntArray]) -> FloatArray:
-        """Of some rows with these level codes (n,) of each factor, (n, columns). To be read only."""
-        # all splits ask for the same rows, one after the other
-        with self._lock:
-            before, found = self._last
-            if before is not factors[0]:
-                found = self._effects[0][factors[0]]
-                for own, codes in zip(self._effects[1:], factors[1:], strict=True):
-                    found += own[codes]
-                self._last = factors[0], found
-            return found
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absorbed:
     """What puts the projections on the effects into blocks of one split."""
@@ -152,9 +84,16 @@ class Absorbed:
     moving: Lookup = field(repr=False)
     """Of `moving_columns`."""
     tuned: bool
+    multiplied: tuple[int, ...] = ()
+    """Levels of each factor, where effects multiply means."""
 
     def on(self, block: Block) -> Block:
         """Some rows, whose level codes the block has, with their projections."""
+        if self.multiplied:
+            # for the checks of columns
+            absorbed = np.hstack([self.fixed.at(block.levels), self.moving.at(block.levels)[:, :-1]])
+            own = replace(block, absorbed=absorbed, levels=())
+            return multiplied(own, block.levels, tuned=self.tuned, counts=self.multiplied)
         p = block.predicted.shape[1]
         moving = self.moving.at(block.levels)
         z = 0 if block.left is None else block.left.first.shape[0]
@@ -183,8 +122,13 @@ def moving_columns(block: Block, *, tuned: bool) -> FloatArray:
 
 
 def absorb(
-    passes: Passes[Block, Ask, Sums], rows: Sequence[Streamed], counts: Sequence[int], *, tuned: bool
-) -> list[Streamed]:
+    passes: Passes[Block, Ask, Sums],
+    rows: Sequence[Streamed],
+    counts: Sequence[int],
+    *,
+    tuned: bool,
+    multiplies: bool = False,
+) -> tuple[list[Streamed], list[list[FloatArray]]]:
     """Rows of each split with their facts, and with projections on the fixed effects in every block.
 
     Parameters
@@ -196,6 +140,14 @@ def absorb(
         Levels of each factor among all rows.
     tuned : bool
         Whether a Lambda is to be chosen.
+    multiplies : bool
+        Whether effects multiply means (`dsl.engine.effects`).
+
+    Returns
+    -------
+    list of Streamed
+    list of lists of (levels,) arrays
+        Sum of the pseudo-outcomes of each level of each factor, in each split.
 
     Raises
     ------
@@ -205,7 +157,7 @@ def absorb(
     normal = Normal(counts)
 
     def columns(split: int, block: Block) -> FloatArray:
-        moving = moving_columns(block, tuned=tuned)
+        moving = moving_columns(block, tuned=tuned and not multiplies)
         # what no split changes is summed in the first
         return moving if split else np.hstack([moving, block.fixed])
 
@@ -243,7 +195,10 @@ def absorb(
     cut = effects[0][0].shape[1] - width
     fixed = Lookup([each[:, cut:] for each in effects[0]])
     effects[0] = [each[:, :cut] for each in effects[0]]
+    place = rows[0].own.predicted.shape[1]
+    outcomes = [[each[:, place] for each in sums.of_factors] for _, sums in found]
+    levels = tuple(counts) if multiplies else ()
     return [
-        own.changed(Absorbed(fixed=fixed, moving=Lookup(moving), tuned=tuned).on, own.known)
+        own.changed(Absorbed(fixed=fixed, moving=Lookup(moving), tuned=tuned, multiplied=levels).on, own.known)
         for (own, _), moving in zip(found, effects, strict=True)
-    ]
+    ], outcomes

@@ -197,6 +197,11 @@ class Streamed:
         return self.own.absorbs
 
     @property
+    def multiplies(self) -> bool:
+        """Whether effects multiply means."""
+        return self.own.multiplies
+
+    @property
     def has_left(self) -> bool:
         """Whether moments have other columns on their left than in the linear predictor."""
         return self.own.has_left

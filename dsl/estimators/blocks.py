@@ -15,8 +15,8 @@ from dsl.data.formula.matrices import Design
 from dsl.data.formula.sides import Values
 from dsl.data.sample import Sample
 from dsl.engine.absorb import Absorber, Projections, projected
-from dsl.engine.blocks import Block, Effects, Instruments, Staged, Version
-from dsl.engine.effects import level_sums
+from dsl.engine.blocks import Block, Instruments, Staged, Version
+from dsl.engine.effects import level_sums, multiplied
 from dsl.engine.instruments import instrumented, unstaged
 from dsl.engine.moments import design_weights, gold_weights, imputed_weights, pseudo_values
 from dsl.engine.sums import WeightRule
@@ -167,26 +167,19 @@ class Blocks:
 
     def _multiplied(self, block: Block, factors: Sequence[IntArray], rule: WeightRule) -> Block:
         """The block with effects that multiply means. `absorbed` stays for the checks of columns."""
-        out = replace(block, effects=Effects(tuple(factors)))
+        out = multiplied(block, factors, tuned=self._tuned)
         for columns, codes, sums in zip(self._factors, factors, level_sums(out, rule), strict=True):
             # pseudo-outcomes of few labels can have a sum below zero
             bad = np.flatnonzero(sums <= 0.0)
             if len(bad) and columns not in self._said:
                 self._said.add(columns)
                 self._warn_of_levels(columns, codes, bad, len(sums), rows=len(block.outcome))
-        alone = replace(out, absorbed=None, effects=Effects(tuple(factors), alone=True))
-        return replace(out, within=alone if self._tuned else None)
+        return out
 
     def _warn_of_levels(self, columns: tuple[str, ...], codes: IntArray, bad: IntArray, levels: int, rows: int) -> None:
         data = self._sample.data if rows == len(self._sample.data) else self._sample.data[self._sample.labeled]
         first = [data[list(columns)].iloc[int(np.argmax(codes == level))] for level in bad[:3]]
-        named = ", ".join("^".join(map(str, each)) for each in first)
-        warn_caller(
-            FewLabelsWarning,
-            f"{len(bad)} of {levels} levels of '{'^'.join(columns)}' (first: {named}) have a (design-adjusted) sum of outcomes "
-            "of zero or less: they have no effect whose exponential could be fitted. Coefficients use them all the same, as "
-            "their moments need the sums alone; label more rows of these levels if their means matter",
-        )
+        warn_of_levels("^".join(columns), ["^".join(map(str, each)) for each in first], len(bad), levels)
 
     def gold_only(self) -> Block:
         """The labelled rows alone, for `dsl.engine.moments.gold_weights`: inverse-probability weighting."""
@@ -243,7 +236,7 @@ class Blocks:
             imputed=imputed if len(imputed) > 1 else (),
             levels=self._levels,
         )
-        if self._factors:
+        if self._factors and not self._part:
             return self._multiplied(replace(block, absorbed_outcome=None), self._sample.absorbed, imputed_weights)
         return self._with_instruments(block, imputed, imputed_weights, self._absorber)
 
@@ -252,6 +245,16 @@ class Blocks:
         if self._absorbed_fixed is None:
             self._absorbed_fixed = absorber.project(self._design.covariates.fixed)
         return self._absorbed_fixed
+
+
+def warn_of_levels(effect: str, first: Sequence[str], bad: int, levels: int) -> None:
+    """Warn of levels of a fixed effect whose outcomes have a sum of zero or less, of which `first` are named."""
+    warn_caller(
+        FewLabelsWarning,
+        f"{bad} of {levels} levels of '{effect}' (first: {', '.join(first)}) have a (design-adjusted) sum of outcomes "
+        "of zero or less: they have no effect whose exponential could be fitted. Coefficients use them all the same, as "
+        "their moments need the sums alone; label more rows of these levels if their means matter",
+    )
 
 
 def _mean(versions: tuple[Version, ...]) -> tuple[FloatArray, FloatArray]:

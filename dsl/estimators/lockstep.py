@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from dsl._typing import FloatArray
-from dsl.engine.blocks import Block
+from dsl.engine.blocks import Block, Effects
 from dsl.engine.fit import fit_split
 from dsl.engine.instruments import staged
 from dsl.engine.level_sums import absorb
@@ -17,6 +17,7 @@ from dsl.engine.passes import Maker, Passes
 from dsl.engine.stack import Gathering
 from dsl.engine.streamed import Ask, Streamed, Sums
 from dsl.engine.sums import Problem
+from dsl.estimators.blocks import warn_of_levels
 from dsl.estimators.splits import (
     Common,
     Equation,
@@ -165,10 +166,26 @@ def streamed_rows(
         for split, labels in enumerate(own)
     ]
     if streaming.analysis.absorbed:
-        rows = absorb(passes, rows, streaming.scan.n_levels, tuned=tune is not None)
+        rows = _absorbed(streaming, passes, rows, tune)
     else:
         rows = passes.run([lambda split: rows[split].with_facts()] * len(rows))
     return passes, staged(passes, rows, design_weights) if streaming.analysis.model.instruments else rows
+
+
+def _absorbed(
+    streaming: Streaming, passes: Passes[Block, Ask, Sums], rows: Sequence[Streamed], tune: Tune
+) -> list[Streamed]:
+    """The rows with their facts and fixed effects. Warns of levels without an effect, where effects multiply means."""
+    analysis, effects = streaming.analysis, streaming.scan.effects
+    multiplies = not analysis.model.linear
+    out, outcomes = absorb(passes, rows, streaming.scan.n_levels, tuned=tune is not None, multiplies=multiplies)
+    for place, name in enumerate(analysis.columns.absorbed if multiplies else ()):
+        # pseudo-outcomes of few labels can have a sum below zero
+        bad = next((found for each in outcomes if len(found := np.flatnonzero(each[place] <= 0.0))), None)
+        if bad is not None:
+            named = [effects[place].named(int(code)) for code in bad[:3]]
+            warn_of_levels("^".join(analysis.columns.absorbed[name]), named, len(bad), effects[place].count)
+    return out
 
 
 def _differ_in_outcomes(own: Sequence[Block]) -> bool:
@@ -201,6 +218,10 @@ def _start(rows: Streamed, common: Common) -> FloatArray | None:
         draw=None,
         leave_out=None,
     )
+    if labels.effects is not None:
+        # levels without labelled rows have no effect in them
+        closed = tuple(np.unique(codes, return_inverse=True)[1] for codes in labels.effects.factors)
+        labels = replace(labels, effects=Effects(closed), within=None)
     try:
         with np.errstate(all="ignore"):
             return fit_split(labels if common.centring is None else common.centring.centred(labels), alone).params

@@ -321,7 +321,7 @@ def _check_can(call: Call, columns: Columns) -> None:
     """Raise NeedsAllRowsError for what needs all rows at once."""
     model = MODELS[call.model]
     asked = {
-        f"the fixed effects of model='{call.model}'": bool(columns.absorbed) and not model.linear,
+        f"several fixed effects of model='{call.model}'": len(columns.absorbed) > 1 and not model.linear,
         "a learner that reads texts (text=)": call.text is not None,
         "design= (pass sample_prob= with its probabilities, and cluster= with its units)": call.design is not None,
         "trained_on=": call.trained_on is not None,

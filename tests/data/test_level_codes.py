@@ -36,6 +36,12 @@ def test_values_of_other_types_are_the_same_level() -> None:
     assert codes.of_rows.tolist() == [0, 1, 1, 0, 2]
 
 
+def test_levels_have_names() -> None:
+    codes = LevelCodes(["a", "b", "c"])
+    codes.add(pd.DataFrame({"a": [7, 5, 7], "b": ["x", "x", "y"], "c": [1, 1, 2]}))
+    assert [codes.named(code) for code in range(codes.count)] == ["7^x^1", "5^x^1", "7^y^2"]
+
+
 def test_no_rows() -> None:
     assert LevelCodes(["a"]).of_rows.tolist() == []
 

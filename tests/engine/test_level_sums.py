@@ -7,7 +7,7 @@ import pytest
 
 from dsl.engine import level_sums
 from dsl.engine.blocks import Block
-from dsl.engine.level_sums import LevelSums, Lookup, Normal, absorb, rank_of
+from dsl.engine.level_sums import Normal, absorb, rank_of
 from dsl.engine.moments import pseudo_values
 from dsl.engine.passes import Maker, Passes
 from dsl.engine.streamed import Streamed
@@ -70,7 +70,7 @@ def test_projections_are_weighted_least_squares_on_dummies(
         )
         for split, own in enumerate(rows)
     ]
-    found = absorb(passes, streamed, [int(one.max()) + 1 for one in codes], tuned=True)
+    found, outcomes = absorb(passes, streamed, [int(one.max()) + 1 for one in codes], tuned=True)
     assert passes.count == min(count, 2)
     root = np.sqrt(np.ones(N) if rows[0].row_weight is None else rows[0].row_weight)[:, None]
     columns = dummies(codes)
@@ -91,27 +91,10 @@ def test_projections_are_weighted_least_squares_on_dummies(
         np.testing.assert_allclose(within, own.predicted - projection(own.predicted), atol=SAME_ALGEBRA)
         left = np.concatenate([part.within.outcome for part in blocks if part.within is not None])
         np.testing.assert_allclose(left, own.outcome - projection(own.outcome)[:, 0], atol=SAME_ALGEBRA)
+        for one, sums in zip(codes, outcomes[number], strict=True):
+            np.testing.assert_allclose(sums, np.bincount(one, root[:, 0] ** 2 * outcome), atol=SAME_ALGEBRA)
         assert each.own.absorbed is not None
         np.testing.assert_allclose(each.own.absorbed, absorbed[own.gold_rows], atol=0.0)
-
-
-def test_sums_of_few_rows_and_many_levels() -> None:
-    rng = np.random.default_rng(1)
-    codes, values, weight = rng.integers(0, 50, N), rng.normal(size=(N, 3)), rng.uniform(1.0, 2.0, N)
-    sums, expected = LevelSums([50]), np.zeros((50, 3))
-    for start, stop in ((0, 0), (0, 20), (20, N)):
-        here = slice(start, stop)
-        sums.add([codes[here]], values[here], weight[here])
-        np.add.at(expected, codes[here], values[here] * weight[here, None])
-    np.testing.assert_allclose(sums.of_factors[0], expected, rtol=1e-13)
-
-
-def test_rows_are_looked_up_by_their_levels() -> None:
-    found = Lookup([np.array([[1.0], [2.0]]), np.array([[10.0], [20.0]])])
-    first, second = np.array([0, 1, 1]), np.array([1, 1, 0])
-    for _ in range(2):
-        assert found.at([first, second])[:, 0].tolist() == [21.0, 22.0, 12.0]
-    assert found.at([second, first])[:, 0].tolist() == [12.0, 22.0, 21.0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

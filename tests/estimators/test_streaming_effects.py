@@ -45,6 +45,19 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gold_only": ("y ~ x | year", {"estimator": "gold_only", "sample_prob": "pi", "vcov": "HC1"}),
 }
 
+COUNTS: dict[str, Any] = {"model": "poisson", "predicted_var": "k", "prediction": "guess"}
+CALLS |= {
+    "poisson": ("k ~ x | year", {**COUNTS, "sample_prob": "pi", "cluster": "cl", "vcov": "CR1"}),
+    "poisson, offset": ("k ~ x + offset(log(w)) | unit", {**COUNTS, "weights": "w"}),
+    "poisson, predicted covariate": ("count ~ y * x | g", {"model": "poisson"}),
+    "poisson, a category": ("count ~ kind | year", {**COUNTS, "predicted_var": "kind", "prediction": "kind_llm"}),
+    "poisson, tuned": ("k ~ x | year", {**COUNTS, "tune": "scalar", "vcov": "design"}),
+    "poisson, coef": ("count ~ y + x | g^year", {"model": "poisson", "tune": "coef"}),
+    "poisson, dsl+": ("count ~ y + x | g", {"model": "poisson", "estimator": "dsl+", "vcov": "robust"}),
+    "poisson, naive": ("k ~ x | year", {**COUNTS, "estimator": "naive"}),
+    "poisson, gold_only": ("k ~ x | year", {**COUNTS, "estimator": "gold_only"}),
+}
+
 
 def panel(rows: int = 900) -> pd.DataFrame:
     """Posts of authors, some of whom are missing in one block alone."""
@@ -55,7 +68,22 @@ def panel(rows: int = 900) -> pd.DataFrame:
     return data
 
 
-MORE = {"clusters, weights", "three ways", "index", "coef", "cdi", "cdi, two surrogates", "a category", "gold_only"}
+MORE = {
+    "poisson, a category",
+    "poisson, coef",
+    "poisson, dsl+",
+    "poisson, naive",
+    "poisson, gold_only",
+    "poisson, offset",
+    "clusters, weights",
+    "three ways",
+    "index",
+    "coef",
+    "cdi",
+    "cdi, two surrogates",
+    "a category",
+    "gold_only",
+}
 """What is tried with the simulations."""
 
 
@@ -91,3 +119,17 @@ def test_columns_that_effects_absorb_are_named() -> None:
     data = panel().assign(size=lambda d: d["year"] % 7)
     with pytest.raises(e.CollinearityError, match="'size'"):
         dsl.dsl("y ~ x + size | year", Again(data, 300), **BASE)
+
+
+def test_levels_without_an_effect_are_named() -> None:
+    data = panel()
+    data["k"] = data["k"].mask(data["k"].notna() & (data["year"] == 2003), 0.0)
+    data["guess"] = data["guess"].mask(data["year"] == 2003, 0.0)
+    for rows in (data, Again(data, 300)):
+        with pytest.warns(e.FewLabelsWarning, match=r"1 of 4 levels of 'year' \(first: 2003\)"):
+            dsl.dsl("k ~ x | year", rows, **{**BASE, **COUNTS, "estimator": "naive"})
+
+
+def test_several_effects_that_multiply_need_all_rows() -> None:
+    with pytest.raises(e.NeedsAllRowsError, match="several fixed effects of model='poisson'"):
+        dsl.dsl("k ~ x | year + g", Again(panel(), 300), **{**BASE, **COUNTS})

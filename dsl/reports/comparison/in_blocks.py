@@ -29,12 +29,17 @@ Scores = FloatArray
 
 
 def check_no_effects(fit: Fit, estimators: Iterable[str]) -> None:
-    """Raise NeedsAllRowsError for the bias of the naive estimate where fixed effects are absorbed."""
-    if fit.call.index and "naive" in estimators:
-        raise NeedsAllRowsError(
-            f"the bias of the naive estimate under absorbed fixed effects ({', '.join(fit.call.index)}) cannot be had yet where "
-            "data are read in blocks; leave 'naive' out (estimators=), or write the effects as dummies, factor(unit)"
-        )
+    """Raise NeedsAllRowsError for the bias of the naive estimate where fixed effects are absorbed, or with instruments."""
+    if "naive" not in estimators or not (fit.call.index or fit.model.instruments):
+        return
+    what, more = "with instruments", ""
+    if fit.call.index:
+        what = f"under absorbed fixed effects ({', '.join(fit.call.index)})"
+        more = ", or write the effects as dummies, factor(unit)"
+    raise NeedsAllRowsError(
+        f"the bias of the naive estimate {what} cannot be had yet where data are read in blocks; leave 'naive' out "
+        f"(estimators=){more}"
+    )
 
 
 def fit_again(fit: Fit, source: Source, arguments: Arguments, execution: Execution) -> Fit:

@@ -32,15 +32,10 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any]] = {
     ),
     "finite": ("y ~ x", {"target": "finite"}, ("naive", "dsl")),
     "labels judge": ("y ~ x", {"weights": "w"}, ("naive", "gold_only")),
-    "a category": (
-        "kind ~ x",
-        {"model": "multinom", "predicted_var": "kind", "prediction": "kind_llm"},
-        ("naive", "dsl"),
-    ),
 }
 SLOW = {
     "clusters, logit", "tuned", "two samples", "two samples, a mean", "two samples, two surrogates", "finite",
-    "given the draw, clusters", "labels judge", "a category",
+    "given the draw, clusters", "labels judge",
 }  # fmt: skip
 
 
@@ -104,6 +99,11 @@ def test_fixed_effects_from_blocks() -> None:
     found, expected = fit.compare(source, estimators=["gold_only"]), known.compare(estimators=["gold_only"])
     for name, each in found.fits.items():
         same(each, expected.fits[name])  # type: ignore[arg-type]
+
+
+def test_instruments_from_blocks() -> None:
+    with pytest.raises(e.NeedsAllRowsError, match="with instruments"):
+        dsl.compare("z ~ x | y ~ score", Again(table(), 400), **{**BASE, "model": "iv", "sample_split": 1})
 
 
 def test_margins_from_blocks_are_refused() -> None:

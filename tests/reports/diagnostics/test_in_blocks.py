@@ -23,11 +23,12 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         {"estimator": "dsl+", "predicted_var": "kind", "prediction": "kind_llm", "vcov": "design"},
     ),
     "fixed effects": ("z ~ y + x | g", {"model": "felm"}),
+    "instruments": ("z ~ x | y ~ score", {"model": "iv"}),
     "gold_only": ("y ~ x + g", {"estimator": "gold_only"}),
 }
 
 
-SLOW = {"predicted covariate", "dsl+", "gold_only"}
+SLOW = {"instruments", "predicted covariate", "dsl+", "gold_only"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CALLS])

@@ -1,6 +1,6 @@
 """Coders' files of rows that are read in blocks: drawn rows alone are in memory, and labels join the blocks as they are read."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,18 +86,17 @@ class CodedSource(Source):
         self._source, self._labels, self._design = source, labels, design
         self._numbers = numbers_of(design)
         self._whole = bool(self._numbers[-1] == len(design) - 1)
-        self._added: dict[str, Callable[[pd.Index], pd.Series]] = {
-            str(labels.name): lambda rows: labels.reindex(rows),
-            SAMPLE_PROB: lambda rows: pd.Series(design.prob[self._places(rows)], index=rows),
-        }
-        if design.unit is not None:
-            unit = design.unit
-            self._added[SAMPLE_UNIT] = lambda rows: pd.Series(unit[self._places(rows)], index=rows)
+        self._added = (str(labels.name), SAMPLE_PROB, *([] if design.unit is None else [SAMPLE_UNIT]))
         self.described = f"{source.described} with labels"
         self.sorted_categories = source.sorted_categories
 
-    def _places(self, rows: pd.Index) -> IntArray:
-        return np.asarray(rows) if self._whole else np.searchsorted(self._numbers, np.asarray(rows))
+    def _column(self, name: str, rows: pd.Index) -> pd.Series:
+        """One of the columns that are added."""
+        if name == self._labels.name:
+            return self._labels.reindex(rows)
+        places = np.asarray(rows) if self._whole else np.searchsorted(self._numbers, np.asarray(rows))
+        values = self._design.unit if name == SAMPLE_UNIT else self._design.prob
+        return pd.Series(np.asarray(values)[places], index=rows)
 
     def _own(self, first: int, count: int) -> IntArray:
         """Positions in a block of rows from `first` on of those that the design has."""
@@ -133,7 +132,7 @@ class CodedSource(Source):
             seen += len(frame)
             kept = frame if len(own) == len(frame) else frame.iloc[own]
             yield pd.DataFrame(
-                {name: self._added[name](kept.index) if name in self._added else kept[name] for name in columns}
+                {name: self._column(name, kept.index) if name in self._added else kept[name] for name in columns}
             )
         self._check_total(seen)
 
@@ -180,8 +179,9 @@ class CodedSource(Source):
                     rows = pd.Index(places + first)
                     first += table.num_rows
                     table = table if len(places) == table.num_rows else table.take(pa.array(places))
-                    for name, make in self._added.items():
-                        table = table.append_column(name, pa.Array.from_pandas(make(rows), type=kinds[name]))
+                    for name in self._added:
+                        column = pa.Array.from_pandas(self._column(name, rows), type=kinds[name])
+                        table = table.append_column(name, column)
                     writer = writer or pq.ParquetWriter(draft, table.schema)
                     writer.write_table(_cast(table, writer.schema))
                     written += table.num_rows

@@ -20,7 +20,8 @@ def conformed(frame: pd.DataFrame, known: pd.DataFrame, columns: Sequence[str]) 
     columns : sequence of str
         Those that are wanted.
     """
-    return pd.DataFrame({name: _like(frame[name], known[name]) for name in columns}, index=frame.index)
+    # not one array for all of them, which takes a copy
+    return pd.DataFrame({name: _like(frame[name], known[name]) for name in columns}, index=frame.index, copy=False)
 
 
 def _like(column: pd.Series, known: pd.Series) -> pd.Series:

@@ -351,7 +351,9 @@ class _Reading:
         made = {name: np.result_type(*kinds) for name, kinds in self.dtypes.items() if len(kinds) > 1}
         anchor = anchor.astype({name: kind for name, kind in made.items() if _numeric(anchor[name])})
         kept = np.concatenate(self.masks)
-        places = (np.cumsum(kept) - 1)[anchor.index.to_numpy()]
+        numbers = anchor.index.to_numpy()
+        # less the rows before that were left out: no running count of all rows, which takes eight bytes each
+        places = numbers if kept.all() else numbers - np.searchsorted(np.flatnonzero(~kept), numbers)
         drawn = np.isin(anchor.index.to_numpy(), self.candidates.index.to_numpy())
         cluster, n_clusters = self._clusters()
         return Scan(

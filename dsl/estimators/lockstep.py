@@ -64,7 +64,8 @@ def solve_streamed(
     """
     passes, rows = streamed_rows(streaming, own, make, tune)
     # the choice of Lambda needs the numbers of labelled rows. Otherwise they are counted in a pass of the solvers.
-    later = tune is None and not streaming.analysis.absorbed and not streaming.analysis.model.instruments
+    one = tune is None and len(streaming.analysis.designs) == 1
+    later = one and not streaming.analysis.absorbed and not streaming.analysis.model.instruments
     (common,) = passes.run([lambda split: Common.of(problem, [rows[split]], counted=not later)])
     starts = [_start(each, common) for each in rows]
     if len(streaming.analysis.designs) > 1:
@@ -74,7 +75,8 @@ def solve_streamed(
         return fit_one([rows[split]], replace(common, starts=[starts[split]]), tune)
 
     def count(task: int) -> None:
-        common.count(replace(rows[0], again=partial(passes.blocks, task, like=0), ask=None))
+        tape = streaming.checkpoint.tape("labelled rows behind coefficients")
+        common.count(replace(rows[0], again=partial(passes.blocks, task, like=0), ask=None, keep=tape))
 
     tasks: list[Callable[[int], OneSplit | None]] = [fit] * len(rows)
     solved = passes.run([*tasks, count] if later else tasks)

@@ -1,7 +1,7 @@
 """An analysis of rows that come in blocks: the first pass, what is in memory, and the blocks of later passes."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
@@ -38,6 +38,8 @@ PART = 0.2
 """Share of the memory that one block, and that the labelled rows may take."""
 HELD = 5
 """Matrices of each cluster that a covariance which leaves it out holds."""
+HALF_BYTE = 16
+"""Folds that half a byte can tell apart."""
 INSTEAD = "fit a sample of the unlabelled rows in memory, with all labelled rows and their probabilities in that sample"
 
 
@@ -390,38 +392,49 @@ def _labels_of(analysis: Analysis, found: Scan) -> Analysis:
 
 
 class Folds:
-    """Folds of all rows in every split, in one or two bytes each: those that rows in memory have with the same seed."""
+    """Folds of all rows in every split, of two splits in one byte: those that rows in memory have with the same seed."""
 
     def __init__(self, streaming: Streaming, call: Call) -> None:
         found, labels = streaming.scan, streaming.labels.sample
-        self._cluster = None
+        self._cluster: IntArray | None = None
         if call.folds is not None:
             rows = np.arange(found.n_input) if found.kept is None else np.flatnonzero(found.kept)
             judged = np.zeros(found.rows, dtype=bool)
             judged[found.gold_rows] = True
-            self._folds = check_folds(as_rectangle(call.folds), rows, found.n_input, judged, found.cluster)
-        else:
-            check_folds_possible(labels.labeled, labels.cluster, call.cross_fit)
-            self._cluster = found.cluster
-            units = found.gold_rows if labels.cluster is None else np.unique(labels.cluster)
-            n_units = found.rows if found.n_clusters is None else found.n_clusters
-            kind = np.int8 if call.cross_fit <= np.iinfo(np.int8).max else np.int16
-            self._folds = np.empty((call.sample_split, n_units), dtype=kind)
-            drawn = folds_of_units(
-                units,
-                n_units,
-                cross_fit=call.cross_fit,
-                sample_split=call.sample_split,
-                rng=np.random.default_rng(call.seed),
-            )
-            for own, fold in zip(self._folds, drawn, strict=True):
-                own[:] = fold
+            given = check_folds(as_rectangle(call.folds), rows, found.n_input, judged, found.cluster)
+            self._store(given, *given.shape, int(given.max()) + 1)
+            return
+        check_folds_possible(labels.labeled, labels.cluster, call.cross_fit)
+        self._cluster = found.cluster
+        units = found.gold_rows if labels.cluster is None else np.unique(labels.cluster)
+        n_units = found.rows if found.n_clusters is None else found.n_clusters
+        drawn = folds_of_units(
+            units,
+            n_units,
+            cross_fit=call.cross_fit,
+            sample_split=call.sample_split,
+            rng=np.random.default_rng(call.seed),
+        )
+        # every fold has a labelled unit
+        self._store(drawn, call.sample_split, n_units, call.cross_fit)
 
-    @property
-    def count(self) -> int:
-        """Number of folds."""
-        return int(self._folds.max()) + 1
+    def _store(self, folds: Iterable[IntArray], splits: int, units: int, count: int) -> None:
+        self._splits, self.count = splits, count
+        self._packed = count <= HALF_BYTE
+        kind = np.uint8 if count <= np.iinfo(np.uint8).max else np.int16
+        self._folds = np.zeros((-(-splits // 2) if self._packed else splits, units), dtype=kind)
+        for split, fold in enumerate(folds):
+            if self._packed:
+                self._folds[split // 2] |= fold.astype(np.uint8) << (4 * (split % 2))
+            else:
+                self._folds[split] = fold
 
     def of(self, rows: slice | IntArray) -> IntArray:
         """Folds of some rows, (S, rows)."""
-        return np.asarray(self._folds[:, rows] if self._cluster is None else self._folds[:, self._cluster[rows]])
+        found = self._folds[:, rows] if self._cluster is None else self._folds[:, self._cluster[rows]]
+        if not self._packed:
+            return np.asarray(found)
+        out = np.empty((2 * len(found), found.shape[1]), dtype=np.uint8)
+        np.bitwise_and(found, HALF_BYTE - 1, out=out[::2])
+        np.right_shift(found, 4, out=out[1::2])
+        return out[: self._splits]

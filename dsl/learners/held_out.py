@@ -132,7 +132,8 @@ class HeldOut:
         code = code.astype(np.int64)
         for split, own, made in zip(folds, table, out, strict=True):
             # place of (fold, row) in the table's last two axes
-            place = split * np.int64(count)
+            place = split.astype(np.int64)
+            place *= count
             place += code
             for v in range(variables):
                 np.take(own[v].ravel(), place, out=made[v], mode="clip")

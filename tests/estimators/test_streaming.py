@@ -103,10 +103,16 @@ def test_every_source_gives_the_same(tmp_path: Path) -> None:
         same(dsl.dsl("y ~ x + late", source, **BASE, sample_prob="pi", cluster="cl"), known)
 
 
-def test_folds_of_the_user() -> None:
+@pytest.mark.parametrize("count", [4, 20])
+def test_folds_of_the_user(count: int) -> None:
     data = table()
-    folds = np.random.default_rng(0).integers(0, 4, (3, len(data)))
+    folds = np.random.default_rng(0).integers(0, count, (3, len(data)))
     same(*both("y ~ x", data, Again(data, 200), folds=folds))
+
+
+def test_more_folds_than_half_a_byte_tells_apart() -> None:
+    data = table()
+    same(*both("y ~ x", data, Again(data, 200), cross_fit=17, sample_split=2))
 
 
 def test_dictionaries_that_differ_between_blocks(tmp_path: Path) -> None:

@@ -249,8 +249,14 @@ def unit_scores(rows: Iterable[FloatArray], problem: Problem) -> Iterator[FloatA
     for part in rows:
         # pieces come in the order of the rows, and a cluster's rows may lie in several of them
         cluster = problem.cluster[first : first + len(part)]
-        sums = cluster_sums(part, cluster, problem.n_clusters or 0)
-        total = sums if total is None else total + sums
+        count = problem.n_clusters or 0
+        total = np.zeros((count, part.shape[1])) if total is None else total
+        if count > 4 * len(part):
+            # a piece has rows of a few of them
+            here, own = np.unique(cluster, return_inverse=True)
+            total[here] += cluster_sums(part, own, len(here))
+        else:
+            total += cluster_sums(part, cluster, count)
         first += len(part)
     if total is not None:
         yield total

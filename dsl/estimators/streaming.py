@@ -402,7 +402,7 @@ class Folds:
             judged = np.zeros(found.rows, dtype=bool)
             judged[found.gold_rows] = True
             given = check_folds(as_rectangle(call.folds), rows, found.n_input, judged, found.cluster)
-            self._store(given, *given.shape, int(given.max()) + 1)
+            self._store(given, len(given), given.shape[1], int(given.max()) + 1)
             return
         check_folds_possible(labels.labeled, labels.cluster, call.cross_fit)
         self._cluster = found.cluster
@@ -421,11 +421,11 @@ class Folds:
     def _store(self, folds: Iterable[IntArray], splits: int, units: int, count: int) -> None:
         self._splits, self.count = splits, count
         self._packed = count <= HALF_BYTE
-        kind = np.uint8 if count <= np.iinfo(np.uint8).max else np.int16
-        self._folds = np.zeros((-(-splits // 2) if self._packed else splits, units), dtype=kind)
+        kind = "uint8" if count <= np.iinfo(np.uint8).max else "int16"
+        self._folds: IntArray = np.zeros((-(-splits // 2) if self._packed else splits, units), dtype=kind)
         for split, fold in enumerate(folds):
             if self._packed:
-                self._folds[split // 2] |= fold.astype(np.uint8) << (4 * (split % 2))
+                self._folds[split // 2] |= np.left_shift(fold, 4 * (split % 2)).astype(np.uint8)
             else:
                 self._folds[split] = fold
 

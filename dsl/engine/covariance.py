@@ -13,6 +13,9 @@ UNCORRECTED = ("robust", "HC0", "CR0", "design")
 BY_DESIGN, BY_DESIGN_HC3 = "design", "design+HC3"
 """Name of the covariance that allows for how the labelled rows were drawn (`dsl.engine.fixed_size`)."""
 
+SMALL = 20_000
+"""Numbers up to which sums within clusters are taken column by column."""
+
 
 def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> FloatArray:
     """Sum of the scores within each cluster.
@@ -28,6 +31,10 @@ def cluster_sums(scores: FloatArray, cluster: IntArray, n_clusters: int) -> Floa
     (n_clusters, k) array
     """
     n = len(cluster)
+    if scores.ndim == 2 and 0 < scores.size <= SMALL:
+        # the same additions in the same order: making a sparse matrix takes longer than these
+        columns = np.ascontiguousarray(scores.T)
+        return np.column_stack([np.bincount(cluster, column, n_clusters) for column in columns])
     # each column of the (G, n) membership matrix has one entry, so that its pointers are 0, 1, ..., n
     member = sp.csc_matrix((np.ones(n), cluster, np.arange(n + 1)), shape=(n_clusters, n))
     return np.asarray(member @ scores)

@@ -1,6 +1,6 @@
 """Sums over units of the scores' parts at one estimate, from which every Lambda follows to first order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -156,12 +156,27 @@ def _of_units(
     rows: Iterable[FloatArray], block: Block, problem: Problem, params: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Sum of the rows' parts, the units' parts given the draw, and deviations whose squares are what its centres cost."""
-    pieces = list(rows)
-    total = np.asarray(sum(piece.sum(axis=0) for piece in pieces))
+    total = np.zeros((1 + block.n_measures) * len(params))
+
+    def counted() -> Iterator[FloatArray]:
+        for piece in rows:
+            np.add(total, piece.sum(axis=0), out=total)
+            yield piece
+
     if problem.draw is None:
-        return total, np.concatenate([*unit_scores(pieces, problem)]), np.empty((0, len(total)))
-    centred = problem.draw.about(label_parts(block, problem, params))
-    return total, np.concatenate([*centred.units(pieces)]), centred.lost
+        lost, parts = np.empty((0, len(total))), unit_scores(counted(), problem)
+    else:
+        centred = problem.draw.about(label_parts(block, problem, params))
+        lost, parts = centred.lost, centred.units(counted())
+    if problem.cluster is not None:
+        return total, np.concatenate([*parts]), lost
+    # written at once where they stay: with many rows, new memory takes longer than the sums
+    n = block.shape[0] if problem.draw is None else len(problem.draw.labeling.drawn)
+    units, first = np.empty((n, len(total))), 0
+    for piece in parts:
+        units[first : first + len(piece)] = piece
+        first += len(piece)
+    return total, units[:first], lost
 
 
 def label_parts(block: Rows, problem: Problem, params: FloatArray) -> FloatArray:

@@ -18,6 +18,8 @@ import numpy as np
 from dsl._typing import BoolArray, FloatArray
 from dsl.engine.lambdas import DEGENERATE
 
+PIECE = 4096
+"""Units at a time, whose numbers the processor's cache holds."""
 ALL = 1e-8
 """Least part of a sum that is left without one unit: where the unit is all of it, Lambda rests on it alone."""
 
@@ -60,7 +62,7 @@ def press(
     units, k = influence.shape
     kept = np.ones(k, dtype=bool) if few is None else ~few
     if tune == "coef" and added.size == influence.size:
-        return np.asarray(influence / _left_of_each(added.reshape(units, k), kept))
+        return _over_left(influence, added.reshape(units, k), kept)
     out = influence.copy()
     if not kept.any():
         return out
@@ -80,13 +82,18 @@ def press(
     return out
 
 
-def _left_of_each(part: FloatArray, kept: BoolArray) -> FloatArray:
-    """1 - h of a regression on each column (G, k) for itself, one where there is none, (G, k)."""
-    left = np.square(part)  # in one array from here on: units may be many
-    total = left.sum(axis=0)
-    left *= np.where(kept & (total > 0.0), -1.0 / np.where(total > 0.0, total, 1.0), 0.0)
-    left += 1.0
-    return np.asarray(np.maximum(left, ALL, out=left))
+def _over_left(influence: FloatArray, part: FloatArray, kept: BoolArray) -> FloatArray:
+    """Influences (G, k) over 1 - h of a regression on each column (G, k) for itself, as they are where there is none."""
+    total = np.einsum("gc,gc->c", part, part)
+    share = np.where(kept & (total > 0.0), -1.0 / np.where(total > 0.0, total, 1.0), 0.0)
+    out = np.empty_like(influence)
+    for first in range(0, len(part), PIECE):
+        rows = slice(first, first + PIECE)
+        left = np.square(part[rows])
+        left *= share
+        left += 1.0
+        np.divide(influence[rows], np.maximum(left, ALL, out=left), out=out[rows])
+    return out
 
 
 def _left(part: FloatArray) -> FloatArray:

@@ -227,7 +227,8 @@ def part_scores(
     for piece in with_effects(block, problem.link, params, problem.weights).pieces():
         scaled = [_piece_scores(each, problem.link, params, tuned_rule) for each in piece.scaled]
         # at Lambda_j = I / J all of them are in the plain score
-        rest = _piece_scores(piece, problem.link, params, rule) - sum(scaled) / len(scaled)
+        mean = scaled[0] if len(scaled) == 1 else sum(scaled) / len(scaled)
+        rest = _piece_scores(piece, problem.link, params, rule) - mean
         yield np.hstack([rest, *scaled])
 
 

@@ -166,12 +166,8 @@ def _signs(units: int, rng: np.random.Generator, draws: int) -> Iterator[IntArra
 
 def _signed(bits: Iterator[IntArray], columns: FloatArray, *, single: bool) -> FloatArray:
     """Sums of the columns with signs, (B, .)."""
-    parts = []
-    for each in bits:
-        if single:
-            parts.append((each.astype(np.float32) @ columns.astype(np.float32)).astype(np.float64))
-        else:
-            parts.append(each.astype(np.float64) @ columns)
+    own = columns.astype(np.float32 if single else np.float64)
+    parts = [(each.astype(own.dtype) @ own).astype(np.float64) for each in bits]
     # signs are 2 b - 1: the sum of all columns is taken off once
     return np.asarray(2.0 * np.concatenate(parts) - columns.sum(axis=0))
 

@@ -38,15 +38,14 @@ def without_each(pilot: Pilot, tune: str, tuning: FloatArray) -> FloatArray:
     """
     problem, kind, bread = pilot.problem, pilot.problem.leave_out, pilot.bread
     parts, k = pilot.units, len(bread)
-    # influences of the parts on the reported coefficients, (G, 1 + J, k)
-    turned = (parts.reshape(-1, k) @ bread.T).reshape(len(parts), -1, k)
-    added = turned[:, 1:]
+    # influences of what Lambda scales on the reported coefficients, (G, J, k)
+    added = (parts[:, k:].reshape(-1, k) @ bread.T).reshape(len(parts), -1, k)
     # effects that are absorbed have no leverage that is known
     if kind == "PRESS" or pilot.whole.absorbed is not None or pilot.whole.effects is not None:
         own = _pressed(pilot, tune, tuning, parts, added)
     elif tune == "coef":
         lambdas = _diagonals(bread, tuning)
-        influence = turned[:, 0] + sum(own * part for own, part in zip(lambdas, added.swapaxes(0, 1), strict=True))
+        influence = parts @ np.hstack([bread, *(each[:, None] * bread for each in lambdas)]).T
         influence = leverage_by_coefficient(
             pilot.whole,
             problem,

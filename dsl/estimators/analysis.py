@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from dsl._typing import FloatArray, IntArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.arguments import as_names, check_choice, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.design import SamplingDesign
@@ -138,6 +138,10 @@ class Analysis:
     def gold(self) -> pd.DataFrame:
         """Gold values of the labelled rows, (n, q)."""
         return some_rows(self.sample.data, self.predicted, self.sample.labeled)
+
+    def gold_numbers(self, rows: BoolArray) -> FloatArray:
+        """Gold values that are all numbers on some labelled rows, (rows, q)."""
+        return np.column_stack([self.sample.data[name].to_numpy(dtype=float)[rows] for name in self.predicted])
 
     @property
     def gold_to_learn(self) -> pd.DataFrame:

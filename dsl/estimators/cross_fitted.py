@@ -40,11 +40,11 @@ def fit_means(analysis: Analysis, call: Call, execution: Execution) -> Estimatio
     """Moments at cross-fitted predictions. Those of categories and steps are averaged over cross-fitted probabilities."""
     if analysis.design.averaged:
         return _fit_distribution(analysis, call, execution, _seen(analysis, call))
-    sample, gold, folds = analysis.sample, analysis.gold, folds_of(analysis.sample, call)
+    sample, folds = analysis.sample, folds_of(analysis.sample, call)
     options = _learning(analysis, call, execution)
-    learnt = analysis.gold_to_learn.to_numpy()
+    learnt = analysis.gold_numbers(sample.judged)
     fitted = cross_predict(_seen(analysis, call), learnt, sample.judged, folds, family=call.family, **options)
-    targets = Targets(names=analysis.predicted, gold=gold.to_numpy(), cross_fit=fitted)
+    targets = Targets(names=analysis.predicted, gold=analysis.gold_numbers(sample.labeled), cross_fit=fitted)
     equations = analysis.blocks(tuned=call.tune is not None)
     solved = fit_splits(analysis.problem(), _at_means(analysis, equations, fitted.predictions), call.tune)
     return Estimation.of(

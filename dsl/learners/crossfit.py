@@ -370,9 +370,8 @@ def distinct_rows(x: FloatArray, most: int) -> tuple[FloatArray, IntArray] | Non
     sample = x[:: max(1, n // SAMPLED_ROWS)]
     bound = max(most * len(sample) / n, len(sample) / 2)
     # one column with more values is enough, and many columns take long to compare
-    if (
-        any(len(np.unique(column)) > bound for column in sample.T)
-        or len(pd.DataFrame(sample).drop_duplicates()) > bound
+    if any(len(np.unique(column)) > bound for column in sample.T) or (
+        p > 1 and len(pd.DataFrame(sample).drop_duplicates()) > bound
     ):
         return None
     code = np.zeros(n, dtype=np.int64)

@@ -95,11 +95,7 @@ def find_support(
         )
     if discrete:
         cells = cells.sort_values(discrete).reset_index(drop=True)
-        code = (
-            cells.assign(_cell=np.arange(len(cells)))
-            .merge(gold[discrete], on=discrete, how="right")["_cell"]
-            .to_numpy()
-        )
+        code = _codes(cells, gold, discrete)
     else:
         code = np.zeros(len(gold), dtype=np.int64)
     rest = [name for name in numbers if name not in few]
@@ -118,6 +114,15 @@ def _cells(gold: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], pd.Data
     """The variables to be averaged over exactly, in the columns' order, and their joint values on labelled rows."""
     discrete = [str(name) for name in gold if name in names]
     return discrete, gold[discrete].drop_duplicates() if discrete else pd.DataFrame(index=[0])
+
+
+def _codes(cells: pd.DataFrame, gold: pd.DataFrame, names: list[str]) -> IntArray:
+    """Which of the cells, in ascending order, the labelled rows are in, (n,)."""
+    if len(names) == 1 and not is_category(gold[names[0]]):
+        # numbers of one variable: pandas' merge takes a hundred times as long
+        return np.searchsorted(cells[names[0]].to_numpy(), gold[names[0]].to_numpy())
+    found = cells.assign(_cell=np.arange(len(cells))).merge(gold[names], on=names, how="right")["_cell"]
+    return found.to_numpy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

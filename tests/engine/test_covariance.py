@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from dsl.engine.covariance import cluster_sums, sandwich, small_sample_factor
+from dsl.engine.covariance import SMALL, cluster_sums, sandwich, small_sample_factor
 
 SAME_ALGEBRA = 1e-12
 """Relative: the same sums in another order."""
@@ -15,6 +15,17 @@ def test_sums_of_clusters_in_any_order() -> None:
     scores = np.arange(10.0).reshape(5, 2)
     sums = cluster_sums(scores, np.array([0, 2, 0, 2, 2]), 4)
     assert sums.tolist() == [[4.0, 6.0], [0.0, 0.0], [16.0, 19.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("rows", [50, SMALL // 2 + 1])
+def test_few_and_many_rows_add_up_alike(rows: int) -> None:
+    """To the last digit, in the order of the rows."""
+    rng = np.random.default_rng(0)
+    scores, cluster = rng.normal(size=(rows, 2)), rng.integers(0, 7, rows)
+    by_hand = np.zeros((8, 2))
+    np.add.at(by_hand, cluster, scores)
+    np.testing.assert_array_equal(cluster_sums(scores, cluster, 8), by_hand)
+    assert cluster_sums(scores[:, :0], cluster, 8).shape == (8, 0)
 
 
 def test_sandwich_of_a_jacobian_that_is_not_symmetric() -> None:

@@ -355,6 +355,15 @@ def test_support() -> None:
     assert found("number", "topic") == (("topic",), ("number",), 3 * DRAWS)
 
 
+@pytest.mark.parametrize("names", [["grade"], ["topic"], ["topic", "grade"]])
+def test_rows_are_in_the_cell_of_their_values(names: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    gold = pd.DataFrame({"grade": rng.integers(0, 3, 40) - 1.5, "topic": pd.Categorical(rng.choice(list("abc"), 40))})
+    support = find_support(gold[names])
+    assert support.cells.to_numpy().tolist() == sorted(support.cells.to_numpy().tolist())
+    pd.testing.assert_frame_equal(support.cells.iloc[support.code].reset_index(drop=True), gold[names])
+
+
 def test_support_has_only_joint_values_that_were_seen() -> None:
     gold = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0], "b": [0.0, 1.0, 1.0, 1.0]})
     support = find_support(gold)

@@ -110,11 +110,11 @@ def dsl(
         pandas, polars, pyarrow, or a dict of columns. Gold values are missing where not labelled.
 
         Data larger than memory are read in blocks, the columns of the call alone: the path of a Parquet file, of a folder of such
-        or a glob (hive partitions are columns), a ``pyarrow.dataset.Dataset``, a DuckDB relation, a polars ``LazyFrame``, or an
-        iterable of frames that can be started again. The numbers are those of the same rows in memory. Labelled rows are kept,
-        and must fit, and so must levels x columns numbers of absorbed fixed effects. Checks of labels, codes and scales look at
-        labelled rows and at 10,000 of the others, which ``fit.sample.notes`` says. Results keep nothing of all rows, as after
-        ``remove_data()``. What needs all rows at once raises NeedsAllRowsError.
+        or a glob (hive partitions are columns), a ``pyarrow.dataset.Dataset``, a DuckDB relation, a polars ``LazyFrame``, a dask
+        ``DataFrame``, or an iterable of frames that can be started again. The numbers are those of the same rows in memory.
+        Labelled rows are kept, and must fit, and so must levels x columns numbers of absorbed fixed effects. Checks of labels,
+        codes and scales look at labelled rows and at 10,000 of the others, which ``fit.sample.notes`` says. Results keep nothing
+        of all rows, as after ``remove_data()``. What needs all rows at once raises NeedsAllRowsError.
     predicted_var : str, list of str, or dict
         Variables of the formula with gold labels on some rows only. A dict maps each to its
         surrogate(s), which then need not be repeated in `prediction`.

@@ -1,8 +1,9 @@
 """Tables that need not fit into memory: blocks of rows, read again for every pass.
 
 A source is a Parquet file, folder or glob (hive partitions become columns), a pyarrow ``Dataset``, a DuckDB relation, a polars
-``LazyFrame``, or an iterable of frames that can be started again: a list of tables, or an object whose ``__iter__`` begins anew.
-Rows have an order, which is that of the sorted files, or of the query. It must be the same in every pass.
+``LazyFrame``, a dask ``DataFrame``, or an iterable of frames that can be started again: a list of tables, or an object whose
+``__iter__`` begins anew. Rows have an order, which is that of the sorted files, of the query, or of the partitions. It must be
+the same in every pass.
 """
 
 import glob
@@ -20,6 +21,7 @@ import pandas as pd
 from narwhals.typing import IntoLazyFrame
 
 from dsl.data.arguments import in_one_line
+from dsl.data.partitions import partitions
 from dsl.data.tables import TableLike, column_names, to_pandas
 from dsl.exceptions import ArgumentError, MissingDependencyError, SourceError
 
@@ -228,6 +230,24 @@ class Relation(Source):
             yield cast(TableLike, pa.Table.from_batches([batch]))
 
 
+class Partitions(Source):
+    """A dask ``DataFrame``."""
+
+    described = "the dask DataFrame"
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its columns."""
+        return list(map(str, self._frame.columns))
+
+    def tables(self, columns: Sequence[str], rows: int) -> Iterator[TableLike]:
+        """One pass, partition by partition."""
+        return partitions(self._frame, columns)
+
+
 class Frames(Source):
     """An iterable of tables that begins anew whenever it is asked for an iterator."""
 
@@ -291,6 +311,8 @@ def as_source(data: object) -> Source | None:
         return Lazy(data)
     if module in ("duckdb", "_duckdb") and hasattr(data, "columns"):
         return Relation(data)
+    if module == "dask" and hasattr(data, "npartitions") and hasattr(data, "columns"):
+        return Partitions(data)
     if isinstance(data, pd.DataFrame | Mapping) or data is None or hasattr(data, "__array__"):
         return None
     if nw.dependencies.is_into_dataframe(data) or not hasattr(data, "__iter__"):

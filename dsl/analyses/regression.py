@@ -201,8 +201,9 @@ def dsl(
         census of posts), so that only the choice of the labelled rows is random. ``"finite"`` intervals are narrower.
     design : dsl.sampling.LabelDesign, optional
         How the labelled rows were drawn, instead of `labeled` and `sample_prob`. ``target="finite"`` and ``vcov="design"`` then
-        know strata, clusters and fixed sizes. Without it, they take equal probabilities for a simple random sample of fixed
-        size, and unequal ones for independent draws.
+        know strata, clusters and fixed sizes. Rows of data read in blocks are found by the column that has the name of the
+        design's row labels (``data.set_index("id")`` before the draw), else by their numbers. Without a design, they take equal
+        probabilities for a simple random sample of fixed size, and unequal ones for independent draws.
     vcov : str, optional
         ``"robust"`` is HC0, or CR0 with `cluster`, as in the reference. ``"design"`` allows for how the labelled rows were
         drawn, as `design`, or without it `sample_prob`, says (`dsl.engine.fixed_size`): that a fixed number was drawn (in each

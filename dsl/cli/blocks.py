@@ -43,10 +43,10 @@ def reads_in_blocks(path: str, memory: str) -> bool:
         return False
 
 
-def check_blocks(options: Namespace, needing: Sequence[str]) -> None:
-    """Raise ArgumentError for options that need the table in memory: those of reading, and `needing`."""
+def check_blocks(options: Namespace, needing: Sequence[str], *, by_id: bool = False) -> None:
+    """Raise ArgumentError for options that need the table in memory: those of reading (but --id, if `by_id`), and `needing`."""
     for name in (*READING, *needing):
-        if getattr(options, name, None):
+        if getattr(options, name, None) and not (by_id and name == "row_id"):
             flag = "--id" if name == "row_id" else f"--{name.replace('_', '-')}"
             raise ArgumentError(
                 f"{flag} needs the whole table in memory, and '{options.data}' is read in blocks as it takes more than "

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 import pandas as pd
@@ -37,7 +38,7 @@ from dsl.exceptions import ArgumentError
 if TYPE_CHECKING:
     from dsl.analyses.results import DSLResults
 
-IN_MEMORY = ("design", "stage", "margins", "archive")
+IN_MEMORY = ("stage", "margins", "archive")
 """Options that a table in memory is needed for."""
 HELP = "fit a regression"
 EPILOG = """\
@@ -103,7 +104,11 @@ def run(options: Namespace) -> None:
     from dsl.analyses.regression import dsl
 
     if reads_in_blocks(options.data, options.memory):
-        check_blocks(options, IN_MEMORY)
+        # ids tell which rows are which of a design's
+        check_blocks(options, IN_MEMORY, by_id=options.design is not None)
+        if options.row_id is not None:
+            design = arguments["design"]
+            arguments["design"] = replace(design, rows=design.rows.rename(options.row_id))
         source, facts = options.data, {"path": options.data, "read": "in blocks"}
         how = {"memory": options.memory, "checkpoint": options.checkpoint}
         fit = call(dsl, options.formula, source, {**arguments, **how})

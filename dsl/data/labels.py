@@ -84,10 +84,21 @@ def r_levels(column: pd.Series) -> tuple[str, str] | None:
 
 def labeled_by(labeling: Labeling, frame: pd.DataFrame, columns: Columns) -> BoolArray:
     """Labelled rows: those that the design drew."""
-    _check_labeled_gold(frame, columns, labeling.drawn, "drawn by the design", "not drawn by the design")
-    if not labeling.drawn.any():
+    found = drawn_part(labeling.drawn, frame, columns)
+    check_any_drawn(bool(found.any()))
+    return found
+
+
+def drawn_part(drawn: BoolArray, frame: pd.DataFrame, columns: Columns) -> BoolArray:
+    """`labeled_by` for some rows, among which none may be drawn."""
+    _check_labeled_gold(frame, columns, drawn, "drawn by the design", "not drawn by the design")
+    return drawn
+
+
+def check_any_drawn(found: bool) -> None:
+    """Raise LabelError unless a design drew a row."""
+    if not found:
         raise LabelError("the labelling design drew no rows; draw again with a larger size")
-    return labeling.drawn
 
 
 def labeled_rows(frame: pd.DataFrame, columns: Columns) -> BoolArray:

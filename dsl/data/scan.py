@@ -8,6 +8,7 @@ rows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,19 @@ from numpy.typing import NDArray
 
 from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns, check_columns_exist
+from dsl.data.design import SamplingDesign, check_design, whole_units
 from dsl.data.formula.rlang.values import Factor, Value, as_factor
 from dsl.data.formula.sides import ParsedFormula
 from dsl.data.kinds import DAYS, Kind, complete, kind_of, standard
-from dsl.data.labels import check_any_labeled, labeled_part, sampling_probabilities
+from dsl.data.labels import check_any_drawn, check_any_labeled, drawn_part, labeled_part, sampling_probabilities
 from dsl.data.level_codes import LevelCodes, Numbering
+from dsl.data.placed import Placed
 from dsl.data.refusals import check_not_refused, refused_rows
 from dsl.data.sample import check_finite, check_left, complete_rows
 from dsl.data.source import Source
 from dsl.data.tables import check_usable, is_category
 from dsl.data.weights import row_weights
+from dsl.engine.labeling import Labeling
 from dsl.exceptions import ColumnTypeError, DataError, SourceError
 
 SAMPLED = 10_000
@@ -69,6 +73,10 @@ class Scan:
     """(N,) codes of the levels of each fixed effect."""
     effects: tuple[LevelCodes, ...] = field(default=(), repr=False)
     """Their levels."""
+    labeling: Labeling | None = field(default=None, repr=False)
+    """(N,) how the rows were drawn, where a design says so."""
+    order: IntArray | None = field(default=None, repr=False)
+    """(anchor,) their places in this design."""
 
     @property
     def n_levels(self) -> tuple[int, ...]:
@@ -85,6 +93,7 @@ def scan(
     most_labels: int,
     learns: bool,
     keep_prob: bool = False,
+    design: SamplingDesign | None = None,
     tick: Callable[[int], None],
     seen: Callable[[pd.DataFrame], None] | None = None,
 ) -> Scan:
@@ -103,6 +112,8 @@ def scan(
         Whether a learner sees the predictions, which must then be there.
     keep_prob : bool
         Keep the probability of every row.
+    design : SamplingDesign, optional
+        How the labelled rows were drawn. It stays in memory.
     tick : callable
         Told how many rows were read, block by block.
     seen : callable, optional
@@ -117,6 +128,10 @@ def scan(
     names = [name for name in source.names if name in columns.roles()]
     reading = _Reading(source, parsed, columns, most_labels, learns)
     reading.keep_prob = keep_prob
+    if design is not None:
+        check_design(design)
+        reading.placed, reading.design = Placed(design, source), design
+        names = list(dict.fromkeys((*names, reading.placed.column)))
     for frame in source.frames(names, rows):
         reading.take(frame)
         if seen is not None:
@@ -131,6 +146,7 @@ class _Reading:
     def __init__(self, source: Source, parsed: ParsedFormula, columns: Columns, most_labels: int, learns: bool) -> None:
         self.columns, self.source, self.most_labels, self.learns = columns, source, most_labels, learns
         self.roles = columns.roles()
+        self.placed, self.design = cast(Placed | None, None), cast(SamplingDesign | None, None)
         self.expressions = dict(parsed.expressions(columns.predicted))
         self.numeric = set[str]()
         """Expressions that are numbers."""
@@ -156,15 +172,18 @@ class _Reading:
     def take(self, raw: pd.DataFrame) -> None:
         """One block."""
         columns = self.columns
+        draw, raw = self._draw_of(raw)
         check_usable(raw, self.roles)
         self._note_types(raw)
         frame = pd.DataFrame({name: standard(raw[name]) for name in raw}, index=raw.index)
         check_finite(frame.drop(columns=[*columns.predicted, *filter(None, [columns.sample_prob])]))
-        labeled = labeled_part(frame, columns)
+        labeled = labeled_part(frame, columns) if draw is None else drawn_part(draw.drawn, frame, columns)
         keep, dropped = complete_rows(frame, columns)
         for name, count in dropped.items():
             self.dropped[name] = self.dropped.get(name, 0) + count
-        probability = None if columns.sample_prob is None else sampling_probabilities(frame, columns, labeled)
+        probability = None if draw is None else draw.prob
+        if columns.sample_prob is not None:
+            probability = sampling_probabilities(frame, columns, labeled)
         weights = row_weights(frame, columns.weights)
         self.masks.append(keep)
         self.n_input += len(frame)
@@ -174,7 +193,7 @@ class _Reading:
         if probability is not None and keep.any():
             low, high, total = self.prob
             here = probability[keep]
-            if self.keep_prob:
+            if self.keep_prob and draw is None:
                 self.probabilities.append(here)
             self.prob = (min(low, float(here.min())), max(high, float(here.max())), total + float(here.sum()))
         if weights is not None:
@@ -183,6 +202,13 @@ class _Reading:
         whole = raw if keep.all() else raw[keep]
         self._look(frame if keep.all() else frame[keep], whole, labeled[keep])
         self.rows += int(keep.sum())
+
+    def _draw_of(self, raw: pd.DataFrame) -> tuple[Labeling | None, pd.DataFrame]:
+        """How a block's rows were drawn, where a design says so, and the block without the rows' labels."""
+        if self.placed is None or self.design is None:
+            return None, raw
+        draw = self.design.at(self.placed.take(raw[self.placed.column]))
+        return draw, raw[[name for name in raw if name in self.roles]]
 
     def _note_types(self, raw: pd.DataFrame) -> None:
         for name in raw:
@@ -339,7 +365,10 @@ class _Reading:
         """After the last block."""
         if not self.n_input:
             raise DataError("the data have no rows; look at the filter or join that made them")
-        check_any_labeled(self.n_labeled > 0, self.columns)
+        if self.placed is None:
+            check_any_labeled(self.n_labeled > 0, self.columns)
+        else:
+            check_any_drawn(self.n_labeled > 0)
         gold_rows = np.concatenate(self.labels).astype(np.int64)
         if self.dropped:
             alone = len(gold_rows) == self.rows and not self.all_labeled
@@ -355,7 +384,8 @@ class _Reading:
         # less the rows before that were left out: no running count of all rows, which takes eight bytes each
         places = numbers if kept.all() else numbers - np.searchsorted(np.flatnonzero(~kept), numbers)
         drawn = np.isin(anchor.index.to_numpy(), self.candidates.index.to_numpy())
-        cluster, n_clusters = self._clusters()
+        labeling = None if self.placed is None else self.placed.labeling(None if kept.all() else kept)
+        cluster, n_clusters = self._clusters(labeling)
         return Scan(
             anchor=anchor,
             needed=np.isin(anchor.index.to_numpy(), np.concatenate([part.index.to_numpy() for part in frames])),
@@ -366,7 +396,7 @@ class _Reading:
             dropped={name: self.dropped[name] for name in self.roles if name in self.dropped},
             kept=None if kept.all() else kept,
             gold_rows=gold_rows,
-            prob=None if self.columns.sample_prob is None else self.prob,
+            prob=None if self.columns.sample_prob is None and labeling is None else self.prob,
             probabilities=np.concatenate(self.probabilities) if self.probabilities else None,
             weight_sum=None if self.columns.weights is None else self.weight_sum,
             effective_rows=None if self.columns.weights is None else self.weight_sum**2 / self.weight_square,
@@ -374,9 +404,19 @@ class _Reading:
             n_clusters=n_clusters,
             absorbed=tuple(effect.of_rows for effect in self.effects),
             effects=tuple(self.effects),
+            labeling=labeling,
+            order=None if self.placed is None else self.placed.order(anchor.index.to_numpy()),
         )
 
-    def _clusters(self) -> tuple[IntArray | None, int | None]:
+    def _clusters(self, labeling: Labeling | None) -> tuple[IntArray | None, int | None]:
+        """Codes of the clusters, and their number: those named, or the units of a design."""
+        cluster, n_clusters = self._named_clusters()
+        if labeling is None or labeling.unit is None:
+            return cluster, n_clusters
+        cluster, n_clusters = whole_units(labeling.unit, cluster, n_clusters, self.columns.cluster)
+        return cluster.astype(np.int32), n_clusters
+
+    def _named_clusters(self) -> tuple[IntArray | None, int | None]:
         name = self.columns.cluster
         if name is None:
             return None, None

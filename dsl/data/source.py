@@ -28,6 +28,8 @@ from dsl.exceptions import ArgumentError, MissingDependencyError, SourceError
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 COUNTED = 262_144
 """Rows of a block that is only counted."""
+ROW_LABELS = "(row labels)"
+"""What a pass is asked for to get, in a column of this name, the labels of rows of pandas tables, and the numbers of others."""
 MEMORY = "2GB"
 """Memory that reading in blocks may take, by default."""
 
@@ -63,17 +65,29 @@ class Source(ABC):
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pd.DataFrame]:
         """One pass: pandas frames of plain dtypes, whose row labels are the rows' numbers."""
-        first = 0
+        first, named = 0, [name for name in columns if name != ROW_LABELS]
         self.begun = self.begun or (self.state(),)
         check_same(self, self.begun[0], self.state())
-        for table in self.tables(columns, rows):
+        for table in self.tables(named, rows):
+            own = _own_labels(table) if len(named) < len(columns) else None
             for start in range(0, max(_length(table), 1), rows):
-                frame = to_pandas(_rows_of(table, start, rows), columns)
+                frame = to_pandas(_rows_of(table, start, rows), named)
                 frame.index = pd.RangeIndex(first, first + len(frame))
+                if len(named) < len(columns):
+                    frame[ROW_LABELS] = frame.index if own is None else own[start : start + rows]
                 first += len(frame)
                 if len(frame):
                     yield frame
         check_same(self, self.begun[0], self.state())
+
+
+def _own_labels(table: TableLike) -> pd.Index | None:
+    """Row labels of a pandas table, None where they are numbers from 0 on, and for other tables."""
+    if not isinstance(table, pd.DataFrame):
+        return None
+    index = table.index
+    numbered = isinstance(index, pd.RangeIndex) and (index.start, index.step) == (0, 1)
+    return None if numbered else index
 
 
 DataLike: TypeAlias = TableLike | IntoLazyFrame | str | os.PathLike[str] | Iterable[TableLike] | Source

@@ -122,6 +122,10 @@ def _converted(data: nw.DataFrame[IntoDataFrame]) -> pd.DataFrame:
     """A polars, pyarrow, ... table as a pandas frame."""
     try:
         out: pd.DataFrame = data.to_pandas()
+        lost = [name for name in data.columns if name not in out]
+        if lost:
+            # pyarrow makes row labels of the columns that pandas wrote for them
+            out = out.reset_index(drop=True).assign(**{name: data[name].to_pandas() for name in lost})
         for name, kind in data.schema.items():
             # to_pandas() makes floats of whole numbers with missing values
             if kind.is_integer() and data[name].null_count() and _beyond_floats(data[name]):

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from dsl.data.design import SamplingDesign
+from dsl.data.placed import some_rows
 from dsl.data.recorded import COLUMNS, warn_if_unused
 from dsl.engine.labeling import Labeling
 from dsl.estimators.analysis import look
@@ -36,19 +38,28 @@ def look_streamed(streaming: Streaming, call: Call) -> Streaming:
         return replace(streaming, analysis=analysis.noted(notes))
     prob = sample.labeling.prob[mask]
     share = there / others
-    thinned = np.full(len(prob), drawn.mean()) if sample.equal_prob else prob / (prob + (1.0 - prob) * share)
     data = sample.data[mask]
+    design: SamplingDesign | None = None
+    thinned = prob / (prob + (1.0 - prob) * share)
+    if call.design is None or found.order is None:
+        even = np.full(len(prob), drawn.mean())
+        labeling = Labeling(prob=even if sample.equal_prob else thinned, drawn=drawn, fixed_size=sample.equal_prob)
+    else:
+        # of a fixed number in a stratum: given how many of its rows are there, labels are drawn among these
+        labeling = replace(sample.labeling.at(mask), prob=thinned)
+        order = np.argsort(found.order[mask])
+        design = some_rows(call.design, labeling, order, data.index[order])
     part = replace(
         sample,
         data=data,
         rows=np.arange(len(data)),
         n_input=len(data),
         labeled=drawn,
-        labeling=Labeling(prob=thinned, drawn=drawn, fixed_size=sample.equal_prob),
+        labeling=labeling,
         cluster=None if sample.cluster is None else sample.cluster[mask],
         absorbed=tuple(np.unique(codes[mask], return_inverse=True)[1] for codes in sample.absorbed),
     )
-    looked = look(part, analysis.columns, data, None)
+    looked = look(part, analysis.columns, data, design)
     return replace(streaming, analysis=replace(analysis.noted(notes), looked=looked))
 
 
@@ -61,7 +72,7 @@ def _warn_if_unused(streaming: Streaming, call: Call) -> None:
     warn_if_unused(
         first,
         gold=call.predicted_var,
-        design=None,
+        design=call.design,
         sample_prob=call.sample_prob,
         cluster=call.cluster,
         clusters=call.target != "finite",

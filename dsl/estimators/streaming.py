@@ -12,9 +12,11 @@ from dsl._typing import FloatArray, IntArray
 from dsl.data.arguments import as_rectangle, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.conform import conformed
+from dsl.data.design import SamplingDesign
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design
 from dsl.data.messages import rows_left_out
+from dsl.data.placed import some_rows
 from dsl.data.sample import Sample, check_folds_possible, feature_levels, features_on
 from dsl.data.scan import Scan, scan
 from dsl.data.source import Source
@@ -152,6 +154,8 @@ class Streaming:
     def _labeling(self) -> Labeling:
         """How rows were drawn, of all rows."""
         found, own = self.scan, self.analysis.sample.labeling
+        if found.labeling is not None:
+            return found.labeling
         drawn = np.zeros(found.rows, dtype=bool)
         drawn[found.gold_rows] = True
         # equal ones take no memory
@@ -267,6 +271,7 @@ def prepare_streaming(
             learns=learns,
             # what a variance given the draw needs
             keep_prob=call.target == "finite" or call.vcov in (BY_DESIGN, BY_DESIGN_HC3, "PRESS"),
+            design=call.design,
             tick=progress.step,
             seen=None if execution.checkpoint is None else read.add,
         )
@@ -277,7 +282,7 @@ def prepare_streaming(
     if found.rows < found.n_input and not quiet:
         said = rows_left_out(found.n_input, found.rows, found.dropped)
         warn_caller(DroppedRowsWarning, f"{said}. Fill them, or leave these rows out yourself, to silence this")
-    analysis = prepare_analysis(call, found.anchor, functions, quiet=quiet)
+    analysis = prepare_analysis(replace(call, design=_on_anchor(call, found)), found.anchor, functions, quiet=quiet)
     if len(analysis.designs) > 1 and call.leave_out is not None:
         raise NeedsAllRowsError(
             f"vcov='{call.vcov}' leaves units out of the equations of the {len(analysis.designs)} classes of "
@@ -325,7 +330,6 @@ def _check_can(call: Call, columns: Columns) -> None:
     asked = {
         f"several fixed effects of model='{call.model}'": len(columns.absorbed) > 1 and not model.linear,
         "a learner that reads texts (text=)": call.text is not None,
-        "design= (pass sample_prob= with its probabilities, and cluster= with its units)": call.design is not None,
         "trained_on=": call.trained_on is not None,
         "stages=": bool(call.stages),
         "clusters in two ways": call.across is not None,
@@ -340,16 +344,26 @@ def _check_can(call: Call, columns: Columns) -> None:
         )
 
 
+def _on_anchor(call: Call, found: Scan) -> SamplingDesign | None:
+    """The call's design of the rows of the anchor, which are known by their numbers."""
+    if call.design is None or found.labeling is None:
+        return None
+    return some_rows(call.design, found.labeling, found.places, found.anchor.index)
+
+
 def _among_all(sample: Sample, found: Scan, call: Call) -> Sample:
     """The anchor's sample with what depends on all rows: probabilities, clusters, counts."""
     n, labels = found.rows, len(found.gold_rows)
-    if found.prob is None or call.sample_prob is None:
+    if found.prob is None:
         equal, known = True, np.full(len(sample.labeled), labels / n)
         scaled = known
     else:
         low, high, total = found.prob
         equal = low == high
-        raw = found.anchor[call.sample_prob].to_numpy(dtype=float)
+        if found.labeling is not None:
+            raw = found.labeling.prob[found.places]
+        else:
+            raw = found.anchor[str(call.sample_prob)].to_numpy(dtype=float)
         known = np.full(len(raw), labels / n) if equal else raw
         # mean pi = n / N over all rows, as in memory
         scaled = raw * ((labels / n) / (total / n))
@@ -360,7 +374,10 @@ def _among_all(sample: Sample, found: Scan, call: Call) -> Sample:
         sample,
         sample_prob=scaled,
         equal_prob=equal,
-        labeling=Labeling(prob=known, drawn=sample.labeled, fixed_size=equal),
+        # a design's is known
+        labeling=sample.labeling
+        if call.design is not None
+        else Labeling(prob=known, drawn=sample.labeled, fixed_size=equal),
         row_weight=weight,
         cluster=None if found.cluster is None else found.cluster[found.places],
         n_clusters=found.n_clusters,

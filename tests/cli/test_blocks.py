@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from dsl.cli import main
 from dsl.cli.blocks import reads_in_blocks
+from dsl.sampling import simple_random
 from tests.command_line import QUICK, read_exact, read_json
 from tests.posts import run
 
@@ -43,6 +45,24 @@ def test_an_interrupted_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seed differs" in capsys.readouterr().err
     assert main(["fit", "posts.csv", "y ~ x", *QUICK, "--checkpoint", "run.ckpt"]) == 2
     assert "'posts.csv' is read into memory whole" in capsys.readouterr().err
+
+
+def test_a_design_of_rows_that_are_read_in_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    data = pd.read_csv("posts.csv").rename_axis("post").reset_index()
+    data["post"] = data["post"].map("p{}".format)
+    design = simple_random(data.set_index("post"), int(data["y"].notna().sum()), seed=1)
+    wrong = np.arange(len(data)) % 5 == 0
+    data["y"] = data["llm"].where(~wrong, 1.0 - data["llm"]).where(design.drawn)
+    design.save("design.npz")
+    Path("parts").mkdir()
+    data.iloc[::-1].to_parquet("parts/0.parquet")
+    for names in ([], ["--id", "post"]):
+        command = ["fit", "parts", "y ~ x", *QUICK, "--design", "design.npz", "--out-csv", "fit.csv", *names]
+        assert main(command) == 0
+        expected = run(data.set_index("post").iloc[::-1], design=design)
+        pd.testing.assert_frame_equal(read_exact("fit.csv"), expected.tidy(), rtol=1e-9)
+    assert main(["fit", "parts", "y ~ x", *QUICK, "--id", "post"]) == 2
+    assert "--id needs the whole table" in capsys.readouterr().err
 
 
 def test_when_files_are_read_in_blocks() -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from dsl.data.tables import some_rows
+from dsl.data.tables import some_rows, to_pandas
 from dsl.exceptions import ColumnTypeError
 from tests.posts import ROWS, posts, run
 
@@ -269,3 +269,11 @@ def test_some_rows_are_what_loc_gives() -> None:
     found.loc[:, "x"] = 0.0
     assert table["x"].ne(0.0).all()
     assert some_rows(table, [], rows).shape == (4, 0)
+
+
+def test_columns_that_pandas_wrote_as_row_labels() -> None:
+    data = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.Index(["b", "a"], name="unit"))
+    found = to_pandas(pa.Table.from_pandas(data), ["x", "unit"])
+    assert found["unit"].tolist() == ["b", "a"]
+    assert found["x"].tolist() == [1.0, 2.0]
+    assert found.index.tolist() == [0, 1]

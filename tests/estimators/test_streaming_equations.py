@@ -32,7 +32,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gold_only": ("kind ~ x", {"estimator": "gold_only", "cluster": "cl"}),
     "finite": ("kind ~ x", {"target": "finite", "sample_prob": "pi"}),
 }
-MORE = {"made of numbers", "dsl+", "cdi", "gold_only", "finite", "fixed effects"}
+MORE = {"made of numbers", "dsl+", "cdi", "gold_only", "finite", "fixed effects", "naive", "lm, a draw"}
 """What is tried with the simulations."""
 
 

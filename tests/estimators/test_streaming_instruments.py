@@ -35,7 +35,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gold_only": ("z ~ x | y ~ push + pull", {"estimator": "gold_only", "vcov": "HC3"}),
     "finite": ("z ~ x | y ~ push + pull", {"target": "finite", "sample_prob": "pi"}),
 }
-MORE = {"a category", "dsl+", "cdi", "naive", "gold_only", "finite", "predicted outcome", "tuned"}
+MORE = {"a category", "dsl+", "cdi", "naive", "gold_only", "finite", "predicted outcome", "tuned", "fixed effects"}
 """What is tried with the simulations."""
 
 

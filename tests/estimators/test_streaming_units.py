@@ -27,7 +27,17 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "gold_only": ("y ~ x", {"estimator": "gold_only", "vcov": "CR3", "cluster": "cl"}),
     "far from zero": ("z ~ y + year", {"vcov": "HC3", "use_t": True}),
 }
-MORE = {"HC2", "CR2", "multinom", "a category", "jackknife, clusters", "gold_only", "far from zero", "a number"}
+MORE = {
+    "HC2",
+    "CR2",
+    "multinom",
+    "a category",
+    "jackknife, clusters",
+    "gold_only",
+    "far from zero",
+    "a number",
+    "naive",
+}
 """What is tried with the simulations."""
 
 

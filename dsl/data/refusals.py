@@ -5,12 +5,14 @@ refusal therefore biases nothing where labelled rows correct the learner's predi
 as they are has none to take.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from dsl._typing import BoolArray, FloatArray
+from dsl._typing import BoolArray, FloatArray, IntArray
 from dsl.data.columns import Columns
 from dsl.data.tables import first_rows
 from dsl.exceptions import PredictionError
@@ -40,11 +42,16 @@ def refused_rows(frame: pd.DataFrame, columns: Columns) -> dict[str, BoolArray]:
 
 def notes_on(refused: Mapping[str, BoolArray], columns: Columns) -> tuple[str, ...]:
     """A sentence for each column that an indicator stands for."""
+    return notes_on_counts({name: int(missing.sum()) for name, missing in refused.items()}, columns)
+
+
+def notes_on_counts(counts: Mapping[str, int], columns: Columns) -> tuple[str, ...]:
+    """The same from the numbers of these rows."""
     if columns.refusals != "indicator":
         return ()
     return tuple(
-        f"'{name}' is missing in {int(missing.sum()):,} rows: the learner sees an indicator of them"
-        for name, missing in refused.items()
+        f"'{name}' is missing in {count:,} rows: the learner sees an indicator of them"
+        for name, count in counts.items()
     )
 
 
@@ -67,6 +74,57 @@ def indicators(refused: Mapping[str, BoolArray]) -> tuple[FloatArray, tuple[str,
     return np.column_stack([rows.astype(float) for _, rows in patterns.values()]), tuple(
         n for n, _ in patterns.values()
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Rows that come in blocks in which predictions or features are missing."""
+
+    counts: Mapping[str, int]
+    """Number of rows in which each column is missing, of those that miss any."""
+    flags: tuple[str, ...]
+    """Columns whose missing rows have an indicator: the first of those that miss the same rows."""
+    means: Mapping[str, float]
+    """Of the rows in which a column of numbers is not missing."""
+
+    def flags_on(self, frame: pd.DataFrame) -> FloatArray:
+        """The indicators of some rows, (rows, p)."""
+        return frame[list(self.flags)].isna().to_numpy(dtype=float)
+
+
+class RefusedRows:
+    """Counts missing predictions and features, block by block."""
+
+    def __init__(self, columns: Columns) -> None:
+        names = dict.fromkeys((*columns.prediction, *columns.feature)) if columns.refusals == "indicator" else ()
+        allowed = may_be_missing(columns)
+        self._counts = {name: 0 for name in names if name in allowed}
+        self._patterns = {name: hashlib.blake2b() for name in self._counts}
+
+    def take(self, frame: pd.DataFrame) -> list[IntArray]:
+        """Complete rows of a block. First places of missing values in columns that had none before."""
+        new = []
+        for name, before in self._counts.items():
+            missing = frame[name].isna().to_numpy()
+            count = int(missing.sum())
+            if count and not before:
+                new.append(np.array([int(np.argmax(missing))]))
+            self._counts[name] = before + count
+            self._patterns[name].update(missing.tobytes())
+        return new
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """As `Refused.counts`."""
+        return {name: count for name, count in self._counts.items() if count}
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """As `Refused.flags`."""
+        first: dict[bytes, str] = {}
+        for name in self.counts:
+            first.setdefault(self._patterns[name].digest(), name)
+        return tuple(first.values())
 
 
 INDICATOR = (

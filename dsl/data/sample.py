@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from dsl.data.labels import (
 )
 from dsl.data.messages import missing_per_column
 from dsl.data.recoding import recode
-from dsl.data.refusals import filled, indicators, may_be_missing, notes_on, refused_rows
+from dsl.data.refusals import Refused, filled, indicators, may_be_missing, notes_on, refused_rows
 from dsl.data.stages import Stage, read_stages
 from dsl.data.tables import (
     TableLike,
@@ -465,21 +465,32 @@ def feature_levels(frame: pd.DataFrame, columns: Columns) -> dict[str, pd.Catego
     return out
 
 
-def features_on(frame: pd.DataFrame, levels: Mapping[str, pd.CategoricalDtype | None]) -> FloatArray:
-    """`feature_matrix` of other rows, (rows, p), with the categories that `feature_levels` found and nothing missing."""
+def features_on(
+    frame: pd.DataFrame, levels: Mapping[str, pd.CategoricalDtype | None], refused: Refused | None = None
+) -> FloatArray:
+    """`feature_matrix` of other rows, (rows, p), with the categories that `feature_levels` found.
+
+    `refused` says what stands for missing values, where any are.
+    """
     parts = [np.zeros((len(frame), 0))]
     for name, known in levels.items():
         if known is None:
-            parts.append(_number(frame[name])[:, None])
+            values = _number(frame[name])
+            mean = None if refused is None else refused.means.get(name)
+            parts.append((values if mean is None else np.where(np.isnan(values), mean, values))[:, None])
         else:
             codes = pd.Categorical(frame[name].astype(object), dtype=known).codes
-            # the first level is the one that has no dummy
-            parts.append(np.eye(len(known.categories))[:, 1:][codes])
+            # the first level is the one that has no dummy. Code -1, missing, takes the last row, which has none either
+            parts.append(np.eye(len(known.categories) + 1)[:, 1:-1][codes])
+    if refused is not None:
+        parts.append(refused.flags_on(frame))
     return parts[1] if len(parts) == 2 else np.hstack(parts)
 
 
 def _number(column: pd.Series) -> FloatArray:
     values = as_float(column)
+    if values is None and column.isna().all():
+        return np.full(len(column), np.nan)
     assert values is not None
     return values
 
@@ -493,3 +504,14 @@ def check_folds_possible(labeled: BoolArray, cluster: IntArray | None, cross_fit
         raise FoldError(
             f"{units} {what} cannot be spread over cross_fit={cross_fit} folds; label more, or pass a smaller cross_fit"
         )
+
+
+def means_of(columns: Sequence[str], blocks: Iterable[pd.DataFrame]) -> dict[str, float]:
+    """Mean of each column of numbers over the rows that have it, in blocks."""
+    sums = {name: (0.0, 0) for name in columns}
+    for frame in blocks:
+        for name, (total, count) in sums.items():
+            values = _number(frame[name])
+            there = values[~np.isnan(values)]
+            sums[name] = total + float(there.sum()), count + len(there)
+    return {name: total / max(count, 1) for name, (total, count) in sums.items()}

@@ -23,7 +23,7 @@ from dsl.data.kinds import DAYS, Kind, complete, kind_of, standard
 from dsl.data.labels import check_any_drawn, check_any_labeled, drawn_part, labeled_part, sampling_probabilities
 from dsl.data.level_codes import LevelCodes, Numbering
 from dsl.data.placed import Placed
-from dsl.data.refusals import check_not_refused, refused_rows
+from dsl.data.refusals import RefusedRows, check_not_refused, refused_rows
 from dsl.data.sample import check_finite, check_left, complete_rows
 from dsl.data.source import Source
 from dsl.data.tables import check_usable, is_category
@@ -77,6 +77,8 @@ class Scan:
     """(N,) how the rows were drawn, where a design says so."""
     order: IntArray | None = field(default=None, repr=False)
     """(anchor,) their places in this design."""
+    refused: RefusedRows | None = None
+    """Missing predictions and features, where an indicator stands for them."""
 
     @property
     def n_levels(self) -> tuple[int, ...]:
@@ -164,6 +166,7 @@ class _Reading:
         self.clusters = Numbering()
         self.codes: list[IntArray] = []
         self.effects = [LevelCodes(names) for names in columns.absorbed.values()]
+        self.refused = RefusedRows(columns)
         self.dropped: dict[str, int] = {}
         self.n_input = self.rows = self.n_labeled = 0
         self.all_labeled, self.prob, self.weight_sum = True, (np.inf, -np.inf, 0.0), 0.0
@@ -239,7 +242,12 @@ class _Reading:
         if missing and columns.refusals == "raise" and self.learns:
             check_not_refused(missing, labeled, frame.index)
         complete_frame = pd.DataFrame({name: complete(frame[name]) for name in frame}, index=frame.index)
-        new = [np.flatnonzero(labeled), *self._new_levels(complete_frame), *self._new_extremes(complete_frame)]
+        new = [
+            np.flatnonzero(labeled),
+            *self.refused.take(frame),
+            *self._new_levels(complete_frame),
+            *self._new_extremes(complete_frame),
+        ]
         self._cluster(frame)
         for effect in self.effects:
             effect.add(frame)
@@ -405,6 +413,7 @@ class _Reading:
             absorbed=tuple(effect.of_rows for effect in self.effects),
             effects=tuple(self.effects),
             labeling=labeling,
+            refused=self.refused if self.refused.counts else None,
             order=None if self.placed is None else self.placed.order(anchor.index.to_numpy()),
         )
 

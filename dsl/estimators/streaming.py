@@ -17,6 +17,7 @@ from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design
 from dsl.data.messages import rows_left_out
 from dsl.data.placed import some_rows
+from dsl.data.refusals import Refused
 from dsl.data.sample import Sample, check_folds_possible, feature_levels, features_on
 from dsl.data.scan import Scan, scan
 from dsl.data.source import Source
@@ -31,6 +32,7 @@ from dsl.estimators.analysis import Analysis, check_range, parse_call, prepare_a
 from dsl.estimators.by_row import check_by_row
 from dsl.estimators.call import Call, Execution
 from dsl.estimators.checkpoint import Checkpoint, RowsRead, made_by
+from dsl.estimators.streamed_refusals import refused_in, with_refused
 from dsl.exceptions import DroppedRowsWarning, NeedsAllRowsError, SourceError
 from dsl.learners.crossfit import check_folds, folds_of_units
 
@@ -119,6 +121,8 @@ class Streaming:
     """What learners see (`dsl.data.sample.feature_levels`)."""
     needed: tuple[str, ...]
     """Columns that later passes read."""
+    refused: Refused | None
+    """What learners see in the place of missing predictions and features."""
     rows: int
     """Rows of a block."""
     progress: Progress = field(repr=False)
@@ -215,7 +219,7 @@ class Streaming:
             cluster=None,
             across=None,
             absorbed=tuple(codes[first : first + len(frame)] for codes in self.scan.absorbed),
-            features=features_on(frame, self.levels),
+            features=features_on(frame, self.levels, self.refused),
         )
         designs = _on(self.analysis.designs, frame, slice(low, high))
         _check_outcomes(designs, self.analysis, frame.index)
@@ -293,13 +297,18 @@ def prepare_streaming(
     _check_units(call, len(analysis.places), found, execution)
     check_by_row(parsed, analysis, found)
     analysis = replace(analysis, sample=_among_all(analysis.sample, found, call))
+    levels = feature_levels(analysis.sample.data, columns)
+    refused = refused_in(source, found, analysis.sample, levels, rows)
+    if refused is not None:
+        analysis = replace(analysis, sample=with_refused(analysis.sample, columns, levels, refused))
     wanted = {*columns.formula, *columns.prediction, *columns.feature, *filter(None, [columns.weights])}
     return Streaming(
         source=source,
         scan=found,
         analysis=analysis,
         labels=_labels_of(analysis, found),
-        levels=feature_levels(analysis.sample.data, columns),
+        levels=levels,
+        refused=refused,
         needed=tuple(name for name in source.names if name in wanted.difference(columns.predicted)),
         rows=rows,
         progress=progress,
@@ -333,7 +342,6 @@ def _check_can(call: Call, columns: Columns) -> None:
         "trained_on=": call.trained_on is not None,
         "stages=": bool(call.stages),
         "clusters in two ways": call.across is not None,
-        f"refusals='{call.refusals}'": call.refusals != "raise",
         f"vcov='{call.vcov}' (vcov='{BY_DESIGN}' can)": not _without_units(call),
     }
     why = next((words for words, found in asked.items() if found), "")

@@ -181,7 +181,6 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "two ways": ("y ~ x", {"cluster": ["cl", "g"]}, ["clusters in two ways"]),
     "leave out": ("y ~ x", {"vcov": "HC3", "tune": "coef"}, ["vcov='HC3'"]),
     "leave out of the choice": ("y ~ x", {"tune": "matrix"}, ["vcov='design+HC3'", "vcov='design' can"]),
-    "refusals": ("y ~ x", {"refusals": "indicator"}, ["refusals='indicator'"]),
 }
 
 

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.slow
 REPLICATIONS = 1000
 WORSE = 1.03
 """RMSE against the better of gold-only and plain DSL: choosing lambda from the labels costs a little."""
-FAMILY = 3.0
-"""Monte Carlo standard errors allowed where many coverages are judged at once (two would reject one in twenty)."""
+FAMILY = 3.5
+"""Monte Carlo standard errors allowed where twenty coverages are judged at once: one of them is further off in 1 of 100 runs (of
+two, one in twenty is). Of X4 with the best surrogate the first thousand replications cover .971, the next thousand .959."""
 SKEWED, SKEWED_COVERAGE = "I(X1 ** 2)", 0.92
 """About 14 of 500 labels carry this coefficient of simulation A where the surrogate is a coin toss: t intervals cover it in
 92.9% of 1000 replications, and in 93.9 to 94.7% where the surrogate is better (normal ones: 92 to 93.5%). The labelled rows

@@ -49,7 +49,9 @@ def run(kernel: str, selected: str, arguments: list[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--others", action="store_true", help="all kernels but the one that OpenBLAS chooses here by itself")
+    parser.add_argument(
+        "--others", action="store_true", help="all kernels but the one that OpenBLAS chooses here by itself"
+    )
     parser.add_argument("--but", default="", help="more of pytest's marks, such as 'and not long'")
     options, arguments = parser.parse_known_args()
     own = in_use(dict(os.environ)) if options.others else ""

@@ -7,8 +7,9 @@ import pandas as pd
 
 from dsl.data.columns import Columns
 from dsl.data.conform import conformed
+from dsl.data.features import features_on, means_of
 from dsl.data.refusals import Refused, notes_on, notes_on_counts
-from dsl.data.sample import Sample, features_on, means_of
+from dsl.data.sample import Sample
 from dsl.data.scan import Scan
 from dsl.data.source import Source
 
@@ -25,7 +26,7 @@ def refused_in(
     sample : Sample
         Of the anchor.
     levels : mapping
-        As `dsl.data.sample.feature_levels` has them.
+        As `dsl.data.features.feature_levels` has them.
     rows : int
         Rows of a block.
     """

@@ -13,12 +13,13 @@ from dsl.data.arguments import as_rectangle, warn_caller
 from dsl.data.columns import Columns
 from dsl.data.conform import conformed
 from dsl.data.design import SamplingDesign
+from dsl.data.features import feature_levels, features_on
 from dsl.data.formula.rlang.evaluate import Functions
 from dsl.data.formula.sides import Design
 from dsl.data.messages import rows_left_out
 from dsl.data.placed import some_rows
 from dsl.data.refusals import Refused
-from dsl.data.sample import Sample, check_folds_possible, feature_levels, features_on
+from dsl.data.sample import Sample, check_folds_possible
 from dsl.data.scan import Scan, scan
 from dsl.data.source import Source
 from dsl.data.tables import categorical_dtype, is_category
@@ -118,7 +119,7 @@ class Streaming:
     labels: Analysis
     """Of the labelled rows alone."""
     levels: dict[str, pd.CategoricalDtype | None]
-    """What learners see (`dsl.data.sample.feature_levels`)."""
+    """What learners see (`dsl.data.features.feature_levels`)."""
     needed: tuple[str, ...]
     """Columns that later passes read."""
     refused: Refused | None

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from dsl.data.columns import Columns
-from dsl.data.sample import feature_matrix, prepare
-from dsl.data.tables import as_numbers, column_names, first_rows, to_pandas
+from dsl.data.sample import prepare
+from dsl.data.tables import as_numbers, column_names, first_rows
 from dsl.exceptions import ColumnTypeError, DataError, DroppedRowsWarning, MissingDependencyError
 from tests.posts import LABELED, ROWS, posts, run
 
@@ -140,17 +140,6 @@ def test_a_level_that_vanishes_with_the_dropped_rows() -> None:
     with pytest.warns(DroppedRowsWarning):
         fit = run(data, "y ~ x + g", feature="g")
     assert list(fit.params.index) == ["Intercept", "x", "g[T.b]"]
-
-
-def test_features_are_numbers_then_dummies() -> None:
-    data = posts().assign(flag=lambda d: d["x"] > 0)
-    columns = Columns(formula=(), predicted=(), prediction=("llm",), feature=("flag", "g", "llm"))
-    matrix, names = feature_matrix(to_pandas(data, ["llm", "flag", "g"]), columns, {})
-    assert names == ("llm", "flag", "g_b", "g_c")
-    np.testing.assert_array_equal(
-        matrix, np.column_stack([data["llm"], data["flag"], data["g"] == "b", data["g"] == "c"])
-    )
-    assert feature_matrix(data, Columns(formula=(), predicted=()), {})[0].shape == (ROWS, 0)
 
 
 def test_helpers() -> None:

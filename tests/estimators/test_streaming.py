@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a spread": ("y ~ scale(x)", {}, ["scale(x)", "depend on all rows"]),
     "knots": ("y ~ ns(x, 3)", {}, ["ns(x", "knots"]),
     "fixed effects": (
-        "k ~ x | g",
+        "k ~ x | g + cl",
         {"model": "poisson", "predicted_var": "k", "prediction": "guess"},
         ["fixed effects"],
     ),

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from dsl._typing import Record
+from dsl.cli.blocks import add_memory, check_blocks, reads_in_blocks
 from dsl.cli.listed import Listed
 from dsl.cli.options import (
     VARIABLES,
@@ -28,7 +29,19 @@ examples:
 """
 GIVEN = (
     *("gold", "time", "labeled", "sample_prob", "weights", "text", "refusals", "estimator", "tune", "target", "alpha"),
-    *("interval", "empty", "cross_fit", "sample_split", "seed", "vcov", "use_t", "n_jobs", "progress", "cluster"),
+    *(
+        "interval",
+        "empty",
+        "cross_fit",
+        "sample_split",
+        "seed",
+        "vcov",
+        "use_t",
+        "n_jobs",
+        "progress",
+        "cluster",
+        "memory",
+    ),
 )
 """Arguments of `dsl.proportions` that options give as they are."""
 LISTS = ("prediction", "by", "feature", "sl_method")
@@ -37,6 +50,7 @@ LISTS = ("prediction", "by", "feature", "sl_method")
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of ``dsl proportions``."""
     add_data(parser)
+    add_memory(parser)
     group = parser.add_argument_group(VARIABLES)
     group.add_argument("--gold", required=True, metavar="COL", help="gold labels, missing where there are none")
     group.add_argument("--prediction", action=Listed, metavar="COL", help="surrogate labels, on every row")
@@ -67,13 +81,17 @@ def run(options: Namespace) -> None:
     asked |= {name: one_or_list(getattr(options, name)) for name in LISTS}
     asked["sl_method"] = asked["sl_method"] or "auto"
     design = design_of(options)
-    table = read(options)
+    blocks = reads_in_blocks(options.data, options.memory)
+    if blocks:
+        check_blocks(options, [])
+    table = None if blocks else read(options)
     from dsl.analyses.proportions import proportions
 
-    found = proportions(table.data, design=design, **asked)
-    called = {name: value for name, value in asked.items() if name not in ("n_jobs", "progress")}
+    found = proportions(options.data if table is None else table.data, design=design, **asked)
+    called = {name: value for name, value in asked.items() if name not in ("n_jobs", "progress", "memory")}
+    in_blocks = {"path": options.data, "read": "in blocks", "rows": found.fit.core.sample.n_input}
     facts = {
-        "data": table.facts(),
+        "data": in_blocks if table is None else table.facts(),
         "call": {**called, "design": design_record(options, design)},
         "nobs": found.fit.nobs,
         "n_labeled": found.fit.n_labeled,

@@ -112,3 +112,16 @@ def test_a_report_in_blocks() -> None:
     pd.read_csv("posts.csv").to_parquet("parts/0.parquet")
     assert main(["fit", "parts", "y ~ x", *QUICK, "--report", "fit.html"]) == 0
     assert "Estimators side by side" in Path("fit.html").read_text(encoding="utf-8")
+
+
+def test_shares_of_rows_in_blocks() -> None:
+    data = pd.read_csv("posts.csv")
+    Path("parts").mkdir()
+    data.iloc[:100].to_parquet("parts/0.parquet")
+    data.iloc[100:].to_parquet("parts/1.parquet")
+    command = ["--gold", "y", "--prediction", "llm", "--sl-method", "lm", "--splits", "1", "--quiet"]
+    assert main(["proportions", "posts.csv", *command, "--out-csv", "memory.csv"]) == 0
+    assert main(["proportions", "parts", *command, "--out-csv", "blocks.csv", "--json", "p.json"]) == 0
+    pd.testing.assert_frame_equal(read_exact("blocks.csv"), read_exact("memory.csv"), rtol=1e-9)
+    assert read_json("p.json")["data"] == {"path": "parts", "read": "in blocks", "rows": len(data)}
+    assert main(["proportions", "parts", *command, "--na", "99"]) == 2

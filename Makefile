@@ -57,7 +57,7 @@ $(TEXT): $(DEV) .ci/install_text.py
 # The lowest Python too: old versions have no wheels for newer ones. The tools of the tests are of today: pip keeps what is there.
 $(LOWEST)/.installed: $(DEV)
 	$(BIN)/uv venv --quiet --clear --python 3.11 $(LOWEST)
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[plot,excel,parquet,grf,tables,llm]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[plot,excel,parquet,scale,grf,tables,llm]"
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --editable ".[test]"
 	@touch $@
 

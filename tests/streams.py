@@ -79,7 +79,7 @@ def sources(data: pd.DataFrame, folder: Path) -> dict[str, Any]:
         "folder": folder / "parts",
         "glob": str(folder / "parts" / "*.parquet"),
         "dataset": ds.dataset(folder / "parts", format="parquet"),
-        "duckdb": duckdb.connect().sql(f"select * from '{folder / 'one.parquet'}'"),
+        "duckdb": duckdb.sql(f"select * from '{folder / 'one.parquet'}'"),
         "lazy": pl.scan_parquet(folder / "one.parquet"),
         "list": [data.iloc[:250], data.iloc[250:]],
     }

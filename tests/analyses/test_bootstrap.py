@@ -83,6 +83,7 @@ def test_second_stage_leaves_out_the_correction() -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lam", [0.0, 0.6, 1.0])
 def test_mean_is_that_of_the_engine(lam: float) -> None:
     """mean_L y + lam (mean f - mean_L f), whose finite variance `dsl.dsl` has in closed form."""
@@ -96,6 +97,7 @@ def test_mean_is_that_of_the_engine(lam: float) -> None:
     assert fit.bse["mean"] < run(mean, data, tune=lam, n_boot=DRAWS).bse["mean"]
 
 
+@pytest.mark.long
 def test_tuned_lambda_of_a_mean_is_the_regression_coefficient() -> None:
     """Only the labelled rows vary: lam = Cov(y, f) / Var(f) on them."""
     data = table(noise=1.5)

@@ -155,6 +155,7 @@ def test_whole_clusters_of_unequal_size_have_no_second_stage(seed: int) -> None:
 
 
 # 6 -- rows drawn in whole units are not independent: folds and standard errors must know, or the call must say so
+@pytest.mark.long
 def test_superpopulation_of_rows_drawn_in_units() -> None:
     """Now .40 coverage without `cluster`, .98 with it."""
     estimates, errors = [], []

@@ -199,6 +199,7 @@ def test_rows_within_units() -> None:
     np.testing.assert_allclose(expected_meat(m, d, draws, unit), truth, rtol=0.06, atol=0.06 * np.diag(truth).max())
 
 
+@pytest.mark.long
 def test_a_sample_of_a_sample() -> None:
     """20 of 60 rows, 6 of these: rows' squares, N^2 (1/20 - 1/60) S^2 of the first errors, N^2 (1/6 - 1/20) S^2 of the last."""
     rows, sizes, rng = 60, (20, 6), np.random.default_rng(3)

@@ -268,6 +268,7 @@ def panel() -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame({"unit": unit, "x": x, "llm": y + rng.normal(size=1200), "pi": pi}), y
 
 
+@pytest.mark.long
 def test_short_panel_is_unbiased() -> None:
     """Repeated labelling of the same rows: unbiased for their own regression, where effects from labelled rows alone are not."""
     data, y = panel()

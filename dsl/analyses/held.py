@@ -9,14 +9,11 @@ from dsl._typing import Arguments, BoolArray, FloatArray, IntArray
 from dsl.analyses.cells import Cells, make_categories, read_columns
 from dsl.analyses.results import DSLResults
 from dsl.data.design import SamplingDesign
-from dsl.data.narrow import narrow
+from dsl.data.narrow import ROWS, narrow
 from dsl.data.recorded import COLUMNS
 from dsl.data.source import DataLike, Source
 from dsl.data.tables import as_numbers, is_category
 from dsl.exceptions import NeedsAllRowsError
-
-ROWS = 262_144
-"""Rows of a block."""
 
 
 class Held:

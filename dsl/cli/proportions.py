@@ -29,19 +29,8 @@ examples:
 """
 GIVEN = (
     *("gold", "time", "labeled", "sample_prob", "weights", "text", "refusals", "estimator", "tune", "target", "alpha"),
-    *(
-        "interval",
-        "empty",
-        "cross_fit",
-        "sample_split",
-        "seed",
-        "vcov",
-        "use_t",
-        "n_jobs",
-        "progress",
-        "cluster",
-        "memory",
-    ),
+    *("interval", "empty", "cross_fit", "sample_split", "seed", "vcov", "use_t", "n_jobs", "progress", "cluster"),
+    "memory",
 )
 """Arguments of `dsl.proportions` that options give as they are."""
 LISTS = ("prediction", "by", "feature", "sl_method")

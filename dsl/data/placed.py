@@ -115,15 +115,7 @@ class Placed:
             )
         if all(isinstance(part, slice) for part in self._parts):
             # in the order of the design: nothing is copied
-            whole = Labeling(
-                prob=design.prob,
-                drawn=design.drawn,
-                fixed_size=design.fixed_size,
-                stratum=design.stratum,
-                unit=design.unit,
-                unit_prob=design.unit_prob,
-                kept=design.kept,
-            )
+            whole: Labeling = design
         else:
             self._place = np.concatenate([_numbers(part) for part in self._parts])
             whole = design.at(self._place)

@@ -18,7 +18,7 @@ import numpy as np
 from dsl._typing import FloatArray
 from dsl.engine.blocks import Block
 from dsl.engine.models.model import Link
-from dsl.engine.streamed import Ask, Sums
+from dsl.engine.streamed import Ask, Sums, add_products
 
 VALUES = 98_304
 """Numbers of one kind that are handled at a time: temporary arrays stay in the processor's cache."""
@@ -139,14 +139,7 @@ def facts(stack: Stack, ask: Ask, params: FloatArray) -> Sums:
         outcome += np.einsum("ij,ij->i", y, y), np.maximum(y, 0.0).sum(axis=1)
         for known, values in ((extreme, piece.columns), (range_of, y)):
             np.maximum(known, (-values.min(axis=1), values.max(axis=1)), out=known)
-        x = piece.columns - params[:, :1]
-        sums = [(x, float(x.shape[1]))]
-        if piece.row_weight is not None:
-            sums.append((x * piece.row_weight, float(piece.row_weight.sum())))
-        for place, (weighted, rows) in enumerate(sums):
-            inner[place] += weighted @ x.T
-            total[place] += weighted.sum(axis=1)
-            count[place] += rows
+        add_products((inner, total, count), piece.columns - params[:, :1], piece.row_weight)
     return inner, total, count, outcome, extreme, range_of
 
 

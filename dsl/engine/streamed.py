@@ -250,6 +250,18 @@ Rows = Block | Streamed
 """All rows of one split, in memory or not."""
 
 
+def add_products(sums: tuple[FloatArray, FloatArray, FloatArray], x: FloatArray, row_weight: FloatArray | None) -> None:
+    """Add columns (k, n) of some rows to sums of x x' (2, k, k), of x (2, k) and of rows (2,), without weights and with them."""
+    inner, total, count = sums
+    parts = [(x, float(x.shape[1]))]
+    if row_weight is not None:
+        parts.append((x * row_weight, float(row_weight.sum())))
+    for place, (weighted, rows) in enumerate(parts):
+        inner[place] += weighted @ x.T
+        total[place] += weighted.sum(axis=1)
+        count[place] += rows
+
+
 def facts_of(pieces: Iterator[Block], k: int) -> Facts:
     """Sums over pieces with k columns."""
     about: FloatArray | None = None
@@ -268,13 +280,7 @@ def facts_of(pieces: Iterator[Block], k: int) -> Facts:
         # near the means: of the first rows
         about = x.mean(axis=1) if about is None else about
         x -= about[:, None]
-        sums = [(x, float(len(y)))]
-        if piece.row_weight is not None:
-            sums.append((x * piece.row_weight, float(piece.row_weight.sum())))
-        for place, (weighted, rows) in enumerate(sums):
-            inner[place] += weighted @ x.T
-            total[place] += weighted.sum(axis=1)
-            count[place] += rows
+        add_products((inner, total, count), x, piece.row_weight)
     about = np.zeros(k) if about is None else about
     plain, counted = (Products(about=about, inner=inner[j], total=total[j], weight=float(count[j])) for j in range(2))
     return Facts(

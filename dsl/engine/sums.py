@@ -285,8 +285,8 @@ def all_row_sums(
     block: Rows, problem: Problem, params: FloatArray, tuned_rule: WeightRule = augmentation_weights
 ) -> tuple[FloatArray, FloatArray]:
     """`row_sums` of the scores of all rows at `params`."""
-    at_once = isinstance(block, Streamed) and problem.cluster is None and problem.across is None
-    if at_once and isinstance(block, Streamed) and block.ask is not None and isinstance(problem.link, Link):
+    alone = problem.cluster is None and problem.across is None
+    if alone and isinstance(block, Streamed) and block.ask is not None and isinstance(problem.link, Link):
         k = len(params)
         every = sum((change * _unlabeled(tuned_rule) for change in tuning_changes(problem, block)), np.zeros((k, k)))
         every += _unlabeled(problem.weights) * np.eye(k)

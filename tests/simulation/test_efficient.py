@@ -15,9 +15,10 @@ pytestmark = pytest.mark.slow
 REPLICATIONS = 1000
 WORSE = 1.03
 """RMSE against the better of gold-only and plain DSL: choosing lambda from the labels costs a little."""
-FAMILY = 3.5
-"""Monte Carlo standard errors allowed where twenty coverages are judged at once: one of them is further off in 1 of 100 runs (of
-two, one in twenty is). Of X4 with the best surrogate the first thousand replications cover .971, the next thousand .959."""
+FAMILY = 3.0
+"""Monte Carlo standard errors allowed where many coverages are judged at once (two would reject one in twenty)."""
+WIDE = """Intervals are a little too wide with the best surrogate: two thousand replications cover X4 in .965, X2 in .963 and the
+intercept in .961, and the standard error of X1 is 8% larger than its standard deviation."""
 SKEWED, SKEWED_COVERAGE = "I(X1 ** 2)", 0.92
 """About 14 of 500 labels carry this coefficient of simulation A where the surrogate is a coin toss: t intervals cover it in
 92.9% of 1000 replications, and in 93.9 to 94.7% where the surrogate is better (normal ones: 92 to 93.5%). The labelled rows
@@ -50,6 +51,16 @@ def test_tuned_is_as_precise_as_the_better_of_both(accuracy: float) -> None:
 
 
 @pytest.mark.parametrize("accuracy", [0.5, 0.7, 0.9, 0.95])
+def test_tuned_covers_no_less(accuracy: float) -> None:
+    coverage = simulation_a(accuracy).loc["tuned", "coverage"]
+    if accuracy == 0.5:
+        coverage = coverage.drop(SKEWED)
+    assert (coverage >= 0.95 - FAMILY * coverage_error(REPLICATIONS)).all(), coverage
+
+
+@pytest.mark.parametrize(
+    "accuracy", [0.5, 0.7, 0.9, pytest.param(0.95, marks=pytest.mark.xfail(strict=True, reason=WIDE))]
+)
 def test_tuned_covers(accuracy: float) -> None:
     coverage = simulation_a(accuracy).loc["tuned", "coverage"]
     if accuracy == 0.5:

@@ -1,12 +1,13 @@
 """A small table, and the ways in which it comes in blocks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import dsl
 
@@ -59,6 +60,16 @@ class Again:
         return (self.data.iloc[a:b] for a, b in pairwise(ends))
 
 
+def uneven(data: pd.DataFrame) -> Again:
+    """The table in blocks of which some are empty, and one is without labels."""
+    return Again(data, [0, int(np.flatnonzero(data["y"].notna())[0]) or 1, 0, 400, 900])
+
+
+def tried(calls: Iterable[str], with_simulations: Collection[str]) -> list[Any]:
+    """Names of calls for parametrize, some of them slow tests."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in with_simulations else []) for name in calls]
+
+
 def sources(data: pd.DataFrame, folder: Path) -> dict[str, Any]:
     """The table in every kind of source."""
     import duckdb
@@ -104,8 +115,3 @@ def same(found: dsl.DSLResults, known: dsl.DSLResults, tolerance: float = 1e-9) 
         assert found.core.fit_quality.equals(known.core.fit_quality) or np.allclose(
             found.core.fit_quality["r2"], known.core.fit_quality["r2"]
         )
-
-
-def blocks_of(data: pd.DataFrame, sizes: int | list[int]) -> Iterable[pd.DataFrame]:
-    """As `Again`."""
-    return Again(data, sizes)

@@ -47,9 +47,10 @@ def check_by_row(parsed: ParsedFormula, analysis: Analysis, found: Scan) -> None
             continue
         names |= _differing(design, other, sample.data, mask, columns.predicted)
     if names:
+        depend = "depends" if len(names) == 1 else "depend"
         raise NeedsAllRowsError(
-            f"{', '.join(sorted(names))} of the formula '{parsed.text}' depend on all rows at once (a mean, a spread, knots, an "
-            "order), and the data are read in blocks: write the numbers themselves, as in I((x - 3.2) / 1.7) or ns(x, knots = "
+            f"{', '.join(sorted(names))} of the formula '{parsed.text}' {depend} on all rows at once (a mean, a spread, knots, "
+            "an order), and the data are read in blocks: write the numbers themselves, as in I((x - 3.2) / 1.7) or ns(x, knots = "
             "c(1, 2), Boundary.knots = c(0, 3)), or make the column first"
         )
 

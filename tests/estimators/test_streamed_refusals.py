@@ -10,7 +10,7 @@ import pytest
 import dsl
 from dsl import exceptions as e
 
-from ..streams import Again, same, table
+from ..streams import Again, same, table, tried
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -45,7 +45,7 @@ def refused() -> pd.DataFrame:
     return data
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in MORE else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, MORE))
 def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
     data = refused()
     formula, changes = CALLS[name]

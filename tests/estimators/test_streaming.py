@@ -13,7 +13,7 @@ from dsl import exceptions as e
 from dsl.estimators.streaming import Progress
 from dsl.reports.comparison import compare_fit
 
-from ..streams import Again, same, sources, table
+from ..streams import Again, same, sources, table, tried, uneven
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -73,13 +73,11 @@ MORE = {
 """What is tried with the simulations."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in MORE else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, MORE))
 def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
     data = table()
     formula, changes = CALLS[name]
-    # uneven blocks: empty ones, one without labels
-    sizes = [0, int(np.flatnonzero(data["y"].notna())[0]) or 1, 0, 400, 900]
-    same(*both(formula, data, Again(data, sizes), **changes))
+    same(*both(formula, data, uneven(data), **changes))
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 40), (64, 250), (5_000, 250)])
@@ -170,14 +168,14 @@ def test_labels_that_do_not_look_drawn_are_named() -> None:
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
-    "a spread": ("y ~ scale(x)", {}, ["scale(x)", "depend on all rows"]),
+    "a spread": ("y ~ scale(x)", {}, ["scale(x)", "on all rows at once"]),
     "knots": ("y ~ ns(x, 3)", {}, ["ns(x", "knots"]),
     "fixed effects": (
         "k ~ x | g + cl",
         {"model": "poisson", "predicted_var": "k", "prediction": "guess"},
         ["fixed effects"],
     ),
-    "a spread of an instrument": ("z ~ 1 | y ~ scale(score)", {"model": "iv"}, ["scale(score)", "depend on all rows"]),
+    "a spread of an instrument": ("z ~ 1 | y ~ scale(score)", {"model": "iv"}, ["scale(score)", "on all rows at once"]),
     "two ways": ("y ~ x", {"cluster": ["cl", "g"]}, ["clusters in two ways"]),
     "leave out": ("y ~ x", {"vcov": "HC3", "tune": "coef"}, ["vcov='HC3'"]),
     "leave out of the choice": ("y ~ x", {"tune": "matrix"}, ["vcov='design+HC3'", "vcov='design' can"]),

@@ -9,7 +9,7 @@ import pytest
 import dsl
 from dsl import exceptions as e
 
-from ..streams import Again, same, table
+from ..streams import Again, same, table, tried, uneven
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -93,14 +93,12 @@ MORE = {
 """What is tried with the simulations."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in MORE else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, MORE))
 def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
     data = panel()
     formula, changes = CALLS[name]
     given = {**BASE, **changes}
-    # empty blocks, one without labels
-    sizes = [0, int(np.flatnonzero(data["y"].notna())[0]) or 1, 0, 400, 900]
-    found, known = dsl.dsl(formula, Again(data, sizes), **given), dsl.dsl(formula, data, **given)
+    found, known = dsl.dsl(formula, uneven(data), **given), dsl.dsl(formula, data, **given)
     same(found, known)
 
 

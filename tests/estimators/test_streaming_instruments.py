@@ -9,7 +9,7 @@ import pytest
 import dsl
 from dsl import exceptions as e
 
-from ..streams import Again, same, table
+from ..streams import Again, same, table, tried, uneven
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -48,14 +48,12 @@ def pushed() -> pd.DataFrame:
     return data
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in MORE else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, MORE))
 def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
     data = pushed()
     formula, changes = CALLS[name]
     given = {**BASE, **changes}
-    # empty blocks, one without labels
-    sizes = [0, int(np.flatnonzero(data["y"].notna())[0]) or 1, 0, 400, 900]
-    found, known = dsl.dsl(formula, Again(data, sizes), **given), dsl.dsl(formula, data, **given)
+    found, known = dsl.dsl(formula, uneven(data), **given), dsl.dsl(formula, data, **given)
     same(found, known)
     own, other = found.core.splits.instruments, known.core.splits.instruments
     assert own is not None

@@ -9,7 +9,7 @@ import pytest
 import dsl
 from dsl import exceptions as e
 
-from ..streams import Again, same, sources, table
+from ..streams import Again, same, sources, table, tried, uneven
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -55,13 +55,11 @@ def both(formula: str, data: Any, source: Any, **changes: Any) -> None:
         np.testing.assert_allclose(ours.each, theirs.each, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in MORE else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, MORE))
 def test_the_numbers_are_those_of_the_rows_in_memory(name: str) -> None:
     data = table()
     formula, changes = CALLS[name]
-    # empty blocks, and one without labels
-    sizes = [0, int(np.flatnonzero(data["y"].notna())[0]) or 1, 0, 400, 900]
-    both(formula, data, Again(data, sizes), **changes)
+    both(formula, data, uneven(data), **changes)
 
 
 @pytest.mark.slow

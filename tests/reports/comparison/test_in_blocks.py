@@ -10,7 +10,7 @@ import dsl
 from dsl import exceptions as e
 from dsl.reports.comparison import Comparison
 
-from ...streams import Again, same, table
+from ...streams import Again, same, table, tried
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -57,7 +57,7 @@ def alike(found: Comparison, known: Comparison) -> None:
     assert found.sentences == known.sentences
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, SLOW))
 def test_the_comparison_is_that_of_memory(name: str) -> None:
     data = table()
     formula, changes, estimators = CALLS[name]

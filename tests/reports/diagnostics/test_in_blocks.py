@@ -10,7 +10,7 @@ import dsl
 from dsl import exceptions as e
 from dsl.data import scan
 
-from ...streams import Again, table
+from ...streams import Again, table, tried
 
 pytestmark = [pytest.mark.numeric, pytest.mark.filterwarnings("ignore::dsl.exceptions.DSLWarning")]
 
@@ -31,7 +31,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 SLOW = {"instruments", "predicted covariate", "dsl+", "gold_only"}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CALLS])
+@pytest.mark.parametrize("name", tried(CALLS, SLOW))
 def test_where_all_rows_are_kept_checks_are_those_of_memory(name: str) -> None:
     data = table()
     formula, changes = CALLS[name]

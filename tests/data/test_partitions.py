@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +15,6 @@ from dsl.data.partitions import AHEAD
 from dsl.data.source import as_source
 
 from ..streams import same, table
-
-dd = pytest.importorskip("dask.dataframe")
 
 CALL: dict[str, Any] = {
     "formula": "y ~ x + g",
@@ -96,7 +95,8 @@ def test_a_partition_that_fails_is_named() -> None:
 
 @pytest.mark.slow
 def test_on_the_workers_of_a_cluster() -> None:
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     data = table()
     known = dsl.dsl(**CALL, data=data)
     with (
